@@ -1,0 +1,217 @@
+// Elections: thesis §3.4 and §3.6.1, PreVote (§9.6), leader stickiness and CheckQuorum (§4.2.3,
+// §6.2).
+#include <glog/logging.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "raft/core/quorum.h"
+#include "raft/core/raft_core.h"
+
+namespace raftkv::raft {
+namespace {
+
+std::string DescribeGrants(const std::map<NodeId, bool>& votes) {
+  std::vector<uint64_t> granted;
+  for (const auto& [node, vote] : votes) {
+    if (vote) {
+      granted.push_back(node.value());
+    }
+  }
+  return absl::StrJoin(granted, ", ");
+}
+
+}  // namespace
+
+TickTimer RaftCore::NewElectionTimer() {
+  const uint64_t t = config_.election_timeout_ticks;
+  return {.elapsed_ticks = 0, .limit_ticks = IsOnlyVoter() ? 1 : t + rng_.Below(t)};
+}
+
+// Between 0.1 and 0.5 election timeouts: long enough for answers, short and spread enough that a
+// split vote or a lost message does not cost another whole timeout.
+TickTimer RaftCore::NewRetryTimer() {
+  const uint64_t t = config_.election_timeout_ticks;
+  return {.elapsed_ticks = 0, .limit_ticks = t / 10 + 1 + rng_.Below(t * 2 / 5)};
+}
+
+// Nobody else can lead, so there is nobody to wait for.
+bool RaftCore::IsOnlyVoter() const {
+  return !configuration_.IsJoint() && configuration_.voters.size() == 1 &&
+         configuration_.IsVoter(self_);
+}
+
+void RaftCore::TickFollower(Follower& follower) {
+  ++follower.ticks_since_leader;
+  ++follower.election.elapsed_ticks;
+  if (!follower.election.expired()) {
+    return;
+  }
+  const std::string reason =
+      follower.leader == kNobody
+          ? absl::StrCat("heard of no leader for ", follower.election.elapsed_ticks, " ticks")
+          : absl::StrCat("heard nothing from leader ", follower.leader.value(), " for ",
+                         follower.ticks_since_leader, " ticks");
+  if (MayCampaign()) {
+    BecomePreCandidate(reason);
+    return;
+  }
+  follower.election = NewElectionTimer();
+  if (follower.leader != kNobody) {
+    follower.leader = kNobody;
+    follower.acknowledgement_due = false;
+    EmitLeaderEvent(reason);
+  }
+}
+
+void RaftCore::TickCandidacy(TickTimer& retry) {
+  ++retry.elapsed_ticks;
+  if (!retry.expired()) {
+    return;
+  }
+  if (!MayCampaign()) {
+    retry = NewRetryTimer();
+    return;
+  }
+  BecomePreCandidate(absl::StrCat("no election won within ", retry.elapsed_ticks, " ticks"));
+}
+
+void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, std::string reason) {
+  CHECK_GE(new_term, term());
+  const RaftRole old_role = role();
+  const NodeId old_leader = leader();
+  if (Leader* leading = leader_role()) {
+    AbortReads(*leading);
+  }
+  if (new_term > term()) {
+    SetHardState({.term = new_term, .vote = kNobody});
+  }
+  role_ = Follower{
+      .leader = new_leader,
+      .election = NewElectionTimer(),
+      .verified = log_.commit_index(),
+      .acknowledged = std::min(log_.commit_index(), log_.durable_index()),
+  };
+  if (new_leader != kNobody) {
+    leader_of_term_ = new_leader;
+  }
+  if (old_role != RaftRole::kFollower) {
+    EmitRoleEvent(std::move(reason));
+  } else if (old_leader != new_leader) {
+    EmitLeaderEvent(std::move(reason));
+  }
+}
+
+void RaftCore::BecomePreCandidate(std::string reason) {
+  CHECK(configuration_.IsVoter(self_));
+  const bool was_pre_candidate = role() == RaftRole::kPreCandidate;
+  role_ = PreCandidate{.votes = {{self_, true}}, .retry = NewRetryTimer()};
+  if (!was_pre_candidate) {
+    EmitRoleEvent(std::move(reason));
+  }
+  RequestVotes(term().Next(), /*pre_vote=*/true);
+  MaybeWinPreVote();
+}
+
+void RaftCore::BecomeCandidate(std::string reason) {
+  SetHardState({.term = term().Next(), .vote = self_});
+  role_ = Candidate{.votes = {}, .retry = NewRetryTimer()};
+  EmitRoleEvent(std::move(reason));
+  RequestVotes(term(), /*pre_vote=*/false);
+}
+
+// Learners are not asked, but grant when they are: a voter may not yet know that it was promoted.
+void RaftCore::RequestVotes(Term election_term, bool pre_vote) {
+  for (NodeId node : configuration_.Members()) {
+    if (node != self_ && configuration_.IsVoter(node)) {
+      Send(node, election_term, VoteRequest{.pre_vote = pre_vote, .last_entry = log_.last()});
+    }
+  }
+}
+
+void RaftCore::CountOwnVote() {
+  if (!hard_state_durable()) {
+    return;
+  }
+  std::get<Candidate>(role_).votes[self_] = true;
+  MaybeWinVote();
+}
+
+void RaftCore::MaybeWinPreVote() {
+  const std::map<NodeId, bool>& votes = std::get<PreCandidate>(role_).votes;
+  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
+    BecomeCandidate(absl::StrCat("pre-votes of ", DescribeGrants(votes)));
+  }
+}
+
+void RaftCore::MaybeWinVote() {
+  const std::map<NodeId, bool>& votes = std::get<Candidate>(role_).votes;
+  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
+    BecomeLeader(absl::StrCat("won the election with votes of ", DescribeGrants(votes)));
+  }
+}
+
+// A leader is in contact with a quorum, or CheckQuorum would have ended its role. A request from
+// the very node that this one follows shows that it leads no longer.
+bool RaftCore::HasLiveLeaderOtherThan(NodeId candidate) const {
+  if (leader_role() != nullptr) {
+    return true;
+  }
+  const auto* follower = std::get_if<Follower>(&role_);
+  return follower != nullptr && follower->leader != kNobody && follower->leader != candidate &&
+         follower->ticks_since_leader < config_.election_timeout_ticks;
+}
+
+bool RaftCore::IsUpToDate(EntryId last_entry) const {
+  const EntryId own = log_.last();
+  return last_entry.term > own.term ||
+         (last_entry.term == own.term && last_entry.index >= own.index);
+}
+
+// Thesis §9.6. Changes nothing, the election timer included: else a node that only ever asks could
+// keep the others from campaigning. A grant names the term asked about; a refusal names the own, so
+// that who is behind catches up.
+void RaftCore::HandlePreVoteRequest(const Envelope& envelope, const VoteRequest& request) {
+  const bool grant = envelope.term > term() && !HasLiveLeaderOtherThan(envelope.from) &&
+                     IsUpToDate(request.last_entry);
+  Send(envelope.from, grant ? envelope.term : term(),
+       VoteReply{.pre_vote = true, .granted = grant});
+}
+
+void RaftCore::HandleVoteRequest(const Envelope& envelope, const VoteRequest& request) {
+  CHECK_EQ(envelope.term, term());
+  const NodeId candidate = envelope.from;
+  const bool vote_is_free = vote() == kNobody || vote() == candidate;
+  const bool grant =
+      vote_is_free && !HasLiveLeaderOtherThan(candidate) && IsUpToDate(request.last_entry);
+  if (grant) {
+    SetHardState({.term = term(), .vote = candidate});
+    if (auto* follower = std::get_if<Follower>(&role_)) {
+      follower->election = NewElectionTimer();
+    } else {
+      BecomeFollower(term(), kNobody, absl::StrCat("voted for ", candidate.value()));
+    }
+  }
+  Reply(envelope, VoteReply{.pre_vote = false, .granted = grant});
+}
+
+void RaftCore::HandleVoteReply(const Envelope& envelope, const VoteReply& reply) {
+  if (reply.pre_vote) {
+    auto* pre_candidate = std::get_if<PreCandidate>(&role_);
+    const bool of_this_term = !reply.granted || envelope.term == term().Next();
+    if (pre_candidate != nullptr && of_this_term) {
+      // A late refusal from an earlier attempt does not take a grant back.
+      pre_candidate->votes[envelope.from] |= reply.granted;
+      MaybeWinPreVote();
+    }
+    return;
+  }
+  if (auto* candidate = std::get_if<Candidate>(&role_)) {
+    CHECK_EQ(envelope.term, term());
+    candidate->votes.emplace(envelope.from, reply.granted);
+    MaybeWinVote();
+  }
+}
+
+}  // namespace raftkv::raft

@@ -1,0 +1,65 @@
+// What nodes say to each other, as plain values; raft/wire turns them into protobuf and back.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+// Asks for a vote (thesis §3.4), or with `pre_vote` whether one would be granted (thesis §9.6). The
+// envelope's term is the term of the election; of a PreVote the term that the sender would start.
+struct VoteRequest {
+  bool pre_vote = false;
+  EntryId last_entry;
+};
+
+// The envelope's term is the sender's own; of a granted PreVote the term asked about.
+struct VoteReply {
+  bool pre_vote = false;
+  bool granted = false;
+};
+
+// Entries that follow `previous`; a probe has none (thesis §3.5).
+struct AppendRequest {
+  EntryId previous;
+  std::vector<Entry> entries;
+  LogIndex commit_index;
+};
+
+// Everything up to `match_index` agrees with the leader's log and is durable at the sender.
+struct AppendAccepted {
+  LogIndex match_index;
+};
+
+// The sender's log does not hold `previous`; the logs may agree at `hint`, not after it.
+struct AppendRejected {
+  LogIndex rejected_index;
+  EntryId hint;
+};
+
+// A sign of life, and of read rounds (thesis §6.4). The commit index is no higher than what the
+// addressee is known to hold, so it is safe to take as it is.
+struct Heartbeat {
+  LogIndex commit_index;
+  RoundId round;  // 0: no reply is wanted.
+};
+
+struct HeartbeatReply {
+  RoundId round;
+};
+
+using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendAccepted, AppendRejected,
+                             Heartbeat, HeartbeatReply>;
+
+// A message under way. The network may lose, duplicate, delay and reorder envelopes, but not alter
+// them.
+struct Envelope {
+  NodeId from;
+  NodeId to;
+  Term term;
+  Message message;
+};
+
+}  // namespace raftkv::raft

@@ -1,0 +1,76 @@
+// What a RaftCore wants done. The fields stand in the order in which they are to be carried out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "raft/core/message.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+enum class RaftRole { kFollower, kPreCandidate, kCandidate, kLeader };
+
+// One write to the log store, to be made durable as a whole and in the order of ids. Entries follow
+// each other without a gap; an entry at an index that the store holds already replaces it and
+// everything after it.
+struct LogWrite {
+  WriteId id;
+  std::optional<HardState> hard_state;
+  std::vector<Entry> entries;
+};
+
+// Asks for entries that are no longer in memory. Answered by RaftCore::OnEntriesLoaded. At most one
+// per peer is open.
+struct LoadEntries {
+  NodeId peer;         // For whom; comes back with the answer.
+  LogIndex first;      // At least 1.
+  uint64_t bytes_max;  // At least one entry is returned, however large.
+};
+
+// A linearizable read may be served once `read_index` is applied; or, `aborted`, this node stopped
+// leading before a quorum confirmed, and the read must be asked for again.
+struct ReadOutcome {
+  ReadId id;
+  bool aborted = false;
+  LogIndex read_index;
+};
+
+// What happened, for logs, metrics and transcripts. One struct for all; Describe (describe.h) makes
+// it a line.
+struct Event {
+  enum class Kind {
+    kRoleChanged,     // role, term, leader and reason say the new state.
+    kLeaderChanged,   // This follower now follows `leader` in `term` (or nobody).
+    kLogTruncated,    // Entries from `index` on conflicted with the leader's and are gone.
+    kMessageRefused,  // A peer's message broke the protocol; `reason` says how. Nothing changed.
+  };
+  Kind kind;
+  RaftRole role = RaftRole::kFollower;
+  Term term;
+  NodeId leader = kNobody;
+  LogIndex index;
+  std::string reason;
+};
+
+struct Output {
+  // 1. Hand to the log store; report with OnPersisted when durable. The messages below need not
+  // wait for it: what must
+  //    wait is held back inside the core.
+  std::optional<LogWrite> write;
+  // 2. Send, in order per addressee.
+  std::vector<Envelope> messages;
+  // 3. Read from the log store.
+  std::vector<LoadEntries> loads;
+  // 4. Apply, in order; report with OnApplied. Committed and durable here. Each entry is handed out
+  // once.
+  std::vector<Entry> committed;
+  // 5. Answer reads.
+  std::vector<ReadOutcome> reads;
+  // 6. Tell people.
+  std::vector<Event> events;
+};
+
+}  // namespace raftkv::raft

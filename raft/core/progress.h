@@ -1,0 +1,121 @@
+// What a leader knows of one follower's log and what it has under way to it. Every transition
+// between probing and replicating is made here.
+//
+//            accepted                                      accepted
+//   Probe ------------------> Replicate                  -----------> Replicate, window shrinks
+//     ^  <------------------                              sent
+//     |   rejected, stream lost, window stuck            -----------> Replicate, window grows, next
+//     moves on
+//     +--- rejected: next moves back
+//
+// Probe: next_index() is a guess; one message at a time asks about it. Replicate: the logs agree
+// before next_index(); entries go out without waiting, up to the window. Confined to one thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "raft/core/config.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+// Appends sent and not acknowledged, in order, bounded by number and bytes; the last one may exceed
+// the bytes.
+class InflightWindow {
+ public:
+  InflightWindow(uint64_t appends_max, uint64_t bytes_max)
+      : appends_max_(appends_max), bytes_max_(bytes_max) {}
+
+  bool empty() const { return appends_.empty(); }
+  bool full() const { return appends_.size() >= appends_max_ || bytes_ >= bytes_max_; }
+  uint64_t size() const { return appends_.size(); }
+  uint64_t bytes_left() const { return bytes_ >= bytes_max_ ? 0 : bytes_max_ - bytes_; }
+
+  // REQUIRES: !full(), and `last` is after the newest.
+  void Add(LogIndex last, uint64_t bytes);
+  // Removes what ends at `match_index` or before.
+  void Acknowledge(LogIndex match_index);
+  void Clear();
+
+ private:
+  struct Append {
+    LogIndex last;
+    uint64_t bytes;
+  };
+
+  // Constant after construction.
+  const uint64_t appends_max_;
+  const uint64_t bytes_max_;
+
+  std::deque<Append> appends_;
+  uint64_t bytes_ = 0;  // Invariant: the sum over appends_.
+};
+
+class FollowerProgress {
+ public:
+  enum class State { kProbe, kReplicate };
+
+  // Starts in Probe. REQUIRES: next_index >= 1.
+  FollowerProgress(LogIndex next_index, const RaftConfig& config);
+
+  State state() const { return state_; }
+  LogIndex match_index() const { return match_index_; }
+  LogIndex next_index() const { return next_index_; }
+  const InflightWindow& window() const { return window_; }
+  // Whether there is something to send, when the leader's log ends at `last`.
+  bool WantsAppend(LogIndex last) const;
+  // How many bytes of entries the next message may carry.
+  uint64_t append_bytes_max() const;
+
+  // An append left that carries `bytes` of entries up to `last`, and the commit index. REQUIRES:
+  // WantsAppend held.
+  void OnSent(LogIndex last, uint64_t bytes, LogIndex commit_index);
+  // Returns whether match_index() rose. Old and repeated answers change nothing.
+  bool OnAccepted(LogIndex match_index);
+  // The follower's log does not hold `rejected`, and agrees at `agree` at best: back to probing.
+  // Returns false, and changes nothing, when the answer is an old one.
+  bool OnRejected(LogIndex rejected, LogIndex agree);
+  void OnStreamLost();
+
+  // One tick has passed.
+  void Tick();
+  // The follower sent something in this term.
+  void OnContact() { ticks_since_contact_ = 0; }
+  // The follower answers, so what it did not answer for long was lost: sends the probe again, or
+  // leaves Replicate when the window has not moved for an election timeout.
+  void OnHeartbeatReply(RoundId round);
+  uint64_t ticks_since_contact() const { return ticks_since_contact_; }
+  RoundId answered_round() const { return answered_round_; }
+
+  // The part of the commit index that is safe to tell: what the follower is known to hold.
+  LogIndex SafeCommitIndex(LogIndex commit_index) const;
+  // The largest commit index that a message has brought to the follower, if it arrived.
+  LogIndex told_commit_index() const { return told_commit_index_; }
+  void OnCommitIndexSent(LogIndex commit_index);
+
+ private:
+  void BecomeProbe(LogIndex next_index);
+  void BecomeReplicate();
+
+  // Constant after construction.
+  const uint64_t append_bytes_max_;
+  const uint64_t probe_lost_ticks_;   // An unanswered probe of this age is sent again.
+  const uint64_t window_lost_ticks_;  // A window that has not moved for so long is given up.
+
+  State state_ = State::kProbe;
+  LogIndex match_index_;  // Never falls within a leader's term.
+  LogIndex next_index_;   // Invariant: next_index_ > match_index_.
+  // Probe only.
+  bool probe_outstanding_ = false;
+  uint64_t ticks_since_probe_ = 0;
+  // Replicate only.
+  InflightWindow window_;
+  uint64_t ticks_since_window_moved_ = 0;
+
+  uint64_t ticks_since_contact_ = 0;
+  RoundId answered_round_;
+  LogIndex told_commit_index_;
+};
+
+}  // namespace raftkv::raft

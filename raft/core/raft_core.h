@@ -1,0 +1,251 @@
+// RaftCore decides what a replica must do; it never does it. Every input updates the state in
+// memory and adds to a pending Output, which the caller takes, carries out in field order, and
+// reports back on.
+//
+// It is not a server: it has no threads, clocks, files, sockets or protobuf; randomness comes with
+// the constructor. Confined to one thread. Deterministic: equal construction and equal inputs give
+// equal outputs.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/rng.h"
+#include "raft/core/config.h"
+#include "raft/core/configuration.h"
+#include "raft/core/invariants.h"
+#include "raft/core/message.h"
+#include "raft/core/output.h"
+#include "raft/core/progress.h"
+#include "raft/core/raft_log.h"
+#include "raft/core/roles.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+// What the log store and the state machine held when the node stopped.
+struct RestoredState {
+  HardState hard_state;
+  Configuration configuration;
+  // The last applied entry; it is committed. {0, 0} when nothing was applied.
+  EntryId applied;
+  // The entry before `tail`; {0, 0} at the start of the log. Invariant: previous.index <=
+  // applied.index.
+  EntryId previous;
+  // Its stamp, so that the next entry's does not fall below it.
+  ClusterMillis previous_stamp;
+  // The log after `previous`, without gaps, all durable. Reaches at least to `applied`.
+  std::vector<Entry> tail;
+};
+
+class RaftCore {
+ public:
+  // REQUIRES: config.Validate().ok(), `restored` is well formed, config.self is a member.
+  RaftCore(const RaftConfig& config, RestoredState restored, Rng rng);
+  ~RaftCore();
+  RaftCore(const RaftCore&) = delete;
+  RaftCore& operator=(const RaftCore&) = delete;
+
+  // Advances logical time by one tick: elections, heartbeats, CheckQuorum, and a leader's
+  // resignation when its own log write takes longer than an election timeout.
+  void Tick();
+  // Takes any message of a peer, in any order, any number of times. A message that is not addressed
+  // to this node, comes from a stranger or breaks the protocol changes nothing and becomes an
+  // Event.
+  void Step(Envelope envelope);
+  // Appends one entry of commands and returns its id. Unavailable when this node does not lead,
+  // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
+  // entry's is raised to it.
+  absl::StatusOr<EntryId> Propose(std::string payload, ClusterMillis stamp);
+  // Asks for the read index of a linearizable read (thesis §6.4); answered through Output::reads,
+  // also when this node does not lead. REQUIRES: `id` is new.
+  void RequestRead(ReadId id);
+  // Tells followers of a commit index that no message has brought them yet.
+  void SendCommitIndex();
+
+  // Every LogWrite up to `last` is durable. REQUIRES: ids never go back and were handed out.
+  void OnPersisted(WriteId last);
+  // REQUIRES: `last` was handed out in Output::committed; never goes back.
+  void OnApplied(LogIndex last);
+  // The answer to a LoadEntries: `entries` start at its `first`, `previous` is the entry before.
+  // Entries that are out of date by now (the log was truncated, the role changed) are dropped.
+  void OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries);
+  // Messages sent to `peer` may be lost: its progress goes back to probing.
+  void OnStreamLost(NodeId peer);
+
+  bool HasOutput() const;
+  // Moves the pending work out; HasOutput() is false afterwards.
+  Output TakeOutput();
+
+  // State, for status, tests and invariants.
+  NodeId self() const;
+  RaftRole role() const;
+  Term term() const;
+  NodeId vote() const;
+  NodeId leader() const;  // kNobody when unknown.
+  EntryId last_entry() const;
+  LogIndex commit_index() const;
+  LogIndex applied_index() const;
+  LogIndex durable_index() const;
+  // A leader's number of own-term entries that are not committed; 0 elsewhere.
+  uint64_t uncommitted_entries() const;
+  // Whether this leader has committed an entry of its own term; false elsewhere.
+  bool has_committed_in_term() const;
+  const Configuration& configuration() const;
+  // What a leader knows of `peer`; null when this node does not lead or `peer` is no other member.
+  // Valid until the next input.
+  const FollowerProgress* progress(NodeId peer) const;
+  CoreView View() const;
+
+ private:
+  // A message that must not leave before the hard state it was said under is durable.
+  struct HeldMessage {
+    WriteId after;
+    Term said_in;
+    Envelope envelope;
+  };
+  struct PendingWrite {
+    WriteId id;
+    uint64_t begun_at_tick;
+  };
+  // What a leader does next for a follower.
+  enum class ReplicationStep { kNothing, kSend, kLoad };
+  class InvariantScope;
+
+  // Inputs of peers (raft_core.cc): the rules of terms, then one handler per message.
+  absl::Status CheckEnvelope(const Envelope& envelope) const;
+  // Returns false when the message is done with.
+  bool AdoptTerm(const Envelope& envelope);
+  void AnswerOldTerm(const Envelope& envelope);
+  void Refuse(std::string reason);
+
+  // Hard state and writes (raft_core.cc).
+  void SetHardState(HardState hard_state);
+  bool hard_state_durable() const { return hard_state_write_ <= persisted_; }
+  // The oldest log write has been under way for an election timeout.
+  bool DiskIsStalled() const;
+  void BeginWrite();
+  void ReleaseHeldMessages();
+
+  // Messages (raft_core.cc). Send holds back what must wait.
+  void Send(NodeId to, Term term, Message message);
+  void Reply(const Envelope& to, Message message) { Send(to.from, term(), std::move(message)); }
+  void EmitEvent(Event::Kind kind, LogIndex index, std::string reason);
+  void EmitRoleEvent(std::string reason) {
+    EmitEvent(Event::Kind::kRoleChanged, LogIndex(0), std::move(reason));
+  }
+  void EmitLeaderEvent(std::string reason) {
+    EmitEvent(Event::Kind::kLeaderChanged, LogIndex(0), std::move(reason));
+  }
+
+  // Elections (election.cc).
+  TickTimer NewElectionTimer();
+  TickTimer NewRetryTimer();
+  bool IsOnlyVoter() const;
+  bool MayCampaign() const { return configuration_.IsVoter(self_) && !DiskIsStalled(); }
+  void TickFollower(Follower& follower);
+  void TickCandidacy(TickTimer& retry);
+  void BecomeFollower(Term term, NodeId leader, std::string reason);
+  void BecomePreCandidate(std::string reason);
+  void BecomeCandidate(std::string reason);
+  void RequestVotes(Term term, bool pre_vote);
+  void CountOwnVote();
+  void MaybeWinPreVote();
+  void MaybeWinVote();
+  // Thesis §4.2.3: who has a leader keeps it, whatever others say.
+  bool HasLiveLeaderOtherThan(NodeId candidate) const;
+  // Thesis §3.6.1.
+  bool IsUpToDate(EntryId last_entry) const;
+  void HandlePreVoteRequest(const Envelope& envelope, const VoteRequest& request);
+  void HandleVoteRequest(const Envelope& envelope, const VoteRequest& request);
+  void HandleVoteReply(const Envelope& envelope, const VoteReply& reply);
+
+  // Followers (follower.cc).
+  // This node as a follower of `envelope`'s sender, which leads the current term.
+  Follower& FollowSender(const Envelope& envelope);
+  void HandleAppendRequest(const Envelope& envelope, AppendRequest request);
+  void HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartbeat);
+  bool HoldsEntry(EntryId id) const;
+  void RejectAppend(const Envelope& envelope, EntryId previous);
+  void MaybeAcknowledge(Follower& follower);
+  void SendAcknowledgement(Follower& follower);
+
+  // Leaders (leader.cc).
+  Leader* leader_role() { return std::get_if<Leader>(&role_); }
+  const Leader* leader_role() const { return std::get_if<Leader>(&role_); }
+  void BecomeLeader(std::string reason);
+  void TickLeader(Leader& leader);
+  bool HasQuorumContact(const Leader& leader) const;
+  EntryId AppendOwnEntry(Leader& leader, EntryKind kind, std::string payload, ClusterMillis stamp);
+  FollowerProgress* NoteContact(NodeId peer);
+  void HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply);
+  void HandleAppendRejected(const Envelope& envelope, const AppendRejected& reply);
+  void HandleHeartbeatReply(const Envelope& envelope, const HeartbeatReply& reply);
+  void MaybeCommit(Leader& leader);
+  ReplicationStep NextStep(NodeId peer, const FollowerProgress& progress) const;
+  bool LeaderHasOutput(const Leader& leader) const;
+  void SendLeaderOutput(Leader& leader);
+  void Replicate(NodeId peer, FollowerProgress& progress);
+  void SendAppend(NodeId peer, FollowerProgress& progress, EntryId previous,
+                  std::vector<Entry> entries);
+  void SendUntoldCommitIndex(Leader& leader);
+
+  // Heartbeats and reads of leaders (read_index.cc).
+  bool MayBeginRound(const Leader& leader) const;
+  void BeginRound(Leader& leader, bool with_learners);
+  void MaybeConfirmReads(Leader& leader);
+  void AbortReads(Leader& leader);
+
+  // Constant after construction.
+  const RaftConfig config_;
+  const NodeId self_;
+  const Configuration configuration_;
+
+  Rng rng_;
+  RaftLog log_;
+  HardState hard_state_;
+  // Who leads the term, once known; kept when this node gives the leader up. Invariant: set once
+  // per term.
+  NodeId leader_of_term_ = kNobody;
+  Role role_;
+  uint64_t now_ticks_ = 0;
+
+  // The write that carries the current hard state. Invariant: <= next_write_.
+  WriteId hard_state_write_;
+  WriteId next_write_{1};
+  WriteId persisted_;
+  std::deque<PendingWrite> pending_writes_;
+  // Invariant: `after` and `said_in` never fall along the queue; empty when the hard state is
+  // durable.
+  std::deque<HeldMessage> held_messages_;
+  // The loads that the caller has not answered, and the term in which each was asked for: an answer
+  // from another term may hold entries that are gone.
+  std::map<NodeId, Term> open_loads_;
+  Output output_;
+};
+
+// Checks the invariants when an input has been dealt with.
+class RaftCore::InvariantScope {
+ public:
+  explicit InvariantScope(const RaftCore* core) : core_(*core), before_(core->View()) {}
+  ~InvariantScope() {
+    const CoreView after = core_.View();
+    CheckState(after);
+    CheckStep(before_, after);
+  }
+  InvariantScope(const InvariantScope&) = delete;
+  InvariantScope& operator=(const InvariantScope&) = delete;
+
+ private:
+  const RaftCore& core_;
+  const CoreView before_;
+};
+
+}  // namespace raftkv::raft

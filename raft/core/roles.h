@@ -1,0 +1,66 @@
+// What a node keeps only while it is in a role; leaving the role forgets it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <variant>
+#include <vector>
+
+#include "raft/core/progress.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+struct TickTimer {
+  uint64_t elapsed_ticks = 0;
+  uint64_t limit_ticks = 0;
+
+  bool expired() const { return elapsed_ticks >= limit_ticks; }
+};
+
+struct Follower {
+  NodeId leader = kNobody;  // Of the current term, when known and not given up.
+  uint64_t ticks_since_leader = 0;
+  TickTimer election;
+  // The log up to here agrees with the leader's. Invariant: commit index <= verified <= last index.
+  LogIndex verified;
+  // The last AppendAccepted that left said this.
+  LogIndex acknowledged;
+  // The leader waits for an AppendAccepted.
+  bool acknowledgement_due = false;
+};
+
+// Asks whether a candidacy would be of use (thesis §9.6); changes neither term nor vote.
+struct PreCandidate {
+  std::map<NodeId, bool> votes;
+  TickTimer retry;
+};
+
+struct Candidate {
+  std::map<NodeId, bool> votes;  // The own one comes in when it is durable.
+  TickTimer retry;
+};
+
+// Reads that share one round of heartbeats.
+struct ReadBatch {
+  RoundId round;
+  LogIndex read_index;  // The commit index when the round began.
+  std::vector<ReadId> reads;
+};
+
+struct Leader {
+  LogIndex term_start;  // Its no-op; entries from here on are of its own term.
+  std::map<NodeId, FollowerProgress> followers;  // Every member but itself.
+  uint64_t ticks_since_heartbeat = 0;
+  uint64_t uncommitted_bytes = 0;
+  bool commit_index_wanted = false;  // SendCommitIndex was called since the last output.
+  // Reads (thesis §6.4).
+  RoundId last_round;
+  std::deque<ReadBatch> confirming;   // Invariant: rounds grow, none is above last_round.
+  std::vector<ReadId> waiting_reads;  // For the next round.
+};
+
+using Role = std::variant<Follower, PreCandidate, Candidate, Leader>;
+
+}  // namespace raftkv::raft
