@@ -1,0 +1,39 @@
+// The seam to the disk under the Raft log.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "raft/core/output.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+// What a LoadEntries found.
+struct LoadedEntries {
+  NodeId peer;
+  EntryId previous;            // The entry before the first; {0, 0} at the start of the log.
+  std::vector<Entry> entries;  // Without gaps, starting at LoadEntries::first.
+};
+
+// Keeps hard state and entries. Calls return at once and finish elsewhere; the store wakes the loop
+// when something has finished. Confined to the loop's thread, as seen from here. A failed write or
+// sync aborts the process: it is unknown, not absent, so nobody may go on from it.
+class LogStore {
+ public:
+  virtual ~LogStore() = default;
+
+  // Makes a write durable, in the order of the calls. Bounded by the core: it keeps at most its
+  // uncommitted and in-flight bytes waiting.
+  virtual void Write(LogWrite write) = 0;
+  // The newest write that is durable, with all before it; nothing when that did not change since
+  // the last call.
+  virtual std::optional<WriteId> TakeDurable() = 0;
+
+  // Reads entries, seeing at least every write that was durable at the time of the call.
+  virtual void Load(const LoadEntries& request) = 0;
+  // The loads that have finished since the last call.
+  virtual std::vector<LoadedEntries> TakeLoaded() = 0;
+};
+
+}  // namespace raftkv::raft

@@ -1,0 +1,382 @@
+#include "raft/runtime/raft_driver.h"
+
+#include <glog/logging.h>
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/runtime/command_batch.h"
+
+namespace raftkv::raft {
+namespace {
+
+// How often one turn goes over its steps while they make work for each other; then the events that
+// have come in meanwhile get their turn.
+constexpr int kPassesPerTurnMax = 4;
+
+absl::Status AtLeastOne(const char* field, int64_t value) {
+  if (value >= 1) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", must be at least 1"));
+}
+
+}  // namespace
+
+absl::Status DriverOptions::Validate() const {
+  absl::Status status;
+  status.Update(
+      AtLeastOne("uncommitted_entries_max", static_cast<int64_t>(uncommitted_entries_max)));
+  status.Update(AtLeastOne("entry_commands_max", static_cast<int64_t>(entry_commands_max)));
+  status.Update(AtLeastOne("entry_bytes_max", static_cast<int64_t>(entry_bytes_max)));
+  status.Update(AtLeastOne("apply_bytes_max", static_cast<int64_t>(apply_bytes_max)));
+  status.Update(AtLeastOne("proposals_max", static_cast<int64_t>(proposals_max)));
+  status.Update(AtLeastOne("proposal_bytes_max", static_cast<int64_t>(proposal_bytes_max)));
+  status.Update(AtLeastOne("reads_max", static_cast<int64_t>(reads_max)));
+  status.Update(AtLeastOne("leader_wait", leader_wait));
+  status.Update(AtLeastOne("read_retry_after", read_retry_after));
+  return status;
+}
+
+RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
+                       std::unique_ptr<RaftCore> core, ClusterMillis restored_cluster_time,
+                       Transport* transport, LogStore* log_store, StateMachine* state_machine,
+                       const MonotonicClock* clock, DriverObserver* observer)
+    : options_(options),
+      origin_(origin),
+      transport_(transport),
+      log_store_(log_store),
+      state_machine_(state_machine),
+      clock_(clock),
+      observer_(observer),
+      core_(std::move(core)),
+      cluster_clock_(restored_cluster_time, clock),
+      watch_(clock->Now()),
+      budget_(options.proposals_max, options.proposal_bytes_max),
+      proposals_(&budget_, options.leader_wait),
+      forwarded_(&budget_, options.reads_max),
+      reads_(options.reads_max, options.leader_wait, options.read_retry_after),
+      applied_term_(state_machine->applied().term) {
+  CHECK(options_.Validate().ok()) << options_.Validate();
+  CHECK_EQ(core_->applied_index(), state_machine_->applied().index);
+}
+
+void RaftDriver::Tick() {
+  if (!dormant_) {
+    core_->Tick();
+  }
+  log_full_ = false;
+  const MonotonicNanos now = clock_->Now();
+  watch_.Update(*core_, now);
+  watch_.OnTick();
+  reads_.ReturnOverdue(now);
+  proposals_.Expire(now, watch_);
+  reads_.Expire(now, watch_);
+  DeliverAnswers();
+}
+
+void RaftDriver::Step(Envelope envelope) { core_->Step(std::move(envelope)); }
+
+void RaftDriver::OnStreamLost(NodeId peer) { core_->OnStreamLost(peer); }
+
+void RaftDriver::Propose(std::string command, MonotonicNanos deadline, ProposalCallback done) {
+  if (shut_down_) {
+    done(ProposalResult::kShuttingDown, std::string());
+    return;
+  }
+  proposals_.Add(std::move(command), deadline, clock_->Now(), std::move(done));
+}
+
+void RaftDriver::Read(MonotonicNanos deadline, ReadCallback done) {
+  if (shut_down_) {
+    done(ReadResult::kShuttingDown);
+    return;
+  }
+  reads_.Add(deadline, clock_->Now(), std::move(done));
+}
+
+void RaftDriver::OnForwardRequest(NodeId origin, ForwardRequest request) {
+  const bool leads = core_->role() == RaftRole::kLeader && request.term == core_->term();
+  if (!leads || shut_down_) {
+    forwarded_.Refuse(origin, request);
+    return;
+  }
+  for (const ReadId origin_id : request.reads) {
+    const ReadId id = NextReadId();
+    if (forwarded_.AddRead(id, origin, origin_id)) {
+      core_->RequestRead(id);
+    }
+  }
+  forwarded_.Queue(origin, std::move(request));
+}
+
+void RaftDriver::OnForwardReply(NodeId /*from*/, ForwardReply reply) {
+  const MonotonicNanos now = clock_->Now();
+  // Backwards, because each goes to the front of what waits.
+  for (auto refused = reply.refused_proposals.rbegin(); refused != reply.refused_proposals.rend();
+       ++refused) {
+    const std::optional<Term> term = proposals_.OnRefused(refused->sequence, refused->reason);
+    if (term.has_value() && refused->reason == RefusalReason::kNotLeader) {
+      watch_.OnRefused(*term, now);
+    }
+  }
+  for (const ConfirmedRead& read : reply.reads) {
+    reads_.OnConfirmed(read.id, read.read_index);
+  }
+  for (const ReadId id : reply.refused_reads) {
+    if (const std::optional<Term> term = reads_.OnRefused(id); term.has_value()) {
+      watch_.OnRefused(*term, now);
+    }
+  }
+}
+
+void RaftDriver::OnForwardLost(NodeId /*leader*/) {
+  // Proposals stay bound: a copy under way may still be appended. Reads do no harm when they are
+  // asked for twice.
+  reads_.ReturnForwarded();
+}
+
+bool RaftDriver::RunTurn() {
+  CHECK(!in_turn_) << "a callback must not run a turn";
+  in_turn_ = true;
+  apply_stalled_ = false;
+  TakeFinishedLogWork();
+  for (int pass = 0; pass < kPassesPerTurnMax; ++pass) {
+    HandOutRequests();
+    CarryOutOutput();
+    ApplyCommitted();
+    DeliverAnswers();
+    if (!HasWork()) {
+      break;
+    }
+  }
+  SendForwardReplies();
+  core_->SendCommitIndex();
+  CarryOutOutput();
+  in_turn_ = false;
+  return HasWork() || forwarded_.has_replies();
+}
+
+void RaftDriver::Shutdown() {
+  shut_down_ = true;
+  proposals_.Shutdown();
+  reads_.Shutdown();
+  // Term 0 is nobody's: all that is queued for this member as a leader is refused.
+  forwarded_.RefuseOtherTerms(Term(0));
+  SendForwardReplies();
+  DeliverAnswers();
+}
+
+uint64_t RaftDriver::pending_requests() const { return proposals_.size() + reads_.size(); }
+
+bool RaftDriver::Wants(uint64_t origin, uint64_t sequence) const {
+  return origin == origin_ && proposals_.Contains(sequence);
+}
+
+void RaftDriver::OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) {
+  if (origin == origin_) {
+    proposals_.OnApplied(sequence, std::move(outcome));
+  }
+}
+
+void RaftDriver::TakeFinishedLogWork() {
+  if (const std::optional<WriteId> durable = log_store_->TakeDurable(); durable.has_value()) {
+    core_->OnPersisted(*durable);
+  }
+  for (LoadedEntries& loaded : log_store_->TakeLoaded()) {
+    core_->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
+  }
+}
+
+void RaftDriver::HandOutRequests() {
+  const MonotonicNanos now = clock_->Now();
+  if (watch_.Update(*core_, now)) {
+    // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
+    // core.
+    reads_.ReturnForwarded();
+  }
+  forwarded_.RefuseOtherTerms(watch_.leading() ? watch_.term() : Term(0));
+  if (watch_.leading()) {
+    ProposeNextEntry(now);
+    if (reads_.has_waiting()) {
+      const ReadId id = NextReadId();
+      reads_.AskFor(id, watch_.term(), /*forwarded=*/false, now);
+      core_->RequestRead(id);
+    }
+  } else if (watch_.CanForward()) {
+    ForwardToLeader(now);
+  }
+}
+
+void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
+  if (log_full_ || core_->uncommitted_entries() >= options_.uncommitted_entries_max) {
+    return;
+  }
+  const uint64_t first_sequence = proposals_.next_sequence();
+  std::vector<ForwardedRequests::Queued> foreign;
+  std::string payload;
+  for (uint64_t commands = 0; commands < options_.entry_commands_max; ++commands) {
+    const bool has_own = proposals_.PrepareFront(now, watch_);
+    if (!has_own && !forwarded_.has_proposals()) {
+      break;
+    }
+    const bool take_own = has_own && (own_turn_ || !forwarded_.has_proposals());
+    const uint64_t bytes = take_own ? proposals_.front_bytes() : forwarded_.front().command.size();
+    if (!payload.empty() && payload.size() + bytes > options_.entry_bytes_max) {
+      break;
+    }
+    if (take_own) {
+      const PendingProposals::HandedOut own = proposals_.BindFront(watch_.term());
+      AppendProposal(origin_, own.sequence, own.command, &payload);
+    } else {
+      foreign.push_back(forwarded_.TakeFront());
+      const Proposal& proposal = foreign.back().proposal;
+      AppendProposal(proposal.origin, proposal.sequence, proposal.command, &payload);
+    }
+    own_turn_ = !take_own;
+  }
+  if (payload.empty()) {
+    return;
+  }
+  // Stamped after the batch was drained: no command in it was asked for after its stamp.
+  const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), cluster_clock_.Now());
+  log_full_ = !appended.ok();
+  if (log_full_) {
+    proposals_.ReturnFrom(first_sequence);
+    for (auto queued = foreign.rbegin(); queued != foreign.rend(); ++queued) {
+      forwarded_.ReturnFront(std::move(*queued));
+    }
+    return;
+  }
+  CHECK_EQ(appended->term, watch_.term());
+  for (const ForwardedRequests::Queued& queued : foreign) {
+    forwarded_.OnAppended(queued);
+  }
+}
+
+void RaftDriver::ForwardToLeader(MonotonicNanos now) {
+  while (proposals_.PrepareFront(now, watch_) || reads_.has_waiting()) {
+    ForwardRequest request{.term = watch_.term(), .proposals = {}, .reads = {}};
+    const uint64_t first_sequence = proposals_.next_sequence();
+    uint64_t bytes = 0;
+    while (request.proposals.size() < options_.entry_commands_max &&
+           proposals_.PrepareFront(now, watch_)) {
+      if (bytes > 0 && bytes + proposals_.front_bytes() > options_.entry_bytes_max) {
+        break;
+      }
+      bytes += proposals_.front_bytes();
+      const PendingProposals::HandedOut own = proposals_.BindFront(watch_.term());
+      request.proposals.push_back(
+          {.origin = origin_, .sequence = own.sequence, .command = std::string(own.command)});
+    }
+    std::optional<ReadId> read;
+    if (reads_.has_waiting()) {
+      read = NextReadId();
+      reads_.AskFor(*read, watch_.term(), /*forwarded=*/true, now);
+      request.reads.push_back(*read);
+    }
+    const bool left = transport_->Forward(watch_.leader(), std::move(request));
+    watch_.OnForward(left, now);
+    if (!left) {
+      proposals_.ReturnFrom(first_sequence);
+      if (read.has_value()) {
+        reads_.OnRefused(*read);
+      }
+      return;
+    }
+  }
+}
+
+void RaftDriver::CarryOutOutput() {
+  if (!core_->HasOutput()) {
+    return;
+  }
+  Output output = core_->TakeOutput();
+  if (output.write.has_value()) {
+    log_store_->Write(*std::move(output.write));
+  }
+  const ClusterMillis cluster_time = cluster_clock_.Now();
+  for (Envelope& envelope : output.messages) {
+    transport_->Send(std::move(envelope), cluster_time);
+  }
+  for (const LoadEntries& load : output.loads) {
+    log_store_->Load(load);
+  }
+  apply_queue_.Push(std::move(output.committed));
+  for (const ReadOutcome& outcome : output.reads) {
+    OnReadOutcome(outcome);
+  }
+  for (const Event& event : output.events) {
+    observer_->OnEvent(event);
+  }
+}
+
+void RaftDriver::OnReadOutcome(const ReadOutcome& outcome) {
+  if (forwarded_.OnReadOutcome(outcome)) {
+    return;
+  }
+  if (outcome.aborted) {
+    reads_.OnRefused(outcome.id);
+  } else {
+    reads_.OnConfirmed(outcome.id, outcome.read_index);
+  }
+}
+
+void RaftDriver::ApplyCommitted() {
+  if (!apply_queue_.empty() && !apply_stalled_) {
+    const absl::Span<const Entry> run = apply_queue_.Front(options_.apply_bytes_max);
+    const size_t count = state_machine_->Apply(run, this);
+    CHECK_LE(count, run.size());
+    apply_stalled_ = count < run.size();
+    if (count > 0) {
+      const EntryId applied = run[count - 1].id;
+      CHECK(state_machine_->applied() == applied) << "index " << applied.index;
+      core_->OnApplied(applied.index);
+      log_full_ = false;
+      if (applied.term > applied_term_) {
+        applied_term_ = applied.term;
+        proposals_.ReturnBefore(applied_term_);
+      }
+      apply_queue_.Pop(count);
+    }
+  }
+  reads_.OnApplied(state_machine_->applied().index);
+}
+
+void RaftDriver::SendForwardReplies() {
+  for (auto& [origin, reply] : forwarded_.TakeReplies(core_->term())) {
+    transport_->ReplyToForward(origin, std::move(reply));
+  }
+}
+
+void RaftDriver::DeliverAnswers() {
+  // Callbacks may bring new requests, so nothing of the driver is held while they run.
+  for (PendingProposals::Answer& answer : proposals_.TakeAnswers()) {
+    answer.done(answer.result, std::move(answer.outcome));
+  }
+  for (const PendingReads::Answer& answer : reads_.TakeAnswers()) {
+    answer.done(answer.result);
+  }
+}
+
+bool RaftDriver::HasWork() const {
+  if (core_->HasOutput() || proposals_.has_answers() || reads_.has_answers()) {
+    return true;
+  }
+  if (!apply_queue_.empty() && !apply_stalled_) {
+    return true;
+  }
+  if (watch_.leading()) {
+    const bool gate_open =
+        !log_full_ && core_->uncommitted_entries() < options_.uncommitted_entries_max;
+    return reads_.has_waiting() ||
+           (gate_open && (proposals_.has_waiting() || forwarded_.has_proposals()));
+  }
+  return watch_.CanForward() && (proposals_.has_waiting() || reads_.has_waiting());
+}
+
+ReadId RaftDriver::NextReadId() { return ReadId(++last_read_id_); }
+
+}  // namespace raftkv::raft

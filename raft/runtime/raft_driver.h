@@ -1,0 +1,168 @@
+// RaftDriver runs one member: it feeds the core, carries its output out in order, applies what is
+// committed, and brings clients' proposals and reads to the leader, wherever that is, and their
+// outcomes back.
+//
+// It knows neither threads nor gRPC: whoever owns it calls the inputs as events come in and then
+// RunTurn. Confined to one thread. Every callback runs inside a call of the driver, at most once,
+// and may call the driver's inputs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "raft/core/raft_core.h"
+#include "raft/runtime/apply_queue.h"
+#include "raft/runtime/cluster_clock.h"
+#include "raft/runtime/forwarded_requests.h"
+#include "raft/runtime/leader_watch.h"
+#include "raft/runtime/log_store.h"
+#include "raft/runtime/pending_proposals.h"
+#include "raft/runtime/pending_reads.h"
+#include "raft/runtime/requests.h"
+#include "raft/runtime/state_machine.h"
+#include "raft/runtime/transport.h"
+
+namespace raftkv::raft {
+
+struct DriverOptions {
+  // Own entries not yet committed while the next batch gathers; 1 was best on small machines
+  // (DESIGN §4).
+  uint64_t uncommitted_entries_max = 1;
+  // Commands and bytes of one entry; a larger single command is sent alone.
+  uint64_t entry_commands_max = 1024;
+  uint64_t entry_bytes_max = 512 << 10;
+  // Bytes of the entries applied at once; a larger single entry is applied alone.
+  uint64_t apply_bytes_max = 1 << 20;
+  // Proposals waiting for a place in the log or for their outcome, and their bytes; beyond it they
+  // are refused.
+  uint64_t proposals_max = 32 << 10;
+  uint64_t proposal_bytes_max = 64 << 20;
+  // Reads waiting; beyond it they are refused.
+  uint64_t reads_max = 32 << 10;
+  // How long a request waits for a leader that will have it; usually 3 election timeouts.
+  MonotonicNanos leader_wait = 3 * kNanosPerSecond;
+  // A read that was forwarded is asked for again after this long without an answer; usually an
+  // election timeout.
+  MonotonicNanos read_retry_after = kNanosPerSecond;
+
+  // InvalidArgument naming the field, its value and its bound.
+  absl::Status Validate() const;
+};
+
+// What the driver tells about itself besides answers.
+class DriverObserver {
+ public:
+  virtual ~DriverObserver() = default;
+  virtual void OnEvent(const Event& event) = 0;
+};
+
+class RaftDriver final : public OutcomeObserver {
+ public:
+  // `origin` is random, unique to this process. Borrows everything it is given.
+  RaftDriver(const DriverOptions& options, uint64_t origin, std::unique_ptr<RaftCore> core,
+             ClusterMillis restored_cluster_time, Transport* transport, LogStore* log_store,
+             StateMachine* state_machine, const MonotonicClock* clock, DriverObserver* observer);
+
+  // Inputs. They take effect in the next RunTurn at the latest.
+
+  // A tick of the core's logical time, and a look at deadlines.
+  void Tick();
+  // While dormant the core's time stands still, so that a member of a cluster that is not founded
+  // yet never campaigns. Requests still get their answers in time.
+  void SetDormant(bool dormant) { dormant_ = dormant; }
+  void Step(Envelope envelope);
+  // What a peer's leader stamped on its frame.
+  void ObserveClusterTime(ClusterMillis stamp) { cluster_clock_.Observe(stamp); }
+  // The append stream to or from `peer` broke.
+  void OnStreamLost(NodeId peer);
+
+  // Brings a command into the log, on this member or through the leader. It is answered by
+  // `deadline` (plus one tick) at the latest.
+  void Propose(std::string command, MonotonicNanos deadline, ProposalCallback done);
+  // Answers once a linearizable read may be served from the applied state, by `deadline` (plus one
+  // tick) at the latest.
+  void Read(MonotonicNanos deadline, ReadCallback done);
+
+  // A follower's request to this member as the leader, and the answer to one of ours.
+  void OnForwardRequest(NodeId origin, ForwardRequest request);
+  void OnForwardReply(NodeId from, ForwardReply reply);
+  // The stream on which this member forwarded to `leader` broke: what was sent may or may not have
+  // arrived.
+  void OnForwardLost(NodeId leader);
+
+  // One turn: takes what the log store finished, forms the next entry, carries out the core's
+  // output, applies and answers, then sends what only moves the commit index. Returns whether
+  // another turn would have work at once.
+  bool RunTurn();
+
+  // Answers everything that waits (kShuttingDown where certain, else kOutcomeUnknown) and refuses
+  // what comes later.
+  void Shutdown();
+
+  const RaftCore& core() const { return *core_; }
+  ClusterMillis Now() const { return cluster_clock_.Now(); }
+  // Requests that wait for an answer.
+  uint64_t pending_requests() const;
+
+  // OutcomeObserver; for the state machine only.
+  bool Wants(uint64_t origin, uint64_t sequence) const override;
+  void OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) override;
+
+ private:
+  void TakeFinishedLogWork();
+  // Brings what waits to whoever leads.
+  void HandOutRequests();
+  void ProposeNextEntry(MonotonicNanos now);
+  void ForwardToLeader(MonotonicNanos now);
+  void CarryOutOutput();
+  void OnReadOutcome(const ReadOutcome& outcome);
+  void ApplyCommitted();
+  void SendForwardReplies();
+  void DeliverAnswers();
+  // Whether a further pass over the steps of a turn would find something to do.
+  bool HasWork() const;
+  ReadId NextReadId();
+
+  // Constant after construction.
+  const DriverOptions options_;
+  const uint64_t origin_;
+  Transport* const transport_;
+  LogStore* const log_store_;
+  StateMachine* const state_machine_;
+  const MonotonicClock* const clock_;
+  DriverObserver* const observer_;
+
+  std::unique_ptr<RaftCore> core_;
+  ClusterClock cluster_clock_;
+  LeaderWatch watch_;
+
+  // Requests. The budget comes first: the two below draw on it.
+  ProposalBudget budget_;
+  PendingProposals proposals_;
+  ForwardedRequests forwarded_;
+  PendingReads reads_;
+  uint64_t last_read_id_ = 0;
+  // Own and forwarded proposals take turns, so that neither starves the other; this says whose turn
+  // it is.
+  bool own_turn_ = true;
+  // The core refused an entry for want of room; the next is not tried before something was applied
+  // or time has passed.
+  bool log_full_ = false;
+
+  // Applying.
+  ApplyQueue apply_queue_;
+  // The state machine took less than it was offered; it is not asked again in the same turn.
+  bool apply_stalled_ = false;
+  // Invariant: the term of the last applied entry.
+  Term applied_term_;
+
+  bool dormant_ = false;
+  bool in_turn_ = false;
+  bool shut_down_ = false;
+};
+
+}  // namespace raftkv::raft

@@ -1,0 +1,66 @@
+// Between protobuf and the values that raft/core and raft/runtime work with. This is the only place
+// that takes bytes of peers on trust or turns them down: what FromProto returns is well formed
+// (known kinds, no id, term or index of 0 where there must be one, entries without gaps and with
+// terms that fit, counts within bounds); whether it makes sense now is for the core to say. Every
+// refusal is InvalidArgument naming the field and its value.
+//
+// Pure functions; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "raft/core/configuration.h"
+#include "raft/core/message.h"
+#include "raft/runtime/transport.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "raftkv/peer/v1/forward.pb.h"
+#include "raftkv/peer/v1/raft.pb.h"
+
+namespace raftkv::wire {
+
+// Bounds on what one frame may hold.
+inline constexpr int kFrameMessagesMax = 4096;
+inline constexpr int kAppendEntriesMax = 1 << 16;
+inline constexpr int kForwardItemsMax = 1 << 16;  // Of each kind.
+// No cluster comes to live as long as this in milliseconds (285,000 years). A larger stamp would
+// drive the clocks of all members to where deadlines overflow, and clocks never go back.
+inline constexpr uint64_t kClusterMillisMax = uint64_t{1} << 53;
+
+// Which stream carries a message: a leader's frames and a follower's frames. Votes travel alone.
+bool IsLeaderMessage(const raft::Message& message);
+bool IsFollowerMessage(const raft::Message& message);
+
+// Append an envelope's message to a frame. A frame has one term: the first message sets it, and a
+// message of another term needs a frame of its own. REQUIRES: the frame is empty or of the
+// envelope's term; IsLeaderMessage, respectively IsFollowerMessage.
+void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesRequest* frame);
+void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesResponse* frame);
+
+// The identity is left to the caller. REQUIRES: the message is a VoteRequest, respectively a
+// VoteReply.
+peer::v1::RequestVoteRequest ToVoteRequestProto(const raft::Envelope& envelope);
+peer::v1::RequestVoteResponse ToVoteResponseProto(const raft::Envelope& envelope);
+
+peer::v1::ForwardRequest ToProto(raft::ForwardRequest request);
+peer::v1::ForwardResponse ToProto(const raft::ForwardReply& reply);
+
+// What `from` says to `to`. A frame may be empty: then it only opens a stream. Also checks the
+// frame's cluster time.
+absl::StatusOr<std::vector<raft::Envelope>> FromProto(peer::v1::AppendEntriesRequest frame,
+                                                      raft::NodeId from, raft::NodeId to);
+absl::StatusOr<std::vector<raft::Envelope>> FromProto(const peer::v1::AppendEntriesResponse& frame,
+                                                      raft::NodeId from, raft::NodeId to);
+absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteRequest& request,
+                                         raft::NodeId from, raft::NodeId to);
+absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteResponse& response,
+                                         raft::NodeId from, raft::NodeId to);
+absl::StatusOr<raft::ForwardRequest> FromProto(peer::v1::ForwardRequest frame);
+absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& frame);
+
+// The ids that count. InvalidArgument when they do not name exactly the listed members, when there
+// is no voter, or when a learner votes.
+absl::StatusOr<raft::Configuration> FromProto(const log::v1::ClusterConfiguration& configuration);
+
+}  // namespace raftkv::wire
