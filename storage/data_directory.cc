@@ -1,0 +1,275 @@
+#include "storage/data_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "glog/logging.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kLockFile[] = "LOCK";
+constexpr char kFormatFile[] = "FORMAT";
+constexpr char kNewFormatFile[] = "FORMAT.new";
+constexpr char kDatabase[] = "db";
+constexpr char kNewDatabase[] = "db.new";
+constexpr char kFormatPrefix[] = "raftkv ";
+
+absl::Status SystemError(absl::string_view what, absl::string_view path, int error) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(error)));
+}
+
+absl::Status SyncPath(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return SystemError("open", path, errno);
+  }
+  const int failed = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return failed == 0 ? absl::OkStatus() : SystemError("sync", path, failed);
+}
+
+absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      return SystemError("write", path, errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+// Small files only.
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return SystemError("open", path, errno);
+  }
+  char bytes[256];
+  const ssize_t size = read(fd, bytes, sizeof(bytes));
+  const int failed = errno;
+  close(fd);
+  if (size < 0) {
+    return SystemError("read", path, failed);
+  }
+  return std::string(bytes, static_cast<size_t>(size));
+}
+
+std::string FormatLine(uint64_t version) { return absl::StrCat(kFormatPrefix, version, "\n"); }
+
+absl::Status CheckFormat(const std::string& path) {
+  RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadFile(path));
+  if (line == FormatLine(kFormatVersion)) {
+    return absl::OkStatus();
+  }
+  absl::string_view version = line;
+  if (absl::ConsumePrefix(&version, kFormatPrefix) && absl::ConsumeSuffix(&version, "\n")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " says format version ", version, ", this raftkvd uses version ",
+                     kFormatVersion, ": run a raftkvd that knows version ", version));
+  }
+  return absl::DataLossError(absl::StrCat(
+      path, " is corrupted: it should say \"raftkv ", kFormatVersion,
+      "\". The other members hold the data: replace this member, or put back a copy of its "
+      "directory."));
+}
+
+absl::StatusOr<std::set<std::string>> ListNames(const std::string& path) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    names.insert(entry->path().filename().string());
+  }
+  if (error) {
+    return SystemError("list", path, error.value());
+  }
+  names.erase("lost+found");
+  return names;
+}
+
+// Keeps a mistyped path from being filled with a database: what is in there must be what a creation
+// leaves behind.
+absl::Status CheckNotForeign(const std::string& path, const std::set<std::string>& names) {
+  if (names.contains(kFormatFile)) {
+    return absl::OkStatus();
+  }
+  for (const std::string& name : names) {
+    const bool ours = name == kLockFile || name == kNewFormatFile ||
+                      ((name == kDatabase || name == kNewDatabase) && names.contains(kLockFile));
+    if (!ours) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " holds ", name, " and is not a raftkv data directory (no ",
+                       kFormatFile, "): choose an empty or new directory"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0) {
+    const fs::path parent = fs::path(path).parent_path();
+    return SyncPath(parent.empty() ? "." : parent.string());
+  }
+  if (errno != EEXIST) {
+    return SystemError("create the data directory", path, errno);
+  }
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) {
+    return SystemError("look at", path, errno);
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a directory"));
+  }
+  if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return SystemError("use the data directory", path, errno);
+  }
+  if ((status.st_mode & 077) != 0) {
+    LOG(WARNING) << "other users may enter the data directory " << path
+                 << " (chmod 0700 keeps them out)";
+  }
+  return absl::OkStatus();
+}
+
+// Returns the descriptor that holds the lock.
+absl::StatusOr<int> Lock(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/", kLockFile);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return SystemError("open", path, errno);
+  }
+  absl::Cleanup close_fd = [fd] { close(fd); };
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      return SystemError("lock", path, errno);
+    }
+    const absl::StatusOr<std::string> holder = ReadFile(path);
+    const std::string pid = holder.ok() && !holder->empty()
+                                ? absl::StrCat(" (pid ", absl::StripSuffix(*holder, "\n"), ")")
+                                : "";
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data directory ", directory, " is in use by another process", pid));
+  }
+  // Only for that message; the lock itself is the kernel's and ends with the process.
+  const std::string pid = absl::StrCat(getpid(), "\n");
+  if (ftruncate(fd, 0) != 0) {
+    return SystemError("write", path, errno);
+  }
+  RAFTKV_RETURN_IF_ERROR(WriteAll(fd, pid, path));
+  std::move(close_fd).Cancel();
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path) {
+  std::string path(absl::StripSuffix(given_path, "/"));
+  if (path.empty()) {
+    return absl::FailedPreconditionError("the data directory needs a name");
+  }
+  RAFTKV_RETURN_IF_ERROR(MakeDirectory(path));
+  RAFTKV_ASSIGN_OR_RETURN(std::set<std::string> names, ListNames(path));
+  RAFTKV_RETURN_IF_ERROR(CheckNotForeign(path, names));
+  const std::string format_path = absl::StrCat(path, "/", kFormatFile);
+  if (names.contains(kFormatFile)) {
+    RAFTKV_RETURN_IF_ERROR(CheckFormat(format_path));
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
+  DataDirectory directory(path, lock_fd);
+
+  // Again, because another process may have been busy with the directory until the lock was ours.
+  RAFTKV_ASSIGN_OR_RETURN(names, ListNames(path));
+  directory.complete_ = names.contains(kFormatFile);
+  directory.has_database_ = names.contains(kDatabase);
+  if (directory.complete_) {
+    RAFTKV_RETURN_IF_ERROR(CheckFormat(format_path));
+    if (!fs::exists(absl::StrCat(directory.database_path(), "/CURRENT"))) {
+      return absl::DataLossError(absl::StrCat(
+          path, " is incomplete: ", kDatabase,
+          "/CURRENT is missing. The other members hold the data: replace this member, or put back "
+          "a copy of its directory."));
+    }
+  }
+  return directory;
+}
+
+DataDirectory::DataDirectory(DataDirectory&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)),
+      has_database_(other.has_database_),
+      complete_(other.complete_) {}
+
+DataDirectory::~DataDirectory() {
+  if (lock_fd_ >= 0) {
+    close(lock_fd_);
+  }
+}
+
+std::string DataDirectory::database_path() const { return absl::StrCat(path_, "/", kDatabase); }
+
+absl::StatusOr<std::string> DataDirectory::StartDatabase() {
+  CHECK(!has_database_);
+  const std::string path = absl::StrCat(path_, "/", kNewDatabase);
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    return SystemError("remove", path, error.value());
+  }
+  return path;
+}
+
+absl::Status DataDirectory::FinishDatabase() {
+  CHECK(!has_database_);
+  const std::string from = absl::StrCat(path_, "/", kNewDatabase);
+  RAFTKV_RETURN_IF_ERROR(SyncPath(from));
+  if (rename(from.c_str(), database_path().c_str()) != 0) {
+    return SystemError("rename", from, errno);
+  }
+  RAFTKV_RETURN_IF_ERROR(SyncPath(path_));
+  has_database_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status DataDirectory::MarkComplete() {
+  CHECK(has_database_);
+  if (complete_) {
+    return absl::OkStatus();
+  }
+  const std::string from = absl::StrCat(path_, "/", kNewFormatFile);
+  const int fd = open(from.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return SystemError("create", from, errno);
+  }
+  const absl::Status written = WriteAll(fd, FormatLine(kFormatVersion), from);
+  close(fd);
+  RAFTKV_RETURN_IF_ERROR(written);
+  RAFTKV_RETURN_IF_ERROR(SyncPath(from));
+  const std::string to = absl::StrCat(path_, "/", kFormatFile);
+  if (rename(from.c_str(), to.c_str()) != 0) {
+    return SystemError("rename", from, errno);
+  }
+  RAFTKV_RETURN_IF_ERROR(SyncPath(path_));
+  complete_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace raftkv::storage

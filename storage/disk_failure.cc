@@ -1,0 +1,41 @@
+#include "storage/disk_failure.h"
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr char kRemedy[] =
+    "The other members hold the data: replace this member, or put back a copy of its directory.";
+
+// Not LOG(FATAL): its stack trace would bury the one line that an operator needs.
+[[noreturn]] void LogAndAbort(absl::string_view message) {
+  LOG(ERROR) << message;
+  google::FlushLogFiles(google::GLOG_INFO);
+  std::abort();
+}
+
+}  // namespace
+
+void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status) {
+  LogAndAbort(absl::StrCat("stopping: could not ", what, ": ", status.ToString(),
+                           ". Nothing acknowledged is lost; restart once the cause is gone."));
+}
+
+void AbortOnCorruption(absl::string_view what, absl::string_view detail) {
+  LogAndAbort(absl::StrCat("stopping: ", what, " is corrupted: ", detail, ". ", kRemedy));
+}
+
+absl::Status ReadFailure(absl::string_view what, const rocksdb::Status& status) {
+  return absl::DataLossError(
+      absl::StrCat(what, " cannot be read: ", status.ToString(), ". ", kRemedy));
+}
+
+absl::Status BadBytes(absl::string_view what, absl::string_view detail) {
+  return absl::DataLossError(absl::StrCat(what, " is corrupted: ", detail, ". ", kRemedy));
+}
+
+}  // namespace raftkv::storage

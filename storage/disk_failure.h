@@ -1,0 +1,29 @@
+// What storage does when RocksDB says no. A failed write or sync is unknown, not absent: going on
+// from it could acknowledge what is not on disk, so it ends the process. A file that cannot be read
+// is DataLoss.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "rocksdb/slice.h"
+#include "rocksdb/status.h"
+
+namespace raftkv::storage {
+
+// Logs one line that says what failed and what to do, then aborts. `what` is like "sync the Raft
+// log".
+[[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);
+// The same for bytes that are on disk but are not what was written there: a restart will not help.
+[[noreturn]] void AbortOnCorruption(absl::string_view what, absl::string_view detail);
+
+// A failed read as DataLoss, with what to do. REQUIRES: !status.ok().
+absl::Status ReadFailure(absl::string_view what, const rocksdb::Status& status);
+// DataLoss for bytes that nobody wrote.
+absl::Status BadBytes(absl::string_view what, absl::string_view detail);
+
+inline rocksdb::Slice ToSlice(absl::string_view view) { return {view.data(), view.size()}; }
+inline absl::string_view ToView(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+}  // namespace raftkv::storage

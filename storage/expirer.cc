@@ -1,0 +1,110 @@
+#include "storage/expirer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+#include "raft/core/raft_core.h"
+
+namespace raftkv::storage {
+namespace {
+
+// One command, and so what applying it costs a turn of the loop.
+constexpr size_t kCommandKeysMax = 1000;
+constexpr size_t kCommandBytesMax = 256 << 10;
+// Nobody waits for an Expire, so it may take as long as an election.
+constexpr MonotonicNanos kProposalTimeout = 5 * kNanosPerSecond;
+constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond;
+
+}  // namespace
+
+Expirer::Expirer(raft::RaftDriver* driver, KvStateMachine* state_machine,
+                 const MonotonicClock* clock, Scan scan)
+    : driver_(driver), state_machine_(state_machine), clock_(clock), scan_(std::move(scan)) {}
+
+void Expirer::Tick() {
+  if (!busy_) {
+    MaybeScan();
+  }
+}
+
+bool Expirer::Leads() const {
+  const raft::RaftCore& core = driver_->core();
+  return core.role() == raft::RaftRole::kLeader && core.has_committed_in_term();
+}
+
+void Expirer::MaybeScan() {
+  const raft::ClusterMillis earliest = state_machine_->earliest_deadline();
+  if (earliest.value() == 0 || !Leads()) {
+    return;
+  }
+  const raft::ClusterMillis now = driver_->Now();
+  if (earliest > now || clock_->Now() < not_before_) {
+    return;
+  }
+  busy_ = true;
+  const raft::LogIndex applied = state_machine_->applied().index;
+  scan_(state_machine_->TakeView(), now,
+        [this, applied](absl::StatusOr<DueKeys> due) { OnScanDone(applied, std::move(due)); });
+}
+
+void Expirer::OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due) {
+  CHECK(busy_);
+  if (!due.ok()) {
+    LOG(ERROR) << "cannot look for keys that have expired: " << due.status().message();
+    not_before_ = clock_->Now() + kScanRetryDelay;
+    GiveUp();
+    return;
+  }
+  if (due->keys.empty()) {
+    state_machine_->OnScanned(applied, due->next_deadline);
+    busy_ = false;
+    return;
+  }
+  next_deadline_ = due->next_deadline;
+  due_ = std::move(due->keys);
+  std::reverse(due_.begin(), due_.end());
+  ProposeNext();
+}
+
+void Expirer::ProposeNext() {
+  if (!Leads()) {
+    GiveUp();
+    return;
+  }
+  log::v1::Command command;
+  log::v1::Expire* expire = command.mutable_expire();
+  size_t bytes = 0;
+  while (!due_.empty() && static_cast<size_t>(expire->keys_size()) < kCommandKeysMax &&
+         bytes < kCommandBytesMax) {
+    bytes += due_.back().size();
+    *expire->add_keys() = std::move(due_.back());
+    due_.pop_back();
+  }
+  driver_->Propose(command.SerializeAsString(), clock_->Now() + kProposalTimeout,
+                   [this](raft::ProposalResult result, std::string) { OnProposalDone(result); });
+}
+
+void Expirer::OnProposalDone(raft::ProposalResult result) {
+  CHECK(busy_);
+  if (result != raft::ProposalResult::kApplied) {
+    GiveUp();
+    return;
+  }
+  if (!due_.empty()) {
+    ProposeNext();
+    return;
+  }
+  busy_ = false;
+  // Thousands of keys may be due at once: go on without waiting for a tick.
+  if (next_deadline_.value() != 0 && next_deadline_ <= driver_->Now()) {
+    MaybeScan();
+  }
+}
+
+void Expirer::GiveUp() {
+  due_.clear();
+  busy_ = false;
+}
+
+}  // namespace raftkv::storage

@@ -1,0 +1,238 @@
+#include "storage/key_layout.h"
+
+#include <utility>
+
+namespace raftkv::storage {
+namespace {
+
+constexpr char kRecordLayout = 1;
+constexpr size_t kFixedSize = sizeof(uint64_t);
+
+void AppendVarint(uint64_t number, std::string* bytes) {
+  while (number >= 0x80) {
+    bytes->push_back(static_cast<char>(number | 0x80));
+    number >>= 7;
+  }
+  bytes->push_back(static_cast<char>(number));
+}
+
+// Revisions, versions and counts are never negative, so they need no zigzag.
+void AppendVarint(int64_t number, std::string* bytes) {
+  AppendVarint(static_cast<uint64_t>(number), bytes);
+}
+
+void AppendBe64(uint64_t number, std::string* bytes) {
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    bytes->push_back(static_cast<char>(number >> shift));
+  }
+}
+
+// Takes bytes from the front of a value; after the first failure everything fails.
+class ByteReader {
+ public:
+  explicit ByteReader(absl::string_view bytes) : rest_(bytes) {}
+
+  uint64_t Varint() {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const uint64_t group = Byte();
+      // The tenth byte has room for one bit.
+      if (shift == 63 && group > 1) {
+        ok_ = false;
+      }
+      number |= (group & 0x7f) << shift;
+      if (group < 0x80) {
+        return number;
+      }
+    }
+    ok_ = false;
+    return 0;
+  }
+
+  int64_t SignedVarint() {
+    const uint64_t number = Varint();
+    ok_ = ok_ && number <= static_cast<uint64_t>(INT64_MAX);
+    return static_cast<int64_t>(number);
+  }
+
+  uint8_t Byte() {
+    if (rest_.empty()) {
+      ok_ = false;
+      return 0;
+    }
+    const auto byte = static_cast<uint8_t>(rest_.front());
+    rest_.remove_prefix(1);
+    return byte;
+  }
+
+  uint64_t Be64() {
+    uint64_t number = 0;
+    for (size_t i = 0; i < kFixedSize; ++i) {
+      number = number << 8 | Byte();
+    }
+    return number;
+  }
+
+  absl::string_view Rest() { return std::exchange(rest_, absl::string_view()); }
+
+  bool ok() const { return ok_; }
+  bool ok_at_end() const { return ok_ && rest_.empty(); }
+
+ private:
+  absl::string_view rest_;
+  bool ok_ = true;
+};
+
+}  // namespace
+
+std::string EncodeLogKey(raft::LogIndex index) {
+  std::string key;
+  AppendBe64(index.value(), &key);
+  return key;
+}
+
+std::optional<raft::LogIndex> DecodeLogKey(absl::string_view key) {
+  ByteReader reader(key);
+  const raft::LogIndex index(reader.Be64());
+  return reader.ok_at_end() ? std::optional(index) : std::nullopt;
+}
+
+void EncodeLogValue(const raft::Entry& entry, std::string* value) {
+  value->clear();
+  value->reserve(entry.payload_bytes() + 24);
+  AppendVarint(entry.id.term.value(), value);
+  value->push_back(static_cast<char>(entry.kind));
+  AppendVarint(entry.stamp.value(), value);
+  if (entry.payload != nullptr) {
+    value->append(*entry.payload);
+  }
+}
+
+std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_view value) {
+  ByteReader reader(value);
+  raft::Entry entry;
+  entry.id = {raft::Term(reader.Varint()), index};
+  entry.kind = static_cast<raft::EntryKind>(reader.Byte());
+  entry.stamp = raft::ClusterMillis(reader.Varint());
+  const absl::string_view payload = reader.Rest();
+  const bool known =
+      entry.kind == raft::EntryKind::kNoOp || entry.kind == raft::EntryKind::kCommands;
+  if (!reader.ok() || !known) {
+    return std::nullopt;
+  }
+  if (!payload.empty()) {
+    entry.payload = std::make_shared<const std::string>(payload);
+  }
+  return entry;
+}
+
+std::string EncodeHardState(const raft::HardState& state) {
+  std::string value;
+  AppendVarint(state.term.value(), &value);
+  AppendVarint(state.vote.value(), &value);
+  return value;
+}
+
+std::optional<raft::HardState> DecodeHardState(absl::string_view value) {
+  ByteReader reader(value);
+  raft::HardState state;
+  state.term = raft::Term(reader.Varint());
+  state.vote = raft::NodeId(reader.Varint());
+  return reader.ok_at_end() ? std::optional(state) : std::nullopt;
+}
+
+std::string EncodeAppliedState(const AppliedState& state) {
+  std::string value;
+  AppendVarint(state.id.index.value(), &value);
+  AppendVarint(state.id.term.value(), &value);
+  AppendVarint(state.stamp.value(), &value);
+  AppendVarint(state.revision, &value);
+  AppendVarint(state.key_count, &value);
+  return value;
+}
+
+std::optional<AppliedState> DecodeAppliedState(absl::string_view value) {
+  ByteReader reader(value);
+  AppliedState state;
+  state.id.index = raft::LogIndex(reader.Varint());
+  state.id.term = raft::Term(reader.Varint());
+  state.stamp = raft::ClusterMillis(reader.Varint());
+  state.revision = reader.SignedVarint();
+  state.key_count = reader.SignedVarint();
+  return reader.ok_at_end() ? std::optional(state) : std::nullopt;
+}
+
+std::string EncodeNumber(uint64_t number) {
+  std::string value;
+  AppendVarint(number, &value);
+  return value;
+}
+
+std::optional<uint64_t> DecodeNumber(absl::string_view value) {
+  ByteReader reader(value);
+  const uint64_t number = reader.Varint();
+  return reader.ok_at_end() ? std::optional(number) : std::nullopt;
+}
+
+std::string EncodeDataId(uint64_t data_id) {
+  std::string value;
+  for (int shift = 0; shift < 64; shift += 8) {
+    value.push_back(static_cast<char>(data_id >> shift));
+  }
+  return value;
+}
+
+std::optional<uint64_t> DecodeDataId(absl::string_view value) {
+  ByteReader reader(value);
+  uint64_t data_id = 0;
+  for (int shift = 0; shift < 64; shift += 8) {
+    data_id |= static_cast<uint64_t>(reader.Byte()) << shift;
+  }
+  return reader.ok_at_end() && data_id != 0 ? std::optional(data_id) : std::nullopt;
+}
+
+std::string EncodeMemberRecordKey(uint64_t member_id) {
+  std::string key = kMemberRecordPrefix;
+  AppendBe64(member_id, &key);
+  return key;
+}
+
+void EncodeRecordHeader(const RecordHeader& header, std::string* bytes) {
+  bytes->clear();
+  bytes->push_back(kRecordLayout);
+  AppendVarint(header.create_revision, bytes);
+  AppendVarint(header.mod_revision, bytes);
+  AppendVarint(header.version, bytes);
+  AppendVarint(header.deadline.value(), bytes);
+}
+
+std::optional<LatestRecord> DecodeRecord(absl::string_view record) {
+  ByteReader reader(record);
+  const uint8_t layout = reader.Byte();
+  LatestRecord decoded;
+  decoded.header.create_revision = reader.SignedVarint();
+  decoded.header.mod_revision = reader.SignedVarint();
+  decoded.header.version = reader.SignedVarint();
+  decoded.header.deadline = raft::ClusterMillis(reader.Varint());
+  decoded.value = reader.Rest();
+  return reader.ok() && layout == kRecordLayout ? std::optional(decoded) : std::nullopt;
+}
+
+std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key) {
+  std::string row_key;
+  row_key.reserve(kFixedSize + key.size());
+  AppendBe64(deadline.value(), &row_key);
+  row_key.append(key.data(), key.size());
+  return row_key;
+}
+
+std::optional<TtlRow> DecodeTtlKey(absl::string_view row_key) {
+  ByteReader reader(row_key);
+  TtlRow row;
+  row.deadline = raft::ClusterMillis(reader.Be64());
+  row.key = reader.Rest();
+  return reader.ok() && row.deadline.value() != 0 && !row.key.empty() ? std::optional(row)
+                                                                      : std::nullopt;
+}
+
+}  // namespace raftkv::storage

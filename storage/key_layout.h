@@ -1,0 +1,107 @@
+// Every byte that raftkv keeps in RocksDB. On disk: frozen; what changes a meaning needs another
+// format version.
+//
+//   column family  key                   value
+//   `default`      none                  RocksDB insists on it; unused
+//   `raft_log`     index:be64            term:varint kind:byte stamp:varint payload:byte*
+//   `meta`         "format"              version:varint
+//                  "data_id"             id:fixed64-le
+//                  "name"                byte*
+//                  "member_id"           id:varint
+//                  "configuration"       raftkv.log.v1.ClusterConfiguration
+//                  "hard_state"          term:varint vote:varint
+//                  "applied"             index:varint term:varint stamp:varint revision:varint
+//                  key_count:varint "cluster_time"        millis:varint "member/" id:be64
+//                  raftkv.log.v1.MemberRecord
+//   `latest`       key:byte*             1:byte create_revision:varint mod_revision:varint
+//   version:varint
+//                                        deadline:varint value:byte*
+//   `ttl`          deadline:be64         empty; one row for each key of `latest` whose deadline is
+//   not 0
+//                    key:byte*
+//
+//   varint := base-128, least significant group first, at most 10 bytes; be64 sorts by number.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "raft/core/types.h"
+#include "storage/kv_table.h"
+
+namespace raftkv::storage {
+
+inline constexpr uint64_t kFormatVersion = 1;
+
+inline constexpr char kRaftLogFamily[] = "raft_log";
+inline constexpr char kMetaFamily[] = "meta";
+inline constexpr char kLatestFamily[] = "latest";
+inline constexpr char kTtlFamily[] = "ttl";
+
+inline constexpr char kFormatKey[] = "format";
+inline constexpr char kDataIdKey[] = "data_id";
+inline constexpr char kNameKey[] = "name";
+inline constexpr char kMemberIdKey[] = "member_id";
+inline constexpr char kConfigurationKey[] = "configuration";
+inline constexpr char kHardStateKey[] = "hard_state";
+inline constexpr char kAppliedKey[] = "applied";
+inline constexpr char kClusterTimeKey[] = "cluster_time";
+inline constexpr char kMemberRecordPrefix[] = "member/";
+// The first key after every "member/" key.
+inline constexpr char kMemberRecordEnd[] = "member0";
+
+// What the applied keys are the result of; changes together with them.
+struct AppliedState {
+  raft::EntryId id;
+  raft::ClusterMillis stamp;  // Of the entry at `id`.
+  int64_t revision = 0;
+  int64_t key_count = 0;
+
+  friend bool operator==(const AppliedState&, const AppliedState&) = default;
+};
+
+struct TtlRow {
+  raft::ClusterMillis deadline;
+  absl::string_view key;
+};
+
+struct LatestRecord {
+  RecordHeader header;
+  absl::string_view value;
+};
+
+// Decoders return nullopt for bytes that no encoder made.
+
+std::string EncodeLogKey(raft::LogIndex index);
+std::optional<raft::LogIndex> DecodeLogKey(absl::string_view key);
+// Replaces `value`.
+void EncodeLogValue(const raft::Entry& entry, std::string* value);
+std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_view value);
+
+std::string EncodeHardState(const raft::HardState& state);
+std::optional<raft::HardState> DecodeHardState(absl::string_view value);
+
+std::string EncodeAppliedState(const AppliedState& state);
+std::optional<AppliedState> DecodeAppliedState(absl::string_view value);
+
+// A number alone in a value: version, member id, cluster time.
+std::string EncodeNumber(uint64_t number);
+std::optional<uint64_t> DecodeNumber(absl::string_view value);
+
+std::string EncodeDataId(uint64_t data_id);
+std::optional<uint64_t> DecodeDataId(absl::string_view value);
+
+std::string EncodeMemberRecordKey(uint64_t member_id);
+
+// Replaces `bytes` by all of a record but the value, which follows it.
+void EncodeRecordHeader(const RecordHeader& header, std::string* bytes);
+// The result points into `record`.
+std::optional<LatestRecord> DecodeRecord(absl::string_view record);
+
+std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key);
+// The result points into `row_key`.
+std::optional<TtlRow> DecodeTtlKey(absl::string_view row_key);
+
+}  // namespace raftkv::storage

@@ -1,0 +1,174 @@
+#include "storage/rocksdb_log_store.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "glog/logging.h"
+#include "rocksdb/iterator.h"
+#include "rocksdb/write_batch.h"
+#include "storage/disk_failure.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+// Checksums that travel with each record from here into the memtable: the log is what the others
+// may have to be rebuilt from.
+constexpr size_t kProtectionBytesPerKey = 8;
+
+void CheckBuilt(const rocksdb::Status& status) {
+  CHECK(status.ok()) << "cannot build a write batch: " << status.ToString();
+}
+
+}  // namespace
+
+RocksDbLogStore::RocksDbLogStore(const ColumnFamilies& families, raft::LogIndex last_index,
+                                 ReaderThread* reader, Waker* waker)
+    : families_(families),
+      reader_(reader),
+      waker_(waker),
+      last_index_(last_index),
+      log_thread_([this] { RunLogThread(); }) {}
+
+RocksDbLogStore::~RocksDbLogStore() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.NotifyOne();
+  }
+  log_thread_.join();
+}
+
+void RocksDbLogStore::Write(raft::LogWrite write) {
+  MutexLock lock(&mutex_);
+  queue_.push_back(std::move(write));
+  // The log thread looks at the queue before it waits, so only an empty queue can have it waiting.
+  if (queue_.size() == 1) {
+    changed_.NotifyOne();
+  }
+}
+
+std::optional<raft::WriteId> RocksDbLogStore::TakeDurable() {
+  MutexLock lock(&mutex_);
+  return std::exchange(newly_durable_, std::nullopt);
+}
+
+void RocksDbLogStore::Load(const raft::LoadEntries& request) {
+  reader_->Post([this, request] {
+    raft::LoadedEntries loaded = ReadEntries(request);
+    {
+      MutexLock lock(&mutex_);
+      loaded_.push_back(std::move(loaded));
+    }
+    waker_->Wake();
+  });
+}
+
+std::vector<raft::LoadedEntries> RocksDbLogStore::TakeLoaded() {
+  MutexLock lock(&mutex_);
+  return std::exchange(loaded_, {});
+}
+
+void RocksDbLogStore::RunLogThread() {
+  std::vector<raft::LogWrite> writes;
+  while (true) {
+    {
+      MutexLock lock(&mutex_);
+      while (queue_.empty() && !stopping_) {
+        changed_.Wait(&mutex_);
+      }
+      if (queue_.empty()) {
+        return;
+      }
+      writes.swap(queue_);
+    }
+    Persist(writes);
+    {
+      MutexLock lock(&mutex_);
+      newly_durable_ = writes.back().id;
+    }
+    waker_->Wake();
+    writes.clear();
+  }
+}
+
+void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
+  rocksdb::WriteBatch batch;
+  std::string value;
+  for (const raft::LogWrite& write : writes) {
+    if (write.hard_state.has_value()) {
+      CheckBuilt(batch.Put(families_.meta, kHardStateKey, EncodeHardState(*write.hard_state)));
+    }
+    if (write.entries.empty()) {
+      continue;
+    }
+    const raft::LogIndex first = write.entries.front().id.index;
+    CHECK_GE(first.value(), 1u);
+    CHECK_LE(first, last_index_.Next()) << "a write leaves a gap in the log";
+    raft::LogIndex expected = first;
+    for (const raft::Entry& entry : write.entries) {
+      CHECK_EQ(entry.id.index, expected) << "entries of one write do not follow each other";
+      EncodeLogValue(entry, &value);
+      CheckBuilt(batch.Put(families_.raft_log, EncodeLogKey(entry.id.index), value));
+      expected = expected.Next();
+    }
+    // What a conflicting suffix leaves behind the new end. Point deletes: the suffix is short, and
+    // a range delete would slow down every later read of the memtable.
+    for (raft::LogIndex stale = expected; stale <= last_index_; stale = stale.Next()) {
+      CheckBuilt(batch.Delete(families_.raft_log, EncodeLogKey(stale)));
+    }
+    last_index_ = expected.Previous();
+  }
+
+  // Not sync=true: that would hold RocksDB's write lead during the fdatasync, and apply would queue
+  // behind it.
+  rocksdb::WriteOptions options;
+  options.protection_bytes_per_key = kProtectionBytesPerKey;
+  if (const rocksdb::Status status = families_.db->Write(options, &batch); !status.ok()) {
+    AbortOnWriteFailure("write the Raft log", status);
+  }
+  if (const rocksdb::Status status = families_.db->SyncWAL(); !status.ok()) {
+    AbortOnWriteFailure("sync the Raft log", status);
+  }
+}
+
+raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& request) const {
+  CHECK_GE(request.first.value(), 1u);
+  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}};
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  // One early, for the previous entry's term.
+  raft::LogIndex expected = request.first.Previous();
+  uint64_t bytes = 0;
+  for (iterator->Seek(EncodeLogKey(expected)); iterator->Valid(); iterator->Next()) {
+    const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
+    if (expected.value() == 0) {
+      expected = expected.Next();
+    }
+    // A suffix that was cut after the core asked leaves nothing to load.
+    if (!index.has_value() || *index != expected) {
+      break;
+    }
+    std::optional<raft::Entry> entry = DecodeLogValue(*index, ToView(iterator->value()));
+    if (!entry.has_value()) {
+      AbortOnCorruption("`raft_log`", "an entry makes no sense");
+    }
+    expected = expected.Next();
+    if (*index < request.first) {
+      loaded.previous = entry->id;
+      continue;
+    }
+    bytes += entry->size_bytes();
+    if (bytes > request.bytes_max && !loaded.entries.empty()) {
+      break;
+    }
+    loaded.entries.push_back(*std::move(entry));
+  }
+  if (!iterator->status().ok()) {
+    AbortOnCorruption("`raft_log`", iterator->status().ToString());
+  }
+  return loaded;
+}
+
+}  // namespace raftkv::storage

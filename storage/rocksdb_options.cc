@@ -1,0 +1,191 @@
+#include "storage/rocksdb_options.h"
+
+#include <algorithm>
+#include <string>
+
+#include "glog/logging.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/slice_transform.h"
+#include "rocksdb/table.h"
+#include "storage/disk_failure.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+// Shares of StorageOptions::write_buffer_bytes. Inserting into the memtable of `latest` is a large
+// part of a write's CPU and gets dearer as it grows past the CPU's caches, so it is smaller than
+// the log's.
+constexpr uint64_t kLatestShare = 4;
+constexpr uint64_t kTtlShare = 4;
+constexpr uint64_t kMetaShare = 16;
+constexpr uint64_t kWriteBufferBytesMin = 64 << 10;
+
+constexpr size_t kBlockBytes = 16 << 10;
+constexpr double kBloomBitsPerKey = 10;
+constexpr double kIndexShareOfCache = 0.5;
+
+// Ends the process where RocksDB would go read-only or, after a full disk, go on over a hole.
+class AbortingListener final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsCorruption()) {
+      AbortOnCorruption("a database file", status->ToString());
+    }
+    if (status->severity() >= rocksdb::Status::kHardError) {
+      AbortOnWriteFailure("write a database file", *status);
+    }
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+uint64_t WriteBuffer(const StorageOptions& options, uint64_t share) {
+  return std::max(options.write_buffer_bytes / share, kWriteBufferBytesMin);
+}
+
+rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = kBlockBytes;
+  // Indexes and filters count against the cache's size, but data blocks do not push them out.
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.format_version = 5;
+  return table;
+}
+
+rocksdb::ColumnFamilyOptions MakeFamily(const rocksdb::BlockBasedTableOptions& table,
+                                        uint64_t write_buffer_bytes) {
+  rocksdb::ColumnFamilyOptions family;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  family.write_buffer_size = write_buffer_bytes;
+  family.max_write_buffer_number = 4;
+  family.compression = rocksdb::kNoCompression;
+  return family;
+}
+
+}  // namespace
+
+rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = false;
+  db.create_missing_column_families = false;
+
+  // Recovery. The default mode opens after a flipped byte in the middle of the WAL, silently
+  // without what follows. This one refuses, yet takes a cut tail; the filter turns it into a prefix
+  // across files.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db.wal_filter = wal_filter;
+  db.paranoid_checks = true;
+  db.best_efforts_recovery = false;
+  // With SyncWAL, 7.8.3 can refuse a healthy database over this (rocksdb#10892).
+  db.track_and_verify_wals_in_manifest = false;
+
+  // The WAL. Data reaches the page cache with each Write, so a killed process loses nothing;
+  // SyncWAL does the rest.
+  db.manual_wal_flush = false;
+  db.wal_bytes_per_sync = 0;
+  db.recycle_log_file_num = 0;
+  // Bounds the replay at start. Rarely written column families would otherwise keep old files
+  // alive.
+  db.max_total_wal_size = options.wal_bytes_max;
+  db.wal_compression = rocksdb::kNoCompression;
+
+  // Writes: two threads write, so none of the modes for many writers pays, and some break the order
+  // that WalGapFilter relies on.
+  db.enable_pipelined_write = false;
+  db.unordered_write = false;
+  db.two_write_queues = false;
+  db.atomic_flush = false;
+  db.allow_concurrent_memtable_write = false;  // Allows the insert hint of `raft_log`.
+  db.enable_write_thread_adaptive_yield =
+      false;  // Spinning takes the CPU from the thread waited for.
+
+  // Failures end the process (AbortingListener, and every caller of Write); nothing resumes by
+  // itself.
+  db.max_bgerror_resume_count = 0;
+  db.listeners.push_back(std::make_shared<AbortingListener>());
+
+  // Background work and files.
+  db.max_background_jobs = 2;
+  db.bytes_per_sync =
+      1 << 20;  // Keeps a flush from filling the device's queue before the next fdatasync.
+  db.use_fsync = false;
+  db.allow_mmap_reads = false;
+  db.allow_mmap_writes = false;
+  db.max_open_files = -1;
+  // Releasing a view or an iterator must not unlink files on the loop.
+  db.avoid_unnecessary_blocking_io = true;
+  db.skip_stats_update_on_db_open = true;
+
+  // Noise. An idle node does nothing.
+  db.statistics = nullptr;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.keep_log_file_num = 2;
+  db.max_log_file_size = 8 << 20;
+  return db;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOptions& options) {
+  const std::shared_ptr<rocksdb::Cache> cache =
+      rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
+                           /*strict_capacity_limit=*/false, kIndexShareOfCache);
+  const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(cache);
+
+  // Written in order, read only at start and for followers that lag.
+  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, WriteBuffer(options, 1));
+  raft_log.level0_file_num_compaction_trigger = 8;
+  // All indexes that will ever be used share their first byte, so one hint serves the whole family.
+  raft_log.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
+
+  // Every write looks its key up first: absent keys must be cheap.
+  rocksdb::BlockBasedTableOptions latest_table = plain;
+  latest_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  latest_table.whole_key_filtering = true;
+  latest_table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+  rocksdb::ColumnFamilyOptions latest =
+      MakeFamily(latest_table, WriteBuffer(options, kLatestShare));
+  latest.memtable_whole_key_filtering = true;
+  latest.memtable_prefix_bloom_size_ratio = 0.02;
+  // The upper levels are rewritten soon; only what stays is worth compressing.
+  latest.level_compaction_dynamic_level_bytes = true;
+  latest.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
+                                  rocksdb::kLZ4Compression};
+
+  rocksdb::ColumnFamilyOptions ttl = MakeFamily(plain, WriteBuffer(options, kTtlShare));
+  rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, WriteBuffer(options, kMetaShare));
+
+  return {{rocksdb::kDefaultColumnFamilyName, meta},
+          {kRaftLogFamily, raft_log},
+          {kMetaFamily, meta},
+          {kLatestFamily, latest},
+          {kTtlFamily, ttl}};
+}
+
+void CheckSafe(const rocksdb::DBOptions& options) {
+  CHECK(options.wal_recovery_mode == rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords);
+  CHECK(options.wal_filter != nullptr);
+  CHECK(options.paranoid_checks);
+  CHECK(!options.best_efforts_recovery);
+  CHECK(!options.manual_wal_flush);
+  CHECK_EQ(options.wal_bytes_per_sync, 0u);
+  CHECK_EQ(options.recycle_log_file_num, 0u);
+  CHECK(!options.enable_pipelined_write);
+  CHECK(!options.unordered_write);
+  CHECK(!options.two_write_queues);
+  CHECK(!options.atomic_flush);
+  CHECK_EQ(options.max_bgerror_resume_count, 0);
+  CHECK(!options.allow_mmap_reads);
+  CHECK(!options.allow_mmap_writes);
+  CHECK(!options.listeners.empty());
+}
+
+}  // namespace raftkv::storage

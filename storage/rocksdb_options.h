@@ -1,0 +1,23 @@
+// How raftkv configures RocksDB, with the reasons. Everything that durability hangs on is here.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+#include "storage/storage.h"
+
+namespace raftkv::storage {
+
+// The options of the whole database. `wal_filter` must outlive it.
+rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter);
+
+// Every column family that a database has, `default` first.
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOptions& options);
+
+// Aborts when an option under which acknowledged writes get lost is set. Asked of the options that
+// RocksDB ended up with once it is open, because it changes some by itself.
+void CheckSafe(const rocksdb::DBOptions& options);
+
+}  // namespace raftkv::storage

@@ -1,0 +1,84 @@
+// RocksDbStorage is the Storage of a server: it opens the database, checks it, and owns its parts
+// and threads.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/waker.h"
+#include "rocksdb/db.h"
+#include "storage/column_families.h"
+#include "storage/data_directory.h"
+#include "storage/key_layout.h"
+#include "storage/reader_thread.h"
+#include "storage/rocksdb_kv_state_machine.h"
+#include "storage/rocksdb_log_store.h"
+#include "storage/storage.h"
+#include "storage/wal_gap_filter.h"
+
+namespace raftkv::storage {
+
+// Confined to the loop's thread unless Storage says otherwise.
+class RocksDbStorage final : public Storage {
+ public:
+  static absl::StatusOr<std::unique_ptr<Storage>> Open(const StorageOptions& options, Waker* waker);
+  ~RocksDbStorage() override;
+
+  uint64_t data_id() const override { return data_id_; }
+  const std::string& member_name() const override { return member_name_; }
+  uint64_t member_id() const override { return member_id_; }
+  const std::optional<log::v1::ClusterConfiguration>& configuration() const override {
+    return configuration_;
+  }
+  void Found(const std::string& name, uint64_t member_id,
+             const log::v1::ClusterConfiguration& configuration) override;
+  absl::StatusOr<raft::RestoredState> Restore() override;
+  raft::ClusterMillis restored_cluster_time() const override { return restored_cluster_time_; }
+  void SaveClusterTime(raft::ClusterMillis now) override;
+  raft::LogStore* log_store() override { return log_store_.get(); }
+  KvStateMachine* state_machine() override { return state_machine_.get(); }
+  int64_t DiskBytes() const override;
+
+ private:
+  RocksDbStorage(const StorageOptions& options, DataDirectory directory)
+      : options_(options), directory_(std::move(directory)) {}
+
+  absl::Status OpenDatabase();
+  // Reads all that the members below hold and starts the parts.
+  absl::Status Load(Waker* waker);
+  absl::Status LoadIdentity();
+  absl::StatusOr<std::optional<std::string>> ReadMeta(absl::string_view key) const;
+  absl::StatusOr<raft::HardState> ReadHardState() const;
+  absl::StatusOr<AppliedState> ReadAppliedState() const;
+  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
+  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+  // The last entry of the log, nothing when it is empty.
+  absl::StatusOr<std::optional<raft::Entry>> ReadLastEntry() const;
+  // Fills `previous` and `tail`, going back from the end of the log.
+  absl::Status ReadTail(raft::RestoredState* restored) const;
+
+  // Constant after Open.
+  const StorageOptions options_;
+  // The lock goes last.
+  DataDirectory directory_;
+  std::unique_ptr<WalGapFilter> wal_filter_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  ColumnFamilies families_;
+  uint64_t data_id_ = 0;
+  raft::ClusterMillis restored_cluster_time_;
+
+  // Set by Found.
+  std::string member_name_;
+  uint64_t member_id_ = 0;
+  std::optional<log::v1::ClusterConfiguration> configuration_;
+
+  // Destroyed in the reverse of this order: the reader's jobs use the other two.
+  std::unique_ptr<RocksDbLogStore> log_store_;
+  std::unique_ptr<RocksDbKvStateMachine> state_machine_;
+  std::unique_ptr<ReaderThread> reader_;
+};
+
+}  // namespace raftkv::storage

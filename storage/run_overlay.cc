@@ -1,0 +1,239 @@
+#include "storage/run_overlay.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "glog/logging.h"
+#include "rocksdb/iterator.h"
+#include "storage/disk_failure.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr char kLatestName[] = "a record of `latest`";
+// What a change costs in a batch besides key and value.
+constexpr uint64_t kChangeOverheadBytes = 64;
+
+rocksdb::ReadOptions MakeReadOptions(RunOverlay::Reads reads) {
+  rocksdb::ReadOptions options;
+  options.read_tier =
+      reads == RunOverlay::Reads::kFromCache ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+  return options;
+}
+
+}  // namespace
+
+RunOverlay::Row* RunOverlay::Insert(absl::string_view key) {
+  Row& row = rows_.emplace_back();
+  row.key.assign(key.data(), key.size());
+  by_key_.emplace(row.key, &row);
+  return &row;
+}
+
+RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
+  const auto found = by_key_.find(key);
+  if (found != by_key_.end()) {
+    Row* row = found->second;
+    if (!with_value || !row->state.exists || row->state.has_value) {
+      return row;
+    }
+  }
+  const rocksdb::Status status =
+      families_.db->Get(MakeReadOptions(reads_), families_.latest, ToSlice(key), &pinned_);
+  if (status.IsIncomplete()) {
+    return nullptr;
+  }
+  if (!status.ok() && !status.IsNotFound()) {
+    AbortOnCorruption(kLatestName, status.ToString());
+  }
+  Row* row = found == by_key_.end() ? Insert(key) : found->second;
+  if (status.ok()) {
+    const std::optional<LatestRecord> record = DecodeRecord(ToView(pinned_));
+    if (!record.has_value()) {
+      AbortOnCorruption(kLatestName, "its bytes make no record");
+    }
+    row->on_disk = true;
+    row->disk_deadline = record->header.deadline;
+    row->state.exists = true;
+    row->state.record.header = record->header;
+    row->state.has_value = with_value;
+    if (with_value) {
+      row->state.record.value.assign(record->value.data(), record->value.size());
+    }
+  }
+  pinned_.Reset();
+  return row;
+}
+
+std::optional<const KvRecord*> RunOverlay::Find(absl::string_view key, bool with_value) {
+  Row* row = Load(key, with_value);
+  if (row == nullptr) {
+    return std::nullopt;
+  }
+  return row->state.exists ? &row->state.record : nullptr;
+}
+
+std::vector<RunOverlay::Row*> RunOverlay::RowsBetween(absl::string_view start,
+                                                      absl::string_view end) const {
+  std::vector<Row*> rows;
+  for (const auto& [key, row] : by_key_) {
+    if (key >= start && (end.empty() || key < end)) {
+      rows.push_back(row);
+    }
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row* a, const Row* b) { return a->key < b->key; });
+  return rows;
+}
+
+bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_values,
+                      Visitor visit) {
+  if (!end.empty() && start >= end) {
+    return true;
+  }
+  rocksdb::ReadOptions options = MakeReadOptions(reads_);
+  const rocksdb::Slice upper_bound = ToSlice(end);
+  if (!end.empty()) {
+    options.iterate_upper_bound = &upper_bound;
+  }
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(options, families_.latest));
+
+  const std::vector<Row*> known = RowsBetween(start, end);
+  auto next_known = known.begin();
+  // Visits known rows before `key`, or all that are left; false when the visitor has seen enough.
+  const auto visit_known_before = [&](const rocksdb::Slice* key) {
+    for (; next_known != known.end() && (key == nullptr || (*next_known)->key < ToView(*key));
+         ++next_known) {
+      const State& state = (*next_known)->state;
+      if (state.exists && !visit((*next_known)->key, state.record.header, state.record.value)) {
+        return false;
+      }
+    }
+    return true;
+  };
+
+  for (iterator->Seek(ToSlice(start)); iterator->Valid(); iterator->Next()) {
+    const rocksdb::Slice key = iterator->key();
+    if (!visit_known_before(&key)) {
+      return true;
+    }
+    const std::optional<LatestRecord> record = DecodeRecord(ToView(iterator->value()));
+    if (!record.has_value()) {
+      AbortOnCorruption(kLatestName, "its bytes make no record");
+    }
+    if (next_known != known.end() && (*next_known)->key == ToView(key)) {
+      const State& state = (*next_known++)->state;
+      // An unchanged row may lack the value that RocksDB has.
+      const absl::string_view value = state.changed ? state.record.value : record->value;
+      if (state.exists && !visit(ToView(key), state.record.header, value)) {
+        return true;
+      }
+      continue;
+    }
+    Row* row = Insert(ToView(key));
+    row->on_disk = true;
+    row->disk_deadline = record->header.deadline;
+    row->state.exists = true;
+    row->state.record.header = record->header;
+    if (!visit(row->key, record->header, with_values ? record->value : absl::string_view())) {
+      return true;
+    }
+  }
+  if (iterator->status().IsIncomplete()) {
+    return false;
+  }
+  if (!iterator->status().ok()) {
+    AbortOnCorruption("`latest`", iterator->status().ToString());
+  }
+  visit_known_before(nullptr);
+  return true;
+}
+
+void RunOverlay::Change(Row* row, State state) {
+  undo_.push_back({row, std::exchange(row->state, std::move(state))});
+}
+
+void RunOverlay::Put(absl::string_view key, KvRecord record) {
+  const auto found = by_key_.find(key);
+  CHECK(found != by_key_.end()) << "a key was written unread";
+  staged_bytes_ += 2 * key.size() + record.value.size() + kChangeOverheadBytes;
+  Change(found->second,
+         {.exists = true, .has_value = true, .changed = true, .record = std::move(record)});
+}
+
+void RunOverlay::Delete(absl::string_view key) {
+  const auto found = by_key_.find(key);
+  CHECK(found != by_key_.end()) << "a key was deleted unread";
+  CHECK(found->second->state.exists) << "an absent key was deleted";
+  staged_bytes_ += 2 * key.size() + kChangeOverheadBytes;
+  Change(found->second, {.exists = false, .has_value = false, .changed = true, .record = {}});
+}
+
+void RunOverlay::PutMemberRecord(const log::v1::MemberRecord& record) {
+  staged_bytes_ += record.ByteSizeLong() + kChangeOverheadBytes;
+  member_records_.push_back(record);
+}
+
+KvTable::Mark RunOverlay::SetMark() const {
+  return {.changes = undo_.size(), .member_records = member_records_.size()};
+}
+
+void RunOverlay::RollBack(const Mark& mark) {
+  CHECK_LE(mark.changes, undo_.size());
+  CHECK_LE(mark.member_records, member_records_.size());
+  while (undo_.size() > mark.changes) {
+    Undo& undo = undo_.back();
+    undo.row->state = std::move(undo.before);
+    undo_.pop_back();
+  }
+  member_records_.resize(mark.member_records);
+}
+
+raft::ClusterMillis RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
+  raft::ClusterMillis earliest;
+  std::string header;
+  const auto check = [](const rocksdb::Status& status) {
+    CHECK(status.ok()) << "cannot build a write batch: " << status.ToString();
+  };
+  for (const Row& row : rows_) {
+    const State& state = row.state;
+    if (!state.changed) {
+      continue;
+    }
+    const rocksdb::Slice key = row.key;
+    if (state.exists) {
+      EncodeRecordHeader(state.record.header, &header);
+      const rocksdb::Slice parts[] = {header, state.record.value};
+      check(batch->Put(families_.latest, rocksdb::SliceParts(&key, 1),
+                       rocksdb::SliceParts(parts, 2)));
+    } else if (row.on_disk) {
+      check(batch->Delete(families_.latest, key));
+    }
+
+    const raft::ClusterMillis old_deadline =
+        row.on_disk ? row.disk_deadline : raft::ClusterMillis(0);
+    const raft::ClusterMillis deadline =
+        state.exists ? state.record.header.deadline : raft::ClusterMillis(0);
+    if (old_deadline == deadline) {
+      continue;
+    }
+    if (old_deadline.value() != 0) {
+      check(batch->Delete(families_.ttl, EncodeTtlKey(old_deadline, row.key)));
+    }
+    if (deadline.value() != 0) {
+      check(batch->Put(families_.ttl, EncodeTtlKey(deadline, row.key), rocksdb::Slice()));
+      if (earliest.value() == 0 || deadline < earliest) {
+        earliest = deadline;
+      }
+    }
+  }
+  for (const log::v1::MemberRecord& record : member_records_) {
+    check(batch->Put(families_.meta, EncodeMemberRecordKey(record.member_id()),
+                     record.SerializeAsString()));
+  }
+  return earliest;
+}
+
+}  // namespace raftkv::storage

@@ -1,0 +1,85 @@
+// RunOverlay is the table as a run of entries sees it while it is applied: what the run changed so
+// far, over what RocksDB holds. Nothing reaches RocksDB before WriteTo, so a run can be given up at
+// any point.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "rocksdb/slice.h"
+#include "rocksdb/write_batch.h"
+#include "storage/column_families.h"
+#include "storage/kv_table.h"
+
+namespace raftkv::storage {
+
+// Confined to one thread.
+class RunOverlay final : public KvTable {
+ public:
+  // kFromCache: stalls rather than wait for the disk.
+  enum class Reads { kFromCache, kFromDisk };
+
+  RunOverlay(const ColumnFamilies& families, Reads reads) : families_(families), reads_(reads) {}
+
+  std::optional<const KvRecord*> Find(absl::string_view key, bool with_value) override;
+  bool Scan(absl::string_view start, absl::string_view end, bool with_values,
+            Visitor visit) override;
+  void Put(absl::string_view key, KvRecord record) override;
+  void Delete(absl::string_view key) override;
+  void PutMemberRecord(const log::v1::MemberRecord& record) override;
+  Mark SetMark() const override;
+  void RollBack(const Mark& mark) override;
+
+  // Keys, values and rows that WriteTo would write, roughly; never shrinks.
+  uint64_t staged_bytes() const { return staged_bytes_; }
+  const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
+
+  // Adds the keys' records and TTL rows. A key that was written several times is written once, and
+  // a row of `ttl` is there exactly while a record in `latest` has its deadline. Returns the
+  // earliest deadline among the new rows, 0 if there is none.
+  raft::ClusterMillis WriteTo(rocksdb::WriteBatch* batch) const;
+
+ private:
+  // What is known about a key. `record` is meaningful while `exists`; its value while `has_value`.
+  struct State {
+    bool exists = false;
+    bool has_value = false;
+    bool changed = false;
+    KvRecord record;
+  };
+  struct Row {
+    std::string key;
+    bool on_disk = false;
+    raft::ClusterMillis disk_deadline;
+    State state;
+  };
+  struct Undo {
+    Row* row;
+    State before;
+  };
+
+  // Null when the table stalled.
+  Row* Load(absl::string_view key, bool with_value);
+  Row* Insert(absl::string_view key);
+  void Change(Row* row, State state);
+  // The rows of an interval, by key.
+  std::vector<Row*> RowsBetween(absl::string_view start, absl::string_view end) const;
+
+  const ColumnFamilies families_;
+  const Reads reads_;
+  // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do
+  // not move.
+  std::deque<Row> rows_;
+  absl::flat_hash_map<absl::string_view, Row*> by_key_;
+  std::vector<Undo> undo_;
+  std::vector<log::v1::MemberRecord> member_records_;
+  uint64_t staged_bytes_ = 0;
+  rocksdb::PinnableSlice pinned_;
+};
+
+}  // namespace raftkv::storage

@@ -1,0 +1,73 @@
+// Storage is one member's data directory: a RocksDB with the Raft log, the applied keys and what
+// the member must remember about itself. It opens, checks and owns it, and hands out the parts that
+// the rest of the server works with.
+//
+//   <data_dir>/FORMAT   "raftkv <version>\n"; written last when a directory is made, so it marks a
+//   complete one <data_dir>/LOCK     held by flock while a process uses the directory
+//   <data_dir>/db/      RocksDB; storage/key_layout.h has its column families and keys
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/waker.h"
+#include "raft/core/raft_core.h"
+#include "raft/runtime/log_store.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "storage/kv_state_machine.h"
+
+namespace raftkv::storage {
+
+struct StorageOptions {
+  std::string data_dir;
+  // Entries that a restart brings back into memory, newest first; more when they are not applied
+  // yet.
+  uint64_t log_memory_bytes_max = 64 << 20;
+  // RocksDB sizes; small in tests so that files switch often.
+  uint64_t write_buffer_bytes = 64 << 20;
+  uint64_t wal_bytes_max = 128 << 20;
+  uint64_t block_cache_bytes = 256 << 20;
+};
+
+// Everything but `Open` is confined to the loop's thread unless it says otherwise.
+class Storage {
+ public:
+  // Opens the directory, making it (mode 0700) when absent or empty of raftkv's data; "lost+found"
+  // does not count. Fails without changing anything, with a message that names the file and the
+  // remedy: FailedPrecondition when another process holds it or its format version is not ours;
+  // DataLoss when it is corrupted or incomplete. `waker` is woken, from any thread, when log
+  // writes, loads or a stalled apply have something to report.
+  static absl::StatusOr<std::unique_ptr<Storage>> Open(const StorageOptions& options, Waker* waker);
+  // Finishes queued log writes, then closes.
+  virtual ~Storage() = default;
+
+  // Random, made with the directory and synced before Open returned; never 0.
+  virtual uint64_t data_id() const = 0;
+  // What Found stored; empty name, 0 and nullopt before.
+  virtual const std::string& member_name() const = 0;
+  virtual uint64_t member_id() const = 0;
+  virtual const std::optional<log::v1::ClusterConfiguration>& configuration() const = 0;
+  // Stores who this member is and configuration 0, synced, once. REQUIRES: not founded yet.
+  virtual void Found(const std::string& name, uint64_t member_id,
+                     const log::v1::ClusterConfiguration& configuration) = 0;
+
+  // What the core starts from, `configuration` left empty (it is configuration()'s ids, which the
+  // caller converts). DataLoss when log and applied state do not fit together. Call once.
+  virtual absl::StatusOr<raft::RestoredState> Restore() = 0;
+  // The largest cluster time that was saved, applied or is stamped in the log.
+  virtual raft::ClusterMillis restored_cluster_time() const = 0;
+  // Saves the node's cluster time, unsynced, and skips it rather than wait for the disk.
+  virtual void SaveClusterTime(raft::ClusterMillis now) = 0;
+
+  virtual raft::LogStore* log_store() = 0;
+  virtual KvStateMachine* state_machine() = 0;
+
+  // Bytes of all files in the data directory. Thread-safe; touches the disk.
+  virtual int64_t DiskBytes() const = 0;
+};
+
+}  // namespace raftkv::storage
