@@ -1,0 +1,165 @@
+#include "server/cluster_service.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+#include "server/api_error.h"
+#include "server/limits.h"
+
+namespace raftkv::server {
+namespace {
+
+v1::RaftState ToProto(raft::RaftRole role) {
+  switch (role) {
+    case raft::RaftRole::kFollower:
+      return v1::RAFT_STATE_FOLLOWER;
+    case raft::RaftRole::kPreCandidate:
+      return v1::RAFT_STATE_PRE_CANDIDATE;
+    case raft::RaftRole::kCandidate:
+      return v1::RAFT_STATE_CANDIDATE;
+    case raft::RaftRole::kLeader:
+      return v1::RAFT_STATE_LEADER;
+  }
+  return v1::RAFT_STATE_UNSPECIFIED;
+}
+
+}  // namespace
+
+void ClusterService::Start() {
+  const auto add = [this](auto announce, void (ClusterService::*handle)(UnaryCall*)) {
+    methods_.push_back(
+        UnaryCall::Method{.announce = announce,
+                          .handle = [this, handle](UnaryCall* call) { (this->*handle)(call); },
+                          .queue = node_->loop->queue(),
+                          .accounting = &node_->calls});
+  };
+  add(
+      [this](auto* context, auto* bytes, auto* responder, auto* queue, void* tag) {
+        grpc_service_.RequestListMembers(context, bytes, responder, queue, queue, tag);
+      },
+      &ClusterService::HandleListMembers);
+  add(
+      [this](auto* context, auto* bytes, auto* responder, auto* queue, void* tag) {
+        grpc_service_.RequestGetStatus(context, bytes, responder, queue, queue, tag);
+      },
+      &ClusterService::HandleGetStatus);
+  for (const UnaryCall::Method& method : methods_) {
+    UnaryCall::Announce(method, kPostedCallsPerMethod);
+  }
+}
+
+void ClusterService::HandleListMembers(UnaryCall* call) {
+  v1::ListMembersRequest request;
+  if (!call->Parse(&request)) {
+    return;
+  }
+  if (node_->draining) {
+    call->Fail(ShuttingDown());
+    return;
+  }
+  if (request.consistency() == v1::CONSISTENCY_STALE) {
+    FinishListMembers(call);
+    return;
+  }
+  const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
+  node_->driver->Read(deadline, [this, call](raft::ReadResult result) {
+    switch (result) {
+      case raft::ReadResult::kReady:
+        FinishListMembers(call);
+        return;
+      case raft::ReadResult::kNoLeader:
+        call->Fail(NoLeader());
+        return;
+      case raft::ReadResult::kOverloaded:
+        call->Fail(Overloaded());
+        return;
+      case raft::ReadResult::kShuttingDown:
+        call->Fail(ShuttingDown());
+        return;
+    }
+  });
+}
+
+void ClusterService::FinishListMembers(UnaryCall* call) const {
+  v1::ListMembersResponse response;
+  node_->FillHeader(node_->state_machine->revision(), response.mutable_header());
+  if (node_->configuration().has_value()) {
+    const log::v1::ClusterConfiguration& configuration = *node_->configuration();
+    const auto& records = node_->state_machine->member_records();
+    const std::set<uint64_t> learners(configuration.learners().begin(),
+                                      configuration.learners().end());
+    for (const log::v1::ConfiguredMember& configured : configuration.members()) {
+      v1::Member* member = response.add_members();
+      member->set_id(configured.id());
+      member->set_name(configured.name());
+      member->set_peer_address(configured.peer_address());
+      member->set_role(learners.contains(configured.id()) ? v1::MEMBER_ROLE_LEARNER
+                                                          : v1::MEMBER_ROLE_VOTER);
+      member->set_is_leader(configured.id() == node_->driver->core().leader().value());
+      if (const auto record = records.find(configured.id()); record != records.end()) {
+        member->set_client_address(record->second.client_address());
+        member->set_peer_address(record->second.peer_address());
+        member->set_version(record->second.version());
+      }
+    }
+  }
+  call->Finish(response);
+}
+
+void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
+  const raft::RaftCore& core = node_->driver->core();
+  node_->FillHeader(node_->state_machine->revision(), response->mutable_header());
+  response->set_version(kVersion);
+  response->set_name(node_->options->name);
+  response->set_last_index(core.last_entry().index.value());
+  response->set_commit_index(core.commit_index().value());
+  response->set_applied_index(node_->state_machine->applied().index.value());
+  response->set_key_count(node_->state_machine->key_count());
+  const MonotonicNanos uptime = node_->clock->Now() - node_->started_at;
+  response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
+  response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));
+  if (!node_->configuration().has_value()) {
+    response->add_warnings(
+        "the cluster is not founded yet: not every founding member has answered");
+    return;
+  }
+  response->set_raft_state(ToProto(core.role()));
+  const raft::Configuration& configuration = core.configuration();
+  response->set_role(configuration.IsVoter(core.self()) ? v1::MEMBER_ROLE_VOTER
+                                                        : v1::MEMBER_ROLE_LEARNER);
+  if (core.leader() == raft::kNobody) {
+    response->add_warnings("no leader is known: a majority of the members may be down or cut off");
+  }
+  if (configuration.voters.size() % 2 == 0) {
+    response->add_warnings(
+        "the number of voters is even: one voter less would survive as many failures");
+  }
+  if (peer_service_->refused_calls() > 0) {
+    response->add_warnings(
+        absl::StrCat("refused ", peer_service_->refused_calls(),
+                     " peer calls, the last one: ", peer_service_->last_refusal()));
+  }
+}
+
+void ClusterService::HandleGetStatus(UnaryCall* call) {
+  v1::GetStatusRequest request;
+  if (!call->Parse(&request)) {
+    return;
+  }
+  v1::GetStatusResponse response;
+  FillStatus(&response);
+  const bool submitted =
+      node_->ReadOnPool([call, storage = node_->storage,
+                         response = std::move(response)](const storage::KvView&) mutable {
+        response.set_disk_bytes(storage->DiskBytes());
+        return [call, response = std::move(response)] { call->Finish(response); };
+      });
+  if (!submitted) {
+    call->Fail(Overloaded());
+  }
+}
+
+}  // namespace raftkv::server

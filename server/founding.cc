@@ -1,0 +1,239 @@
+#include "server/founding.h"
+
+#include <glog/logging.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/stable_hash.h"
+#include "raft/wire/identity.h"
+#include "server/peer_link.h"
+
+namespace raftkv::server {
+namespace {
+
+constexpr MonotonicNanos kHelloInterval = 200 * kNanosPerMilli;
+constexpr std::chrono::seconds kHelloTimeout(2);
+constexpr MonotonicNanos kLogInterval = 5 * kNanosPerSecond;
+
+template <typename Message>
+bool ListsTheSame(const Message& message, const std::vector<Founder>& founders) {
+  return std::equal(message.founders().begin(), message.founders().end(), founders.begin(),
+                    founders.end(), [](const peer::v1::Founder& theirs, const Founder& ours) {
+                      return theirs.name() == ours.name &&
+                             theirs.peer_address() == ours.peer_address;
+                    });
+}
+
+template <typename Message>
+void FillFounders(const std::vector<Founder>& founders, Message* message) {
+  for (const Founder& founder : founders) {
+    peer::v1::Founder* entry = message->add_founders();
+    entry->set_name(founder.name);
+    entry->set_peer_address(founder.peer_address);
+  }
+}
+
+}  // namespace
+
+log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
+                                                 const std::map<std::string, uint64_t>& data_ids) {
+  log::v1::ClusterConfiguration record;
+  std::string identity;
+  for (size_t i = 0; i < founders.size(); ++i) {
+    log::v1::ConfiguredMember* member = record.add_members();
+    member->set_id(i + 1);
+    member->set_name(founders[i].name);
+    member->set_peer_address(founders[i].peer_address);
+    member->set_data_id(data_ids.at(founders[i].name));
+    record.add_voters(member->id());
+    // Neither names nor addresses hold these separators.
+    absl::StrAppend(&identity, member->id(), "=", member->name(), "@", member->peer_address(), "#",
+                    member->data_id(), ";");
+  }
+  record.set_cluster_id(std::max<uint64_t>(1, StableHash(identity)));
+  return record;
+}
+
+peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>& founders) {
+  peer::v1::HelloResponse response;
+  response.set_name(node.options->name);
+  response.set_data_id(node.storage->data_id());
+  response.set_protocol_version(wire::kProtocolVersion);
+  if (node.configuration().has_value()) {
+    *response.mutable_configuration() = *node.configuration();
+  } else {
+    FillFounders(founders, &response);
+  }
+  return response;
+}
+
+// One Hello to one founder. Deletes itself.
+class Founding::HelloCall final : public EventTag {
+ public:
+  HelloCall(Founding* founding, Peer* peer) : founding_(founding), peer_(peer) {
+    peer::v1::HelloRequest request;
+    request.set_name(founding->node_->options->name);
+    request.set_data_id(founding->node_->storage->data_id());
+    request.set_protocol_version(wire::kProtocolVersion);
+    FillFounders(founding->founders_, &request);
+    context_.set_deadline(std::chrono::system_clock::now() + kHelloTimeout);
+    call_ = peer->stub->AsyncHello(&context_, request, founding->node_->loop->queue());
+    call_->Finish(&response_, &status_, this);
+  }
+
+  void OnEvent(bool /*ok*/) override {
+    if (founding_ != nullptr) {
+      peer_->call = nullptr;
+      founding_->OnAnswer(peer_, status_, response_);
+    }
+    delete this;
+  }
+
+  // The Founding goes away before the answer.
+  void Abandon() {
+    founding_ = nullptr;
+    context_.TryCancel();
+  }
+
+ private:
+  Founding* founding_;
+  Peer* const peer_;
+  grpc::ClientContext context_;
+  peer::v1::HelloResponse response_;
+  grpc::Status status_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::HelloResponse>> call_;
+};
+
+Founding::Founding(Node* node, std::vector<Founder> founders, Hooks hooks)
+    : node_(node), founders_(std::move(founders)), hooks_(std::move(hooks)) {
+  for (const Founder& founder : founders_) {
+    if (founder.name != node_->options->name) {
+      peers_.push_back(
+          Peer{.founder = founder,
+               .stub = peer::v1::RaftService::NewStub(MakePeerChannel(founder.peer_address))});
+    }
+  }
+  next_log_ = node_->clock->Now() + kLogInterval / 5;
+}
+
+Founding::~Founding() { Shutdown(); }
+
+void Founding::Shutdown() {
+  over_ = true;
+  for (Peer& peer : peers_) {
+    if (peer.call != nullptr) {
+      std::exchange(peer.call, nullptr)->Abandon();
+    }
+  }
+}
+
+void Founding::Tick() {
+  if (over_) {
+    return;
+  }
+  const MonotonicNanos now = node_->clock->Now();
+  for (Peer& peer : peers_) {
+    if (peer.call == nullptr && now >= peer.next_attempt) {
+      peer.next_attempt = now + kHelloInterval;
+      peer.call = new HelloCall(this, &peer);
+    }
+  }
+  if (now >= next_log_) {
+    next_log_ = now + kLogInterval;
+    LogWhomItWaitsFor();
+  }
+  FoundWhenAllAnswered();
+}
+
+void Founding::LogWhomItWaitsFor() {
+  std::vector<std::string> waiting;
+  for (const Peer& peer : peers_) {
+    if (peer.data_id == 0) {
+      waiting.push_back(absl::StrCat(peer.founder.name, " at ", peer.founder.peer_address, " (",
+                                     peer.problem, ")"));
+    }
+  }
+  if (!waiting.empty()) {
+    LOG(INFO) << "founding: waiting for " << absl::StrJoin(waiting, ", ");
+  }
+}
+
+void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
+                        const peer::v1::HelloResponse& response) {
+  if (over_) {
+    return;
+  }
+  peer->data_id = 0;
+  if (!status.ok()) {
+    peer->problem = status.error_message();
+    return;
+  }
+  if (response.protocol_version() != wire::kProtocolVersion) {
+    peer->problem = absl::StrCat("it speaks version ", response.protocol_version(),
+                                 " of the peer protocol, this member ", wire::kProtocolVersion);
+    return;
+  }
+  if (response.has_configuration()) {
+    OnFoundedPeer(peer, response.configuration());
+    return;
+  }
+  if (response.name() != peer->founder.name) {
+    peer->problem = absl::StrCat("it says that it is \"", response.name(), "\"");
+    return;
+  }
+  if (!ListsTheSame(response, founders_)) {
+    peer->problem = "it was started with another --initial_cluster";
+    return;
+  }
+  peer->data_id = response.data_id();
+}
+
+// A founder that belongs to a cluster already has the record that this node is to adopt, if it is
+// in it.
+void Founding::OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record) {
+  const std::string& name = node_->options->name;
+  const auto self = std::find_if(
+      record.members().begin(), record.members().end(),
+      [&name](const log::v1::ConfiguredMember& member) { return member.name() == name; });
+  const std::string cluster =
+      absl::StrCat("member \"", peer->founder.name, "\" at ", peer->founder.peer_address,
+                   " belongs to cluster ", absl::Hex(record.cluster_id()));
+  if (self == record.members().end()) {
+    hooks_.on_refused(absl::StrCat(cluster, ", which has no member \"", name,
+                                   "\": check --name and --initial_cluster"));
+    return;
+  }
+  if (self->data_id() != node_->storage->data_id()) {
+    hooks_.on_refused(absl::StrCat(
+        cluster, ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
+        ", but the data in ", node_->options->data_dir, " is new (",
+        absl::Hex(node_->storage->data_id()),
+        "): this member's data was wiped or --data_dir is wrong. A wiped member must not vote "
+        "again under its old identity. Start it with its old data; if that is lost, keep it "
+        "stopped: the other members go on as long as a majority of them is intact (this version "
+        "cannot replace a member yet)"));
+    return;
+  }
+  over_ = true;
+  hooks_.on_founded(record);
+}
+
+void Founding::FoundWhenAllAnswered() {
+  std::map<std::string, uint64_t> data_ids;
+  data_ids[node_->options->name] = node_->storage->data_id();
+  for (const Peer& peer : peers_) {
+    if (peer.data_id == 0) {
+      return;
+    }
+    data_ids[peer.founder.name] = peer.data_id;
+  }
+  over_ = true;
+  hooks_.on_founded(MakeFoundingRecord(founders_, data_ids));
+}
+
+}  // namespace raftkv::server

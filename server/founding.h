@@ -1,0 +1,71 @@
+// Founding brings several fresh nodes together into one cluster (DESIGN §3): each asks every other
+// founder who it is, and once all have answered with the same list, all store the same founding
+// record.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "raftkv/log/v1/configuration.pb.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/event_loop.h"
+#include "server/node.h"
+#include "server/options.h"
+
+namespace raftkv::server {
+
+// The founding record: ids 1..N by sorted names, all of them voters, and the cluster id, which is a
+// hash of the rest. `data_ids` are by name. REQUIRES: one for every founder.
+log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
+                                                 const std::map<std::string, uint64_t>& data_ids);
+
+// Confined to the loop.
+class Founding final {
+ public:
+  struct Hooks {
+    // The cluster exists and this node is in it.
+    std::function<void(const log::v1::ClusterConfiguration& record)> on_founded;
+    // This node can never become a member as it is; `reason` says why and what to do.
+    std::function<void(const std::string& reason)> on_refused;
+  };
+
+  // `founders` are sorted by name and contain this node.
+  Founding(Node* node, std::vector<Founder> founders, Hooks hooks);
+  ~Founding();
+
+  // Asks founders that have not answered, and logs whom it waits for; called every tick.
+  void Tick();
+  // Stops asking.
+  void Shutdown();
+
+ private:
+  class HelloCall;
+  struct Peer {
+    Founder founder;
+    std::unique_ptr<peer::v1::RaftService::Stub> stub;
+    HelloCall* call = nullptr;
+    MonotonicNanos next_attempt = 0;
+    uint64_t data_id = 0;  // 0: no answer that counts yet.
+    std::string problem = "no answer yet";
+  };
+
+  void OnAnswer(Peer* peer, const grpc::Status& status, const peer::v1::HelloResponse& response);
+  void OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record);
+  void FoundWhenAllAnswered();
+  void LogWhomItWaitsFor();
+
+  Node* const node_;
+  const std::vector<Founder> founders_;
+  const Hooks hooks_;
+  std::vector<Peer> peers_;
+  MonotonicNanos next_log_ = 0;
+  bool over_ = false;
+};
+
+// What this node answers to a Hello: who it is, and its founding list or its cluster.
+peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>& founders);
+
+}  // namespace raftkv::server

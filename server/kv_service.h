@@ -1,0 +1,70 @@
+// The client API's KvService: checks a request, brings it through the log or to a linearizable
+// point, and answers.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "raftkv/v1/kv.grpc.pb.h"
+#include "server/node.h"
+#include "server/unary_call.h"
+
+namespace raftkv::server {
+
+// Confined to the loop.
+class KvService final {
+ public:
+  // What to register with the server. All methods are raw: their bytes are parsed by UnaryCall.
+  using GrpcService = v1::KvService::WithRawMethod_Get<v1::KvService::WithRawMethod_Put<
+      v1::KvService::WithRawMethod_Delete<v1::KvService::WithRawMethod_List<
+          v1::KvService::WithRawMethod_DeleteRange<v1::KvService::Service>>>>>;
+
+  explicit KvService(Node* node) : node_(node) {}
+
+  GrpcService* grpc_service() { return &grpc_service_; }
+  // Starts taking calls. REQUIRES: the server is started.
+  void Start();
+  // Fails waiting reads whose time is over; called every tick.
+  void Tick();
+  // Answers reads that waited for a revision that is applied now; called every turn.
+  void OnApplied();
+
+ private:
+  void HandleGet(UnaryCall* call);
+  void HandlePut(UnaryCall* call);
+  void HandleDelete(UnaryCall* call);
+  void HandleList(UnaryCall* call);
+  void HandleDeleteRange(UnaryCall* call);
+
+  // Proposes the command; `finish` gets the outcome of one that was applied with its guards
+  // holding.
+  void Propose(UnaryCall* call, const log::v1::Command& command, std::string key,
+               std::function<void(log::v1::CommandOutcome outcome)> finish);
+  // Calls `read` when the state is as fresh as asked for, or fails the call.
+  void ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, int64_t min_revision,
+                     std::function<void()> read);
+  void AwaitRevision(UnaryCall* call, int64_t min_revision, MonotonicNanos deadline,
+                     std::function<void()> read);
+  void FinishGet(UnaryCall* call, const v1::GetRequest& request);
+  void FinishList(UnaryCall* call, const v1::ListRequest& request,
+                  const storage::ScanOptions& scan);
+  void FinishCount(UnaryCall* call, const storage::KeyInterval& interval);
+
+  // A read that waits for its min_revision.
+  struct RevisionWaiter {
+    UnaryCall* call;
+    int64_t min_revision;
+    MonotonicNanos deadline;
+    std::function<void()> read;
+  };
+
+  Node* const node_;
+  GrpcService grpc_service_;
+  std::vector<UnaryCall::Method> methods_;
+  // At most kRevisionWaitersMax.
+  std::vector<RevisionWaiter> revision_waiters_;
+};
+
+}  // namespace raftkv::server

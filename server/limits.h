@@ -1,0 +1,53 @@
+// Every bound of the client and peer API that is not a flag.
+#pragma once
+
+#include <cstdint>
+
+namespace raftkv::server {
+
+inline constexpr uint64_t kMiB = 1 << 20;
+
+// Keys, in bytes.
+inline constexpr uint64_t kKeyBytesMax = 4096;
+// Most that --value_bytes_max can be set to.
+inline constexpr uint64_t kValueBytesMaxCeiling = 3 * kMiB;
+// Bytes of a key that a message repeats.
+inline constexpr uint64_t kEchoedKeyBytesMax = 64;
+// 10 years.
+inline constexpr int64_t kTtlSecondsMax = 315'360'000;
+
+// Keys of a page: when the request does not say, and at most.
+inline constexpr int32_t kPageSizeDefault = 100;
+inline constexpr int32_t kPageSizeMax = 10'000;
+// Bytes of keys and values in a page, and of previous values in an answer.
+inline constexpr uint64_t kPageBytesMax = 3 * kMiB;
+inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
+
+// What the client server receives above --value_bytes_max, and at least.
+inline constexpr uint64_t kClientMessageSlackBytes = 1 * kMiB;
+inline constexpr uint64_t kClientMessageBytesFloor = 4 * kMiB;
+// Streams on one client connection.
+inline constexpr int kClientStreamsMax = 4096;
+// A peer's message: an append of append_bytes_max, or one entry with one value, fits with room to
+// spare.
+inline constexpr int kPeerMessageBytesMax = 16 * kMiB;
+// A frame that gathers is closed at either of these; one message may take it beyond.
+inline constexpr uint64_t kPeerFrameBytesMax = 4 * kMiB;
+inline constexpr uint64_t kPeerFrameMessagesMax = 1024;
+// What may wait on one peer stream before the stream is given up.
+inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
+// Votes that wait for their answer, per peer; the oldest is given up beyond it.
+inline constexpr uint64_t kPendingVotesMax = 8;
+
+// Requests that wait for the read pool, and for a revision to be applied.
+inline constexpr uint64_t kPoolTasksMax = 4096;
+inline constexpr uint64_t kRevisionWaitersMax = 4096;
+// Threads of the read pool.
+inline constexpr int kPoolThreads = 2;
+
+// Events taken in one turn of the loop.
+inline constexpr int kEventsPerTurnMax = 512;
+// Calls of one method that are announced to gRPC in advance.
+inline constexpr int kPostedCallsPerMethod = 64;
+
+}  // namespace raftkv::server

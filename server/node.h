@@ -1,0 +1,56 @@
+// Node is what every service of one member works with.
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "raft/runtime/raft_driver.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "raftkv/v1/types.pb.h"
+#include "server/event_loop.h"
+#include "server/options.h"
+#include "server/read_pool.h"
+#include "server/unary_call.h"
+#include "storage/kv_state_machine.h"
+#include "storage/storage.h"
+
+namespace raftkv::server {
+
+// Borrows all it points to. Confined to the loop.
+struct Node {
+  const ServerOptions* options = nullptr;
+  const MonotonicClock* clock = nullptr;
+  EventLoop* loop = nullptr;
+  ReadPool* pool = nullptr;
+  storage::Storage* storage = nullptr;
+  storage::KvStateMachine* state_machine = nullptr;
+  raft::RaftDriver* driver = nullptr;
+
+  uint64_t member_id = 0;
+  // Addresses that this member publishes.
+  std::string client_address;
+  std::string peer_address;
+  MonotonicNanos started_at = 0;
+  // From the signal to stop on: new requests are refused.
+  bool draining = false;
+  CallAccounting calls;
+
+  // The configuration of the cluster; nullopt while it is not founded.
+  const std::optional<log::v1::ClusterConfiguration>& configuration() const {
+    return storage->configuration();
+  }
+  MonotonicNanos RequestTimeout() const { return options->request_timeout_ms * kNanosPerMilli; }
+  void FillHeader(int64_t revision, v1::ResponseHeader* header) const;
+  // Runs `read` with the state as of now on the read pool and then what it returned on the loop.
+  // Returns false when the pool is full; nothing happens then.
+  [[nodiscard]] bool ReadOnPool(
+      std::function<std::function<void()>(const storage::KvView& view)> read) const;
+};
+
+}  // namespace raftkv::server

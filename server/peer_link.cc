@@ -1,0 +1,239 @@
+#include "server/peer_link.h"
+
+#include <glog/logging.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "raft/wire/convert.h"
+#include "raft/wire/identity.h"
+#include "server/limits.h"
+
+namespace raftkv::server {
+namespace {
+
+constexpr char kAppendEntries[] = "/raftkv.peer.v1.RaftService/AppendEntries";
+constexpr char kForward[] = "/raftkv.peer.v1.ForwardService/Forward";
+constexpr MonotonicNanos kStreamRetryNanos = 100 * kNanosPerMilli;
+
+// One vote call. Deletes itself.
+class VoteCall final : public EventTag {
+ public:
+  VoteCall(Node* node, raft::NodeId peer, peer::v1::RaftService::Stub* stub,
+           const peer::v1::RequestVoteRequest& request)
+      : node_(node), peer_(peer) {
+    context_.set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::milliseconds(node->options->election_timeout_ms));
+    call_ = stub->AsyncRequestVote(&context_, request, node->loop->queue());
+    call_->Finish(&response_, &status_, this);
+  }
+
+  void OnEvent(bool /*ok*/) override {
+    if (status_.ok()) {
+      auto envelope = wire::FromProto(response_, peer_, raft::NodeId(node_->member_id));
+      if (envelope.ok()) {
+        node_->driver->Step(*std::move(envelope));
+      }
+    }
+    delete this;
+  }
+
+ private:
+  Node* const node_;
+  const raft::NodeId peer_;
+  grpc::ClientContext context_;
+  peer::v1::RequestVoteResponse response_;
+  grpc::Status status_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::RequestVoteResponse>> call_;
+};
+
+uint64_t SizeOf(const raft::Envelope& envelope) {
+  uint64_t bytes = raft::Entry::kOverheadBytes;
+  if (const auto* append = std::get_if<raft::AppendRequest>(&envelope.message)) {
+    for (const raft::Entry& entry : append->entries) {
+      bytes += entry.size_bytes();
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  // Also how long one attempt to connect may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A peer that is cut off is noticed within about 4 s, and its connection made anew once it is
+  // back.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
+  arguments.SetMaxReceiveMessageSize(kPeerMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kPeerMessageBytesMax);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer)
+    : node_(node),
+      peer_(peer.id()),
+      name_(peer.name()),
+      address_(peer.peer_address()),
+      channel_(MakePeerChannel(address_)),
+      generic_stub_(channel_),
+      raft_stub_(peer::v1::RaftService::NewStub(channel_)) {}
+
+peer::v1::PeerIdentity PeerLink::Identity() const {
+  return wire::MakeIdentity(*node_->configuration(), raft::NodeId(node_->member_id), peer_);
+}
+
+void PeerLink::RequestVote(const raft::Envelope& envelope) {
+  peer::v1::RequestVoteRequest request = wire::ToVoteRequestProto(envelope);
+  *request.mutable_identity() = Identity();
+  new VoteCall(node_, peer_, raft_stub_.get(), request);
+}
+
+void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time) {
+  if (append_stream_ == nullptr) {
+    OpenAppendStream();
+  }
+  if (append_stream_ == nullptr) {
+    append_stream_lost_ = true;
+    return;
+  }
+  peer::v1::AppendEntriesRequest* frame = append_stream_->gathering();
+  // The frame that opens the stream carries nothing else, so that a refusal loses nothing.
+  if (frame == nullptr || frame->has_opening() || frame->term() != envelope.term.value()) {
+    frame = append_stream_->AddFrame();
+    frame->set_term(envelope.term.value());
+  }
+  frame->set_cluster_time_ms(cluster_time.value());
+  wire::AppendToFrame(envelope, frame);
+  append_stream_->Flush(SizeOf(envelope));
+}
+
+void PeerLink::OpenAppendStream() {
+  const MonotonicNanos now = node_->clock->Now();
+  if (shut_down_ || now < next_append_attempt_) {
+    return;
+  }
+  append_stream_ = new AppendStream(
+      &generic_stub_, kAppendEntries, node_->loop->queue(),
+      {.on_frame = [this](peer::v1::AppendEntriesResponse frame) { return OnAppendFrame(frame); },
+       .on_open = nullptr,
+       .on_end =
+           [this] {
+             append_stream_ = nullptr;
+             append_stream_lost_ = true;
+             next_append_attempt_ = node_->clock->Now() + kStreamRetryNanos;
+           },
+       .on_status = [this](const grpc::Status& status) { OnUnreachable(status); }});
+  *append_stream_->AddFrame()->mutable_opening() = Identity();
+  append_stream_->Flush(0);
+}
+
+grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& frame) {
+  OnReachable();
+  auto envelopes = wire::FromProto(frame, peer_, raft::NodeId(node_->member_id));
+  if (!envelopes.ok()) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                        std::string(envelopes.status().message()));
+  }
+  for (raft::Envelope& envelope : *envelopes) {
+    node_->driver->Step(std::move(envelope));
+  }
+  return grpc::Status::OK;
+}
+
+bool PeerLink::Forward(raft::ForwardRequest request) {
+  if (forward_stream_ == nullptr) {
+    OpenForwardStream();
+  }
+  if (forward_stream_ == nullptr || !forward_stream_->open()) {
+    return false;
+  }
+  uint64_t bytes = 0;
+  for (const raft::Proposal& proposal : request.proposals) {
+    bytes += proposal.command.size() + raft::Entry::kOverheadBytes;
+  }
+  *forward_stream_->AddFrame() = wire::ToProto(std::move(request));
+  forward_stream_->Flush(bytes);
+  return true;
+}
+
+void PeerLink::OpenForwardStream() {
+  const MonotonicNanos now = node_->clock->Now();
+  if (shut_down_ || now < next_forward_attempt_) {
+    return;
+  }
+  forward_stream_ = new ForwardStream(
+      &generic_stub_, kForward, node_->loop->queue(),
+      {.on_frame = [this](peer::v1::ForwardResponse frame) { return OnForwardFrame(frame); },
+       .on_open = nullptr,
+       .on_end =
+           [this] {
+             forward_stream_ = nullptr;
+             forward_stream_lost_ = true;
+             next_forward_attempt_ = node_->clock->Now() + kStreamRetryNanos;
+           },
+       .on_status = nullptr});
+  *forward_stream_->AddFrame()->mutable_opening() = Identity();
+  forward_stream_->Flush(0);
+}
+
+grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
+  auto reply = wire::FromProto(frame);
+  if (!reply.ok()) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, std::string(reply.status().message()));
+  }
+  node_->driver->OnForwardReply(peer_, *std::move(reply));
+  return grpc::Status::OK;
+}
+
+bool PeerLink::TakeAppendStreamLost() { return std::exchange(append_stream_lost_, false); }
+bool PeerLink::TakeForwardStreamLost() { return std::exchange(forward_stream_lost_, false); }
+
+void PeerLink::OnPeerSeen() {
+  if (append_stream_ == nullptr && forward_stream_ == nullptr) {
+    grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+  }
+}
+
+void PeerLink::OnReachable() {
+  if (!reachable_) {
+    reachable_ = true;
+    LOG(INFO) << "member " << peer_ << " \"" << name_ << "\" at " << address_ << " answers again";
+  }
+}
+
+void PeerLink::OnUnreachable(const grpc::Status& status) {
+  if (reachable_) {
+    reachable_ = false;
+    LOG(WARNING) << "member " << peer_ << " \"" << name_ << "\" at " << address_
+                 << " does not take entries: " << status.error_message();
+  }
+}
+
+void PeerLink::Shutdown() {
+  shut_down_ = true;
+  const grpc::Status status(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
+  if (append_stream_ != nullptr) {
+    std::exchange(append_stream_, nullptr)->Abandon(status);
+  }
+  if (forward_stream_ != nullptr) {
+    std::exchange(forward_stream_, nullptr)->Abandon(status);
+  }
+}
+
+}  // namespace raftkv::server

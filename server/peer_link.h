@@ -1,0 +1,78 @@
+// PeerLink is this member's way to one other member: a channel with the vote calls, the append
+// stream while this member leads, and the forward stream while the other one does.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <memory>
+#include <string>
+
+#include "raft/core/message.h"
+#include "raft/runtime/transport.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "raftkv/peer/v1/forward.pb.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/node.h"
+#include "server/peer_stream.h"
+
+namespace raftkv::server {
+
+// A channel to a peer's address, with connections of its own and quick to notice that the other
+// side is gone or back.
+std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address);
+
+// Confined to the loop.
+class PeerLink final {
+ public:
+  PeerLink(Node* node, const log::v1::ConfiguredMember& peer);
+
+  // The answer, if one comes, is given to the driver.
+  void RequestVote(const raft::Envelope& envelope);
+  // Opens the stream when there is none. While that is not possible messages are dropped, and
+  // reported as a lost stream once one is open again.
+  void SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time);
+  // False when no stream is open; one is being opened then, and the loop turns when it is.
+  [[nodiscard]] bool Forward(raft::ForwardRequest request);
+
+  // Whether a stream broke, or dropped messages, since the last call.
+  bool TakeAppendStreamLost();
+  bool TakeForwardStreamLost();
+
+  void OnPeerSeen();
+  void Shutdown();
+
+ private:
+  using AppendStream =
+      OutgoingPeerStream<peer::v1::AppendEntriesResponse, peer::v1::AppendEntriesRequest>;
+  using ForwardStream = OutgoingPeerStream<peer::v1::ForwardResponse, peer::v1::ForwardRequest>;
+
+  peer::v1::PeerIdentity Identity() const;
+  void OpenAppendStream();
+  void OpenForwardStream();
+  grpc::Status OnAppendFrame(const peer::v1::AppendEntriesResponse& frame);
+  grpc::Status OnForwardFrame(const peer::v1::ForwardResponse& frame);
+  void OnReachable();
+  void OnUnreachable(const grpc::Status& status);
+
+  Node* const node_;
+  const raft::NodeId peer_;
+  const std::string name_;
+  const std::string address_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub generic_stub_;
+  const std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
+
+  AppendStream* append_stream_ = nullptr;
+  ForwardStream* forward_stream_ = nullptr;
+  bool append_stream_lost_ = false;
+  bool forward_stream_lost_ = false;
+  // A stream that failed is not opened again before this.
+  MonotonicNanos next_append_attempt_ = 0;
+  MonotonicNanos next_forward_attempt_ = 0;
+  // What was logged last.
+  bool reachable_ = true;
+  bool shut_down_ = false;
+};
+
+}  // namespace raftkv::server

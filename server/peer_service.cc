@@ -1,0 +1,294 @@
+#include "server/peer_service.h"
+
+#include <glog/logging.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/wire/convert.h"
+#include "raft/wire/identity.h"
+#include "server/limits.h"
+
+namespace raftkv::server {
+namespace {
+
+// The codes of both are the canonical ones.
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+// Whether the caller is a member of this cluster that means this member.
+grpc::Status CheckIdentity(const Node& node, const peer::v1::PeerIdentity& identity) {
+  if (!node.configuration().has_value()) {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                        absl::StrCat("member \"", node.options->name, "\" is not founded yet"));
+  }
+  return ToGrpc(wire::CheckIdentity(identity, *node.configuration(), raft::NodeId(node.member_id)));
+}
+
+const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
+
+}  // namespace
+
+// One Hello. Deletes itself.
+class PeerService::HelloCall final : public EventTag {
+ public:
+  explicit HelloCall(PeerService* service) : service_(service), responder_(&context_) {
+    service_->raft_service_.RequestHello(&context_, &request_, &responder_,
+                                         service_->node_->loop->queue(),
+                                         service_->node_->loop->announcements(), this);
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok || answered_) {
+      delete this;
+      return;
+    }
+    new HelloCall(service_);
+    answered_ = true;
+    responder_.Finish(service_->hooks_.on_hello(request_), grpc::Status::OK, this);
+  }
+
+ private:
+  PeerService* const service_;
+  bool answered_ = false;
+  grpc::ServerContext context_;
+  peer::v1::HelloRequest request_;
+  grpc::ServerAsyncResponseWriter<peer::v1::HelloResponse> responder_;
+};
+
+// One vote call, open until the core answers. Deletes itself.
+class PeerService::VoteCall final : public EventTag {
+ public:
+  explicit VoteCall(PeerService* service) : service_(service), responder_(&context_) {
+    service_->raft_service_.RequestRequestVote(&context_, &request_, &responder_,
+                                               service_->node_->loop->queue(),
+                                               service_->node_->loop->announcements(), this);
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok || answered_) {
+      delete this;
+      return;
+    }
+    new VoteCall(service_);
+    arrived_at_ = service_->node_->clock->Now();
+    service_->OnVoteRequest(this, request_);
+  }
+
+  bool pre_vote() const { return request_.pre_vote(); }
+  MonotonicNanos arrived_at() const { return arrived_at_; }
+  void Answer(const peer::v1::RequestVoteResponse& response) {
+    answered_ = true;
+    responder_.Finish(response, grpc::Status::OK, this);
+  }
+  void Refuse(const grpc::Status& status) {
+    answered_ = true;
+    responder_.FinishWithError(status, this);
+  }
+
+ private:
+  PeerService* const service_;
+  bool answered_ = false;
+  MonotonicNanos arrived_at_ = 0;
+  grpc::ServerContext context_;
+  peer::v1::RequestVoteRequest request_;
+  grpc::ServerAsyncResponseWriter<peer::v1::RequestVoteResponse> responder_;
+};
+
+void PeerService::Start(Hooks hooks) {
+  hooks_ = std::move(hooks);
+  announce_append_ = [this](grpc::ServerContext* context, AppendStream::Stream* stream,
+                            EventTag* tag) {
+    raft_service_.RequestAppendEntries(context, stream, node_->loop->queue(),
+                                       node_->loop->announcements(), tag);
+  };
+  announce_forward_ = [this](grpc::ServerContext* context, ForwardStream::Stream* stream,
+                             EventTag* tag) {
+    forward_service_.RequestForward(context, stream, node_->loop->queue(),
+                                    node_->loop->announcements(), tag);
+  };
+  // `from` stays kNobody until the opening was accepted.
+  accept_append_ = [this](AppendStream* stream) {
+    auto from = std::make_shared<raft::NodeId>(raft::kNobody);
+    return AppendStream::Handlers{
+        .on_frame =
+            [this, stream, from](const peer::v1::AppendEntriesRequest& frame) {
+              return OnAppendFrame(stream, from.get(), frame);
+            },
+        .on_open = nullptr,
+        .on_end = [this, from] { append_streams_.erase(*from); },
+        .on_status = nullptr};
+  };
+  accept_forward_ = [this](ForwardStream* stream) {
+    auto from = std::make_shared<raft::NodeId>(raft::kNobody);
+    return ForwardStream::Handlers{.on_frame =
+                                       [this, stream, from](peer::v1::ForwardRequest frame) {
+                                         return OnForwardFrame(stream, from.get(),
+                                                               std::move(frame));
+                                       },
+                                   .on_open = nullptr,
+                                   .on_end = [this, from] { forward_streams_.erase(*from); },
+                                   .on_status = nullptr};
+  };
+  new HelloCall(this);
+  new VoteCall(this);
+  AppendStream::AnnounceNext(&announce_append_, &accept_append_);
+  ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_);
+}
+
+grpc::Status PeerService::Refuse(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+    return status;  // Not founded yet: the caller will be welcome later.
+  }
+  ++refused_calls_;
+  last_refusal_ = status.error_message();
+  LOG_EVERY_T(WARNING, 1) << "refused a peer's call (" << refused_calls_
+                          << " so far): " << status.error_message();
+  return status;
+}
+
+template <typename Stream, typename Frame>
+grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
+                                    std::map<raft::NodeId, Stream*>* streams) {
+  if (!frame.has_opening()) {
+    return Refuse(grpc::Status(
+        grpc::StatusCode::INVALID_ARGUMENT,
+        absl::StrCat("the first frame of a stream to member ", node_->member_id, " \"",
+                     node_->options->name, "\" must be an opening that says who calls")));
+  }
+  if (grpc::Status status = CheckIdentity(*node_, frame.opening()); !status.ok()) {
+    return Refuse(status);
+  }
+  const raft::NodeId sender(frame.opening().sender_id());
+  // A peer that opens a new stream has given up the old one; what is still on its way there must
+  // not be taken.
+  if (const auto old = streams->find(sender); old != streams->end()) {
+    Stream* const replaced = old->second;
+    streams->erase(old);
+    replaced->Abandon(grpc::Status(grpc::StatusCode::ABORTED, "the peer opened another stream"));
+  }
+  *from = sender;
+  streams->emplace(sender, stream);
+  hooks_.on_peer_seen(sender);
+  return grpc::Status::OK;
+}
+
+grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from,
+                                        peer::v1::AppendEntriesRequest frame) {
+  if (*from == raft::kNobody) {
+    return OnOpening(stream, frame, from, &append_streams_);
+  }
+  const raft::ClusterMillis cluster_time(frame.cluster_time_ms());
+  auto envelopes = wire::FromProto(std::move(frame), *from, raft::NodeId(node_->member_id));
+  if (!envelopes.ok()) {
+    return Refuse(ToGrpc(envelopes.status()));
+  }
+  node_->driver->ObserveClusterTime(cluster_time);
+  for (raft::Envelope& envelope : *envelopes) {
+    node_->driver->Step(std::move(envelope));
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* from,
+                                         peer::v1::ForwardRequest frame) {
+  if (*from == raft::kNobody) {
+    return OnOpening(stream, frame, from, &forward_streams_);
+  }
+  auto request = wire::FromProto(std::move(frame));
+  if (!request.ok()) {
+    return Refuse(ToGrpc(request.status()));
+  }
+  node_->driver->OnForwardRequest(*from, *std::move(request));
+  return grpc::Status::OK;
+}
+
+void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request) {
+  if (grpc::Status status = CheckIdentity(*node_, request.identity()); !status.ok()) {
+    call->Refuse(Refuse(status));
+    return;
+  }
+  const raft::NodeId sender(request.identity().sender_id());
+  auto envelope = wire::FromProto(request, sender, raft::NodeId(node_->member_id));
+  if (!envelope.ok()) {
+    call->Refuse(Refuse(ToGrpc(envelope.status())));
+    return;
+  }
+  hooks_.on_peer_seen(sender);
+  std::deque<VoteCall*>& open = votes_[sender];
+  if (open.size() >= kPendingVotesMax) {
+    open.front()->Refuse(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many open votes"));
+    open.pop_front();
+  }
+  open.push_back(call);
+  node_->driver->Step(*std::move(envelope));
+}
+
+void PeerService::SendVoteReply(const raft::Envelope& envelope) {
+  const peer::v1::RequestVoteResponse response = wire::ToVoteResponseProto(envelope);
+  std::deque<VoteCall*>& open = votes_[envelope.to];
+  for (auto call = open.begin(); call != open.end(); ++call) {
+    if ((*call)->pre_vote() == response.pre_vote()) {
+      (*call)->Answer(response);
+      open.erase(call);
+      return;
+    }
+  }
+}
+
+void PeerService::Tick() {
+  const MonotonicNanos oldest =
+      node_->clock->Now() - node_->options->election_timeout_ms * kNanosPerMilli;
+  for (auto& [peer, open] : votes_) {
+    while (!open.empty() && open.front()->arrived_at() < oldest) {
+      open.front()->Refuse(grpc::Status(grpc::StatusCode::UNAVAILABLE, "no answer to this vote"));
+      open.pop_front();
+    }
+  }
+}
+
+void PeerService::SendAppendReply(const raft::Envelope& envelope) {
+  const auto found = append_streams_.find(envelope.to);
+  if (found == append_streams_.end()) {
+    return;
+  }
+  AppendStream* const stream = found->second;
+  peer::v1::AppendEntriesResponse* frame = stream->gathering();
+  if (frame == nullptr || frame->term() != envelope.term.value()) {
+    frame = stream->AddFrame();
+    frame->set_term(envelope.term.value());
+  }
+  wire::AppendToFrame(envelope, frame);
+  stream->Flush(raft::Entry::kOverheadBytes);
+}
+
+void PeerService::SendForwardReply(raft::NodeId origin, raft::ForwardReply reply) {
+  const auto found = forward_streams_.find(origin);
+  if (found == forward_streams_.end()) {
+    return;
+  }
+  const uint64_t bytes =
+      raft::Entry::kOverheadBytes * (reply.refused_proposals.size() + reply.reads.size() + 1);
+  *found->second->AddFrame() = wire::ToProto(reply);
+  found->second->Flush(bytes);
+}
+
+void PeerService::Shutdown() {
+  for (const auto& [peer, stream] : std::exchange(append_streams_, {})) {
+    stream->Abandon(kStopping);
+  }
+  for (const auto& [peer, stream] : std::exchange(forward_streams_, {})) {
+    stream->Abandon(kStopping);
+  }
+  for (auto& [peer, open] : votes_) {
+    for (VoteCall* call : open) {
+      call->Refuse(kStopping);
+    }
+    open.clear();
+  }
+}
+
+}  // namespace raftkv::server

@@ -1,0 +1,519 @@
+#include "server/server.h"
+
+#include <glog/logging.h>
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/version.h"
+#include "google/rpc/error_details.pb.h"
+#include "raft/core/describe.h"
+#include "raft/runtime/raft_driver.h"
+#include "raft/wire/convert.h"
+#include "server/cluster_service.h"
+#include "server/event_loop.h"
+#include "server/founding.h"
+#include "server/grpc_transport.h"
+#include "server/health_service.h"
+#include "server/kv_service.h"
+#include "server/limits.h"
+#include "server/member_publisher.h"
+#include "server/node.h"
+#include "server/peer_service.h"
+#include "server/read_pool.h"
+#include "storage/expirer.h"
+#include "storage/storage.h"
+
+namespace raftkv::server {
+namespace {
+
+// API.md §1.
+constexpr int kExitOk = 0;
+constexpr int kExitBadConfiguration = 1;
+constexpr int kExitBadDirectory = 2;
+// Two signals: the second ends the process at once.
+constexpr int kExitForced = 130;
+
+constexpr MonotonicNanos kDrainLimit = 5 * kNanosPerSecond;
+// Between the last answer and the end of the connections, so that it still gets out.
+constexpr MonotonicNanos kFarewellNanos = 100 * kNanosPerMilli;
+constexpr MonotonicNanos kClockSaveInterval = kNanosPerSecond;
+
+int Fail(int exit_code, const std::string& message) {
+  std::cerr << "raftkvd: " << message << std::endl;
+  return exit_code;
+}
+
+uint64_t RandomNonZero() {
+  std::random_device entropy;
+  const uint64_t value = static_cast<uint64_t>(entropy()) << 32 | entropy();
+  return std::max<uint64_t>(1, value);
+}
+
+// gRPC takes a wildcard as an address of its own.
+std::string ListenAddress(const HostPort& address) {
+  return address.host.empty() ? absl::StrCat("0.0.0.0:", address.port) : address.ToString();
+}
+
+class Server final : public raft::DriverObserver {
+ public:
+  explicit Server(const ServerOptions& options) : options_(options) {}
+
+  int Run();
+
+ private:
+  // Each returns an exit code when the server cannot go on.
+  std::optional<int> OpenStorage();
+  std::optional<int> MakeDriver();
+  std::optional<int> StartServers();
+  void StartServices();
+  void JoinCluster();
+  void OnFounded(const log::v1::ClusterConfiguration& record);
+  void OnTick();
+  bool OnTurn();
+  void WatchSignals();
+  void BeginStop();
+  void ContinueStop();
+  void TearDown();
+  void LogStart() const;
+
+  void OnEvent(const raft::Event& event) override;
+  std::string MemberText(raft::NodeId id) const;
+
+  const ServerOptions options_;
+  const SystemMonotonicClock clock_;
+  std::vector<Founder> founders_;
+  uint64_t member_id_ = 0;
+  std::string client_address_;
+  std::string peer_address_;
+  int exit_code_ = kExitOk;
+  MonotonicNanos next_clock_save_ = 0;
+  // When the stop began, and when everything was answered; 0 before.
+  MonotonicNanos stop_began_ = 0;
+  MonotonicNanos answered_at_ = 0;
+
+  // In the order in which they are made; taken down in the reverse order (TearDown).
+  grpc::ServerBuilder client_builder_;
+  grpc::ServerBuilder peer_builder_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<storage::Storage> storage_;
+  std::unique_ptr<ReadPool> pool_;
+  Node node_;
+  PeerService peer_service_{&node_};
+  GrpcTransport transport_{&node_, &peer_service_};
+  std::unique_ptr<raft::RaftDriver> driver_;
+  std::unique_ptr<storage::Expirer> expirer_;
+  std::unique_ptr<Founding> founding_;
+  MemberPublisher publisher_{&node_};
+  KvService kv_service_{&node_};
+  ClusterService cluster_service_{&node_, &peer_service_};
+  HealthService health_service_{&node_};
+  std::unique_ptr<grpc::Server> client_server_;
+  std::unique_ptr<grpc::Server> peer_server_;
+  std::thread signal_thread_;
+};
+
+int Server::Run() {
+  node_.started_at = clock_.Now();
+  // Before any thread is made, so that only WatchSignals takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // gRPC's own lines are for people who debug gRPC; what matters of them is said by ours.
+  gpr_set_log_function([](gpr_log_func_args*) {});
+
+  loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
+                                      peer_builder_.AddCompletionQueue(), &clock_);
+  for (auto step : {&Server::OpenStorage, &Server::MakeDriver, &Server::StartServers}) {
+    if (std::optional<int> exit_code = (this->*step)(); exit_code.has_value()) {
+      return *exit_code;
+    }
+  }
+  StartServices();
+  LogStart();
+  JoinCluster();
+  WatchSignals();
+  loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
+  TearDown();
+  return exit_code_;
+}
+
+std::optional<int> Server::OpenStorage() {
+  auto storage = storage::Storage::Open({.data_dir = options_.data_dir}, loop_.get());
+  if (!storage.ok()) {
+    return Fail(kExitBadDirectory, std::string(storage.status().message()));
+  }
+  storage_ = *std::move(storage);
+  if (!storage_->member_name().empty() && storage_->member_name() != options_.name) {
+    return Fail(
+        kExitBadDirectory,
+        absl::StrCat("--data_dir=", options_.data_dir, " belongs to member \"",
+                     storage_->member_name(), "\", not to --name=", options_.name,
+                     ": start it with its own name, or give this member its own directory"));
+  }
+  return std::nullopt;
+}
+
+std::optional<int> Server::MakeDriver() {
+  if (!options_.initial_cluster.empty()) {
+    founders_ = *ParseInitialCluster(options_.initial_cluster);
+  }
+  auto restored = storage_->Restore();
+  if (!restored.ok()) {
+    return Fail(kExitBadDirectory, std::string(restored.status().message()));
+  }
+  if (storage_->configuration().has_value()) {
+    member_id_ = storage_->member_id();
+    auto configuration = wire::FromProto(*storage_->configuration());
+    if (!configuration.ok()) {
+      return Fail(kExitBadDirectory, absl::StrCat("--data_dir=", options_.data_dir,
+                                                  ": the stored configuration is "
+                                                  "damaged: ",
+                                                  configuration.status().message()));
+    }
+    restored->configuration = *std::move(configuration);
+  } else {
+    // Ids follow the sorted names, so they are known before the cluster is founded.
+    member_id_ = 1;
+    for (size_t i = 0; i < std::max<size_t>(1, founders_.size()); ++i) {
+      restored->configuration.voters.insert(raft::NodeId(i + 1));
+      if (i < founders_.size() && founders_[i].name == options_.name) {
+        member_id_ = i + 1;
+      }
+    }
+  }
+  constexpr MonotonicNanos kTick = EventLoop::kTick;
+  raft::RaftConfig config;
+  config.self = raft::NodeId(member_id_);
+  config.heartbeat_ticks =
+      static_cast<uint64_t>(options_.heartbeat_interval_ms * kNanosPerMilli / kTick);
+  config.election_timeout_ticks =
+      static_cast<uint64_t>(options_.election_timeout_ms * kNanosPerMilli / kTick);
+  const MonotonicNanos election_timeout = options_.election_timeout_ms * kNanosPerMilli;
+  raft::DriverOptions driver_options;
+  driver_options.leader_wait = 3 * election_timeout;
+  driver_options.read_retry_after = election_timeout;
+  driver_ = std::make_unique<raft::RaftDriver>(
+      driver_options, RandomNonZero(),
+      std::make_unique<raft::RaftCore>(config, *std::move(restored), Rng(RandomNonZero())),
+      storage_->restored_cluster_time(), &transport_, storage_->log_store(),
+      storage_->state_machine(), &clock_, this);
+  driver_->SetDormant(!storage_->configuration().has_value());
+  pool_ = std::make_unique<ReadPool>(kPoolThreads);
+  node_.options = &options_;
+  node_.clock = &clock_;
+  node_.loop = loop_.get();
+  node_.pool = pool_.get();
+  node_.storage = storage_.get();
+  node_.state_machine = storage_->state_machine();
+  node_.driver = driver_.get();
+  node_.member_id = member_id_;
+  expirer_ = std::make_unique<storage::Expirer>(
+      driver_.get(), storage_->state_machine(), &clock_,
+      [this](std::shared_ptr<const storage::KvView> view, raft::ClusterMillis now,
+             std::function<void(storage::DueKeys)> done) {
+        const bool submitted = pool_->Submit([this, view = std::move(view), now, done]() mutable {
+          auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
+          CHECK(due.ok()) << "the rows of deadlines are damaged: " << due.status();
+          view.reset();
+          loop_->Post([done, due = *std::move(due)]() mutable { done(std::move(due)); });
+        });
+        if (!submitted) {
+          done(storage::DueKeys{});
+        }
+      });
+  return std::nullopt;
+}
+
+std::optional<int> Server::StartServers() {
+  const HostPort listen_client = *HostPort::Parse(options_.listen_client);
+  const HostPort listen_peer = *HostPort::Parse(options_.listen_peer);
+  int client_port = 0;
+  int peer_port = 0;
+
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Makes reflection know the types that error details consist of.
+  google::protobuf::LinkMessageReflection<google::rpc::ErrorInfo>();
+  const int client_message_bytes = static_cast<int>(
+      std::max<uint64_t>(static_cast<uint64_t>(options_.value_bytes_max) + kClientMessageSlackBytes,
+                         kClientMessageBytesFloor));
+  client_builder_.AddListeningPort(ListenAddress(listen_client), grpc::InsecureServerCredentials(),
+                                   &client_port);
+  client_builder_.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Clients may ping every 10 s; a little less, so that an early one is not punished.
+  client_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9000);
+  client_builder_.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kClientStreamsMax);
+  client_builder_.SetMaxReceiveMessageSize(client_message_bytes);
+  client_builder_.SetMaxSendMessageSize(-1);
+  // Reflection is the only synchronous service; one thread is plenty for it.
+  client_builder_.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  client_builder_.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  client_builder_.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+  client_builder_.RegisterService(kv_service_.grpc_service());
+  client_builder_.RegisterService(cluster_service_.grpc_service());
+  client_builder_.RegisterService(health_service_.grpc_service());
+  client_server_ = client_builder_.BuildAndStart();
+  if (client_server_ == nullptr) {
+    return Fail(
+        kExitBadConfiguration,
+        absl::StrCat("--listen_client=", options_.listen_client,
+                     ": cannot listen there; is the address in use or not this machine's?"));
+  }
+
+  peer_builder_.AddListeningPort(ListenAddress(listen_peer), grpc::InsecureServerCredentials(),
+                                 &peer_port);
+  peer_builder_.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Peers ping every 2 s (peer_link.cc).
+  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
+  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
+                                   4 * static_cast<int>(kMiB));
+  peer_builder_.SetMaxReceiveMessageSize(kPeerMessageBytesMax);
+  peer_builder_.SetMaxSendMessageSize(kPeerMessageBytesMax);
+  peer_builder_.RegisterService(peer_service_.raft_service());
+  peer_builder_.RegisterService(peer_service_.forward_service());
+  peer_server_ = peer_builder_.BuildAndStart();
+  if (peer_server_ == nullptr) {
+    return Fail(
+        kExitBadConfiguration,
+        absl::StrCat("--listen_peer=", options_.listen_peer,
+                     ": cannot listen there; is the address in use or not this machine's?"));
+  }
+
+  peer_address_ = options_.advertise_peer;
+  for (const Founder& founder : founders_) {
+    if (peer_address_.empty() && founder.name == options_.name) {
+      peer_address_ = founder.peer_address;
+    }
+  }
+  if (peer_address_.empty()) {
+    peer_address_ = HostPort{.host = listen_peer.host, .port = peer_port}.ToString();
+  }
+  client_address_ = options_.advertise_client;
+  if (client_address_.empty()) {
+    const std::string host =
+        listen_client.IsWildcard() ? HostPort::Parse(peer_address_)->host : listen_client.host;
+    client_address_ = HostPort{.host = host, .port = client_port}.ToString();
+  }
+  node_.client_address = client_address_;
+  node_.peer_address = peer_address_;
+  return std::nullopt;
+}
+
+void Server::StartServices() {
+  kv_service_.Start();
+  cluster_service_.Start();
+  health_service_.Start();
+  peer_service_.Start(
+      {.on_hello = [this](const peer::v1::HelloRequest&) { return AnswerHello(node_, founders_); },
+       .on_peer_seen = [this](raft::NodeId peer) { transport_.OnPeerSeen(peer); }});
+}
+
+void Server::LogStart() const {
+  const raft::RaftCore& core = driver_->core();
+  LOG(INFO) << "raftkv " << kVersion << " (pid " << getpid() << ")";
+  LOG(INFO) << "member " << member_id_ << " \"" << options_.name << "\", data in "
+            << options_.data_dir;
+  if (storage_->configuration().has_value()) {
+    std::vector<std::string> members;
+    for (const log::v1::ConfiguredMember& member : storage_->configuration()->members()) {
+      members.push_back(absl::StrCat(member.name(), "=", member.peer_address()));
+    }
+    LOG(INFO) << "cluster " << absl::StrCat(absl::Hex(storage_->configuration()->cluster_id()))
+              << " of " << absl::StrJoin(members, ", ");
+  } else {
+    LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
+              << " member(s)";
+  }
+  LOG(INFO) << "recovered term " << core.term() << ", log to index " << core.last_entry().index
+            << ", applied " << core.applied_index() << ", revision "
+            << storage_->state_machine()->revision() << ", "
+            << storage_->state_machine()->key_count() << " keys";
+  LOG(INFO) << "heartbeats every " << options_.heartbeat_interval_ms << " ms, elections after "
+            << options_.election_timeout_ms << " to " << 2 * options_.election_timeout_ms
+            << " ms without one; values up to " << options_.value_bytes_max << " bytes";
+  std::cerr << "raftkvd ready name=" << options_.name << " id=" << member_id_
+            << " client=" << client_address_ << " peer=" << peer_address_
+            << " http= data=" << options_.data_dir << std::endl;
+}
+
+void Server::JoinCluster() {
+  if (storage_->configuration().has_value()) {
+    transport_.Connect();
+    return;
+  }
+  if (founders_.size() <= 1) {
+    founders_ = {Founder{.name = options_.name, .peer_address = peer_address_}};
+    OnFounded(MakeFoundingRecord(founders_, {{options_.name, storage_->data_id()}}));
+    return;
+  }
+  founding_ = std::make_unique<Founding>(
+      &node_, founders_,
+      Founding::Hooks{
+          .on_founded = [this](const log::v1::ClusterConfiguration& record) { OnFounded(record); },
+          .on_refused =
+              [this](const std::string& reason) {
+                exit_code_ = Fail(kExitBadDirectory, reason);
+                BeginStop();
+              }});
+}
+
+void Server::OnFounded(const log::v1::ClusterConfiguration& record) {
+  storage_->Found(options_.name, member_id_, record);
+  LOG(INFO) << "cluster " << absl::StrCat(absl::Hex(record.cluster_id())) << " is founded with "
+            << record.members_size() << " member(s)";
+  driver_->SetDormant(false);
+  transport_.Connect();
+}
+
+void Server::OnTick() {
+  if (stop_began_ != 0) {
+    ContinueStop();
+  }
+  if (founding_ != nullptr && !storage_->configuration().has_value()) {
+    founding_->Tick();
+  }
+  driver_->Tick();
+  peer_service_.Tick();
+  kv_service_.Tick();
+  if (storage_->configuration().has_value() && !node_.draining) {
+    expirer_->Tick();
+    publisher_.Tick();
+  }
+  if (const MonotonicNanos now = clock_.Now();
+      now >= next_clock_save_ && storage_->state_machine()->earliest_deadline().value() != 0) {
+    next_clock_save_ = now + kClockSaveInterval;
+    storage_->SaveClusterTime(driver_->Now());
+  }
+}
+
+bool Server::OnTurn() {
+  transport_.ReportLosses();
+  const bool more = driver_->RunTurn();
+  kv_service_.OnApplied();
+  health_service_.OnTurn();
+  return more;
+}
+
+void Server::WatchSignals() {
+  signal_thread_ = std::thread([this] {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    int signal = 0;
+    sigwait(&signals, &signal);
+    loop_->Post([this, signal] {
+      LOG(INFO) << "stopping: " << (signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      BeginStop();
+    });
+    sigwait(&signals, &signal);
+    _exit(kExitForced);
+  });
+  // It waits for a second signal until the process ends.
+  signal_thread_.detach();
+}
+
+void Server::BeginStop() {
+  if (stop_began_ != 0) {
+    return;
+  }
+  stop_began_ = clock_.Now();
+  node_.draining = true;
+}
+
+// Waits for what is under way, answers what is not done in time, and gives the last answers a
+// moment to leave.
+void Server::ContinueStop() {
+  const MonotonicNanos now = clock_.Now();
+  if (answered_at_ != 0) {
+    if (now - answered_at_ >= kFarewellNanos) {
+      loop_->Stop();
+    }
+    return;
+  }
+  if (node_.calls.in_flight == 0 || now - stop_began_ >= kDrainLimit) {
+    driver_->Shutdown();
+    health_service_.EndWatches();
+    answered_at_ = now;
+  }
+}
+
+void Server::TearDown() {
+  if (founding_ != nullptr) {
+    founding_->Shutdown();
+  }
+  transport_.Shutdown();
+  peer_service_.Shutdown();
+  pool_->Stop();
+  const auto now = std::chrono::system_clock::now();
+  client_server_->Shutdown(now);
+  peer_server_->Shutdown(now);
+  // Syncs what the log still has to write; nothing wakes the loop after it.
+  driver_.reset();
+  expirer_.reset();
+  storage_.reset();
+  loop_->DrainQueues();
+  LOG(INFO) << "stopped";
+}
+
+std::string Server::MemberText(raft::NodeId id) const {
+  if (storage_->configuration().has_value()) {
+    for (const log::v1::ConfiguredMember& member : storage_->configuration()->members()) {
+      if (member.id() == id.value()) {
+        return absl::StrCat(id.value(), " \"", member.name(), "\"");
+      }
+    }
+  }
+  return absl::StrCat(id.value());
+}
+
+void Server::OnEvent(const raft::Event& event) {
+  switch (event.kind) {
+    case raft::Event::Kind::kRoleChanged:
+    case raft::Event::Kind::kLogTruncated:
+      LOG(INFO) << raft::Describe(event);
+      return;
+    case raft::Event::Kind::kLeaderChanged:
+      if (event.leader == raft::kNobody) {
+        LOG(INFO) << raft::Describe(event);
+      } else {
+        LOG(INFO) << "following member " << MemberText(event.leader) << ", leader of term "
+                  << event.term;
+      }
+      return;
+    case raft::Event::Kind::kMessageRefused:
+      LOG_EVERY_T(WARNING, 1) << raft::Describe(event);
+      return;
+  }
+}
+
+}  // namespace
+
+int RunServer(const ServerOptions& options) { return Server(options).Run(); }
+
+}  // namespace raftkv::server

@@ -1,0 +1,13 @@
+// The composition root: puts one member together, runs it, and takes it apart in the reverse order.
+#pragma once
+
+#include "server/options.h"
+
+namespace raftkv::server {
+
+// Runs a member until SIGTERM or SIGINT and returns the exit code of API.md §1: 0 after a clean
+// stop, 1 when an address cannot be listened on, 2 when the data directory cannot be used. Blocks
+// both signals in the whole process, so call it from the only thread.
+int RunServer(const ServerOptions& options);
+
+}  // namespace raftkv::server

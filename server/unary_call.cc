@@ -1,0 +1,99 @@
+#include "server/unary_call.h"
+
+#include <glog/logging.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/proto_buffer_writer.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/unknown_fields.h"
+
+namespace raftkv::server {
+
+UnaryCall::UnaryCall(const Method& method) : method_(method), responder_(&context_) {
+  method_.announce(&context_, &request_, &responder_, method_.queue, this);
+}
+
+void UnaryCall::Announce(const Method& method, int count) {
+  for (int i = 0; i < count; ++i) {
+    new UnaryCall(method);
+  }
+}
+
+void UnaryCall::OnEvent(bool ok) {
+  switch (state_) {
+    case State::kAnnounced:
+      if (!ok) {  // The server is shutting down.
+        delete this;
+        return;
+      }
+      new UnaryCall(method_);
+      state_ = State::kHandling;
+      ++method_.accounting->in_flight;
+      method_.handle(this);
+      return;
+    case State::kFinishing:
+      --method_.accounting->in_flight;
+      delete this;
+      return;
+    case State::kHandling:
+      LOG(FATAL) << "an event for a call that is being handled";
+  }
+}
+
+bool UnaryCall::Parse(google::protobuf::Message* request) {
+  bool parsed = false;
+  {
+    grpc::ProtoBufferReader reader(&request_);
+    parsed = reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
+  }
+  request_.Clear();
+  if (!parsed) {
+    Fail(Malformed(request->GetDescriptor()->full_name()));
+    return false;
+  }
+  if (std::optional<std::string> unknown = FindUnknownField(*request); unknown.has_value()) {
+    Fail(UnknownField(*unknown));
+    return false;
+  }
+  return true;
+}
+
+MonotonicNanos UnaryCall::Deadline(MonotonicNanos now, MonotonicNanos default_timeout) const {
+  const auto deadline = context_.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return now + default_timeout;
+  }
+  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      deadline - std::chrono::system_clock::now());
+  // A year is as good as any longer time and cannot overflow.
+  return now + std::clamp<int64_t>(left.count(), 0, 365 * 86'400 * kNanosPerSecond);
+}
+
+void UnaryCall::Finish(const google::protobuf::Message& response) {
+  CHECK(state_ == State::kHandling);
+  state_ = State::kFinishing;
+  grpc::ByteBuffer bytes;
+  bool own_buffer = false;
+  const grpc::Status status =
+      grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(response, &bytes,
+                                                                                 &own_buffer);
+  CHECK(status.ok()) << status.error_message();
+  responder_.Finish(bytes, grpc::Status::OK, this);
+}
+
+void UnaryCall::Fail(const ApiError& error) {
+  CHECK(state_ == State::kHandling);
+  state_ = State::kFinishing;
+  if (error.retry_pushback_ms.has_value()) {
+    context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*error.retry_pushback_ms));
+  }
+  responder_.FinishWithError(error.ToStatus(), this);
+}
+
+}  // namespace raftkv::server

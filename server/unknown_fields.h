@@ -1,0 +1,15 @@
+// Finds what a newer client says and this version would silently drop.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <optional>
+#include <string>
+
+namespace raftkv::server {
+
+// The path of the first field, or enum value, at any depth, that `message`'s type does not know,
+// such as "precondition.field 9" or "consistency = 7"; nullopt when there is none.
+std::optional<std::string> FindUnknownField(const google::protobuf::Message& message);
+
+}  // namespace raftkv::server
