@@ -1,4 +1,5 @@
-# raftkv_library(name SOURCES a.cc b.cc DEPENDS lib...) makes the static library `raftkv_<name>`: one folder, one target.
+# raftkv_library(name SOURCES a.cc b.cc DEPENDS lib...) makes the static library `raftkv_<name>`: one folder, one
+# target.
 function(raftkv_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(raftkv_${name} STATIC ${ARG_SOURCES})
