@@ -82,15 +82,19 @@ void EventLoop::Post(std::function<void()> task) {
 }
 
 void EventLoop::DrainQueues() {
-  // Keeps late wakers from arming the alarm on a queue that is shut down.
+  // Keeps late wakers from arming the alarm on a queue that is shut down, so a wake that is still
+  // in the queue must not clear it.
   wake_pending_.store(true);
   queue_->Shutdown();
   announcements_->Shutdown();
   void* tag = nullptr;
   bool ok = false;
-  for (grpc::ServerCompletionQueue* queue : {queue_.get(), announcements_.get()}) {
+  // The announced calls of `announcements_` hold `queue_` open, so it comes last.
+  for (grpc::ServerCompletionQueue* queue : {announcements_.get(), queue_.get()}) {
     while (queue->Next(&tag, &ok)) {
-      static_cast<EventTag*>(tag)->OnEvent(ok);
+      if (tag != &wake_tag_) {
+        static_cast<EventTag*>(tag)->OnEvent(ok);
+      }
     }
   }
 }

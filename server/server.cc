@@ -6,6 +6,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -72,6 +73,12 @@ std::string ListenAddress(const HostPort& address) {
   return address.host.empty() ? absl::StrCat("0.0.0.0:", address.port) : address.ToString();
 }
 
+// What others can dial when all that is known is "every interface".
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "localhost";
+}
+
 class Server final : public raft::DriverObserver {
  public:
   explicit Server(const ServerOptions& options) : options_(options) {}
@@ -91,6 +98,7 @@ class Server final : public raft::DriverObserver {
   void WatchSignals();
   void BeginStop();
   void ContinueStop();
+  void ShutDownServers();
   void TearDown();
   void LogStart() const;
 
@@ -127,6 +135,7 @@ class Server final : public raft::DriverObserver {
   HealthService health_service_{&node_};
   std::unique_ptr<grpc::Server> client_server_;
   std::unique_ptr<grpc::Server> peer_server_;
+  std::thread shutdown_thread_;
   std::thread signal_thread_;
 };
 
@@ -311,7 +320,8 @@ std::optional<int> Server::StartServers() {
     }
   }
   if (peer_address_.empty()) {
-    peer_address_ = HostPort{.host = listen_peer.host, .port = peer_port}.ToString();
+    const std::string host = listen_peer.IsWildcard() ? HostName() : listen_peer.host;
+    peer_address_ = HostPort{.host = host, .port = peer_port}.ToString();
   }
   client_address_ = options_.advertise_client;
   if (client_address_.empty()) {
@@ -451,8 +461,8 @@ void Server::BeginStop() {
 void Server::ContinueStop() {
   const MonotonicNanos now = clock_.Now();
   if (answered_at_ != 0) {
-    if (now - answered_at_ >= kFarewellNanos) {
-      loop_->Stop();
+    if (now - answered_at_ >= kFarewellNanos && !shutdown_thread_.joinable()) {
+      ShutDownServers();
     }
     return;
   }
@@ -463,16 +473,25 @@ void Server::ContinueStop() {
   }
 }
 
-void Server::TearDown() {
+// A server's Shutdown returns once every call is over, and calls are over when the loop has taken their last events: so
+// the loop goes on while another thread waits.
+void Server::ShutDownServers() {
   if (founding_ != nullptr) {
     founding_->Shutdown();
   }
   transport_.Shutdown();
   peer_service_.Shutdown();
+  shutdown_thread_ = std::thread([this] {
+    const auto now = std::chrono::system_clock::now();
+    client_server_->Shutdown(now);
+    peer_server_->Shutdown(now);
+    loop_->Post([this] { loop_->Stop(); });
+  });
+}
+
+void Server::TearDown() {
+  shutdown_thread_.join();
   pool_->Stop();
-  const auto now = std::chrono::system_clock::now();
-  client_server_->Shutdown(now);
-  peer_server_->Shutdown(now);
   // Syncs what the log still has to write; nothing wakes the loop after it.
   driver_.reset();
   expirer_.reset();
