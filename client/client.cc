@@ -1,0 +1,99 @@
+#include "client/client.h"
+
+#include <random>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "client/connection.h"
+#include "client/endpoint.h"
+#include "client/grpc_stub.h"
+#include "client/retrying_connection.h"
+
+namespace raftkv {
+namespace {
+
+constexpr absl::Duration kTimeoutMax = absl::Hours(24);
+
+absl::Status Validate(const ClientOptions& options) {
+  if (options.endpoints.empty()) {
+    return absl::InvalidArgumentError("endpoints is empty: name at least one host:port");
+  }
+  if (options.request_timeout <= absl::ZeroDuration() || options.request_timeout > kTimeoutMax) {
+    return absl::InvalidArgumentError("request_timeout must be more than 0 and at most 24 h");
+  }
+  if (options.connect_timeout <= absl::ZeroDuration() || options.connect_timeout > kTimeoutMax) {
+    return absl::InvalidArgumentError("connect_timeout must be more than 0 and at most 24 h");
+  }
+  if (options.tries_per_endpoint_max < 1) {
+    return absl::InvalidArgumentError("tries_per_endpoint_max must be at least 1");
+  }
+  if (options.backoff_initial <= absl::ZeroDuration() ||
+      options.backoff_max < options.backoff_initial || options.backoff_max > kTimeoutMax) {
+    return absl::InvalidArgumentError(
+        "backoff_initial must be more than 0 and at most backoff_max, which is at most 24 h");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Client> Client::Create(ClientOptions options) {
+  RAFTKV_RETURN_IF_ERROR(Validate(options));
+  for (std::string& endpoint : options.endpoints) {
+    RAFTKV_ASSIGN_OR_RETURN(endpoint, client::ParseEndpoint(endpoint));
+  }
+  return Client(std::make_shared<client::RetryingConnection>(
+      std::move(options), client::MakeGrpcStub, client::SystemSleepingClock(),
+      std::random_device()()));
+}
+
+Client::Client(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+absl::StatusOr<GetResult> Client::Get(absl::string_view key, const GetOptions& options) {
+  return connection_->Get(key, options);
+}
+
+absl::StatusOr<PutResult> Client::Put(absl::string_view key, absl::string_view value,
+                                      const PutOptions& options) {
+  return connection_->Put(key, value, options);
+}
+
+absl::StatusOr<DeleteResult> Client::Delete(absl::string_view key, const DeleteOptions& options) {
+  return connection_->Delete(key, options);
+}
+
+absl::StatusOr<DeleteRangeResult> Client::DeleteRange(const KeyRange& range,
+                                                      const DeleteRangeOptions& options) {
+  return connection_->DeleteRange(range, options);
+}
+
+absl::StatusOr<ListResult> Client::List(const KeyRange& range, const ListOptions& options) {
+  return connection_->List(range, options);
+}
+
+absl::Status Client::ListAll(const KeyRange& range, ListOptions options,
+                             const std::function<bool(const ListResult& page)>& visit) {
+  while (true) {
+    RAFTKV_ASSIGN_OR_RETURN(const ListResult page, connection_->List(range, options));
+    if (!visit(page) || page.next_page_token.empty()) {
+      return absl::OkStatus();
+    }
+    options.page_token = page.next_page_token;
+  }
+}
+
+absl::StatusOr<ListMembersResult> Client::ListMembers(const MemberOptions& options) {
+  return connection_->ListMembers(options);
+}
+
+absl::StatusOr<MemberStatus> Client::GetStatus(absl::string_view endpoint,
+                                               const MemberOptions& options) {
+  return connection_->GetStatus(endpoint, options);
+}
+
+absl::StatusOr<absl::Duration> Client::CheckHealth(absl::string_view endpoint,
+                                                   const MemberOptions& options) {
+  return connection_->CheckHealth(endpoint, options);
+}
+
+}  // namespace raftkv

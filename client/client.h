@@ -1,0 +1,83 @@
+// raftkv::Client reads and writes a raftkv cluster.
+//
+//   absl::StatusOr<raftkv::Client> client = raftkv::Client::Create({.endpoints = {"10.0.0.1:2379",
+//   "10.0.0.2:2379"}}); absl::StatusOr<raftkv::PutResult> put = client->Put("greeting", "hello",
+//   {.ttl = absl::Seconds(5)}); if (!put.ok() && raftkv::IsOutcomeUnknown(put.status())) { ... } //
+//   it may have happened
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/errors.h"
+#include "client/types.h"
+
+namespace raftkv {
+
+class Connection;
+
+// A handle to a cluster, cheap to copy; copies share their connections. Every call blocks, has a
+// deadline, turns to another endpoint when one does not answer, and tries again only where that
+// cannot do a write twice: reads that a server or a connection answered with UNAVAILABLE, writes of
+// which it is certain that they were not taken in.
+//
+// A failed call returns the server's canonical code and message; client/errors.h reads the rest. A
+// write whose error is not IsOutcomeUnknown changed nothing.
+//
+// Thread-safe.
+class Client {
+ public:
+  // Connects lazily: the first call finds out whether anybody answers. INVALID_ARGUMENT when an
+  // option is out of range or an endpoint is not host:port.
+  static absl::StatusOr<Client> Create(ClientOptions options);
+
+  // For tests of programs that use a Client: give it a Connection of your own.
+  explicit Client(std::shared_ptr<Connection> connection);
+
+  // Reads one key. A missing key is a normal answer without `kv`.
+  absl::StatusOr<GetResult> Get(absl::string_view key, const GetOptions& options = {});
+
+  // Writes one key, creating it when absent.
+  absl::StatusOr<PutResult> Put(absl::string_view key, absl::string_view value,
+                                const PutOptions& options = {});
+
+  // Removes one key. A missing key is a normal answer with `deleted` false.
+  absl::StatusOr<DeleteResult> Delete(absl::string_view key, const DeleteOptions& options = {});
+
+  // Removes the keys of a range at one revision, or none of them.
+  absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
+                                                const DeleteRangeOptions& options = {});
+
+  // Reads one page of a range in key order. For the next, set `page_token` to this page's
+  // `next_page_token` and change nothing else but `page_size`.
+  absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options = {});
+
+  // Reads all pages, from `options.page_token` on, and calls `visit` with each; stops early, with
+  // OK, when it returns false. Each page is read at its own revision and with its own deadline. On
+  // failure `visit` has seen the pages before.
+  absl::Status ListAll(const KeyRange& range, ListOptions options,
+                       const std::function<bool(const ListResult& page)>& visit);
+
+  absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options = {});
+
+  // The state of the member at `endpoint` itself, which need not be one of the options' endpoints.
+  // Answers without a quorum. Not tried again.
+  absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
+                                         const MemberOptions& options = {});
+
+  // Makes the member at `endpoint` confirm with the leader and a majority that it can serve a
+  // linearizable read; writes nothing. Returns how long that took, connecting left out. Not tried
+  // again.
+  absl::StatusOr<absl::Duration> CheckHealth(absl::string_view endpoint,
+                                             const MemberOptions& options = {});
+
+ private:
+  std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace raftkv

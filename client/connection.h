@@ -1,0 +1,32 @@
+// What a Client stands on, and the place where a test puts a double.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/types.h"
+
+namespace raftkv {
+
+// One method per call of Client, with the same meaning; retries and endpoints are the
+// implementation's. Thread-safe.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  virtual absl::StatusOr<GetResult> Get(absl::string_view key, const GetOptions& options) = 0;
+  virtual absl::StatusOr<PutResult> Put(absl::string_view key, absl::string_view value,
+                                        const PutOptions& options) = 0;
+  virtual absl::StatusOr<DeleteResult> Delete(absl::string_view key,
+                                              const DeleteOptions& options) = 0;
+  virtual absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
+                                                        const DeleteRangeOptions& options) = 0;
+  virtual absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) = 0;
+  virtual absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) = 0;
+  virtual absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
+                                                 const MemberOptions& options) = 0;
+  virtual absl::StatusOr<absl::Duration> CheckHealth(absl::string_view endpoint,
+                                                     const MemberOptions& options) = 0;
+};
+
+}  // namespace raftkv

@@ -1,0 +1,294 @@
+#include "client/convert.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/utf8.h"
+#include "client/error_payload.h"
+#include "client/errors.h"
+
+namespace raftkv::client {
+namespace {
+
+// No server takes more (--value_bytes_max), and far above it gRPC would refuse the message with a
+// bare RESOURCE_EXHAUSTED that does not say whether the write was taken in.
+constexpr size_t kValueBytesMax = size_t{3} << 20;
+
+absl::Status Refuse(absl::string_view reason, absl::string_view message) {
+  return WithReason(absl::InvalidArgumentError(message), reason, kServerErrorDomain);
+}
+
+absl::Status CheckText(absl::string_view field, absl::string_view text) {
+  if (!IsUtf8(text)) {
+    return Refuse("MALFORMED", absl::StrCat(field, " is not valid UTF-8"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckValue(absl::string_view field, absl::string_view value) {
+  if (value.size() > kValueBytesMax) {
+    return Refuse("VALUE_TOO_LARGE", absl::StrCat(field, " has ", value.size(),
+                                                  " bytes, the limit is ", kValueBytesMax));
+  }
+  return absl::OkStatus();
+}
+
+v1::Consistency ToProto(Consistency consistency) {
+  return consistency == Consistency::kStale ? v1::CONSISTENCY_STALE : v1::CONSISTENCY_LINEARIZABLE;
+}
+
+absl::StatusOr<v1::Precondition> ToProto(const Precondition& precondition) {
+  v1::Precondition proto;
+  if (const auto* exists = std::get_if<KeyExists>(&precondition)) {
+    proto.set_exists(exists->expected);
+  } else if (const auto* revision = std::get_if<ModRevisionIs>(&precondition)) {
+    proto.set_mod_revision(revision->mod_revision);
+  } else if (const auto* version = std::get_if<VersionIs>(&precondition)) {
+    proto.set_version(version->version);
+  } else {
+    const auto& expected = std::get<ValueIs>(precondition);
+    RAFTKV_RETURN_IF_ERROR(CheckValue("precondition.data", expected.value));
+    proto.set_data(expected.value);
+  }
+  return proto;
+}
+
+absl::StatusOr<v1::KeyRange> ToProto(const KeyRange& range) {
+  v1::KeyRange proto;
+  if (const auto* single = std::get_if<SingleKey>(&range)) {
+    RAFTKV_RETURN_IF_ERROR(CheckText("range.key", single->key));
+    proto.set_key(single->key);
+  } else if (const auto* prefix = std::get_if<Prefix>(&range)) {
+    RAFTKV_RETURN_IF_ERROR(CheckText("range.prefix", prefix->prefix));
+    proto.set_prefix(prefix->prefix);
+  } else {
+    const auto& span = std::get<Span>(range);
+    RAFTKV_RETURN_IF_ERROR(CheckText("range.span.start_key", span.start_key));
+    RAFTKV_RETURN_IF_ERROR(CheckText("range.span.end_key", span.end_key));
+    proto.mutable_span()->set_start_key(span.start_key);
+    proto.mutable_span()->set_end_key(span.end_key);
+  }
+  return proto;
+}
+
+ResponseHeader FromProto(const v1::ResponseHeader& header) {
+  return ResponseHeader{
+      .cluster_id = header.cluster_id(),
+      .member_id = header.member_id(),
+      .leader_id = header.leader_id(),
+      .raft_term = header.raft_term(),
+      .revision = header.revision(),
+  };
+}
+
+KeyValue FromProto(const v1::KeyValue& kv) {
+  KeyValue result{
+      .key = kv.key(),
+      .value = kv.has_text() ? kv.text() : kv.data(),
+      .create_revision = kv.create_revision(),
+      .mod_revision = kv.mod_revision(),
+      .version = kv.version(),
+  };
+  if (kv.has_ttl_remaining()) {
+    result.ttl_remaining = DurationFromProto(kv.ttl_remaining());
+  }
+  return result;
+}
+
+template <typename Messages>
+std::vector<KeyValue> FromProtos(const Messages& messages) {
+  std::vector<KeyValue> kvs;
+  kvs.reserve(messages.size());
+  for (const v1::KeyValue& kv : messages) {
+    kvs.push_back(FromProto(kv));
+  }
+  return kvs;
+}
+
+MemberRole FromProto(v1::MemberRole role) {
+  switch (role) {
+    case v1::MEMBER_ROLE_VOTER:
+      return MemberRole::kVoter;
+    case v1::MEMBER_ROLE_LEARNER:
+      return MemberRole::kLearner;
+    default:
+      return MemberRole::kUnspecified;
+  }
+}
+
+RaftState FromProto(v1::RaftState state) {
+  switch (state) {
+    case v1::RAFT_STATE_FOLLOWER:
+      return RaftState::kFollower;
+    case v1::RAFT_STATE_PRE_CANDIDATE:
+      return RaftState::kPreCandidate;
+    case v1::RAFT_STATE_CANDIDATE:
+      return RaftState::kCandidate;
+    case v1::RAFT_STATE_LEADER:
+      return RaftState::kLeader;
+    default:
+      return RaftState::kUnspecified;
+  }
+}
+
+}  // namespace
+
+absl::Duration DurationFromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+google::protobuf::Duration DurationToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  absl::Duration rest;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return proto;
+}
+
+absl::StatusOr<v1::GetRequest> MakeGetRequest(absl::string_view key, const GetOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  v1::GetRequest request;
+  request.set_key(std::string(key));
+  request.set_consistency(ToProto(options.consistency));
+  request.set_min_revision(options.min_revision);
+  return request;
+}
+
+absl::StatusOr<v1::PutRequest> MakePutRequest(absl::string_view key, absl::string_view value,
+                                              const PutOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  RAFTKV_RETURN_IF_ERROR(CheckValue("value", value));
+  if (options.ttl.has_value() && options.keep_ttl) {
+    return Refuse("BAD_TTL", "ttl and keep_ttl exclude each other");
+  }
+  v1::PutRequest request;
+  request.set_key(std::string(key));
+  request.set_data(std::string(value));
+  if (options.ttl.has_value()) {
+    *request.mutable_ttl() = DurationToProto(*options.ttl);
+  } else if (options.keep_ttl) {
+    request.set_keep_ttl(true);
+  }
+  if (options.precondition.has_value()) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
+  }
+  request.set_return_previous(options.return_previous);
+  return request;
+}
+
+absl::StatusOr<v1::DeleteRequest> MakeDeleteRequest(absl::string_view key,
+                                                    const DeleteOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  v1::DeleteRequest request;
+  request.set_key(std::string(key));
+  if (options.precondition.has_value()) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
+  }
+  request.set_return_previous(options.return_previous);
+  return request;
+}
+
+absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& range,
+                                                              const DeleteRangeOptions& options) {
+  v1::DeleteRangeRequest request;
+  RAFTKV_ASSIGN_OR_RETURN(*request.mutable_range(), ToProto(range));
+  request.set_limit(options.limit);
+  request.set_return_previous(options.return_previous);
+  return request;
+}
+
+absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options) {
+  v1::ListRequest request;
+  RAFTKV_ASSIGN_OR_RETURN(*request.mutable_range(), ToProto(range));
+  request.set_page_size(options.page_size);
+  request.set_page_token(options.page_token);
+  request.set_keys_only(options.keys_only);
+  request.set_count_only(options.count_only);
+  request.set_descending(options.descending);
+  request.set_consistency(ToProto(options.consistency));
+  request.set_min_revision(options.min_revision);
+  return request;
+}
+
+v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options) {
+  v1::ListMembersRequest request;
+  request.set_consistency(ToProto(options.consistency));
+  return request;
+}
+
+GetResult ToResult(const v1::GetResponse& response) {
+  GetResult result{.header = FromProto(response.header()), .kv = std::nullopt};
+  if (response.has_kv()) {
+    result.kv = FromProto(response.kv());
+  }
+  return result;
+}
+
+PutResult ToResult(const v1::PutResponse& response) {
+  PutResult result{.header = FromProto(response.header()),
+                   .mod_revision = response.mod_revision(),
+                   .previous = std::nullopt};
+  if (response.has_previous()) {
+    result.previous = FromProto(response.previous());
+  }
+  return result;
+}
+
+DeleteResult ToResult(const v1::DeleteResponse& response) {
+  DeleteResult result{.header = FromProto(response.header()),
+                      .deleted = response.deleted(),
+                      .previous = std::nullopt};
+  if (response.has_previous()) {
+    result.previous = FromProto(response.previous());
+  }
+  return result;
+}
+
+DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response) {
+  return DeleteRangeResult{.header = FromProto(response.header()),
+                           .deleted = response.deleted(),
+                           .previous = FromProtos(response.previous()),
+                           .more = response.more()};
+}
+
+ListResult ToResult(const v1::ListResponse& response) {
+  return ListResult{.header = FromProto(response.header()),
+                    .kvs = FromProtos(response.kvs()),
+                    .next_page_token = response.next_page_token(),
+                    .count = response.count()};
+}
+
+ListMembersResult ToResult(const v1::ListMembersResponse& response) {
+  ListMembersResult result{.header = FromProto(response.header()), .members = {}};
+  for (const v1::Member& member : response.members()) {
+    result.members.push_back(Member{
+        .id = member.id(),
+        .name = member.name(),
+        .peer_address = member.peer_address(),
+        .client_address = member.client_address(),
+        .role = FromProto(member.role()),
+        .is_leader = member.is_leader(),
+        .version = member.version(),
+    });
+  }
+  return result;
+}
+
+MemberStatus ToResult(const v1::GetStatusResponse& response) {
+  return MemberStatus{
+      .header = FromProto(response.header()),
+      .version = response.version(),
+      .name = response.name(),
+      .raft_state = FromProto(response.raft_state()),
+      .role = FromProto(response.role()),
+      .last_index = response.last_index(),
+      .commit_index = response.commit_index(),
+      .applied_index = response.applied_index(),
+      .key_count = response.key_count(),
+      .disk_bytes = response.disk_bytes(),
+      .uptime = DurationFromProto(response.uptime()),
+      .warnings = {response.warnings().begin(), response.warnings().end()},
+  };
+}
+
+}  // namespace raftkv::client

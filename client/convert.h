@@ -1,0 +1,41 @@
+// The library's plain structs <-> the messages of raftkv.v1.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/types.h"
+#include "google/protobuf/duration.pb.h"
+#include "raftkv/v1/cluster.pb.h"
+#include "raftkv/v1/kv.pb.h"
+
+namespace raftkv::client {
+
+absl::Duration DurationFromProto(const google::protobuf::Duration& duration);
+google::protobuf::Duration DurationToProto(absl::Duration duration);
+
+// Requests. They refuse, with the server's own code and reason, what could not travel: a key or
+// bound that is not UTF-8 (MALFORMED), a value above any server's limit (VALUE_TOO_LARGE), a ttl
+// besides keep_ttl (BAD_TTL). All else is left to the server.
+absl::StatusOr<v1::GetRequest> MakeGetRequest(absl::string_view key, const GetOptions& options);
+absl::StatusOr<v1::PutRequest> MakePutRequest(absl::string_view key, absl::string_view value,
+                                              const PutOptions& options);
+absl::StatusOr<v1::DeleteRequest> MakeDeleteRequest(absl::string_view key,
+                                                    const DeleteOptions& options);
+absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& range,
+                                                              const DeleteRangeOptions& options);
+absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
+v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
+
+// Answers. An enum value that this version does not know becomes kUnspecified.
+GetResult ToResult(const v1::GetResponse& response);
+PutResult ToResult(const v1::PutResponse& response);
+DeleteResult ToResult(const v1::DeleteResponse& response);
+DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response);
+ListResult ToResult(const v1::ListResponse& response);
+ListMembersResult ToResult(const v1::ListMembersResponse& response);
+MemberStatus ToResult(const v1::GetStatusResponse& response);
+
+}  // namespace raftkv::client

@@ -1,0 +1,197 @@
+#include "client/ctl/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <limits>
+#include <sstream>
+
+#include "absl/strings/str_split.h"
+#include "base/version.h"
+#include "client/ctl/duration.h"
+
+namespace raftkv::ctl {
+namespace {
+
+constexpr char kFooter[] =
+    "Global options, which may stand anywhere: raftkvctl --help.\n"
+    "Data goes to stdout, everything else to stderr. A key or value that starts with '-' comes "
+    "after '--'.\n"
+    "Exit: 0 ok, 1 error or (with --fail-missing) no key, 2 cannot connect, 4 server error, 5 "
+    "cluster unhealthy,\n"
+    "128 bad arguments.";
+
+// What CLI11 fills in before it is checked and given its types.
+struct Words {
+  std::string endpoints = "127.0.0.1:2379";
+  std::string format = "simple";
+  std::string command_timeout = "5s";
+  std::string ttl;
+  std::string consistency = "l";
+  PutCommand put;
+  GetCommand get;
+  DeleteCommand del;
+  EndpointStatusCommand status;
+  EndpointHealthCommand health;
+};
+
+CLI::Validator IsDuration(bool positive) {
+  return CLI::Validator(
+      [positive](std::string& text) -> std::string {
+        const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+        if (!duration.ok()) {
+          return std::string(duration.status().message());
+        }
+        if (positive && (*duration <= absl::ZeroDuration() || *duration > absl::Hours(24))) {
+          return "\"" + text + "\" must be more than 0 and at most 24h";
+        }
+        return "";
+      },
+      "DURATION");
+}
+
+void AddGlobalOptions(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Global options";
+  app.set_help_flag("-h,--help", "Print this help and exit")->group(kGroup);
+  app.set_version_flag("--version", std::string("raftkvctl version: ") + kVersion,
+                       "Print the version and exit")
+      ->group(kGroup);
+  app.add_option("--endpoints", words.endpoints, "Client addresses of members, comma separated")
+      ->envname("RAFTKVCTL_ENDPOINTS")
+      ->option_text("HOST:PORT,... [127.0.0.1:2379] (env RAFTKVCTL_ENDPOINTS)")
+      ->group(kGroup);
+  app.add_option("-w,--write-out", words.format, "Output format")
+      ->envname("RAFTKVCTL_WRITE_OUT")
+      ->check(CLI::IsMember({"simple", "json", "table"}))
+      ->option_text("simple|json|table [simple] (env RAFTKVCTL_WRITE_OUT)")
+      ->group(kGroup);
+  app.add_option("--command-timeout", words.command_timeout,
+                 "Time limit of each request, such as 5s or 300ms")
+      ->envname("RAFTKVCTL_COMMAND_TIMEOUT")
+      ->check(IsDuration(/*positive=*/true))
+      ->option_text("DURATION [5s] (env RAFTKVCTL_COMMAND_TIMEOUT)")
+      ->group(kGroup);
+}
+
+void AddKeyCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Keys";
+  CLI::App* put = app.add_subcommand("put", "Write a key")->group(kGroup);
+  put->add_option("key", words.put.key, "The key")->required();
+  put->add_option("value", words.put.value, "The value; - reads it from stdin")->required();
+  CLI::Option* ttl = put->add_option("--ttl", words.ttl, "Let the key expire after this time")
+                         ->check(IsDuration(/*positive=*/false))
+                         ->option_text("DURATION");
+  put->add_flag("--keep-ttl", words.put.keep_ttl, "Keep the expiry that the key has")
+      ->excludes(ttl);
+
+  CLI::App* get = app.add_subcommand("get", "Read a key, or all keys with a prefix")->group(kGroup);
+  get->add_option("key", words.get.key, "The key or, with --prefix, the prefix")->required();
+  get->add_flag("--prefix", words.get.prefix, "Read all keys that start with the given one");
+  get->add_flag("--keys-only", words.get.keys_only, "Print keys without values");
+  get->add_option("--limit", words.get.limit, "Most keys to print; 0: all")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->option_text("N [0]");
+  get->add_option("--consistency", words.consistency,
+                  "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
+      ->check(CLI::IsMember({"l", "s"}))
+      ->option_text("l|s [l]");
+  get->add_flag("--print-value-only", words.get.print_value_only, "Print values without keys");
+  get->add_flag("--fail-missing", words.get.fail_missing, "Exit 1 when there is no such key");
+
+  CLI::App* del =
+      app.add_subcommand("del", "Remove a key, or all keys with a prefix; prints how many")
+          ->group(kGroup);
+  del->add_option("key", words.del.key, "The key or, with --prefix, the prefix")->required();
+  del->add_flag("--prefix", words.del.prefix, "Remove all keys that start with the given one");
+}
+
+void AddClusterCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Cluster";
+  constexpr char kCluster[] = "All members' endpoints instead of --endpoints";
+  CLI::App* member = app.add_subcommand("member", "Tell about members")->group(kGroup);
+  member->require_subcommand(1);
+  member->add_subcommand("list", "List the members");
+
+  CLI::App* endpoint = app.add_subcommand("endpoint", "Ask single endpoints")->group(kGroup);
+  endpoint->require_subcommand(1);
+  endpoint->add_subcommand("status", "Print each endpoint's own state")
+      ->add_flag("--cluster", words.status.cluster, kCluster);
+  endpoint
+      ->add_subcommand("health",
+                       "Check each endpoint by a read index, never by a write; exit 5 if one fails")
+      ->add_flag("--cluster", words.health.cluster, kCluster);
+
+  app.add_subcommand("version", "Print raftkvctl's version")->group("Other");
+}
+
+Command ChosenCommand(const CLI::App& app, Words& words) {
+  if (app.got_subcommand("put")) {
+    words.put.value_from_stdin = words.put.value == "-";
+    if (!words.ttl.empty()) {
+      words.put.ttl = *ParseDuration(words.ttl);
+    }
+    return words.put;
+  }
+  if (app.got_subcommand("get")) {
+    words.get.consistency =
+        words.consistency == "s" ? Consistency::kStale : Consistency::kLinearizable;
+    return words.get;
+  }
+  if (app.got_subcommand("del")) {
+    return words.del;
+  }
+  if (app.got_subcommand("member")) {
+    return MemberListCommand{};
+  }
+  if (app.got_subcommand("version")) {
+    return VersionCommand{};
+  }
+  if (app.get_subcommand("endpoint")->got_subcommand("status")) {
+    return words.status;
+  }
+  return words.health;
+}
+
+OutputFormat FormatNamed(const std::string& name) {
+  if (name == "json") {
+    return OutputFormat::kJson;
+  }
+  return name == "table" ? OutputFormat::kTable : OutputFormat::kSimple;
+}
+
+}  // namespace
+
+std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const* argv) {
+  Words words;
+  CLI::App app("raftkvctl reads and writes a raftkv cluster and looks after it.", "raftkvctl");
+  app.footer(kFooter);
+  // Global options may also follow the subcommand.
+  app.fallthrough();
+  app.require_subcommand(1);
+  AddGlobalOptions(app, words);
+  AddKeyCommands(app, words);
+  AddClusterCommands(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // CLI11 would only say what is missing, and not that a word before it means nothing.
+    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+    return EarlyExit{
+        .code = ExitCode::kBadArguments,
+        .err = (unknown.empty() ? error.what() : "\"" + unknown.front() + "\" is not known here") +
+               std::string("\nRun with --help for more information.\n")};
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = app.exit(error, out, err);
+    return EarlyExit{.code = code == 0 ? ExitCode::kOk : ExitCode::kBadArguments,
+                     .out = out.str(),
+                     .err = err.str()};
+  }
+  return Invocation{
+      .global = {.endpoints = absl::StrSplit(words.endpoints, ',', absl::SkipWhitespace()),
+                 .format = FormatNamed(words.format),
+                 .command_timeout = *ParseDuration(words.command_timeout)},
+      .command = ChosenCommand(app, words),
+  };
+}
+
+}  // namespace raftkv::ctl

@@ -1,0 +1,78 @@
+// The arguments of raftkvctl: the only file that knows CLI11.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/ctl/exit_code.h"
+#include "client/types.h"
+
+namespace raftkv::ctl {
+
+enum class OutputFormat { kSimple, kJson, kTable };
+
+struct GlobalOptions {
+  std::vector<std::string> endpoints = {};
+  OutputFormat format = OutputFormat::kSimple;
+  absl::Duration command_timeout = {};  // of each request
+};
+
+struct PutCommand {
+  std::string key = {};
+  std::string value = {};
+  bool value_from_stdin = false;
+  std::optional<absl::Duration> ttl = std::nullopt;
+  bool keep_ttl = false;
+};
+
+struct GetCommand {
+  std::string key = {};
+  bool prefix = false;
+  bool keys_only = false;
+  bool print_value_only = false;
+  bool fail_missing = false;
+  int64_t limit = 0;  // 0: all
+  Consistency consistency = Consistency::kLinearizable;
+};
+
+struct DeleteCommand {
+  std::string key = {};
+  bool prefix = false;
+};
+
+struct MemberListCommand {};
+
+struct EndpointStatusCommand {
+  bool cluster = false;  // all members' endpoints instead of --endpoints
+};
+
+struct EndpointHealthCommand {
+  bool cluster = false;
+};
+
+struct VersionCommand {};
+
+using Command = std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand,
+                             EndpointStatusCommand, EndpointHealthCommand, VersionCommand>;
+
+struct Invocation {
+  GlobalOptions global = {};
+  Command command = {};
+};
+
+// Help was asked for, or the arguments are wrong: nothing is to be run.
+struct EarlyExit {
+  ExitCode code = ExitCode::kOk;
+  std::string out = {};
+  std::string err = {};
+};
+
+// Reads the arguments, and the environment for global options that are not among them. argv[0] is
+// the program.
+std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace raftkv::ctl

@@ -1,0 +1,234 @@
+#include "client/ctl/commands.h"
+
+#include <algorithm>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "client/ctl/escape.h"
+#include "client/ctl/output.h"
+
+namespace raftkv::ctl {
+namespace {
+
+// Fewer round trips than the server's default of 100; a page ends at 3 MiB anyway.
+constexpr int64_t kPageSize = 1'000;
+
+// One command at work.
+class Run {
+ public:
+  Run(const GlobalOptions& global, Client& client, const Terminal& terminal)
+      : global_(global), client_(client), terminal_(terminal) {}
+
+  ExitCode operator()(const PutCommand& command) {
+    std::string value = command.value;
+    if (command.value_from_stdin) {
+      value.assign(std::istreambuf_iterator<char>(terminal_.in), {});
+    }
+    PutOptions options;
+    options.ttl = command.ttl;
+    options.keep_ttl = command.keep_ttl;
+    const absl::StatusOr<PutResult> result = client_.Put(command.key, value, options);
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatPut(global_.format, *result);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const GetCommand& command) {
+    const KeyView view{.keys_only = command.keys_only,
+                       .print_value_only = command.print_value_only,
+                       .for_terminal = terminal_.out_is_terminal};
+    const absl::StatusOr<int64_t> found =
+        command.prefix ? PrintPrefix(command, view) : PrintOneKey(command, view);
+    if (!found.ok()) {
+      return Fail(found.status());
+    }
+    if (*found == 0 && command.fail_missing) {
+      terminal_.err << "Error: no key " << (command.prefix ? "starts with" : "is called") << " \""
+                    << EscapeControls(command.key, Newlines::kEscape) << "\"\n";
+      return ExitCode::kError;
+    }
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const DeleteCommand& command) {
+    if (command.prefix) {
+      const absl::StatusOr<DeleteRangeResult> result = client_.DeleteRange(Prefix{command.key});
+      if (!result.ok()) {
+        return Fail(result.status());
+      }
+      terminal_.out << FormatDeleted(global_.format, result->header, result->deleted);
+      return ExitCode::kOk;
+    }
+    const absl::StatusOr<DeleteResult> result = client_.Delete(command.key);
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatDeleted(global_.format, result->header, result->deleted ? 1 : 0);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const MemberListCommand&) {
+    const absl::StatusOr<ListMembersResult> result = client_.ListMembers();
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatMembers(global_.format, *result);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const EndpointStatusCommand& command) {
+    const absl::StatusOr<Targets> targets = FindTargets(command.cluster);
+    if (!targets.ok()) {
+      return Fail(targets.status());
+    }
+    std::vector<EndpointStatus> statuses;
+    ExitCode code = targets->unpublished == 0 ? ExitCode::kOk : ExitCode::kError;
+    for (const std::string& endpoint : targets->endpoints) {
+      statuses.push_back(EndpointStatus{endpoint, client_.GetStatus(endpoint)});
+      const absl::Status& status = statuses.back().status.status();
+      if (!status.ok()) {
+        code = ExitCodeFor(status);
+        terminal_.err << "Error: "
+                      << EscapeControls(DescribeError(status, {endpoint}), Newlines::kEscape)
+                      << "\n";
+      }
+    }
+    terminal_.out << FormatStatuses(global_.format, statuses);
+    return code;
+  }
+
+  ExitCode operator()(const EndpointHealthCommand& command) {
+    const absl::StatusOr<Targets> targets = FindTargets(command.cluster);
+    if (!targets.ok()) {
+      return Fail(targets.status());
+    }
+    std::vector<EndpointHealth> healths;
+    size_t unhealthy = targets->unpublished;
+    for (const std::string& endpoint : targets->endpoints) {
+      healths.push_back(EndpointHealth{endpoint, client_.CheckHealth(endpoint)});
+      unhealthy += healths.back().took.ok() ? 0 : 1;
+    }
+    terminal_.out << FormatHealth(global_.format, healths);
+    if (unhealthy == 0) {
+      return ExitCode::kOk;
+    }
+    terminal_.err << "Error: " << unhealthy << " of " << healths.size() + targets->unpublished
+                  << " endpoints are unhealthy; see raftkvctl endpoint status\n";
+    return ExitCode::kUnhealthy;
+  }
+
+  ExitCode operator()(const VersionCommand&) {
+    terminal_.out << FormatVersion(global_.format);
+    return ExitCode::kOk;
+  }
+
+ private:
+  ExitCode Fail(const absl::Status& status) {
+    if (global_.format == OutputFormat::kJson) {
+      terminal_.err << FormatErrorJson(status);
+    } else {
+      terminal_.err << "Error: "
+                    << EscapeControls(DescribeError(status, global_.endpoints), Newlines::kEscape)
+                    << "\n";
+    }
+    return ExitCodeFor(status);
+  }
+
+  // Returns how many keys were found.
+  absl::StatusOr<int64_t> PrintOneKey(const GetCommand& command, const KeyView& view) {
+    GetOptions options;
+    options.consistency = command.consistency;
+    RAFTKV_ASSIGN_OR_RETURN(const GetResult result, client_.Get(command.key, options));
+    std::vector<KeyValue> kvs;
+    if (result.kv.has_value()) {
+      kvs.push_back(*result.kv);
+    }
+    terminal_.out << FormatKeys(global_.format, result.header, kvs, view);
+    return static_cast<int64_t>(kvs.size());
+  }
+
+  // The simple format is printed page by page, so that a listing of any length needs little memory.
+  absl::StatusOr<int64_t> PrintPrefix(const GetCommand& command, const KeyView& view) {
+    ListOptions options;
+    options.keys_only = command.keys_only;
+    options.consistency = command.consistency;
+    options.page_size =
+        static_cast<int32_t>(command.limit == 0 ? kPageSize : std::min(command.limit, kPageSize));
+    int64_t found = 0;
+    ResponseHeader header;
+    std::vector<KeyValue> kept;
+    RAFTKV_RETURN_IF_ERROR(
+        client_.ListAll(Prefix{command.key}, options, [&](const ListResult& page) {
+          header = page.header;
+          for (const KeyValue& kv : page.kvs) {
+            if (command.limit != 0 && found == command.limit) {
+              return false;
+            }
+            ++found;
+            if (global_.format == OutputFormat::kSimple) {
+              terminal_.out << FormatKeySimple(kv, view);
+            } else {
+              kept.push_back(kv);
+            }
+          }
+          return found != command.limit || command.limit == 0;
+        }));
+    if (global_.format != OutputFormat::kSimple) {
+      terminal_.out << FormatKeys(global_.format, header, kept, view);
+    }
+    return found;
+  }
+
+  // Whom the endpoint commands ask.
+  struct Targets {
+    std::vector<std::string> endpoints;
+    size_t unpublished = 0;  // members that nobody can ask: their client address is not known
+  };
+
+  // The members are read stale, so that this also works without a quorum.
+  absl::StatusOr<Targets> FindTargets(bool whole_cluster) {
+    Targets targets;
+    if (!whole_cluster) {
+      targets.endpoints = global_.endpoints;
+      return targets;
+    }
+    MemberOptions options;
+    options.consistency = Consistency::kStale;
+    RAFTKV_ASSIGN_OR_RETURN(const ListMembersResult result, client_.ListMembers(options));
+    for (const Member& member : result.members) {
+      if (!member.client_address.empty()) {
+        targets.endpoints.push_back(member.client_address);
+        continue;
+      }
+      ++targets.unpublished;
+      terminal_.err << "Error: member " << member.name
+                    << " has not published its client address; start it, or name it with "
+                       "--endpoints\n";
+    }
+    return targets;
+  }
+
+  const GlobalOptions& global_;
+  Client& client_;
+  const Terminal& terminal_;
+};
+
+}  // namespace
+
+ExitCode RunCommand(const Invocation& invocation, Client& client, const Terminal& terminal) {
+  const ExitCode code = std::visit(Run(invocation.global, client, terminal), invocation.command);
+  terminal.out.flush();
+  if (!terminal.out) {
+    terminal.err << "Error: cannot write to stdout\n";
+    return ExitCode::kError;
+  }
+  return code;
+}
+
+}  // namespace raftkv::ctl

@@ -1,0 +1,348 @@
+#include "client/ctl/output.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/utf8.h"
+#include "base/version.h"
+#include "client/ctl/escape.h"
+#include "client/ctl/table.h"
+#include "client/errors.h"
+
+namespace raftkv::ctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Line(const Json& json) {
+  return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+// The cluster id as text, as protobuf's JSON has it: as a number, most JSON readers would round it.
+Json ToJson(const ResponseHeader& header) {
+  return Json{{"cluster_id", absl::StrCat(header.cluster_id)},
+              {"member_id", header.member_id},
+              {"leader_id", header.leader_id},
+              {"raft_term", header.raft_term},
+              {"revision", header.revision}};
+}
+
+void SetText(Json& json, const std::string& name, const std::string& bytes) {
+  if (IsUtf8(bytes)) {
+    json[name] = bytes;
+  } else {
+    json[name + "_base64"] = absl::Base64Escape(bytes);
+  }
+}
+
+Json ToJson(const KeyValue& kv, const KeyView& view) {
+  Json json = Json::object();
+  SetText(json, "key", kv.key);
+  if (!view.keys_only) {
+    SetText(json, "value", kv.value);
+  }
+  json["create_revision"] = kv.create_revision;
+  json["mod_revision"] = kv.mod_revision;
+  json["version"] = kv.version;
+  if (kv.ttl_remaining.has_value()) {
+    json["ttl_remaining"] = absl::FormatDuration(*kv.ttl_remaining);
+  }
+  return json;
+}
+
+std::string ForTerminal(const std::string& text, const KeyView& view) {
+  return view.for_terminal ? EscapeControls(text, Newlines::kKeep) : text;
+}
+
+absl::string_view RoleName(MemberRole role) {
+  switch (role) {
+    case MemberRole::kVoter:
+      return "voter";
+    case MemberRole::kLearner:
+      return "learner";
+    case MemberRole::kUnspecified:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+absl::string_view StateName(const MemberStatus& status) {
+  switch (status.raft_state) {
+    case RaftState::kFollower:
+      return status.role == MemberRole::kLearner ? "learner" : "follower";
+    case RaftState::kPreCandidate:
+      return "pre-candidate";
+    case RaftState::kCandidate:
+      return "candidate";
+    case RaftState::kLeader:
+      return "leader";
+    case RaftState::kUnspecified:
+      return "unfounded";
+  }
+  return "unknown";
+}
+
+std::string FormatBytes(int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
+  double amount = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (amount >= 999.5 && unit + 1 < std::size(kUnits)) {
+    amount /= 1000;
+    ++unit;
+  }
+  return unit == 0 || amount >= 9.95 ? absl::StrFormat("%.0f %s", amount, kUnits[unit])
+                                     : absl::StrFormat("%.1f %s", amount, kUnits[unit]);
+}
+
+std::string FormatTook(absl::Duration took) {
+  return absl::StrFormat("%.1fms", absl::ToDoubleMilliseconds(took));
+}
+
+Json ErrorToJson(const absl::Status& status) {
+  return Json{{"code", absl::StatusCodeToString(status.code())},
+              {"reason", ErrorReason(status)},
+              {"message", std::string(status.message())}};
+}
+
+std::vector<std::string> MemberCells(const Member& member) {
+  return {absl::StrCat(member.id),
+          member.name,
+          std::string(RoleName(member.role)),
+          member.peer_address,
+          member.client_address,
+          member.version,
+          member.is_leader ? "true" : "false"};
+}
+
+Json ToJson(const Member& member) {
+  return Json{{"id", member.id},
+              {"name", member.name},
+              {"peer_address", member.peer_address},
+              {"client_address", member.client_address},
+              {"role", std::string(RoleName(member.role))},
+              {"is_leader", member.is_leader},
+              {"version", member.version}};
+}
+
+std::vector<std::string> StatusCells(const EndpointStatus& endpoint) {
+  if (!endpoint.status.ok()) {
+    return {endpoint.endpoint,
+            "",
+            "",
+            "",
+            "unreachable",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            std::string(endpoint.status.status().message())};
+  }
+  const MemberStatus& status = *endpoint.status;
+  return {endpoint.endpoint,
+          absl::StrCat(status.header.member_id),
+          status.name,
+          status.version,
+          std::string(StateName(status)),
+          absl::StrCat(status.header.raft_term),
+          absl::StrCat(status.last_index),
+          absl::StrCat(status.commit_index),
+          absl::StrCat(status.applied_index),
+          absl::StrCat(status.header.revision),
+          absl::StrCat(status.key_count),
+          FormatBytes(status.disk_bytes),
+          absl::StrJoin(status.warnings, "; ")};
+}
+
+Json ToJson(const EndpointStatus& endpoint) {
+  Json json{{"endpoint", endpoint.endpoint}};
+  if (!endpoint.status.ok()) {
+    json["error"] = ErrorToJson(endpoint.status.status());
+    return json;
+  }
+  const MemberStatus& status = *endpoint.status;
+  json["header"] = ToJson(status.header);
+  json["name"] = status.name;
+  json["version"] = status.version;
+  json["raft_state"] = std::string(StateName(status));
+  json["role"] = std::string(RoleName(status.role));
+  json["last_index"] = status.last_index;
+  json["commit_index"] = status.commit_index;
+  json["applied_index"] = status.applied_index;
+  json["key_count"] = status.key_count;
+  json["disk_bytes"] = status.disk_bytes;
+  json["uptime"] = absl::FormatDuration(status.uptime);
+  json["warnings"] = status.warnings;
+  return json;
+}
+
+std::string HealthLine(const EndpointHealth& endpoint) {
+  if (endpoint.took.ok()) {
+    return absl::StrCat(endpoint.endpoint,
+                        " is healthy: read index took = ", FormatTook(*endpoint.took), "\n");
+  }
+  return absl::StrCat(endpoint.endpoint, " is unhealthy: ",
+                      EscapeControls(endpoint.took.status().message(), Newlines::kEscape), "\n");
+}
+
+Json ToJson(const EndpointHealth& endpoint) {
+  Json json{{"endpoint", endpoint.endpoint}, {"health", endpoint.took.ok()}};
+  if (endpoint.took.ok()) {
+    json["took"] = FormatTook(*endpoint.took);
+  } else {
+    json["error"] = ErrorToJson(endpoint.took.status());
+  }
+  return json;
+}
+
+template <typename Items>
+std::string JsonArrayLine(const Items& items) {
+  Json array = Json::array();
+  for (const auto& item : items) {
+    array.push_back(ToJson(item));
+  }
+  return Line(array);
+}
+
+}  // namespace
+
+std::string FormatPut(OutputFormat format, const PutResult& result) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return "OK\n";
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(result.header)}, {"mod_revision", result.mod_revision}});
+    case OutputFormat::kTable:
+      return FormatTable({"MOD REVISION"}, {{absl::StrCat(result.mod_revision)}});
+  }
+  return "";
+}
+
+std::string FormatDeleted(OutputFormat format, const ResponseHeader& header, int64_t deleted) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat(deleted, "\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(header)}, {"deleted", deleted}});
+    case OutputFormat::kTable:
+      return FormatTable({"DELETED", "REVISION"},
+                         {{absl::StrCat(deleted), absl::StrCat(header.revision)}});
+  }
+  return "";
+}
+
+std::string FormatKeySimple(const KeyValue& kv, const KeyView& view) {
+  std::string text;
+  if (!view.print_value_only) {
+    absl::StrAppend(&text, ForTerminal(kv.key, view), "\n");
+  }
+  if (!view.keys_only) {
+    absl::StrAppend(&text, ForTerminal(kv.value, view), "\n");
+  }
+  return text;
+}
+
+std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
+                       const std::vector<KeyValue>& kvs, const KeyView& view) {
+  if (format == OutputFormat::kSimple) {
+    return absl::StrJoin(
+        kvs, "", [&](std::string* out, const KeyValue& kv) { *out += FormatKeySimple(kv, view); });
+  }
+  if (format == OutputFormat::kJson) {
+    Json list = Json::array();
+    for (const KeyValue& kv : kvs) {
+      list.push_back(ToJson(kv, view));
+    }
+    return Line(Json{{"header", ToJson(header)}, {"kvs", list}, {"count", kvs.size()}});
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const KeyValue& kv : kvs) {
+    rows.push_back({kv.key, kv.value, absl::StrCat(kv.create_revision),
+                    absl::StrCat(kv.mod_revision), absl::StrCat(kv.version),
+                    kv.ttl_remaining.has_value() ? absl::FormatDuration(*kv.ttl_remaining) : ""});
+  }
+  return FormatTable({"KEY", "VALUE", "CREATE REVISION", "MOD REVISION", "VERSION", "TTL"}, rows);
+}
+
+std::string FormatMembers(OutputFormat format, const ListMembersResult& result) {
+  if (format == OutputFormat::kJson) {
+    Json members = Json::array();
+    for (const Member& member : result.members) {
+      members.push_back(ToJson(member));
+    }
+    return Line(Json{{"header", ToJson(result.header)}, {"members", members}});
+  }
+  std::vector<std::vector<std::string>> rows;
+  std::string text;
+  for (const Member& member : result.members) {
+    rows.push_back(MemberCells(member));
+    absl::StrAppend(&text, absl::StrJoin(rows.back(), ", "), "\n");
+  }
+  if (format == OutputFormat::kSimple) {
+    return text;
+  }
+  return FormatTable(
+      {"ID", "NAME", "ROLE", "PEER ADDRESS", "CLIENT ADDRESS", "VERSION", "IS LEADER"}, rows);
+}
+
+std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus>& statuses) {
+  if (format == OutputFormat::kJson) {
+    return JsonArrayLine(statuses);
+  }
+  std::vector<std::vector<std::string>> rows;
+  std::string text;
+  for (const EndpointStatus& endpoint : statuses) {
+    rows.push_back(StatusCells(endpoint));
+    if (endpoint.status.ok()) {
+      absl::StrAppend(&text, absl::StrJoin(rows.back(), ", "), "\n");
+    }
+  }
+  if (format == OutputFormat::kSimple) {
+    return text;
+  }
+  return FormatTable({"ENDPOINT", "ID", "NAME", "VERSION", "ROLE", "TERM", "INDEX", "COMMIT",
+                      "APPLIED", "REVISION", "KEYS", "DB SIZE", "WARNINGS"},
+                     rows);
+}
+
+std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>& endpoints) {
+  if (format == OutputFormat::kJson) {
+    return JsonArrayLine(endpoints);
+  }
+  std::vector<std::vector<std::string>> rows;
+  std::string text;
+  for (const EndpointHealth& endpoint : endpoints) {
+    text += HealthLine(endpoint);
+    rows.push_back({endpoint.endpoint, endpoint.took.ok() ? "true" : "false",
+                    endpoint.took.ok() ? FormatTook(*endpoint.took) : "",
+                    std::string(endpoint.took.status().message())});
+  }
+  if (format == OutputFormat::kSimple) {
+    return text;
+  }
+  return FormatTable({"ENDPOINT", "HEALTH", "TOOK", "ERROR"}, rows);
+}
+
+std::string FormatVersion(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat("raftkvctl version: ", kVersion, "\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"version", kVersion}});
+    case OutputFormat::kTable:
+      return FormatTable({"RAFTKVCTL VERSION"}, {{kVersion}});
+  }
+  return "";
+}
+
+std::string FormatErrorJson(const absl::Status& status) {
+  return Line(Json{{"error", ErrorToJson(status)}});
+}
+
+}  // namespace raftkv::ctl

@@ -1,0 +1,50 @@
+// What raftkvctl prints to stdout, as text in the format asked for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/ctl/command_line.h"
+#include "client/types.h"
+
+namespace raftkv::ctl {
+
+// What to show of keys.
+struct KeyView {
+  bool keys_only = false;
+  bool print_value_only = false;
+  bool for_terminal = false;  // escape what a terminal would obey; otherwise bytes stay as they are
+};
+
+struct EndpointStatus {
+  std::string endpoint;
+  absl::StatusOr<MemberStatus> status;
+};
+
+struct EndpointHealth {
+  std::string endpoint;
+  absl::StatusOr<absl::Duration> took;
+};
+
+// Every text ends with a newline, or is empty. JSON is one line; text in it that is not UTF-8 comes
+// as "key_base64" or "value_base64".
+std::string FormatPut(OutputFormat format, const PutResult& result);
+std::string FormatDeleted(OutputFormat format, const ResponseHeader& header, int64_t deleted);
+// One key as FormatKeys shows it in the simple format: a key line, a value line, or one of them.
+std::string FormatKeySimple(const KeyValue& kv, const KeyView& view);
+std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
+                       const std::vector<KeyValue>& kvs, const KeyView& view);
+std::string FormatMembers(OutputFormat format, const ListMembersResult& result);
+// In the simple format endpoints that failed are left out: their errors belong to stderr.
+std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus>& statuses);
+std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>& endpoints);
+std::string FormatVersion(OutputFormat format);
+
+// The failure of a command as JSON, for stderr.
+std::string FormatErrorJson(const absl::Status& status);
+
+}  // namespace raftkv::ctl

@@ -1,0 +1,15 @@
+// The addresses that a Client is given.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace raftkv::client {
+
+// `host:port` without the `http://` that etcd's users are used to. INVALID_ARGUMENT, naming the
+// text, when host or port is missing, the port is not 1 to 65535, or it asks for `https://`.
+absl::StatusOr<std::string> ParseEndpoint(absl::string_view text);
+
+}  // namespace raftkv::client

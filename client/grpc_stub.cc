@@ -1,0 +1,153 @@
+#include "client/grpc_stub.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "client/error_payload.h"
+#include "client/errors.h"
+#include "raftkv/v1/cluster.grpc.pb.h"
+#include "raftkv/v1/kv.grpc.pb.h"
+
+namespace raftkv::client {
+namespace {
+
+constexpr int kKeepaliveMs = 10'000;
+constexpr int kReconnectBackoffMinMs = 100;
+constexpr int kReconnectBackoffMaxMs = 1'000;
+// How long to ask a channel that just failed to connect why it failed; it answers without the
+// network.
+constexpr absl::Duration kProbeTimeout = absl::Milliseconds(200);
+
+grpc::ChannelArguments ChannelSettings() {
+  grpc::ChannelArguments arguments;
+  // gRPC's own retries, the transparent ones included, could do a write twice.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectBackoffMinMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectBackoffMaxMs);
+  // Answers have limits of their own (a page 3 MiB, a value 3 MiB). A limit here could only turn a
+  // write that was done and answered into an error.
+  arguments.SetMaxReceiveMessageSize(-1);
+  // A cluster's members are not behind the proxy that `http_proxy` names for the web.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return arguments;
+}
+
+std::chrono::system_clock::time_point DeadlineAfter(absl::Duration timeout) {
+  return std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout);
+}
+
+// The cause behind gRPC's chain of "failed to ...: ...: Connection refused".
+std::string InnermostCause(absl::string_view message) {
+  const size_t colon = message.rfind(": ");
+  return std::string(colon == absl::string_view::npos ? message : message.substr(colon + 2));
+}
+
+absl::Status CannotConnect(absl::string_view cause) {
+  return WithReason(absl::UnavailableError(cause), kReasonCannotConnect, kClientErrorDomain);
+}
+
+class GrpcStub final : public Stub {
+ public:
+  explicit GrpcStub(const std::string& endpoint)
+      : channel_(grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(),
+                                           ChannelSettings())),
+        kv_(v1::KvService::NewStub(channel_)),
+        cluster_(v1::ClusterService::NewStub(channel_)) {}
+
+  absl::Status Connect(absl::Duration timeout) override {
+    const auto deadline = DeadlineAfter(timeout);
+    grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+    while (state != GRPC_CHANNEL_READY) {
+      if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+        return ProbeFailedChannel(timeout);
+      }
+      if (!channel_->WaitForStateChange(state, deadline)) {
+        return CannotConnect(absl::StrCat(
+            "no answer within ", absl::FormatDuration(absl::Ceil(timeout, absl::Milliseconds(1)))));
+      }
+      state = channel_->GetState(/*try_to_connect=*/true);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<v1::GetResponse> Get(absl::Duration timeout,
+                                      const v1::GetRequest& request) override {
+    return Call(timeout, *kv_, &v1::KvService::Stub::Get, request, v1::GetResponse());
+  }
+  absl::StatusOr<v1::PutResponse> Put(absl::Duration timeout,
+                                      const v1::PutRequest& request) override {
+    return Call(timeout, *kv_, &v1::KvService::Stub::Put, request, v1::PutResponse());
+  }
+  absl::StatusOr<v1::DeleteResponse> Delete(absl::Duration timeout,
+                                            const v1::DeleteRequest& request) override {
+    return Call(timeout, *kv_, &v1::KvService::Stub::Delete, request, v1::DeleteResponse());
+  }
+  absl::StatusOr<v1::DeleteRangeResponse> DeleteRange(
+      absl::Duration timeout, const v1::DeleteRangeRequest& request) override {
+    return Call(timeout, *kv_, &v1::KvService::Stub::DeleteRange, request,
+                v1::DeleteRangeResponse());
+  }
+  absl::StatusOr<v1::ListResponse> List(absl::Duration timeout,
+                                        const v1::ListRequest& request) override {
+    return Call(timeout, *kv_, &v1::KvService::Stub::List, request, v1::ListResponse());
+  }
+  absl::StatusOr<v1::ListMembersResponse> ListMembers(
+      absl::Duration timeout, const v1::ListMembersRequest& request) override {
+    return Call(timeout, *cluster_, &v1::ClusterService::Stub::ListMembers, request,
+                v1::ListMembersResponse());
+  }
+  absl::StatusOr<v1::GetStatusResponse> GetStatus(absl::Duration timeout,
+                                                  const v1::GetStatusRequest& request) override {
+    return Call(timeout, *cluster_, &v1::ClusterService::Stub::GetStatus, request,
+                v1::GetStatusResponse());
+  }
+
+ private:
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Call(absl::Duration timeout, Service& service,
+                                grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request, Response response) {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineAfter(timeout));
+    const grpc::Status status = (service.*method)(&context, request, &response);
+    if (!status.ok()) {
+      return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
+    }
+    return response;
+  }
+
+  // gRPC tells why it could not connect only to a call, so this makes one that changes nothing.
+  // Returns OK when the channel has found a connection meanwhile.
+  absl::Status ProbeFailedChannel(absl::Duration timeout) {
+    const absl::Status probe =
+        GetStatus(std::min(timeout, kProbeTimeout), v1::GetStatusRequest()).status();
+    if (channel_->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) {
+      return absl::OkStatus();
+    }
+    if (!absl::IsUnavailable(probe)) {
+      return CannotConnect("no answer");
+    }
+    return CannotConnect(InnermostCause(probe.message()));
+  }
+
+  // Constant after construction.
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::KvService::Stub> kv_;
+  const std::unique_ptr<v1::ClusterService::Stub> cluster_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stub> MakeGrpcStub(const std::string& endpoint) {
+  return std::make_unique<GrpcStub>(endpoint);
+}
+
+}  // namespace raftkv::client

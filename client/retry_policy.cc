@@ -1,0 +1,63 @@
+#include "client/retry_policy.h"
+
+#include <algorithm>
+#include <string>
+
+#include "client/errors.h"
+
+namespace raftkv::client {
+
+bool IsSafeToRetry(CallKind kind, const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) {
+    return false;
+  }
+  if (kind == CallKind::kRead) {
+    return true;
+  }
+  const std::string reason = ErrorReason(status);
+  return reason == kReasonCannotConnect || reason == kReasonNoLeader ||
+         reason == kReasonShuttingDown;
+}
+
+bool IsCertainlyNotDone(const absl::Status& status) {
+  const std::string reason = ErrorReason(status);
+  if (!reason.empty()) {
+    return reason != kReasonOutcomeUnknown;
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnimplemented:
+      return true;
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDataLoss:
+      return false;
+    default:
+      return false;
+  }
+}
+
+Backoff::Backoff(absl::Duration initial, absl::Duration max, Rng rng)
+    : max_(max), step_(initial), rng_(rng) {}
+
+absl::Duration Backoff::Next() {
+  constexpr uint64_t kJitterSteps = 1'000;
+  const absl::Duration longest = step_;
+  step_ = std::min(2 * step_, max_);
+  const auto left_out = static_cast<int64_t>(rng_.Below(kJitterSteps + 1));
+  return longest - longest / 2 * left_out / static_cast<int64_t>(kJitterSteps);
+}
+
+}  // namespace raftkv::client

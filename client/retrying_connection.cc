@@ -1,0 +1,277 @@
+#include "client/retrying_connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "client/convert.h"
+#include "client/endpoint.h"
+#include "client/error_payload.h"
+#include "client/errors.h"
+
+namespace raftkv::client {
+namespace {
+
+// Far above any sensible timeout, and small enough that deadlines in nanoseconds cannot overflow.
+constexpr absl::Duration kTimeoutMax = absl::Hours(24);
+
+class MachineClock final : public SleepingClock {
+ public:
+  MonotonicNanos Now() const override { return clock_.Now(); }
+  void SleepFor(absl::Duration duration) override {
+    std::this_thread::sleep_for(absl::ToChronoNanoseconds(duration));
+  }
+
+ private:
+  SystemMonotonicClock clock_;
+};
+
+bool IsCannotConnect(const absl::Status& status) {
+  return ErrorReason(status) == kReasonCannotConnect;
+}
+
+absl::Status MarkOutcomeUnknown(absl::Status status) {
+  absl::Status marked(status.code(),
+                      absl::StrCat(status.message(), "; the write may or may not have happened"));
+  return WithReason(std::move(marked), kReasonOutcomeUnknown, kClientErrorDomain);
+}
+
+// What the tries of one call came to.
+class Failures {
+ public:
+  void Add(const std::string& address, absl::Status status) {
+    if (IsCannotConnect(status)) {
+      unreachable_[address] = std::string(status.message());
+    } else {
+      last_answer_ = std::move(status);
+    }
+  }
+
+  // The last answer of a server, which says more than a refused connection; without one, who could
+  // not be reached.
+  absl::Status Summary() const {
+    if (!last_answer_.ok()) {
+      return last_answer_;
+    }
+    const std::string list =
+        absl::StrJoin(unreachable_, ", ",
+                      [](std::string* out, const std::pair<const std::string, std::string>& entry) {
+                        absl::StrAppend(out, entry.first, " (", entry.second, ")");
+                      });
+    return WithReason(absl::UnavailableError(absl::StrCat("cannot connect to ", list)),
+                      kReasonCannotConnect, kClientErrorDomain);
+  }
+
+ private:
+  std::map<std::string, std::string> unreachable_;
+  absl::Status last_answer_;
+};
+
+}  // namespace
+
+std::shared_ptr<SleepingClock> SystemSleepingClock() { return std::make_shared<MachineClock>(); }
+
+RetryingConnection::RetryingConnection(ClientOptions options, StubFactory make_stub,
+                                       std::shared_ptr<SleepingClock> clock, uint64_t jitter_seed)
+    : options_(std::move(options)),
+      make_stub_(std::move(make_stub)),
+      clock_(std::move(clock)),
+      endpoints_([this] {
+        std::vector<Endpoint> endpoints;
+        for (const std::string& address : options_.endpoints) {
+          endpoints.push_back(Endpoint{.address = address, .stub = make_stub_(address)});
+        }
+        return endpoints;
+      }()),
+      rng_(jitter_seed) {}
+
+absl::StatusOr<GetResult> RetryingConnection::Get(absl::string_view key,
+                                                  const GetOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const v1::GetRequest request, MakeGetRequest(key, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::GetResponse response,
+                          Call(CallKind::kRead, options.timeout, &Stub::Get, request));
+  return ToResult(response);
+}
+
+absl::StatusOr<PutResult> RetryingConnection::Put(absl::string_view key, absl::string_view value,
+                                                  const PutOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const v1::PutRequest request, MakePutRequest(key, value, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::PutResponse response,
+                          Call(CallKind::kWrite, options.timeout, &Stub::Put, request));
+  return ToResult(response);
+}
+
+absl::StatusOr<DeleteResult> RetryingConnection::Delete(absl::string_view key,
+                                                        const DeleteOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRequest request, MakeDeleteRequest(key, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteResponse response,
+                          Call(CallKind::kWrite, options.timeout, &Stub::Delete, request));
+  return ToResult(response);
+}
+
+absl::StatusOr<DeleteRangeResult> RetryingConnection::DeleteRange(
+    const KeyRange& range, const DeleteRangeOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRangeRequest request,
+                          MakeDeleteRangeRequest(range, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRangeResponse response,
+                          Call(CallKind::kWrite, options.timeout, &Stub::DeleteRange, request));
+  return ToResult(response);
+}
+
+absl::StatusOr<ListResult> RetryingConnection::List(const KeyRange& range,
+                                                    const ListOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const v1::ListRequest request, MakeListRequest(range, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::ListResponse response,
+                          Call(CallKind::kRead, options.timeout, &Stub::List, request));
+  return ToResult(response);
+}
+
+absl::StatusOr<ListMembersResult> RetryingConnection::ListMembers(const MemberOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(
+      const v1::ListMembersResponse response,
+      Call(CallKind::kRead, options.timeout, &Stub::ListMembers, MakeListMembersRequest(options)));
+  return ToResult(response);
+}
+
+absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view endpoint,
+                                                           const MemberOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
+  RAFTKV_ASSIGN_OR_RETURN(const v1::GetStatusResponse response,
+                          direct.stub->GetStatus(direct.timeout, v1::GetStatusRequest()));
+  return ToResult(response);
+}
+
+absl::StatusOr<absl::Duration> RetryingConnection::CheckHealth(absl::string_view endpoint,
+                                                               const MemberOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
+  MemberOptions linearizable = options;
+  linearizable.consistency = Consistency::kLinearizable;
+  const MonotonicNanos begin = clock_->Now();
+  RAFTKV_RETURN_IF_ERROR(
+      direct.stub->ListMembers(direct.timeout, MakeListMembersRequest(linearizable)).status());
+  return absl::Nanoseconds(clock_->Now() - begin);
+}
+
+template <typename Request, typename Response>
+absl::StatusOr<Response> RetryingConnection::Call(
+    CallKind kind, std::optional<absl::Duration> timeout,
+    absl::StatusOr<Response> (Stub::*method)(absl::Duration, const Request&),
+    const Request& request) {
+  absl::StatusOr<Response> response = Response();
+  RAFTKV_RETURN_IF_ERROR(RunAttempts(kind, timeout.value_or(options_.request_timeout),
+                                     [&](Stub& stub, absl::Duration remaining) {
+                                       response = (stub.*method)(remaining, request);
+                                       return response.status();
+                                     }));
+  return response;
+}
+
+absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeout,
+                                             Attempt attempt) {
+  if (timeout <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("the timeout must be more than 0");
+  }
+  const MonotonicNanos deadline = DeadlineAfter(timeout);
+  const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
+  Backoff backoff = NewBackoff();
+  Failures failures;
+  absl::Duration asked_pause;
+  size_t endpoint = PreferredEndpoint();
+  for (size_t tries = 1; UntilDeadline(deadline) > absl::ZeroDuration(); ++tries) {
+    absl::Status status = TryOnce(kind, *endpoints_[endpoint].stub, deadline, attempt);
+    if (status.ok()) {
+      Prefer(endpoint);
+      return status;
+    }
+    // A member that let the time run out may be frozen: this call is over, but the next should not
+    // meet it again.
+    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+      TurnAwayFrom(endpoint);
+    }
+    if (!IsSafeToRetry(kind, status)) {
+      return status;
+    }
+    asked_pause = std::max(asked_pause, RetryDelay(status).value_or(absl::ZeroDuration()));
+    failures.Add(endpoints_[endpoint].address, std::move(status));
+    endpoint = (endpoint + 1) % endpoints_.size();
+    const bool round_is_over = tries % endpoints_.size() == 0;
+    if (!round_is_over) {
+      continue;
+    }
+    const absl::Duration pause = std::max(backoff.Next(), asked_pause);
+    asked_pause = absl::ZeroDuration();
+    if (tries >= tries_max || pause >= UntilDeadline(deadline)) {
+      return failures.Summary();
+    }
+    clock_->SleepFor(pause);
+  }
+  return failures.Summary();
+}
+
+absl::Status RetryingConnection::TryOnce(CallKind kind, Stub& stub, MonotonicNanos deadline,
+                                         Attempt attempt) {
+  // A share of the time only, so that one endpoint that swallows packets leaves some for the
+  // others.
+  const absl::Duration share = UntilDeadline(deadline) / static_cast<int64_t>(endpoints_.size());
+  RAFTKV_RETURN_IF_ERROR(stub.Connect(std::min(options_.connect_timeout, share)));
+  absl::Status status = attempt(stub, UntilDeadline(deadline));
+  if (!status.ok() && kind == CallKind::kWrite && !IsCertainlyNotDone(status) &&
+      !IsOutcomeUnknown(status)) {
+    return MarkOutcomeUnknown(std::move(status));
+  }
+  return status;
+}
+
+absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(
+    absl::string_view endpoint, const MemberOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint));
+  const auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
+                                  [&](const Endpoint& e) { return e.address == address; });
+  std::shared_ptr<Stub> stub = known != endpoints_.end() ? known->stub : make_stub_(address);
+  const MonotonicNanos deadline = DeadlineAfter(options.timeout.value_or(options_.request_timeout));
+  const absl::Status connected =
+      stub->Connect(std::min(options_.connect_timeout, UntilDeadline(deadline)));
+  if (!connected.ok()) {
+    Failures failures;
+    failures.Add(address, connected);
+    return failures.Summary();
+  }
+  return Direct{.stub = std::move(stub), .timeout = UntilDeadline(deadline)};
+}
+
+MonotonicNanos RetryingConnection::DeadlineAfter(absl::Duration timeout) const {
+  return clock_->Now() + absl::ToInt64Nanoseconds(std::min(timeout, kTimeoutMax));
+}
+
+absl::Duration RetryingConnection::UntilDeadline(MonotonicNanos deadline) const {
+  return std::max(absl::Nanoseconds(deadline - clock_->Now()), absl::ZeroDuration());
+}
+
+size_t RetryingConnection::PreferredEndpoint() {
+  MutexLock lock(&mutex_);
+  return preferred_;
+}
+
+void RetryingConnection::TurnAwayFrom(size_t endpoint) {
+  MutexLock lock(&mutex_);
+  if (preferred_ == endpoint) {
+    preferred_ = (endpoint + 1) % endpoints_.size();
+  }
+}
+
+void RetryingConnection::Prefer(size_t endpoint) {
+  MutexLock lock(&mutex_);
+  preferred_ = endpoint;
+}
+
+Backoff RetryingConnection::NewBackoff() {
+  MutexLock lock(&mutex_);
+  return Backoff(options_.backoff_initial, options_.backoff_max, Rng(rng_.Next()));
+}
+
+}  // namespace raftkv::client

@@ -1,0 +1,103 @@
+// The Connection that Client::Create makes: several endpoints, deadlines, retries.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/rng.h"
+#include "client/connection.h"
+#include "client/retry_policy.h"
+#include "client/stub.h"
+
+namespace raftkv::client {
+
+// A clock that one can also wait by. Thread-safe.
+class SleepingClock : public MonotonicClock {
+ public:
+  virtual void SleepFor(absl::Duration duration) = 0;
+};
+
+// The machine's.
+std::shared_ptr<SleepingClock> SystemSleepingClock();
+
+// Turns one call into as many RPCs as are safe. A call starts at the endpoint that worked last and
+// goes round: at once to the next endpoint, with a pause (Backoff, or longer when the server asks
+// for it) after each full round. Connecting and calling are apart, so that an endpoint that is down
+// costs a write nothing: it is only sent on a connection that stands. A pause that would not end
+// before the deadline is not begun: the call fails with the last answer.
+//
+// A write's error that leaves its outcome open is marked OUTCOME_UNKNOWN, whoever reported it.
+//
+// Thread-safe; calls do not wait for each other.
+class RetryingConnection final : public Connection {
+ public:
+  // REQUIRES: options are valid (Client::Create checks them).
+  RetryingConnection(ClientOptions options, StubFactory make_stub,
+                     std::shared_ptr<SleepingClock> clock, uint64_t jitter_seed);
+
+  absl::StatusOr<GetResult> Get(absl::string_view key, const GetOptions& options) override;
+  absl::StatusOr<PutResult> Put(absl::string_view key, absl::string_view value,
+                                const PutOptions& options) override;
+  absl::StatusOr<DeleteResult> Delete(absl::string_view key, const DeleteOptions& options) override;
+  absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
+                                                const DeleteRangeOptions& options) override;
+  absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) override;
+  absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
+  absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
+                                         const MemberOptions& options) override;
+  absl::StatusOr<absl::Duration> CheckHealth(absl::string_view endpoint,
+                                             const MemberOptions& options) override;
+
+ private:
+  struct Endpoint {
+    std::string address;
+    std::shared_ptr<Stub> stub;
+  };
+  using Attempt = absl::FunctionRef<absl::Status(Stub& stub, absl::Duration timeout)>;
+
+  // Makes the RPC `method` until it succeeds, must not be repeated, or the tries or the time are
+  // used up.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(CallKind kind, std::optional<absl::Duration> timeout,
+                                absl::StatusOr<Response> (Stub::*method)(absl::Duration,
+                                                                         const Request&),
+                                const Request& request);
+  absl::Status RunAttempts(CallKind kind, absl::Duration timeout, Attempt attempt);
+  absl::Status TryOnce(CallKind kind, Stub& stub, MonotonicNanos deadline, Attempt attempt);
+  // The stub of an endpoint that a caller names, connected, and what is left of the timeout.
+  struct Direct {
+    std::shared_ptr<Stub> stub;
+    absl::Duration timeout;
+  };
+  absl::StatusOr<Direct> ConnectTo(absl::string_view endpoint, const MemberOptions& options);
+
+  MonotonicNanos DeadlineAfter(absl::Duration timeout) const;
+  absl::Duration UntilDeadline(MonotonicNanos deadline) const;
+  size_t PreferredEndpoint();
+  // Later calls start elsewhere, unless another call has already seen to that.
+  void TurnAwayFrom(size_t endpoint);
+  void Prefer(size_t endpoint);
+  Backoff NewBackoff();
+
+  // Constant after construction.
+  const ClientOptions options_;
+  const StubFactory make_stub_;
+  const std::shared_ptr<SleepingClock> clock_;
+  const std::vector<Endpoint> endpoints_;
+
+  Mutex mutex_;
+  // Invariant: preferred_ < endpoints_.size().
+  size_t preferred_ ABSL_GUARDED_BY(mutex_) = 0;
+  Rng rng_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace raftkv::client

@@ -1,0 +1,195 @@
+// What the client library takes and returns: plain structs, no gRPC, no protobuf. The .proto files
+// under proto/raftkv/v1 say what each field means to the cluster; here stands only what differs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace raftkv {
+
+// How a Client reaches the cluster.
+struct ClientOptions {
+  // Client addresses of members, `host:port` (a leading `http://` is dropped). Any one that answers
+  // is enough; the first is asked first, and the one that works is kept.
+  std::vector<std::string> endpoints = {"127.0.0.1:2379"};
+  // For calls that do not bring a timeout: everything, retries included. More than 0, at most a
+  // day.
+  absl::Duration request_timeout = absl::Seconds(5);
+  // Longest wait for a connection before the next endpoint is tried.
+  absl::Duration connect_timeout = absl::Seconds(2);
+  // Most times that one call turns to each endpoint. At least 1.
+  int tries_per_endpoint_max = 8;
+  // Pause after all endpoints were tried in vain; doubles up to the maximum, and a random part of
+  // up to half is left out.
+  absl::Duration backoff_initial = absl::Milliseconds(50);
+  absl::Duration backoff_max = absl::Seconds(1);
+};
+
+// How fresh a read must be.
+enum class Consistency {
+  kLinearizable,  // reflects every write that was acknowledged before the read began
+  kStale,         // whatever the answering member has; works without a quorum
+};
+
+// Who answered, from which state.
+struct ResponseHeader {
+  uint64_t cluster_id = 0;
+  uint64_t member_id = 0;
+  uint64_t leader_id = 0;  // 0: the member knows no leader
+  uint64_t raft_term = 0;
+  int64_t revision = 0;  // a write's own; for a read, the revision that it was answered from
+};
+
+struct KeyValue {
+  std::string key = {};
+  std::string value = {};  // any bytes; empty too when only keys were asked for
+  int64_t create_revision = 0;
+  int64_t mod_revision = 0;
+  int64_t version = 0;
+  std::optional<absl::Duration> ttl_remaining = std::nullopt;  // unset: never expires
+};
+
+// What must hold for a write to happen; otherwise it changes nothing and fails with ABORTED /
+// PRECONDITION_FAILED. An absent key has mod_revision 0 and version 0, and equals no value.
+struct KeyExists {
+  bool expected = true;
+};
+struct ModRevisionIs {
+  int64_t mod_revision = 0;
+};
+struct VersionIs {
+  int64_t version = 0;
+};
+struct ValueIs {
+  std::string value = {};
+};
+using Precondition = std::variant<KeyExists, ModRevisionIs, VersionIs, ValueIs>;
+
+// Which keys a List or DeleteRange is about.
+struct SingleKey {
+  std::string key = {};
+};
+struct Prefix {
+  std::string prefix = {};  // "" is every key
+};
+struct Span {
+  std::string start_key = {};  // inclusive; "" is the first of all
+  std::string end_key = {};    // exclusive; "" is open
+};
+using KeyRange = std::variant<SingleKey, Prefix, Span>;
+
+// In all options: `timeout` replaces ClientOptions::request_timeout for one call.
+struct GetOptions {
+  Consistency consistency = Consistency::kLinearizable;
+  int64_t min_revision = 0;  // wait until the answering member has applied it
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+// Neither `ttl` nor `keep_ttl`: the key no longer expires, whatever it did before. Not both.
+struct PutOptions {
+  std::optional<absl::Duration> ttl = std::nullopt;
+  bool keep_ttl = false;
+  std::optional<Precondition> precondition = std::nullopt;
+  bool return_previous = false;
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct DeleteOptions {
+  std::optional<Precondition> precondition = std::nullopt;
+  bool return_previous = false;
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct DeleteRangeOptions {
+  int64_t limit = 0;  // 0: all of them
+  bool return_previous = false;
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct ListOptions {
+  int32_t page_size = 0;  // 0: the server's default, 100
+  std::string page_token = {};
+  bool keys_only = false;
+  bool count_only = false;
+  bool descending = false;
+  Consistency consistency = Consistency::kLinearizable;
+  int64_t min_revision = 0;
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct MemberOptions {
+  Consistency consistency = Consistency::kLinearizable;
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct GetResult {
+  ResponseHeader header = {};
+  std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
+};
+
+struct PutResult {
+  ResponseHeader header = {};
+  int64_t mod_revision = 0;
+  std::optional<KeyValue> previous = std::nullopt;
+};
+
+struct DeleteResult {
+  ResponseHeader header = {};
+  bool deleted = false;  // false: there was no such key
+  std::optional<KeyValue> previous = std::nullopt;
+};
+
+struct DeleteRangeResult {
+  ResponseHeader header = {};
+  int64_t deleted = 0;
+  std::vector<KeyValue> previous = {};
+  bool more = false;  // `limit` left keys of the range
+};
+
+struct ListResult {
+  ResponseHeader header = {};
+  std::vector<KeyValue> kvs = {};
+  std::string next_page_token = {};  // empty: this page is the last
+  int64_t count = 0;
+};
+
+enum class MemberRole { kUnspecified, kVoter, kLearner };
+enum class RaftState { kUnspecified, kFollower, kPreCandidate, kCandidate, kLeader };
+
+struct Member {
+  uint64_t id = 0;
+  std::string name = {};
+  std::string peer_address = {};
+  std::string client_address = {};  // empty until the member has published it
+  MemberRole role = MemberRole::kUnspecified;
+  bool is_leader = false;
+  std::string version = {};  // empty until the member has published it
+};
+
+struct ListMembersResult {
+  ResponseHeader header = {};
+  std::vector<Member> members = {};
+};
+
+// One member's own state.
+struct MemberStatus {
+  ResponseHeader header = {};
+  std::string version = {};
+  std::string name = {};
+  RaftState raft_state = RaftState::kUnspecified;
+  MemberRole role = MemberRole::kUnspecified;
+  uint64_t last_index = 0;
+  uint64_t commit_index = 0;
+  uint64_t applied_index = 0;
+  int64_t key_count = 0;
+  int64_t disk_bytes = 0;
+  absl::Duration uptime = {};
+  std::vector<std::string> warnings = {};
+};
+
+}  // namespace raftkv
