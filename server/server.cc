@@ -365,7 +365,8 @@ void Server::LogStart() const {
             << storage_->state_machine()->key_count() << " keys";
   LOG(INFO) << "heartbeats every " << options_.heartbeat_interval_ms << " ms, elections after "
             << options_.election_timeout_ms << " to " << 2 * options_.election_timeout_ms
-            << " ms without one; values up to " << options_.value_bytes_max << " bytes";
+            << " ms without one (a tick is 10 ms); values up to " << options_.value_bytes_max
+            << " bytes";
   std::cerr << "raftkvd ready name=" << options_.name << " id=" << member_id_
             << " client=" << client_address_ << " peer=" << peer_address_
             << " http= data=" << options_.data_dir << std::endl;
@@ -473,8 +474,8 @@ void Server::ContinueStop() {
   }
 }
 
-// A server's Shutdown returns once every call is over, and calls are over when the loop has taken their last events: so
-// the loop goes on while another thread waits.
+// A server's Shutdown returns once every call is over, and calls are over when the loop has taken
+// their last events: so the loop goes on while another thread waits.
 void Server::ShutDownServers() {
   if (founding_ != nullptr) {
     founding_->Shutdown();

@@ -69,11 +69,6 @@ void RaftCore::RejectAppend(const Envelope& envelope, EntryId previous) {
 void RaftCore::HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartbeat) {
   // A leader tells of nothing that this node has not acknowledged to it, so the log agrees that
   // far.
-  if (heartbeat.commit_index > log_.last().index) {
-    return Refuse(absl::StrCat("heartbeat of ", envelope.from.value(), " commits ",
-                               heartbeat.commit_index.value(), ", but the log ends at ",
-                               log_.last().index.value()));
-  }
   Follower& follower = FollowSender(envelope);
   if (log_.CommitTo(heartbeat.commit_index)) {
     follower.verified = std::max(follower.verified, heartbeat.commit_index);

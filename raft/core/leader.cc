@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "raft/core/describe.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -103,9 +102,6 @@ FollowerProgress* RaftCore::NoteContact(NodeId peer) {
 }
 
 void RaftCore::HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply) {
-  if (leader_role() != nullptr && reply.match_index > log_.last().index) {
-    return Refuse(absl::StrCat(Describe(envelope), ": the log ends at ", Describe(log_.last())));
-  }
   FollowerProgress* progress = NoteContact(envelope.from);
   if (progress != nullptr && progress->OnAccepted(reply.match_index)) {
     MaybeCommit(std::get<Leader>(role_));

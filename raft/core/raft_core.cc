@@ -84,7 +84,8 @@ void RaftCore::Tick() {
 void RaftCore::Step(Envelope envelope) {
   const InvariantScope scope(this);
   if (const absl::Status status = CheckEnvelope(envelope); !status.ok()) {
-    return Refuse(absl::StrCat(Describe(envelope), ": ", status.message()));
+    return EmitEvent(Event::Kind::kMessageRefused, LogIndex(0),
+                     absl::StrCat(Describe(envelope), ": ", status.message()));
   }
   if (!AdoptTerm(envelope)) {
     return;
@@ -120,6 +121,31 @@ absl::Status RaftCore::CheckEnvelope(const Envelope& envelope) const {
   }
   if (const auto* append = std::get_if<AppendRequest>(&envelope.message)) {
     return CheckAppend(envelope.term, *append);
+  }
+  return envelope.term < term() ? absl::OkStatus() : CheckAgainstLog(envelope);
+}
+
+// What a message claims about this node's own log or rounds. Old messages are dealt with before it
+// matters.
+absl::Status RaftCore::CheckAgainstLog(const Envelope& envelope) const {
+  const LogIndex last = log_.last().index;
+  if (const auto* heartbeat = std::get_if<Heartbeat>(&envelope.message)) {
+    // A leader tells of nothing that this node has not acknowledged to it.
+    if (heartbeat->commit_index > last) {
+      return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
+    }
+  }
+  const Leader* leader = leader_role();
+  if (leader == nullptr || envelope.term > term()) {
+    return absl::OkStatus();
+  }
+  const auto* accepted = std::get_if<AppendAccepted>(&envelope.message);
+  if (accepted != nullptr && accepted->match_index > last) {
+    return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
+  }
+  const auto* reply = std::get_if<HeartbeatReply>(&envelope.message);
+  if (reply != nullptr && reply->round > leader->last_round) {
+    return absl::InvalidArgumentError("the round was not begun");
   }
   return absl::OkStatus();
 }
@@ -167,10 +193,6 @@ void RaftCore::AnswerOldTerm(const Envelope& envelope) {
     // down.
     Reply(envelope, HeartbeatReply{.round = RoundId(0)});
   }
-}
-
-void RaftCore::Refuse(std::string reason) {
-  EmitEvent(Event::Kind::kMessageRefused, LogIndex(0), std::move(reason));
 }
 
 void RaftCore::OnPersisted(WriteId last) {

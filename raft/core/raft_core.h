@@ -74,8 +74,8 @@ class RaftCore {
   void OnPersisted(WriteId last);
   // REQUIRES: `last` was handed out in Output::committed; never goes back.
   void OnApplied(LogIndex last);
-  // The answer to a LoadEntries: `entries` start at its `first`, `previous` is the entry before.
-  // Entries that are out of date by now (the log was truncated, the role changed) are dropped.
+  // The answer to the open LoadEntries for `peer`: at least one entry from its `first` on, and
+  // `previous`, the entry before. Out of date by now (another term, a lost stream), it is dropped.
   void OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries);
   // Messages sent to `peer` may be lost: its progress goes back to probing.
   void OnStreamLost(NodeId peer);
@@ -121,10 +121,10 @@ class RaftCore {
 
   // Inputs of peers (raft_core.cc): the rules of terms, then one handler per message.
   absl::Status CheckEnvelope(const Envelope& envelope) const;
+  absl::Status CheckAgainstLog(const Envelope& envelope) const;
   // Returns false when the message is done with.
   bool AdoptTerm(const Envelope& envelope);
   void AnswerOldTerm(const Envelope& envelope);
-  void Refuse(std::string reason);
 
   // Hard state and writes (raft_core.cc).
   void SetHardState(HardState hard_state);
@@ -211,14 +211,12 @@ class RaftCore {
   Rng rng_;
   RaftLog log_;
   HardState hard_state_;
-  // Who leads the term, once known; kept when this node gives the leader up. Invariant: set once
-  // per term.
+  // Who leads the term, once known, also when given up. Invariant: set once per term.
   NodeId leader_of_term_ = kNobody;
   Role role_;
   uint64_t now_ticks_ = 0;
 
-  // The write that carries the current hard state. Invariant: <= next_write_.
-  WriteId hard_state_write_;
+  WriteId hard_state_write_;  // Carries the current hard state. Invariant: <= next_write_.
   WriteId next_write_{1};
   WriteId persisted_;
   std::deque<PendingWrite> pending_writes_;

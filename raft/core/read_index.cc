@@ -57,12 +57,8 @@ void RaftCore::HandleHeartbeatReply(const Envelope& envelope, const HeartbeatRep
   if (progress == nullptr) {
     return;
   }
-  Leader& leader = std::get<Leader>(role_);
-  if (reply.round > leader.last_round) {
-    return Refuse("a heartbeat reply names a round that was not begun");
-  }
   progress->OnHeartbeatReply(reply.round);
-  MaybeConfirmReads(leader);
+  MaybeConfirmReads(std::get<Leader>(role_));
 }
 
 void RaftCore::MaybeConfirmReads(Leader& leader) {

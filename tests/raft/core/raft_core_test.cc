@@ -1,0 +1,572 @@
+// One RaftCore alone, fed by hand. What whole clusters do is told by the transcripts in
+// tests/raft/testdata.
+#include "raft/core/raft_core.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "raft/core/describe.h"
+
+namespace raftkv::raft {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr uint64_t kElectionTicks = 100;
+
+Entry MakeEntry(uint64_t term, uint64_t index, uint64_t stamp = 0) {
+  return {.id = {.term = Term(term), .index = LogIndex(index)},
+          .kind = EntryKind::kCommands,
+          .stamp = ClusterMillis(stamp),
+          .payload = nullptr};
+}
+
+EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
+
+// Node 1 of voters 1, 2, 3 and learner 4.
+RestoredState SomeState(uint64_t term, std::vector<Entry> tail) {
+  RestoredState state;
+  state.hard_state = {.term = Term(term), .vote = kNobody};
+  state.configuration.voters = {NodeId(1), NodeId(2), NodeId(3)};
+  state.configuration.learners = {NodeId(4)};
+  state.tail = std::move(tail);
+  return state;
+}
+
+RaftConfig SomeConfig(uint64_t self) {
+  RaftConfig config;
+  config.self = NodeId(self);
+  config.heartbeat_ticks = 10;
+  config.election_timeout_ticks = kElectionTicks;
+  return config;
+}
+
+// A core whose disk is quick, unless told otherwise.
+class Node {
+ public:
+  explicit Node(RestoredState state = SomeState(0, {}), uint64_t seed = 1, uint64_t self = 1)
+      : core_(SomeConfig(self), std::move(state), Rng(seed)) {}
+
+  RaftCore& core() { return core_; }
+  RaftCore* operator->() { return &core_; }
+  void SlowDisk() { slow_disk_ = true; }
+
+  void Step(uint64_t from, uint64_t term, Message message) {
+    core_.Step({.from = NodeId(from),
+                .to = core_.self(),
+                .term = Term(term),
+                .message = std::move(message)});
+  }
+
+  // Carries everything out; returns the messages that were sent.
+  std::vector<std::string> Turn() {
+    std::vector<std::string> sent;
+    while (core_.HasOutput()) {
+      Output output = core_.TakeOutput();
+      EXPECT_FALSE(core_.HasOutput());
+      for (const Envelope& envelope : output.messages) {
+        sent.push_back(Describe(envelope));
+      }
+      for (const ReadOutcome& read : output.reads) {
+        reads.push_back(Describe(read));
+      }
+      for (const Event& event : output.events) {
+        events.push_back(Describe(event));
+      }
+      if (output.write.has_value()) {
+        last_write = output.write->id;
+        if (!slow_disk_) {
+          core_.OnPersisted(last_write);
+        }
+      }
+      if (!output.committed.empty()) {
+        core_.OnApplied(output.committed.back().id.index);
+      }
+    }
+    return sent;
+  }
+
+  std::vector<std::string> Tick(uint64_t ticks) {
+    std::vector<std::string> sent;
+    for (uint64_t tick = 0; tick < ticks; ++tick) {
+      core_.Tick();
+      for (std::string& message : Turn()) {
+        sent.push_back(std::move(message));
+      }
+    }
+    return sent;
+  }
+
+  // Ticks until the role is left; returns how many ticks that took.
+  uint64_t TicksIn(RaftRole role) {
+    uint64_t ticks = 0;
+    while (core_.role() == role && ticks < 1000) {
+      Tick(1);
+      ++ticks;
+    }
+    return ticks;
+  }
+
+  // Wins an election with the vote of 2.
+  void Lead() {
+    while (core_.role() == RaftRole::kFollower) {
+      Tick(1);
+    }
+    Step(2, core_.term().value() + 1, VoteReply{.pre_vote = true, .granted = true});
+    Turn();
+    Step(2, core_.term().value(), VoteReply{.pre_vote = false, .granted = true});
+    ASSERT_EQ(core_.role(), RaftRole::kLeader);
+    Turn();
+  }
+
+  // Leads, and has its log committed by 2.
+  void LeadAndCommit() {
+    Lead();
+    const uint64_t before = core_.last_entry().index.value() - 1;
+    Step(2, core_.term().value(), AppendAccepted{.match_index = LogIndex(before)});
+    Turn();
+    Step(2, core_.term().value(), AppendAccepted{.match_index = LogIndex(before + 1)});
+    Turn();
+    ASSERT_TRUE(core_.has_committed_in_term());
+    events.clear();
+  }
+
+  std::vector<std::string> reads;
+  std::vector<std::string> events;
+  WriteId last_write;
+
+ private:
+  RaftCore core_;
+  bool slow_disk_ = false;
+};
+
+AppendRequest Append(EntryId previous, std::vector<Entry> entries, uint64_t commit = 0) {
+  return {.previous = previous, .entries = std::move(entries), .commit_index = LogIndex(commit)};
+}
+
+TEST(ElectionTest, TimeoutsAreDrawnFromOneToTwoTimeouts) {
+  std::set<uint64_t> seen;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    Node node(SomeState(0, {}), seed);
+    const uint64_t ticks = node.TicksIn(RaftRole::kFollower);
+    EXPECT_GE(ticks, kElectionTicks);
+    EXPECT_LT(ticks, 2 * kElectionTicks);
+    seen.insert(ticks);
+  }
+  EXPECT_GT(seen.size(), 80u) << "they must spread";
+}
+
+TEST(ElectionTest, RetriesComeWithinHalfATimeout) {
+  std::set<uint64_t> seen;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Node node(SomeState(0, {}), seed);
+    node.TicksIn(RaftRole::kFollower);
+    uint64_t ticks = 1;
+    while (node.Tick(1).empty()) {
+      ++ticks;
+    }
+    EXPECT_GE(ticks, kElectionTicks / 10);
+    EXPECT_LE(ticks, kElectionTicks / 2);
+    seen.insert(ticks);
+  }
+  EXPECT_GT(seen.size(), 20u);
+}
+
+TEST(ElectionTest, PreVotesAreNoVotes) {
+  Node node;
+  node.TicksIn(RaftRole::kFollower);
+  node.Step(2, 0, VoteReply{.pre_vote = false, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kPreCandidate) << "a vote is no pre-vote";
+  node.Step(2, 5, VoteReply{.pre_vote = true, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kPreCandidate) << "a pre-vote for another term";
+  EXPECT_EQ(node->term(), Term(0));
+  node.Step(2, 1, VoteReply{.pre_vote = true, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kCandidate);
+  node.Turn();
+  node.Step(3, 2, VoteReply{.pre_vote = true, .granted = true});
+  node.Step(3, 1, VoteReply{.pre_vote = true, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kCandidate) << "a pre-vote is no vote";
+  node.Step(3, 1, VoteReply{.pre_vote = false, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kLeader);
+}
+
+TEST(ElectionTest, VotesOfLearnersDoNotCount) {
+  Node node;
+  node.TicksIn(RaftRole::kFollower);
+  node.Step(4, 1, VoteReply{.pre_vote = true, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kPreCandidate);
+}
+
+TEST(ElectionTest, LearnersGrantVotes) {
+  Node learner(SomeState(0, {}), 1, /*self=*/4);
+  learner.Step(2, 1, VoteRequest{.pre_vote = true, .last_entry = EntryId()});
+  learner.Step(2, 1, VoteRequest{.pre_vote = false, .last_entry = EntryId()});
+  EXPECT_THAT(learner.Turn(),
+              ElementsAre("4->2 term=1 PreVoteReply granted", "4->2 term=1 VoteReply granted"));
+}
+
+TEST(ElectionTest, ShorterOrOlderLogsGetNoVote) {
+  const std::map<std::string, EntryId> refused = {
+      {"older term", Id(2, 9)}, {"shorter", Id(3, 1)}, {"empty", EntryId()}};
+  for (const auto& [what, last_entry] : refused) {
+    Node node(SomeState(3, {MakeEntry(1, 1), MakeEntry(3, 2)}));
+    node.Step(2, 4, VoteRequest{.pre_vote = true, .last_entry = last_entry});
+    node.Step(2, 4, VoteRequest{.pre_vote = false, .last_entry = last_entry});
+    EXPECT_THAT(node.Turn(),
+                ElementsAre("1->2 term=3 PreVoteReply refused", "1->2 term=4 VoteReply refused"))
+        << what;
+    EXPECT_EQ(node->vote(), kNobody);
+  }
+  for (EntryId last_entry : {Id(3, 2), Id(3, 3), Id(4, 1)}) {
+    Node node(SomeState(3, {MakeEntry(1, 1), MakeEntry(3, 2)}));
+    node.Step(2, 4, VoteRequest{.pre_vote = false, .last_entry = last_entry});
+    EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=4 VoteReply granted"));
+  }
+}
+
+TEST(ElectionTest, WhoHearsALeaderIgnoresOthers) {
+  Node node;
+  node.Step(2, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
+  node.Tick(kElectionTicks - 1);
+  node.Step(3, 2, VoteRequest{.pre_vote = true, .last_entry = EntryId()});
+  node.Step(3, 2, VoteRequest{.pre_vote = false, .last_entry = EntryId()});
+  EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=1 PreVoteReply refused"));
+  EXPECT_EQ(node->term(), Term(1));
+  EXPECT_EQ(node->leader(), NodeId(2));
+  // The leader itself may ask.
+  node.Step(2, 2, VoteRequest{.pre_vote = true, .last_entry = EntryId()});
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=2 PreVoteReply granted"));
+}
+
+TEST(ElectionTest, AfterATimeoutOthersMayAsk) {
+  Node node;
+  node.Step(2, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
+  node.Turn();
+  node.Tick(kElectionTicks);
+  node.Step(3, 2, VoteRequest{.pre_vote = false, .last_entry = EntryId()});
+  EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=2 VoteReply granted"));
+}
+
+TEST(ElectionTest, ALeaderIgnoresCandidates) {
+  Node node;
+  node.LeadAndCommit();
+  node.Step(3, 9, VoteRequest{.pre_vote = true, .last_entry = Id(8, 8)});
+  node.Step(3, 9, VoteRequest{.pre_vote = false, .last_entry = Id(8, 8)});
+  EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=1 PreVoteReply refused"));
+  EXPECT_EQ(node->role(), RaftRole::kLeader);
+}
+
+TEST(ElectionTest, AHigherTermInAReplyEndsALeadership) {
+  Node node;
+  node.LeadAndCommit();
+  node.Step(3, 9, HeartbeatReply{.round = RoundId(0)});
+  node.Turn();
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
+  EXPECT_EQ(node->term(), Term(9));
+  EXPECT_THAT(node.events, ElementsAre("follower term=9 leader=nobody: higher term 9 from 3"));
+}
+
+TEST(ElectionTest, LeadersOfLowerTermsLearnTheHigherOne) {
+  Node node(SomeState(5, {}));
+  node.Step(2, 4, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(8)});
+  node.Step(2, 4, Append(EntryId(), {}));
+  node.Step(2, 4, VoteRequest{.pre_vote = false, .last_entry = EntryId()});
+  EXPECT_THAT(node.Turn(),
+              ElementsAre("1->2 term=5 HeartbeatReply round=0",
+                          "1->2 term=5 HeartbeatReply round=0", "1->2 term=5 VoteReply refused"));
+  EXPECT_EQ(node->leader(), kNobody);
+}
+
+TEST(ElectionDeathTest, TwoLeadersInATermEndTheProcess) {
+  Node node;
+  node.Step(2, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
+  EXPECT_DEATH(node.Step(3, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}),
+               "both 2 and 3 lead term 1");
+  Node leader;
+  leader.Lead();
+  EXPECT_DEATH(leader.Step(3, 1, Append(EntryId(), {})), "both 1 and 3 lead term 1");
+}
+
+TEST(DurabilityTest, NothingLeavesBeforeItsHardState) {
+  Node node;
+  node.SlowDisk();
+  node.Step(2, 7, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(1)});
+  node.Step(2, 7, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(2)});
+  node.Step(2, 7, Append(EntryId(), {}));
+  EXPECT_THAT(node.Turn(), IsEmpty());
+  node->OnPersisted(node.last_write);
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=7 HeartbeatReply round=2",
+                                       "1->2 term=7 AppendAccepted match=0"));
+}
+
+TEST(DurabilityTest, HeartbeatsAreAnsweredBeforeEntriesAreDurable) {
+  Node node(SomeState(7, {}));
+  node.SlowDisk();
+  node.Step(2, 7, Append(EntryId(), {MakeEntry(7, 1)}));
+  node.Step(2, 7, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(1)});
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=7 HeartbeatReply round=1"));
+  node->OnPersisted(node.last_write);
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=7 AppendAccepted match=1"));
+}
+
+TEST(DurabilityTest, AcknowledgesOnlyWhatThisLeaderSaid) {
+  // Entries 2 and 3 are durable, but whether this leader has them too is not known yet.
+  Node node(SomeState(2, {MakeEntry(1, 1), MakeEntry(2, 2), MakeEntry(2, 3)}));
+  node.Step(2, 3, Append(Id(1, 1), {}));
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=3 AppendAccepted match=1"));
+  node.Step(2, 3, Append(Id(1, 1), {MakeEntry(2, 2)}));
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=3 AppendAccepted match=2"));
+  EXPECT_EQ(node->last_entry(), Id(2, 3));
+}
+
+TEST(DurabilityDeathTest, WriteIdsGoForward) {
+  Node node;
+  EXPECT_DEATH(node->OnPersisted(WriteId(1)), "Check failed");
+  node.Lead();
+  EXPECT_DEATH(node->OnPersisted(WriteId(1)), "Check failed");
+  EXPECT_DEATH(node->OnPersisted(node.last_write.Next()), "Check failed");
+}
+
+TEST(FollowerTest, TakesTheCommitIndexOnlyAsFarAsItAgrees) {
+  Node node(SomeState(2, {MakeEntry(1, 1), MakeEntry(2, 2), MakeEntry(2, 3)}));
+  node.Step(2, 3, Append(Id(1, 1), {}, /*commit=*/9));
+  node.Turn();
+  EXPECT_EQ(node->commit_index(), LogIndex(1));
+}
+
+TEST(FollowerTest, WhatIsCommittedAgreesThoughMemoryForgotIt) {
+  RestoredState state = SomeState(2, {MakeEntry(2, 6)});
+  state.previous = Id(2, 5);
+  state.applied = Id(2, 5);
+  Node node(std::move(state));
+  node.Step(2, 3,
+            Append(Id(1, 2), {MakeEntry(2, 3), MakeEntry(2, 4), MakeEntry(2, 5), MakeEntry(3, 6),
+                              MakeEntry(3, 7)}));
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=3 AppendAccepted match=7"));
+  EXPECT_EQ(node->last_entry(), Id(3, 7));
+  EXPECT_THAT(node.events, testing::Contains("truncated from 6: conflict with the leader"));
+}
+
+TEST(FollowerDeathTest, ACommittedEntryIsNeverOverwritten) {
+  Node node(SomeState(2, {MakeEntry(1, 1), MakeEntry(2, 2)}));
+  node.Step(2, 3, Append(Id(2, 2), {}, /*commit=*/2));
+  EXPECT_DEATH(node.Step(2, 3, Append(Id(1, 1), {MakeEntry(3, 2)})),
+               "contradicts a committed entry");
+}
+
+TEST(FollowerDeathTest, ALeaderDoesNotContradictItself) {
+  Node node(SomeState(2, {MakeEntry(1, 1)}));
+  node.Step(2, 3, Append(Id(1, 1), {MakeEntry(2, 2)}));
+  EXPECT_DEATH(node.Step(2, 3, Append(Id(1, 1), {MakeEntry(3, 2)})), "contradicts itself");
+}
+
+TEST(FollowerTest, HintsSkipTermsButNothingCommitted) {
+  Node node(SomeState(
+      5, {MakeEntry(1, 1), MakeEntry(2, 2), MakeEntry(4, 3), MakeEntry(4, 4), MakeEntry(5, 5)}));
+  const auto hint = [&](EntryId previous) {
+    node.Step(2, 6, Append(previous, {}));
+    return node.Turn();
+  };
+  EXPECT_THAT(hint(Id(6, 9)), ElementsAre("1->2 term=6 AppendRejected index=9 hint=5/5"));
+  EXPECT_THAT(hint(Id(4, 9)), ElementsAre("1->2 term=6 AppendRejected index=9 hint=4/4"));
+  EXPECT_THAT(hint(Id(3, 4)), ElementsAre("1->2 term=6 AppendRejected index=4 hint=2/2"));
+  EXPECT_THAT(hint(Id(2, 4)), ElementsAre("1->2 term=6 AppendRejected index=4 hint=2/2"));
+  EXPECT_THAT(hint(Id(1, 2)), ElementsAre("1->2 term=6 AppendRejected index=2 hint=1/1"));
+  node.Step(2, 6, Append(Id(4, 3), {}, /*commit=*/3));
+  node.Turn();
+  EXPECT_THAT(hint(Id(3, 4)), ElementsAre("1->2 term=6 AppendRejected index=4 hint=4/3"));
+}
+
+TEST(RefusalTest, BrokenMessagesChangeNothing) {
+  Entry gap = MakeEntry(1, 3);
+  Entry future = MakeEntry(9, 2);
+  Entry early = MakeEntry(1, 3, /*stamp=*/4);
+  const std::vector<std::pair<std::string, Envelope>> broken = {
+      {"this is node 1", {NodeId(2), NodeId(3), Term(5), Heartbeat()}},
+      {"no other member", {NodeId(9), NodeId(1), Term(5), Heartbeat()}},
+      {"no other member", {NodeId(1), NodeId(1), Term(5), Heartbeat()}},
+      {"out of range", {NodeId(2), NodeId(1), Term(UINT64_MAX), Heartbeat()}},
+      {"out of range", {NodeId(2), NodeId(1), Term(5), Append(Id(1, UINT64_MAX), {})}},
+      {"does not follow", {NodeId(2), NodeId(1), Term(5), Append(Id(1, 1), {gap})}},
+      {"later term", {NodeId(2), NodeId(1), Term(5), Append(Id(1, 1), {future})}},
+      {"later term", {NodeId(2), NodeId(1), Term(5), Append(Id(6, 1), {})}},
+      {"goes back", {NodeId(2), NodeId(1), Term(5), Append(Id(1, 1), {MakeEntry(1, 2, 5), early})}},
+      {"goes back", {NodeId(2), NodeId(1), Term(5), Append(Id(2, 1), {MakeEntry(1, 2)})}},
+  };
+  for (const auto& [reason, envelope] : broken) {
+    Node node(SomeState(3, {MakeEntry(1, 1)}));
+    node->Step(envelope);
+    EXPECT_THAT(node.Turn(), IsEmpty());
+    EXPECT_EQ(node->term(), Term(3));
+    EXPECT_EQ(node->last_entry(), Id(1, 1));
+    EXPECT_THAT(node.events, ElementsAre(HasSubstr(reason)));
+  }
+}
+
+TEST(RefusalTest, AHeartbeatCannotCommitWhatIsNotThere) {
+  Node node(SomeState(3, {MakeEntry(1, 1)}));
+  node.Step(2, 4, Heartbeat{.commit_index = LogIndex(2), .round = RoundId(1)});
+  EXPECT_THAT(node.Turn(), IsEmpty());
+  EXPECT_EQ(node->term(), Term(3));
+  EXPECT_EQ(node->commit_index(), LogIndex(0));
+  EXPECT_THAT(node.events, ElementsAre(HasSubstr("Heartbeat commit=2 round=1: the log ends at 1")));
+}
+
+TEST(RefusalTest, AFollowerCannotHoldMoreThanItsLeader) {
+  Node node;
+  node.LeadAndCommit();
+  node.Step(3, 1, AppendAccepted{.match_index = LogIndex(2)});
+  node.Step(3, 1, HeartbeatReply{.round = RoundId(1)});
+  EXPECT_THAT(node.Turn(), IsEmpty());
+  EXPECT_EQ(node->progress(NodeId(3))->match_index(), LogIndex(0));
+  EXPECT_THAT(node.events, ElementsAre(HasSubstr("AppendAccepted match=2: the log ends at 1"),
+                                       HasSubstr("the round was not begun")));
+}
+
+TEST(LeaderTest, ProposalsOfATurnShareAMessage) {
+  Node node;
+  node.LeadAndCommit();
+  EXPECT_EQ(*node->Propose("a", ClusterMillis(5)), Id(1, 2));
+  EXPECT_EQ(*node->Propose("b", ClusterMillis(5)), Id(1, 3));
+  EXPECT_EQ(node->uncommitted_entries(), 2u);
+  EXPECT_THAT(node.Turn(),
+              ElementsAre("1->2 term=1 AppendRequest previous=1/1 entries=1/2..1/3 commit=1"));
+}
+
+TEST(LeaderTest, StampsNeverGoBack) {
+  Node node;
+  node.LeadAndCommit();
+  ASSERT_TRUE(node->Propose("a", ClusterMillis(50)).ok());
+  ASSERT_TRUE(node->Propose("b", ClusterMillis(20)).ok());
+  const Output output = node->TakeOutput();
+  ASSERT_EQ(output.write->entries.size(), 2u);
+  EXPECT_EQ(output.write->entries[0].stamp, ClusterMillis(50));
+  EXPECT_EQ(output.write->entries[1].stamp, ClusterMillis(50));
+}
+
+TEST(LeaderTest, TheNoOpContinuesTheStampsOfTheLog) {
+  RestoredState state = SomeState(2, {});
+  state.previous = state.applied = Id(2, 5);
+  state.previous_stamp = ClusterMillis(77);
+  Node node(std::move(state));
+  node.SlowDisk();
+  while (node->role() != RaftRole::kLeader) {
+    node.Tick(1);
+    node.Step(2, node->term().value() + 1, VoteReply{.pre_vote = true, .granted = true});
+    node.Turn();
+    if (node.last_write == WriteId(1)) {
+      node->OnPersisted(WriteId(1));
+    }
+    node.Step(2, node->term().value(), VoteReply{.pre_vote = false, .granted = true});
+  }
+  const Output output = node->TakeOutput();
+  ASSERT_EQ(output.write->entries.size(), 1u);
+  EXPECT_EQ(output.write->entries[0].kind, EntryKind::kNoOp);
+  EXPECT_EQ(output.write->entries[0].stamp, ClusterMillis(77));
+}
+
+TEST(LeaderTest, OnlyALeaderTakesProposals) {
+  Node node;
+  EXPECT_EQ(node->Propose("a", ClusterMillis(0)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(node->last_entry(), EntryId());
+  EXPECT_EQ(node->uncommitted_entries(), 0u);
+}
+
+TEST(LeaderTest, ReadsOfATurnShareARound) {
+  Node node;
+  node.LeadAndCommit();
+  node->RequestRead(ReadId(1));
+  node->RequestRead(ReadId(2));
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=1 round=1",
+                                       "1->3 term=1 Heartbeat commit=0 round=1"));
+  node.Step(4, 1, HeartbeatReply{.round = RoundId(1)});
+  node.Turn();
+  EXPECT_THAT(node.reads, IsEmpty()) << "a learner confirms nothing";
+  node.Step(3, 1, HeartbeatReply{.round = RoundId(1)});
+  node.Turn();
+  EXPECT_THAT(node.reads, ElementsAre("read 1 at 1", "read 2 at 1"));
+}
+
+TEST(LeaderTest, TellsTheCommitIndexOnceAndNoHigherThanTheMatch) {
+  Node node;
+  node.LeadAndCommit();
+  node->SendCommitIndex();
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=1 round=0"));
+  node->SendCommitIndex();
+  EXPECT_FALSE(node->HasOutput());
+}
+
+TEST(LeaderTest, StepsDownWithoutAQuorum) {
+  Node node;
+  node.LeadAndCommit();
+  node->RequestRead(ReadId(1));
+  EXPECT_EQ(node.TicksIn(RaftRole::kLeader), kElectionTicks);
+  EXPECT_THAT(node.reads, ElementsAre("read 1 aborted"));
+  EXPECT_THAT(node.events,
+              ElementsAre("follower term=1 leader=nobody: lost contact with a quorum"));
+}
+
+TEST(LeaderTest, OneVoterOfTwoOthersIsEnoughContact) {
+  Node node;
+  node.LeadAndCommit();
+  for (uint64_t tick = 0; tick < 5 * kElectionTicks; ++tick) {
+    node.Tick(1);
+    node.Step(3, 1, HeartbeatReply{.round = RoundId(0)});
+  }
+  EXPECT_EQ(node->role(), RaftRole::kLeader);
+}
+
+TEST(LeaderTest, LearnersAreNoContact) {
+  Node node;
+  node.LeadAndCommit();
+  for (uint64_t tick = 0; tick < kElectionTicks; ++tick) {
+    node.Tick(1);
+    node.Step(4, 1, HeartbeatReply{.round = RoundId(0)});
+  }
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
+}
+
+TEST(LeaderTest, HeartbeatsComeAtTheirInterval) {
+  Node node;
+  node.LeadAndCommit();
+  EXPECT_THAT(node.Tick(9), IsEmpty());
+  EXPECT_THAT(node.Tick(1), ElementsAre("1->2 term=1 Heartbeat commit=1 round=1",
+                                        "1->3 term=1 Heartbeat commit=0 round=1",
+                                        "1->4 term=1 Heartbeat commit=0 round=1"));
+}
+
+TEST(LeaderDeathTest, LoadsThatNobodyAskedForAreBugs) {
+  Node node;
+  node.LeadAndCommit();
+  EXPECT_DEATH(node->OnEntriesLoaded(NodeId(2), EntryId(), {MakeEntry(1, 1)}), "no load for 2");
+}
+
+TEST(RaftCoreTest, EqualInputsGiveEqualOutputs) {
+  Node first(SomeState(0, {}), 7);
+  Node second(SomeState(0, {}), 7);
+  for (int turn = 0; turn < 400; ++turn) {
+    ASSERT_EQ(first.Tick(1), second.Tick(1));
+    if (turn % 50 == 49) {
+      const uint64_t term = first->term().value();
+      first.Step(2, term + 1, VoteReply{.pre_vote = true, .granted = true});
+      second.Step(2, term + 1, VoteReply{.pre_vote = true, .granted = true});
+    }
+  }
+  EXPECT_EQ(first.events, second.events);
+  EXPECT_FALSE(first.events.empty());
+}
+
+TEST(RaftCoreDeathTest, RestoredStateIsWellFormed) {
+  EXPECT_DEATH(Node(SomeState(1, {MakeEntry(2, 1)})), "Check failed");
+  EXPECT_DEATH(Node(SomeState(2, {MakeEntry(2, 2)})), "Check failed");
+  EXPECT_DEATH(Node(SomeState(0, {}), 1, /*self=*/9), "9 is not in");
+}
+
+}  // namespace
+}  // namespace raftkv::raft

@@ -1,0 +1,198 @@
+#include "raft/core/raft_log.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "raft/core/describe.h"
+
+namespace raftkv::raft {
+namespace {
+
+constexpr uint64_t kUnlimited = 1 << 30;
+
+Entry MakeEntry(uint64_t term, uint64_t index, uint64_t payload_bytes = 1) {
+  return {.id = {.term = Term(term), .index = LogIndex(index)},
+          .kind = EntryKind::kCommands,
+          .stamp = ClusterMillis(index),
+          .payload = std::make_shared<const std::string>(std::string(payload_bytes, 'x'))};
+}
+
+EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
+
+RaftLog EmptyLog() { return RaftLog(EntryId(), ClusterMillis(0), {}, EntryId(), kUnlimited); }
+
+// Entries 1 to 5 with terms 1 1 2 2 4, durable, the first two applied.
+RaftLog SomeLog() {
+  return RaftLog(
+      EntryId(), ClusterMillis(0),
+      {MakeEntry(1, 1), MakeEntry(1, 2), MakeEntry(2, 3), MakeEntry(2, 4), MakeEntry(4, 5)},
+      Id(1, 2), kUnlimited);
+}
+
+std::string Ids(const std::vector<Entry>& entries) {
+  std::string text;
+  for (const Entry& entry : entries) {
+    text += Describe(entry.id) + " ";
+  }
+  return text;
+}
+
+TEST(RaftLogTest, RestoresAsDurableAndCommittedUpToApplied) {
+  RaftLog log = SomeLog();
+  EXPECT_EQ(log.last(), Id(4, 5));
+  EXPECT_EQ(log.durable_index(), LogIndex(5));
+  EXPECT_EQ(log.commit_index(), LogIndex(2));
+  EXPECT_EQ(log.applied_index(), LogIndex(2));
+  EXPECT_FALSE(log.has_unwritten());
+  EXPECT_FALSE(log.has_deliverable());
+}
+
+TEST(RaftLogTest, KnowsTermsWhereMemoryReaches) {
+  RaftLog log(Id(3, 7), ClusterMillis(7), {MakeEntry(3, 8), MakeEntry(5, 9)}, Id(3, 7), kUnlimited);
+  EXPECT_EQ(log.TermAt(LogIndex(0)), Term(0));
+  EXPECT_EQ(log.TermAt(LogIndex(6)), std::nullopt);
+  EXPECT_EQ(log.TermAt(LogIndex(7)), Term(3));
+  EXPECT_EQ(log.TermAt(LogIndex(9)), Term(5));
+  EXPECT_EQ(log.TermAt(LogIndex(10)), std::nullopt);
+}
+
+TEST(RaftLogTest, EntriesFromRespectsTheLimitButGivesOne) {
+  RaftLog log = SomeLog();
+  const uint64_t size = MakeEntry(1, 1).size_bytes();
+  EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 0)), "1/2 ");
+  EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 2 * size - 1)), "1/2 ");
+  EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 2 * size)), "1/2 2/3 ");
+  EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), kUnlimited)), "1/2 2/3 2/4 4/5 ");
+  EXPECT_EQ(log.BytesAfter(LogIndex(3)), 2 * size);
+}
+
+TEST(RaftLogTest, ConflictSearchSkipsWholeTerms) {
+  const RaftLog log = SomeLog();
+  const auto search = [&](uint64_t bound, uint64_t term) {
+    return log.LastIndexWithTermAtMost(LogIndex(bound), Term(term)).value();
+  };
+  EXPECT_EQ(search(5, 9), 5u);
+  EXPECT_EQ(search(99, 9), 5u);
+  EXPECT_EQ(search(5, 3), 4u);
+  EXPECT_EQ(search(3, 3), 3u);
+  EXPECT_EQ(search(5, 1), 2u);
+  EXPECT_EQ(search(5, 0), 0u);
+  EXPECT_EQ(search(0, 9), 0u);
+}
+
+TEST(RaftLogTest, MergeTruncatesOnlyAtAConflict) {
+  RaftLog log = SomeLog();
+  EXPECT_EQ(log.Merge({MakeEntry(1, 2), MakeEntry(2, 3)}), std::nullopt);
+  EXPECT_EQ(log.last(), Id(4, 5)) << "a shorter message takes nothing away";
+  EXPECT_EQ(log.Merge({MakeEntry(2, 4), MakeEntry(4, 5), MakeEntry(4, 6)}), std::nullopt);
+  EXPECT_EQ(log.last(), Id(4, 6));
+  EXPECT_EQ(log.Merge({MakeEntry(2, 4), MakeEntry(5, 5)}), LogIndex(5));
+  EXPECT_EQ(log.last(), Id(5, 5));
+  EXPECT_EQ(log.durable_index(), LogIndex(4));
+}
+
+TEST(RaftLogDeathTest, NothingCommittedIsTruncated) {
+  RaftLog log = SomeLog();
+  log.CommitTo(LogIndex(4));
+  EXPECT_DEATH(log.Merge({MakeEntry(3, 4)}), "contradicts a committed entry");
+  EXPECT_DEATH(log.Merge({MakeEntry(3, 1)}), "contradicts a committed entry");
+}
+
+TEST(RaftLogDeathTest, GapsAndGoingBackAreBugs) {
+  RaftLog log = SomeLog();
+  EXPECT_DEATH(log.Append(MakeEntry(4, 7)), "Check failed");
+  EXPECT_DEATH(log.Append(MakeEntry(3, 6)), "Check failed");
+  EXPECT_DEATH(log.CommitTo(LogIndex(6)), "Check failed");
+  EXPECT_DEATH(log.OnApplied(LogIndex(3)), "Check failed");
+  EXPECT_DEATH(RaftLog(EntryId(), ClusterMillis(0), {MakeEntry(1, 1)}, Id(2, 1), kUnlimited),
+               "at applied index 1");
+}
+
+TEST(RaftLogTest, WritesAreDurableInTheirOrder) {
+  RaftLog log = EmptyLog();
+  log.Append(MakeEntry(1, 1));
+  log.Append(MakeEntry(1, 2));
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "1/1 1/2 ");
+  log.Append(MakeEntry(1, 3));
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(2))), "1/3 ");
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(3))), "");
+  EXPECT_TRUE(log.OnPersisted(WriteId(1)));
+  EXPECT_EQ(log.durable_index(), LogIndex(2));
+  EXPECT_TRUE(log.OnPersisted(WriteId(3)));
+  EXPECT_EQ(log.durable_index(), LogIndex(3));
+  EXPECT_FALSE(log.OnPersisted(WriteId(3)));
+}
+
+// The ABA scenario: by (term, index) the end of the first write would look like the end of the
+// third.
+TEST(RaftLogTest, AnEntryThatIsOverwrittenAndComesBackIsDurableWithItsLastWrite) {
+  RaftLog log = EmptyLog();
+  log.Append(MakeEntry(1, 1));
+  log.Append(MakeEntry(1, 2));
+  log.BeginWrite(WriteId(1));
+  EXPECT_EQ(log.Merge({MakeEntry(2, 2)}), LogIndex(2));
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(2))), "2/2 ");
+  EXPECT_EQ(log.Merge({MakeEntry(1, 2)}), LogIndex(2));
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(3))), "1/2 ");
+  log.OnPersisted(WriteId(1));
+  EXPECT_EQ(log.durable_index(), LogIndex(1));
+  log.OnPersisted(WriteId(2));
+  EXPECT_EQ(log.durable_index(), LogIndex(1));
+  log.OnPersisted(WriteId(3));
+  EXPECT_EQ(log.durable_index(), LogIndex(2));
+}
+
+TEST(RaftLogTest, EntriesOverwrittenBeforeTheyWereWrittenAreNotWritten) {
+  RaftLog log = EmptyLog();
+  log.Append(MakeEntry(1, 1));
+  log.Append(MakeEntry(1, 2));
+  log.Append(MakeEntry(1, 3));
+  log.Merge({MakeEntry(2, 2)});
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "1/1 2/2 ");
+}
+
+TEST(RaftLogTest, HandsOutWhatIsCommittedAndDurableOnce) {
+  RaftLog log = EmptyLog();
+  log.Append(MakeEntry(1, 1));
+  log.Append(MakeEntry(1, 2));
+  EXPECT_TRUE(log.CommitTo(LogIndex(2)));
+  EXPECT_FALSE(log.CommitTo(LogIndex(1)));
+  EXPECT_EQ(log.commit_index(), LogIndex(2));
+  EXPECT_FALSE(log.has_deliverable()) << "not durable";
+  log.BeginWrite(WriteId(1));
+  log.OnPersisted(WriteId(1));
+  EXPECT_EQ(Ids(log.TakeDeliverable()), "1/1 1/2 ");
+  EXPECT_EQ(Ids(log.TakeDeliverable()), "");
+  log.OnApplied(LogIndex(2));
+  EXPECT_EQ(log.applied_index(), LogIndex(2));
+}
+
+TEST(RaftLogTest, TrimsOnlyWhatIsAppliedAndDurable) {
+  RaftLog log(EntryId(), ClusterMillis(0), {}, EntryId(), /*memory_bytes_max=*/500);
+  for (uint64_t index = 1; index <= 10; ++index) {
+    log.Append(MakeEntry(1, index, 36));
+  }
+  log.BeginWrite(WriteId(1));
+  log.CommitTo(LogIndex(10));
+  log.OnPersisted(WriteId(1));
+  log.TakeDeliverable();
+  EXPECT_EQ(log.entry_count(), 10u) << "nothing is applied";
+  log.OnApplied(LogIndex(3));
+  EXPECT_EQ(log.previous(), Id(1, 3));
+  EXPECT_EQ(log.TermAt(LogIndex(3)), Term(1));
+  log.OnApplied(LogIndex(10));
+  EXPECT_EQ(log.memory_bytes(), 500u);
+  EXPECT_EQ(log.first_index(), LogIndex(6));
+  EXPECT_EQ(log.last(), Id(1, 10));
+  EXPECT_EQ(log.LastIndexWithTermAtMost(LogIndex(2), Term(9)), LogIndex(2)) << "unknown, so maybe";
+}
+
+TEST(RaftLogTest, AnEntryLargerThanMemoryLeavesItsStampBehind) {
+  RaftLog log(EntryId(), ClusterMillis(0), {MakeEntry(1, 1, 1000)}, Id(1, 1),
+              /*memory_bytes_max=*/10);
+  EXPECT_EQ(log.entry_count(), 0u);
+  EXPECT_EQ(log.last(), Id(1, 1));
+  EXPECT_EQ(log.last_stamp(), ClusterMillis(1));
+}
+
+}  // namespace
+}  // namespace raftkv::raft

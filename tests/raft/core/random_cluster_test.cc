@@ -1,0 +1,239 @@
+// Clusters under random trouble: loss, duplication, reordering, cuts, slow disks, crashes that lose
+// what was not synced, late loads and late applying. The oracle watches safety all the time; then
+// everything heals, and the cluster must come to terms.
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/rng.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "raft/core/describe.h"
+#include "tests/support/raft_cluster.h"
+
+namespace raftkv::raft {
+namespace {
+
+constexpr uint64_t kSteps = 4000;
+constexpr size_t kNetworkMax = 200;
+
+RaftConfig SmallConfig(Rng& rng) {
+  RaftConfig config;
+  config.self = NodeId(1);
+  config.heartbeat_ticks = 2;
+  config.election_timeout_ticks = 12;
+  config.append_bytes_max = 64 + rng.Below(300);
+  config.inflight_appends_max = 1 + rng.Below(4);
+  config.inflight_bytes_max = config.append_bytes_max * (1 + rng.Below(3));
+  config.log_memory_bytes_max = config.append_bytes_max + rng.Below(2000);
+  config.uncommitted_bytes_max = 2000;
+  return config;
+}
+
+Configuration SomeConfiguration(uint64_t seed) {
+  Configuration configuration;
+  for (uint64_t node = 1; node <= (seed % 3 == 0 ? 5 : 3); ++node) {
+    configuration.voters.insert(NodeId(node));
+  }
+  if (seed % 4 == 1) {
+    configuration.learners.insert(NodeId(7));
+  }
+  if (seed % 5 == 2) {
+    configuration.outgoing_voters = {NodeId(1), NodeId(2), NodeId(8)};
+  }
+  return configuration;
+}
+
+class RandomRun {
+ public:
+  explicit RandomRun(uint64_t seed)
+      : rng_(seed), cluster_(SmallConfig(rng_), SomeConfiguration(seed), seed, nullptr) {
+    for (const auto& [id, node] : cluster_.nodes()) {
+      ids_.push_back(id);
+    }
+  }
+
+  void MakeTrouble() {
+    for (uint64_t step = 0; step < kSteps; ++step) {
+      OneStep();
+      while (cluster_.network().size() > kNetworkMax) {
+        TakeMessage(0);
+      }
+      if (step % 200 == 0) {
+        cluster_.CheckLogMatching();
+      }
+    }
+  }
+
+  // Everything works again. Returns whether a command proposed now is soon applied everywhere.
+  bool Recovers() {
+    cluster_.HealAll();
+    for (NodeId id : ids_) {
+      RaftCluster::Node& node = cluster_.node(id);
+      node.persists_at_once = node.loads_at_once = node.applies_at_once = true;
+      cluster_.IsUp(id) ? cluster_.Drain(id) : cluster_.Restart(id);
+    }
+    for (int tick = 0; tick < 40 * 12; ++tick) {
+      for (NodeId id : ids_) {
+        cluster_.Tick(id);
+      }
+      DeliverAll();
+      if (tick > 20 * 12 && ProposeSomewhere("the last") && AllApplied()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  RaftCluster& cluster() { return cluster_; }
+  uint64_t terms() const { return terms_; }
+
+ private:
+  NodeId Any() { return ids_[rng_.Below(ids_.size())]; }
+
+  void OneStep() {
+    const NodeId id = Any();
+    const uint64_t dice = rng_.Below(1000);
+    if (!cluster_.IsUp(id)) {
+      if (dice < 300) {
+        RestartSomewhere(id);
+      }
+      return;
+    }
+    if (dice < 250) {
+      cluster_.Tick(id);
+    } else if (dice < 700) {
+      StepNetwork();
+    } else if (dice < 780) {
+      ProposeSomewhere(absl::StrCat("c", ++commands_, std::string(rng_.Below(80), '.')));
+    } else if (dice < 840) {
+      cluster_.Read(id, ReadId(++reads_));
+    } else if (dice < 940) {
+      StepDisk(id);
+    } else if (dice < 960) {
+      cluster_.LoseStream(id, Any());
+    } else if (dice < 975) {
+      cluster_.Cut(id, Any());
+    } else if (dice < 985) {
+      cluster_.HealAll();
+    } else if (dice < 990) {
+      cluster_.Crash(id);
+    }
+    if (cluster_.IsUp(id)) {
+      terms_ = std::max(terms_, cluster_.node(id).core->term().value());
+    }
+  }
+
+  void RestartSomewhere(NodeId id) {
+    // An unsynced state machine may be behind, and the log in memory may begin anywhere before it.
+    const LogIndex applied(rng_.Below(cluster_.node(id).applied.value() + 1));
+    cluster_.Restart(id, applied, LogIndex(rng_.Below(applied.value() + 1)));
+  }
+
+  Envelope TakeMessage(size_t place) {
+    Envelope envelope = cluster_.network()[place];
+    cluster_.network().erase(cluster_.network().begin() + static_cast<ptrdiff_t>(place));
+    return envelope;
+  }
+
+  void StepNetwork() {
+    if (cluster_.network().empty()) {
+      return;
+    }
+    // Mostly in order.
+    const size_t place = rng_.Below(4) == 0 ? rng_.Below(cluster_.network().size()) : 0;
+    const uint64_t fate = rng_.Below(100);
+    if (fate < 8) {
+      TakeMessage(place);
+    } else if (fate < 16) {
+      cluster_.Deliver(cluster_.network()[place]);
+    } else {
+      cluster_.Deliver(TakeMessage(place));
+    }
+  }
+
+  void StepDisk(NodeId id) {
+    RaftCluster::Node& node = cluster_.node(id);
+    switch (rng_.Below(5)) {
+      case 0:
+        node.persists_at_once = rng_.Below(3) != 0;
+        node.loads_at_once = rng_.Below(3) != 0;
+        node.applies_at_once = rng_.Below(3) != 0;
+        break;
+      case 1:
+        cluster_.AnswerLoad(id);
+        break;
+      case 2:
+        cluster_.Apply(id);
+        break;
+      default:
+        cluster_.Persist(id, 1 + rng_.Below(3));
+    }
+    cluster_.Drain(id);
+  }
+
+  bool ProposeSomewhere(const std::string& payload) {
+    bool proposed = false;
+    for (NodeId id : ids_) {
+      if (cluster_.IsUp(id) && cluster_.node(id).core->role() == RaftRole::kLeader) {
+        proposed = cluster_.Propose(id, {payload}).ok() || proposed;
+      }
+    }
+    return proposed;
+  }
+
+  void DeliverAll() {
+    for (int count = 0; !cluster_.network().empty() && count < 10'000; ++count) {
+      cluster_.Deliver(TakeMessage(0));
+    }
+  }
+
+  bool AllApplied() {
+    DeliverAll();
+    const LogIndex last = cluster_.node(ids_.front()).applied;
+    return std::all_of(ids_.begin(), ids_.end(), [&](NodeId id) {
+      const RaftCluster::Node& node = cluster_.node(id);
+      return node.applied == last && node.log.size() == last.value() &&
+             node.core->commit_index() == last;
+    });
+  }
+
+  Rng rng_;
+  RaftCluster cluster_;
+  std::vector<NodeId> ids_;
+  uint64_t commands_ = 0;
+  uint64_t reads_ = 0;
+  uint64_t terms_ = 0;
+};
+
+class RandomClusterTest : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(RandomClusterTest, IsSafeAndRecovers) {
+  const uint64_t first = GetParam() * 10;
+  uint64_t committed = 0;
+  uint64_t reads = 0;
+  uint64_t terms = 0;
+  for (uint64_t seed = first; seed < first + 10; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    RandomRun run(seed);
+    run.MakeTrouble();
+    EXPECT_TRUE(run.Recovers());
+    run.cluster().CheckLogMatching();
+    ASSERT_THAT(run.cluster().oracle().findings(), testing::IsEmpty());
+    committed += run.cluster().oracle().max_commit_index().value();
+    reads += run.cluster().oracle().reads_answered();
+    terms += run.terms();
+  }
+  // Trouble must not be so great that nothing happens.
+  EXPECT_GT(committed, 200u);
+  EXPECT_GT(reads, 50u);
+  EXPECT_GT(terms, 50u);
+  RecordProperty("committed", static_cast<int>(committed));
+  RecordProperty("reads", static_cast<int>(reads));
+  RecordProperty("terms", static_cast<int>(terms));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomClusterTest, testing::Range<uint64_t>(0, 10));
+
+}  // namespace
+}  // namespace raftkv::raft

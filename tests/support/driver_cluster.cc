@@ -1,0 +1,250 @@
+#include "tests/support/driver_cluster.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+namespace raftkv::raft {
+namespace {
+
+// More than any settling needs; a cluster that keeps itself busy without time passing is a defect.
+constexpr int kRoundsMax = 2000;
+
+}  // namespace
+
+DriverCluster::DriverCluster(const DriverClusterOptions& options) : options_(options) {
+  for (uint64_t id = 1; id <= options.members; ++id) {
+    Start(NodeId(id));
+  }
+}
+
+void DriverCluster::Settle() {
+  for (int round = 0; round < kRoundsMax; ++round) {
+    bool busy = Deliver();
+    for (auto& [id, member] : members_) {
+      busy |= member.driver->RunTurn();
+      busy |= member.store.has_news();
+    }
+    CollectSent();
+    if (!busy) {
+      busy = std::any_of(under_way_.begin(), under_way_.end(), [&](const UnderWay& item) {
+        return hold_ == nullptr || !hold_(item.from, item.to, item.traffic());
+      });
+    }
+    if (!busy) {
+      return;
+    }
+  }
+  LOG(FATAL) << "the cluster does not settle";
+}
+
+void DriverCluster::Tick(uint64_t ticks) {
+  for (uint64_t i = 0; i < ticks; ++i) {
+    clock_.Advance(kTickNanos);
+    for (auto& [id, member] : members_) {
+      member.driver->Tick();
+    }
+    Settle();
+  }
+}
+
+bool DriverCluster::TickUntil(const std::function<bool()>& condition, uint64_t ticks_max) {
+  for (uint64_t i = 0; i < ticks_max; ++i) {
+    if (condition()) {
+      return true;
+    }
+    Tick();
+  }
+  return condition();
+}
+
+NodeId DriverCluster::AwaitLeader() {
+  NodeId leader = kNobody;
+  const auto agreed = [&] {
+    leader = kNobody;
+    for (auto& [id, member] : members_) {
+      if (!isolated_.contains(id) && member.driver->core().has_committed_in_term()) {
+        leader = id;
+      }
+    }
+    return leader != kNobody && std::all_of(members_.begin(), members_.end(), [&](auto& item) {
+             return isolated_.contains(item.first) || item.second.driver->core().leader() == leader;
+           });
+  };
+  CHECK(TickUntil(agreed)) << "no leader";
+  return leader;
+}
+
+std::vector<NodeId> DriverCluster::Others(NodeId node) const {
+  std::vector<NodeId> others = nodes();
+  std::erase(others, node);
+  return others;
+}
+
+void DriverCluster::Isolate(NodeId node) {
+  isolated_.insert(node);
+  BreakStreams(node);
+}
+
+void DriverCluster::Heal() {
+  for (const NodeId node : std::exchange(isolated_, {})) {
+    // What was sent into the cut is lost, which its sender may learn only now.
+    BreakStreams(node);
+  }
+}
+
+void DriverCluster::LoseForwardStream(NodeId from, NodeId to, bool silently) {
+  CollectSent();
+  std::erase_if(under_way_, [&](const UnderWay& item) {
+    return (item.traffic() == Traffic::kForwardRequest && item.from == from && item.to == to) ||
+           (item.traffic() == Traffic::kForwardReply && item.from == to && item.to == from);
+  });
+  if (!silently) {
+    driver(from).OnForwardLost(to);
+  }
+}
+
+void DriverCluster::Restart(NodeId node) {
+  CollectSent();
+  Member& member = members_.at(node);
+  member.driver.reset();
+  member.store.Crash();
+  BreakStreams(node);
+  Start(node);
+}
+
+std::shared_ptr<ProposalProbe> DriverCluster::Propose(NodeId node, std::string command,
+                                                      MonotonicNanos timeout) {
+  auto probe = std::make_shared<ProposalProbe>();
+  probe->command = command;
+  driver(node).Propose(std::move(command), clock_.Now() + timeout,
+                       [probe](ProposalResult result, std::string outcome) {
+                         CHECK(!probe->result.has_value()) << "answered twice";
+                         probe->result = result;
+                         probe->outcome = std::move(outcome);
+                       });
+  return probe;
+}
+
+std::shared_ptr<ReadProbe> DriverCluster::Read(NodeId node, MonotonicNanos timeout) {
+  auto probe = std::make_shared<ReadProbe>();
+  driver(node).Read(clock_.Now() + timeout, [this, node, probe](ReadResult result) {
+    CHECK(!probe->result.has_value()) << "answered twice";
+    probe->result = result;
+    probe->applied = machine(node).applied().index;
+  });
+  return probe;
+}
+
+std::vector<NodeId> DriverCluster::nodes() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [id, member] : members_) {
+    nodes.push_back(id);
+  }
+  return nodes;
+}
+
+void DriverCluster::ForgetSent() {
+  CollectSent();
+  for (auto& [id, member] : members_) {
+    member.sent.clear();
+  }
+}
+
+void DriverCluster::Start(NodeId node) {
+  Member& member = members_[node];
+  RestoredState restored;
+  restored.hard_state = member.store.hard_state();
+  for (uint64_t id = 1; id <= options_.members; ++id) {
+    restored.configuration.voters.insert(NodeId(id));
+  }
+  restored.applied = member.machine.applied();
+  restored.tail = member.store.entries();
+  RaftConfig config;
+  config.self = node;
+  config.heartbeat_ticks = 1;
+  config.election_timeout_ticks = 10;
+  const uint64_t origin = next_origin_++;
+  member.driver = std::make_unique<RaftDriver>(
+      options_.driver, origin,
+      std::make_unique<RaftCore>(config, std::move(restored), Rng(options_.seed * 1000 + origin)),
+      ClusterMillis(0), &member.transport, &member.store, &member.machine, &clock_,
+      &member.observer);
+}
+
+void DriverCluster::CollectSent() {
+  for (auto& [id, member] : members_) {
+    for (FakeTransport::SentMessage& message : member.transport.TakeMessages()) {
+      member.sent.push_back(message);
+      const NodeId to = message.envelope.to;
+      under_way_.push_back({id, to, std::move(message)});
+    }
+    for (FakeTransport::SentForward& forward : member.transport.TakeRequests()) {
+      under_way_.push_back({id, forward.to, std::move(forward.request)});
+    }
+    for (FakeTransport::SentReply& reply : member.transport.TakeReplies()) {
+      under_way_.push_back({id, reply.to, std::move(reply.reply)});
+    }
+  }
+  std::erase_if(under_way_, [&](const UnderWay& item) { return IsCut(item.from, item.to); });
+}
+
+bool DriverCluster::Deliver() {
+  CollectSent();
+  std::deque<UnderWay> held;
+  bool delivered = false;
+  for (UnderWay& item : std::exchange(under_way_, {})) {
+    if (hold_ != nullptr && hold_(item.from, item.to, item.traffic())) {
+      held.push_back(std::move(item));
+      continue;
+    }
+    DeliverOne(std::move(item));
+    delivered = true;
+  }
+  under_way_ = std::move(held);
+  return delivered;
+}
+
+void DriverCluster::DeliverOne(UnderWay item) {
+  RaftDriver& to = driver(item.to);
+  switch (item.traffic()) {
+    case Traffic::kRaft: {
+      auto& message = std::get<FakeTransport::SentMessage>(item.content);
+      to.ObserveClusterTime(message.cluster_time);
+      to.Step(std::move(message.envelope));
+      break;
+    }
+    case Traffic::kForwardRequest:
+      to.OnForwardRequest(item.from, std::get<ForwardRequest>(std::move(item.content)));
+      break;
+    case Traffic::kForwardReply:
+      to.OnForwardReply(item.from, std::get<ForwardReply>(std::move(item.content)));
+      break;
+  }
+}
+
+bool DriverCluster::IsCut(NodeId from, NodeId to) const {
+  return isolated_.contains(from) || isolated_.contains(to);
+}
+
+void DriverCluster::BreakStreams(NodeId node) {
+  CollectSent();
+  std::erase_if(under_way_,
+                [&](const UnderWay& item) { return item.from == node || item.to == node; });
+  for (auto& [id, member] : members_) {
+    if (id == node) {
+      continue;
+    }
+    const bool reachable = !IsCut(id, node);
+    member.transport.SetReachable(node, reachable);
+    transport(node).SetReachable(id, reachable);
+    member.driver->OnStreamLost(node);
+    member.driver->OnForwardLost(node);
+    if (members_.at(node).driver != nullptr) {
+      driver(node).OnStreamLost(id);
+      driver(node).OnForwardLost(id);
+    }
+  }
+}
+
+}  // namespace raftkv::raft

@@ -1,0 +1,136 @@
+// Several drivers with real cores in one thread, wired by a network that a test controls.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "raft/runtime/raft_driver.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_transport.h"
+#include "tests/support/memory_log_store.h"
+#include "tests/support/recording_state_machine.h"
+
+namespace raftkv::raft {
+
+// Waits that fit elections of 10 ticks.
+inline DriverOptions FastDriverOptions() {
+  return {.leader_wait = 300 * kNanosPerMilli, .read_retry_after = 100 * kNanosPerMilli};
+}
+
+struct DriverClusterOptions {
+  uint64_t members = 3;
+  uint64_t seed = 1;
+  // The election timeout is 10 ticks of 10 ms, a heartbeat 1 tick.
+  DriverOptions driver = FastDriverOptions();
+};
+
+// What a proposal's or a read's callback was told; unset until then.
+struct ProposalProbe {
+  std::string command;
+  std::optional<ProposalResult> result;
+  std::string outcome;
+};
+struct ReadProbe {
+  std::optional<ReadResult> result;
+  LogIndex applied;  // At the moment of the answer.
+};
+
+enum class Traffic { kRaft, kForwardRequest, kForwardReply };
+
+// Time stands still but for Tick. Messages between two members stay in order. Deterministic: equal
+// options and equal calls give equal runs. Confined to one thread.
+class DriverCluster final {
+ public:
+  static constexpr MonotonicNanos kTickNanos = 10 * kNanosPerMilli;
+  static constexpr MonotonicNanos kElectionTimeout = 10 * kTickNanos;
+
+  explicit DriverCluster(const DriverClusterOptions& options);
+
+  // Delivers and runs turns until nothing is left to do.
+  void Settle();
+  // Moves time on by so many ticks of all members, settling after each.
+  void Tick(uint64_t ticks = 1);
+  // Ticks until the condition holds; false when it does not within `ticks_max`.
+  [[nodiscard]] bool TickUntil(const std::function<bool()>& condition, uint64_t ticks_max = 500);
+  // Ticks until one of the members that are not isolated leads, has committed in its term, and all
+  // of those follow it.
+  NodeId AwaitLeader();
+  // The two others of three, or all others.
+  std::vector<NodeId> Others(NodeId node) const;
+
+  // Cuts a member off; what is under way to and from it is lost.
+  void Isolate(NodeId node);
+  void Heal();
+  // Traffic for which this holds stays under way. Reset with nullptr.
+  using Hold = std::function<bool(NodeId from, NodeId to, Traffic traffic)>;
+  void SetHold(Hold hold) { hold_ = std::move(hold); }
+  // Loses what is under way on the stream by which `from` forwards to `to`, and tells `from` unless
+  // `silently`.
+  void LoseForwardStream(NodeId from, NodeId to, bool silently = false);
+  // Kills a member and starts it again from what was durable. Its probes stay unanswered.
+  void Restart(NodeId node);
+
+  std::shared_ptr<ProposalProbe> Propose(NodeId node, std::string command,
+                                         MonotonicNanos timeout = 10 * kNanosPerSecond);
+  std::shared_ptr<ReadProbe> Read(NodeId node, MonotonicNanos timeout = 10 * kNanosPerSecond);
+
+  RaftDriver& driver(NodeId node) { return *members_.at(node).driver; }
+  MemoryLogStore& store(NodeId node) { return members_.at(node).store; }
+  RecordingStateMachine& machine(NodeId node) { return members_.at(node).machine; }
+  FakeTransport& transport(NodeId node) { return members_.at(node).transport; }
+  const std::vector<Event>& events(NodeId node) const { return members_.at(node).observer.events; }
+  FakeClock& clock() { return clock_; }
+  std::vector<NodeId> nodes() const;
+  // Every Raft message that `node` sent, in order.
+  const std::vector<FakeTransport::SentMessage>& sent(NodeId node) {
+    return members_.at(node).sent;
+  }
+  void ForgetSent();
+
+ private:
+  struct RecordingObserver final : DriverObserver {
+    void OnEvent(const Event& event) override { events.push_back(event); }
+    std::vector<Event> events;
+  };
+  struct Member {
+    FakeTransport transport;
+    MemoryLogStore store;
+    RecordingStateMachine machine;
+    RecordingObserver observer;
+    std::vector<FakeTransport::SentMessage> sent;
+    std::unique_ptr<RaftDriver> driver;
+  };
+  struct UnderWay {
+    NodeId from;
+    NodeId to;
+    std::variant<FakeTransport::SentMessage, ForwardRequest, ForwardReply> content;
+
+    Traffic traffic() const { return static_cast<Traffic>(content.index()); }
+  };
+
+  void Start(NodeId node);
+  void CollectSent();
+  bool Deliver();
+  void DeliverOne(UnderWay item);
+  bool IsCut(NodeId from, NodeId to) const;
+  void BreakStreams(NodeId node);
+
+  const DriverClusterOptions options_;
+  FakeClock clock_;
+  std::map<NodeId, Member> members_;
+  std::set<NodeId> isolated_;
+  Hold hold_;
+  std::deque<UnderWay> under_way_;
+  uint64_t next_origin_ = 100;
+};
+
+}  // namespace raftkv::raft

@@ -1,0 +1,329 @@
+#include "tests/support/raft_cluster.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "raft/core/describe.h"
+
+namespace raftkv::raft {
+
+void SafetyOracle::OnLeader(NodeId node, Term term) {
+  const auto [found, is_new] = leaders_.emplace(term, node);
+  Expect(is_new || found->second == node,
+         absl::StrCat("term ", term.value(), " has leaders ", found->second.value(), " and ",
+                      node.value()));
+}
+
+void SafetyOracle::OnVote(NodeId node, Term term, NodeId candidate) {
+  const auto [found, is_new] = votes_.emplace(std::make_pair(node, term), candidate);
+  Expect(is_new || found->second == candidate,
+         absl::StrCat("node ", node.value(), " votes in term ", term.value(), " for ",
+                      found->second.value(), " and ", candidate.value()));
+}
+
+void SafetyOracle::OnApplied(NodeId node, const Entry& entry) {
+  LogIndex& applied = applied_[node];
+  Expect(entry.id.index == applied.Next(),
+         absl::StrCat("node ", node.value(), " applies ", Describe(entry), " after index ",
+                      applied.value()));
+  applied = entry.id.index;
+  const auto [found, is_new] = committed_.emplace(entry.id.index, entry);
+  Expect(is_new || Describe(found->second) == Describe(entry),
+         absl::StrCat("node ", node.value(), " applies ", Describe(entry), " where ",
+                      Describe(found->second), " was committed"));
+}
+
+void SafetyOracle::OnRestarted(NodeId node, LogIndex applied) { applied_[node] = applied; }
+
+void SafetyOracle::OnCommitIndex(LogIndex commit_index) {
+  max_commit_index_ = std::max(max_commit_index_, commit_index);
+}
+
+void SafetyOracle::OnReadAsked(ReadId id) { asked_[id] = max_commit_index_; }
+
+void SafetyOracle::OnReadAnswered(const ReadOutcome& read) {
+  const auto asked = asked_.find(read.id);
+  Expect(asked != asked_.end(), absl::StrCat("an unasked or second answer: ", Describe(read)));
+  if (asked == asked_.end()) {
+    return;
+  }
+  if (!read.aborted) {
+    ++reads_answered_;
+    Expect(read.read_index >= asked->second,
+           absl::StrCat("stale ", Describe(read), ", but ", asked->second.value(),
+                        " was committed when it was asked for"));
+  }
+  asked_.erase(asked);
+}
+
+void SafetyOracle::Expect(bool holds, const std::string& promise) {
+  if (!holds) {
+    findings_.push_back(promise);
+  }
+}
+
+RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
+                         ClusterObserver* observer)
+    : config_(config), configuration_(std::move(configuration)), seed_(seed), observer_(observer) {
+  for (NodeId id : configuration_.Members()) {
+    nodes_.emplace(id, Node());
+    Restart(id);
+  }
+}
+
+void RaftCluster::Tick(NodeId id) {
+  nodes_.at(id).core->Tick();
+  Drain(id);
+}
+
+absl::Status RaftCluster::Propose(NodeId id, const std::vector<std::string>& payloads) {
+  absl::Status status = absl::OkStatus();
+  for (const std::string& payload : payloads) {
+    status = nodes_.at(id).core->Propose(payload, ClusterMillis(++stamp_)).status();
+    if (!status.ok()) {
+      break;
+    }
+  }
+  Drain(id);
+  return status;
+}
+
+void RaftCluster::Read(NodeId id, ReadId read) {
+  oracle_.OnReadAsked(read);
+  nodes_.at(id).core->RequestRead(read);
+  Drain(id);
+}
+
+void RaftCluster::LoseStream(NodeId id, NodeId peer) {
+  nodes_.at(id).core->OnStreamLost(peer);
+  Drain(id);
+}
+
+void RaftCluster::Persist(NodeId id, uint64_t count) {
+  Node& node = nodes_.at(id);
+  std::optional<WriteId> last;
+  for (; count > 0 && !node.writes.empty(); --count) {
+    WriteToDisk(id, node.writes.front());
+    last = node.writes.front().id;
+    node.writes.pop_front();
+  }
+  if (last.has_value()) {
+    node.core->OnPersisted(*last);
+    Drain(id);
+  }
+}
+
+void RaftCluster::WriteToDisk(NodeId id, const LogWrite& write) {
+  Node& node = nodes_.at(id);
+  if (write.hard_state.has_value()) {
+    oracle_.Expect(write.hard_state->term >= node.hard_state.term, "a term on disk falls");
+    node.hard_state = *write.hard_state;
+  }
+  for (const Entry& entry : write.entries) {
+    const uint64_t place = entry.id.index.value() - 1;
+    oracle_.Expect(place <= node.log.size(),
+                   absl::StrCat("a gap on disk before ", Describe(entry)));
+    node.log.resize(place);
+    node.log.push_back(entry);
+  }
+}
+
+void RaftCluster::AnswerLoad(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (node.loads.empty()) {
+    return;
+  }
+  const LoadEntries load = node.loads.front();
+  node.loads.pop_front();
+  const uint64_t first = load.first.value() - 1;
+  CHECK_LT(first, node.log.size());
+  std::vector<Entry> entries;
+  uint64_t bytes = 0;
+  for (uint64_t place = first; place < node.log.size(); ++place) {
+    bytes += node.log[place].size_bytes();
+    if (!entries.empty() && bytes > load.bytes_max) {
+      break;
+    }
+    entries.push_back(node.log[place]);
+  }
+  const EntryId previous = first == 0 ? EntryId() : node.log[first - 1].id;
+  node.core->OnEntriesLoaded(load.peer, previous, std::move(entries));
+  Drain(id);
+}
+
+void RaftCluster::Apply(NodeId id) {
+  Node& node = nodes_.at(id);
+  for (const Entry& entry : std::exchange(node.to_apply, {})) {
+    oracle_.OnApplied(id, entry);
+    node.applied = entry.id.index;
+  }
+  node.core->OnApplied(node.applied);
+  Drain(id);
+}
+
+void RaftCluster::SetPersistsAtOnce(NodeId id, bool at_once) {
+  nodes_.at(id).persists_at_once = at_once;
+  if (at_once && IsUp(id)) {
+    Drain(id);
+  }
+}
+
+void RaftCluster::Drain(NodeId id) {
+  while (DrainOnce(id)) {
+  }
+}
+
+bool RaftCluster::DrainOnce(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (node.core->HasOutput()) {
+    CarryOut(id, node.core->TakeOutput());
+    CHECK(!node.core->HasOutput());
+    return true;
+  }
+  if (node.persists_at_once && !node.writes.empty()) {
+    Persist(id, node.writes.size());
+    return true;
+  }
+  if (node.loads_at_once && !node.loads.empty()) {
+    AnswerLoad(id);
+    return true;
+  }
+  if (node.applies_at_once && !node.to_apply.empty()) {
+    Apply(id);
+    return true;
+  }
+  // What a driver does at the end of a turn.
+  node.core->SendCommitIndex();
+  if (!node.core->HasOutput()) {
+    return false;
+  }
+  Output output = node.core->TakeOutput();
+  const bool said_anything = !output.messages.empty();
+  CarryOut(id, std::move(output));
+  return said_anything;
+}
+
+void RaftCluster::CarryOut(NodeId id, Output output) {
+  Node& node = nodes_.at(id);
+  if (observer_ != nullptr) {
+    observer_->OnOutput(id, output);
+  }
+  if (output.write.has_value()) {
+    node.writes.push_back(*std::move(output.write));
+  }
+  for (Envelope& envelope : output.messages) {
+    CheckPromises(id, envelope);
+    network_.push_back(std::move(envelope));
+  }
+  node.loads.insert(node.loads.end(), output.loads.begin(), output.loads.end());
+  for (const Entry& entry : output.committed) {
+    const uint64_t place = entry.id.index.value() - 1;
+    oracle_.Expect(
+        place < node.log.size() && node.log[place].id == entry.id,
+        absl::StrCat("node ", id.value(), " applies ", Describe(entry), " before it is durable"));
+    node.to_apply.push_back(entry);
+  }
+  for (const ReadOutcome& read : output.reads) {
+    oracle_.OnReadAnswered(read);
+  }
+  oracle_.OnCommitIndex(node.core->commit_index());
+  if (node.core->role() == RaftRole::kLeader) {
+    oracle_.OnLeader(id, node.core->term());
+  }
+}
+
+// What a message promises must already be on disk when it leaves.
+void RaftCluster::CheckPromises(NodeId id, const Envelope& envelope) {
+  const Node& node = nodes_.at(id);
+  const std::string text = Describe(envelope);
+  const auto* vote_request = std::get_if<VoteRequest>(&envelope.message);
+  const auto* vote_reply = std::get_if<VoteReply>(&envelope.message);
+  const bool of_pre_vote = (vote_request != nullptr && vote_request->pre_vote) ||
+                           (vote_reply != nullptr && vote_reply->pre_vote);
+  oracle_.Expect(of_pre_vote || node.hard_state.term >= envelope.term,
+                 absl::StrCat(text, " leaves before its term is durable"));
+  if (vote_request != nullptr && !of_pre_vote) {
+    oracle_.OnVote(id, envelope.term, id);
+    oracle_.Expect(node.hard_state.vote == id, absl::StrCat(text, " leaves before the own vote"));
+    const EntryId on_disk = node.log.empty() ? EntryId() : node.log.back().id;
+    oracle_.Expect(on_disk == vote_request->last_entry,
+                   absl::StrCat(text, " advertises what is not on disk"));
+  }
+  if (vote_reply != nullptr && !of_pre_vote && vote_reply->granted) {
+    oracle_.OnVote(id, envelope.term, envelope.to);
+    oracle_.Expect(node.hard_state.vote == envelope.to,
+                   absl::StrCat(text, " leaves before it is durable"));
+  }
+  if (const auto* accepted = std::get_if<AppendAccepted>(&envelope.message)) {
+    oracle_.Expect(accepted->match_index.value() <= node.log.size(),
+                   absl::StrCat(text, " leaves before the entries are durable"));
+  }
+}
+
+void RaftCluster::Crash(NodeId id) {
+  Node& node = nodes_.at(id);
+  node.core = nullptr;
+  node.writes.clear();
+  node.loads.clear();
+  node.to_apply.clear();
+}
+
+void RaftCluster::Restart(NodeId id, std::optional<LogIndex> applied, LogIndex previous) {
+  Node& node = nodes_.at(id);
+  CHECK(node.core == nullptr);
+  node.applied = applied.value_or(node.applied);
+  oracle_.OnRestarted(id, node.applied);
+  ++node.restarts;
+  node.core = StartCore(id, node.applied, previous);
+  Drain(id);
+}
+
+std::unique_ptr<RaftCore> RaftCluster::StartCore(NodeId id, LogIndex applied, LogIndex previous) {
+  const Node& node = nodes_.at(id);
+  RaftConfig config = config_;
+  config.self = id;
+  RestoredState restored;
+  restored.hard_state = node.hard_state;
+  restored.configuration = configuration_;
+  CHECK_LE(applied.value(), node.log.size());
+  if (applied > LogIndex(0)) {
+    restored.applied = node.log[applied.value() - 1].id;
+  }
+  if (previous > LogIndex(0)) {
+    restored.previous = node.log[previous.value() - 1].id;
+    restored.previous_stamp = node.log[previous.value() - 1].stamp;
+  }
+  restored.tail.assign(node.log.begin() + static_cast<ptrdiff_t>(previous.value()), node.log.end());
+  return std::make_unique<RaftCore>(config, std::move(restored),
+                                    Rng(seed_ * 1000 + id.value() * 100 + node.restarts));
+}
+
+void RaftCluster::CheckLogMatching() {
+  for (const auto& [a, node_a] : nodes_) {
+    for (const auto& [b, node_b] : nodes_) {
+      bool agree_after = false;
+      for (size_t place = std::min(node_a.log.size(), node_b.log.size()); place > 0; --place) {
+        const Entry& entry_a = node_a.log[place - 1];
+        const Entry& entry_b = node_b.log[place - 1];
+        const bool same = Describe(entry_a) == Describe(entry_b);
+        oracle_.Expect(same || (!agree_after && entry_a.id != entry_b.id),
+                       absl::StrCat("nodes ", a.value(), " and ", b.value(), " hold ",
+                                    Describe(entry_a), " and ", Describe(entry_b)));
+        agree_after = agree_after || same;
+      }
+    }
+  }
+}
+
+void RaftCluster::Deliver(Envelope envelope) {
+  const NodeId to = envelope.to;
+  if (!IsUp(to) || IsCut(envelope.from, to)) {
+    return;
+  }
+  nodes_.at(to).core->Step(std::move(envelope));
+  Drain(to);
+}
+
+}  // namespace raftkv::raft

@@ -1,0 +1,140 @@
+// A small cluster of RaftCores in memory, stepped by hand: disks that forget what was not made
+// durable, a network that does what the test says, and an oracle that watches every output. Nothing
+// here decides anything by itself, so the same calls always give the same run.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "raft/core/raft_core.h"
+
+namespace raftkv::raft {
+
+// Watches all nodes of a cluster from outside. What it finds is a broken promise of Raft (thesis
+// figure 3.2); each finding is one line of text.
+class SafetyOracle {
+ public:
+  // At most one leader per term.
+  void OnLeader(NodeId node, Term term);
+  // At most one vote per node and term, ever, whatever the node forgets.
+  void OnVote(NodeId node, Term term, NodeId candidate);
+  // All nodes apply the same entry at an index, each in order.
+  void OnApplied(NodeId node, const Entry& entry);
+  // A node starts again from what it had applied.
+  void OnRestarted(NodeId node, LogIndex applied);
+  void OnCommitIndex(LogIndex commit_index);
+  // A linearizable read reflects all that was committed when it was asked for.
+  void OnReadAsked(ReadId id);
+  void OnReadAnswered(const ReadOutcome& read);
+  // A promise about a node's disk was not kept.
+  void Expect(bool holds, const std::string& promise);
+
+  const std::vector<std::string>& findings() const { return findings_; }
+  LogIndex max_commit_index() const { return max_commit_index_; }
+  uint64_t reads_answered() const { return reads_answered_; }
+
+ private:
+  std::map<Term, NodeId> leaders_;
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;
+  std::map<LogIndex, Entry> committed_;
+  std::map<NodeId, LogIndex> applied_;
+  std::map<ReadId, LogIndex> asked_;
+  LogIndex max_commit_index_;
+  uint64_t reads_answered_ = 0;
+  std::vector<std::string> findings_;
+};
+
+// Told of what nodes do, in order; for transcripts.
+class ClusterObserver {
+ public:
+  virtual ~ClusterObserver() = default;
+  virtual void OnOutput(NodeId node, const Output& output) = 0;
+};
+
+class RaftCluster {
+ public:
+  struct Node {
+    std::unique_ptr<RaftCore> core;  // Null while crashed.
+    // What is durable.
+    HardState hard_state;
+    std::vector<Entry> log;
+    LogIndex applied;
+    // What is not durable yet, and what was not answered yet.
+    std::deque<LogWrite> writes;
+    std::deque<LoadEntries> loads;
+    bool persists_at_once = true;
+    bool loads_at_once = true;
+    bool applies_at_once = true;
+    std::vector<Entry> to_apply;
+    uint64_t restarts = 0;
+  };
+
+  // `config.self` is ignored. The observer may be null.
+  RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
+              ClusterObserver* observer);
+
+  // Inputs; each is followed by carrying out the node's output. REQUIRES: the node is up.
+  void Tick(NodeId node);
+  // Each payload an entry, before any output is taken. Stops at the first that is refused, and says
+  // why.
+  absl::Status Propose(NodeId node, const std::vector<std::string>& payloads);
+  void Read(NodeId node, ReadId id);
+  void LoseStream(NodeId node, NodeId peer);
+  // Makes the oldest `count` writes durable.
+  void Persist(NodeId node, uint64_t count);
+  void AnswerLoad(NodeId node);
+  void Apply(NodeId node);
+  void SetPersistsAtOnce(NodeId node, bool at_once);
+  // Carries out what is pending at the node.
+  void Drain(NodeId node);
+
+  void Crash(NodeId node);
+  // Starts again from the disk, with the state machine as of `applied`, and the log in memory from
+  // after `previous`; without them as it was, and with the whole log. REQUIRES: previous <= applied
+  // <= what was applied.
+  void Restart(NodeId node, std::optional<LogIndex> applied = std::nullopt,
+               LogIndex previous = LogIndex(0));
+
+  // The network: what was sent and neither delivered nor lost.
+  std::deque<Envelope>& network() { return network_; }
+  void Deliver(Envelope envelope);
+  void Cut(NodeId from, NodeId to) { cut_.insert({from, to}); }
+  void HealAll() { cut_.clear(); }
+  bool IsCut(NodeId from, NodeId to) const { return cut_.contains({from, to}); }
+
+  Node& node(NodeId id) { return nodes_.at(id); }
+  const std::map<NodeId, Node>& nodes() const { return nodes_; }
+  bool IsUp(NodeId id) const { return nodes_.at(id).core != nullptr; }
+  SafetyOracle& oracle() { return oracle_; }
+  // Tells the oracle where two disks break the log matching property (thesis §3.5).
+  void CheckLogMatching();
+
+ private:
+  std::unique_ptr<RaftCore> StartCore(NodeId id, LogIndex applied, LogIndex previous);
+  void CarryOut(NodeId id, Output output);
+  void WriteToDisk(NodeId id, const LogWrite& write);
+  void CheckPromises(NodeId id, const Envelope& envelope);
+  // Whether anything was pending.
+  bool DrainOnce(NodeId id);
+
+  // Constant after construction.
+  const RaftConfig config_;
+  const Configuration configuration_;
+  const uint64_t seed_;
+  ClusterObserver* const observer_;
+
+  std::map<NodeId, Node> nodes_;
+  std::deque<Envelope> network_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  SafetyOracle oracle_;
+  uint64_t stamp_ = 0;
+};
+
+}  // namespace raftkv::raft
