@@ -150,6 +150,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   rocksdb::BlockBasedTableOptions latest_table = plain;
   latest_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
   latest_table.whole_key_filtering = true;
+  // A key that was just written is likely to be written again, and apply reads from memory only.
+  latest_table.prepopulate_block_cache =
+      rocksdb::BlockBasedTableOptions::PrepopulateBlockCache::kFlushOnly;
   latest_table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   rocksdb::ColumnFamilyOptions latest =
       MakeFamily(latest_table, WriteBuffer(options, kLatestShare));

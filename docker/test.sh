@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Builds the image, runs docker/compose.yaml and proves it: writes through one node, kills a container, cuts one off
+# from the network, reads through the others, heals, and checks that all three agree.
+#
+# Where no image can be pulled, mmdebstrap makes debian:bookworm-slim. Exit 77 (skipped) where no Docker daemon answers.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly BASE=debian:bookworm-slim
+readonly PROJECT=raftkv-test
+readonly NODES=(1 2 3)
+readonly HEALTHY_WITHIN_S=60
+
+step=
+trap 'echo "docker/test.sh: FAILED while doing: $step" >&2' ERR
+
+begin() {
+  step=$1
+  echo "== $step"
+}
+
+fail() {
+  echo "docker/test.sh: FAILED while doing: $step: $1" >&2
+  exit 1
+}
+
+compose() {
+  if docker compose version >/dev/null 2>&1; then
+    docker compose -p "$PROJECT" -f docker/compose.yaml "$@"
+  else
+    docker-compose -p "$PROJECT" -f docker/compose.yaml "$@"
+  fi
+}
+
+# container <node>
+container() {
+  docker ps -a -q --filter "label=com.docker.compose.project=$PROJECT" \
+    --filter "label=com.docker.compose.service=raftkv$1"
+}
+
+# ctl <node> <arguments>...: raftkvctl inside the node's container, so that it asks this node.
+ctl() {
+  local node=$1
+  shift
+  docker exec "$(container "$node")" raftkvctl "$@"
+}
+
+# wait_healthy <node>...
+wait_healthy() {
+  local node deadline=$((SECONDS + HEALTHY_WITHIN_S))
+  for node in "$@"; do
+    until [[ $(docker inspect -f '{{.State.Health.Status}}' "$(container "$node")") == healthy ]] &&
+      ctl "$node" endpoint health >/dev/null 2>&1; do
+      ((SECONDS < deadline)) || fail "raftkv$node is not healthy after $HEALTHY_WITHIN_S s"
+      sleep 0.5
+    done
+  done
+}
+
+# leader: the node that leads, asked from each of those given.
+leader() {
+  local node
+  for node in "$@"; do
+    if ctl "$node" endpoint status 2>/dev/null | awk -F', ' '$5 == "leader" { found = 1 } END { exit !found }'; then
+      echo "$node"
+      return
+    fi
+  done
+  fail "none of $* leads"
+}
+
+# others <node>: all but this one.
+others() {
+  local node
+  for node in "${NODES[@]}"; do
+    [[ $node == "$1" ]] || echo "$node"
+  done
+}
+
+# expect <node> <key> <value>: the node answers a linearizable read with it.
+expect() {
+  local got
+  got=$(ctl "$1" get "$2" --print-value-only --fail-missing) || fail "raftkv$1 does not answer get $2"
+  [[ $got == "$3" ]] || fail "raftkv$1 has $2 = $got, wanted $3"
+}
+
+# Prints "revision keys" of a node.
+state() {
+  ctl "$1" endpoint status | awk -F', ' '{ print $10, $11 }'
+}
+
+make_base_image() {
+  if docker image inspect "$BASE" >/dev/null 2>&1 || docker pull -q "$BASE" 2>/dev/null; then
+    return
+  fi
+  begin "make $BASE with mmdebstrap"
+  ./scripts/install_deps.sh --docker
+  local folder
+  folder=$(mktemp -d)
+  mmdebstrap --quiet --variant=minbase bookworm "$folder/base.tar"
+  docker import "$folder/base.tar" "$BASE" >/dev/null
+  rm -rf "$folder"
+}
+
+clean_up() {
+  local status=$?
+  if ((status != 0 && status != 77)); then
+    compose logs --no-color --tail=40 2>&1 || true
+  fi
+  compose down -v --remove-orphans >/dev/null 2>&1 || true
+  exit "$status"
+}
+
+if ! docker info >/dev/null 2>&1; then
+  echo "docker/test.sh: no Docker daemon answers here: skipped"
+  exit 77
+fi
+make_base_image
+trap clean_up EXIT
+
+begin "build the image"
+build_arguments=(--build-arg "JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}")
+for variable in http_proxy https_proxy no_proxy; do
+  if [[ -n ${!variable:-} ]]; then
+    build_arguments+=(--build-arg "$variable=${!variable}")
+  fi
+done
+docker build -q -t raftkv "${build_arguments[@]}" -f docker/Dockerfile . >/dev/null
+
+begin "start three nodes"
+compose down -v --remove-orphans >/dev/null 2>&1 || true
+compose up -d
+wait_healthy "${NODES[@]}"
+
+begin "write through raftkv1, read through all"
+for i in $(seq 1 20); do
+  ctl 1 put "key$i" "value$i" >/dev/null
+done
+for node in "${NODES[@]}"; do
+  expect "$node" key1 value1
+  expect "$node" key20 value20
+done
+
+begin "kill the leader's container"
+victim=$(leader "${NODES[@]}")
+mapfile -t rest < <(others "$victim")
+docker kill -s KILL "$(container "$victim")" >/dev/null
+for node in "${rest[@]}"; do
+  expect "$node" key20 value20
+done
+ctl "${rest[0]}" put after_kill 1 >/dev/null
+expect "${rest[1]}" after_kill 1
+docker start "$(container "$victim")" >/dev/null
+wait_healthy "$victim"
+expect "$victim" after_kill 1
+
+begin "cut the leader off from the network"
+victim=$(leader "${NODES[@]}")
+mapfile -t rest < <(others "$victim")
+network=${PROJECT}_default
+docker network disconnect "$network" "$(container "$victim")"
+for node in "${rest[@]}"; do
+  expect "$node" after_kill 1
+done
+ctl "${rest[0]}" put after_cut 1 >/dev/null
+expect "${rest[1]}" after_cut 1
+if ctl "$victim" get after_cut --command-timeout 3s >/dev/null 2>&1; then
+  fail "raftkv$victim answers a linearizable read without a quorum"
+fi
+[[ $(ctl "$victim" get key1 --consistency=s --print-value-only) == value1 ]] ||
+  fail "raftkv$victim does not answer a stale read without a quorum"
+
+begin "heal"
+docker network connect --alias "raftkv$victim" "$network" "$(container "$victim")"
+wait_healthy "${NODES[@]}"
+expect "$victim" after_cut 1
+
+begin "check that all three agree"
+deadline=$((SECONDS + 20))
+until [[ $(state 1) == "$(state 2)" && $(state 2) == "$(state 3)" ]]; do
+  ((SECONDS < deadline)) || fail "revision and keys differ: $(state 1) / $(state 2) / $(state 3)"
+  sleep 0.5
+done
+[[ $(state 1) == "22 22" ]] || fail "revision and keys are $(state 1), wanted 22 22"
+
+begin "stop"
+for node in "${NODES[@]}"; do
+  docker stop -t 10 "$(container "$node")" >/dev/null
+  code=$(docker inspect -f '{{.State.ExitCode}}' "$(container "$node")")
+  [[ $code == 0 ]] || fail "raftkv$node ended with exit code $code"
+done
+echo "docker/test.sh: passed"

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Installs what raftkv needs, by Debian package name (Debian 12). Does nothing when all of it is there.
+#
+#   scripts/install_deps.sh            what the build needs
+#   scripts/install_deps.sh --tests    also what the tests and the quickstart use
+#   scripts/install_deps.sh --runtime  only what the built programs load
+#   scripts/install_deps.sh --long     --tests, and buf
+#   scripts/install_deps.sh --docker   what makes a base image where none can be pulled
+#
+# Go programs (grpcurl, buf) are built into build/tools when Go is there, so nothing else on the machine changes.
+set -euo pipefail
+
+readonly GRPCURL_VERSION=v1.9.3
+readonly BUF_VERSION=v1.50.0
+
+readonly BUILD_PACKAGES=(
+  ca-certificates
+  ccache
+  cmake
+  g++
+  libabsl-dev
+  libcli11-dev
+  libgflags-dev
+  libgmock-dev
+  libgoogle-glog-dev
+  libgrpc++-dev
+  libgrpc-dev
+  libgtest-dev
+  libprotobuf-dev
+  librocksdb-dev
+  ninja-build
+  nlohmann-json3-dev
+  pkg-config
+  protobuf-compiler
+  protobuf-compiler-grpc
+)
+readonly TEST_PACKAGES=(
+  clang-format-14
+  python3
+  rocksdb-tools
+)
+readonly RUNTIME_PACKAGES=(
+  libabsl20220623
+  libgflags2.2
+  libgoogle-glog0v6
+  libgrpc++1.51
+  libgrpc29
+  libprotobuf32
+  librocksdb7.8
+)
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root
+
+as_root() {
+  if [[ $(id -u) -eq 0 ]]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# install_packages <package>...
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    if ! dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
+      missing+=("$package")
+    fi
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then
+    return
+  fi
+  echo "install_deps: installing ${missing[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# install_go_program <name> <package> <version>
+install_go_program() {
+  local name=$1 package=$2 version=$3 tools="$root/build/tools"
+  if [[ -x $tools/$name && $(cat "$tools/$name.version" 2>/dev/null) == "$version" ]]; then
+    return
+  fi
+  if ! command -v go >/dev/null; then
+    echo "install_deps: no Go here, so $name is not built; what needs it is skipped"
+    return
+  fi
+  echo "install_deps: building $name $version into build/tools"
+  mkdir -p "$tools"
+  if GOBIN=$tools go install "$package@$version"; then
+    echo "$version" >"$tools/$name.version"
+  else
+    echo "install_deps: $name could not be built; what needs it is skipped" >&2
+  fi
+}
+
+profile=${1:-}
+case $profile in
+  "") install_packages "${BUILD_PACKAGES[@]}" ;;
+  --docker) install_packages mmdebstrap ;;
+  --runtime) install_packages "${RUNTIME_PACKAGES[@]}" ;;
+  --tests | --long)
+    install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+    install_go_program grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl "$GRPCURL_VERSION"
+    if [[ $profile == --long ]]; then
+      install_go_program buf github.com/bufbuild/buf/cmd/buf "$BUF_VERSION"
+    fi
+    ;;
+  *)
+    echo "install_deps: unknown argument $profile; allowed: --tests, --runtime, --long, --docker" >&2
+    exit 1
+    ;;
+esac

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Checks the tree's own rules: who may include whom, comments of the protos, format, and small things.
+
+Usage: lint.py [root]   Prints one line per finding; exit 0 when there is none, 1 otherwise.
+
+clang-format-14, buf and shellcheck are used when they are there; a missing one is said on stderr.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from typing import Iterator, List, NamedTuple
+
+SKIPPED_FOLDERS = {".git", "build", "__pycache__", "default.raftkv"}
+VENDORED_PREFIXES = ("proto/google/", "proto/grpc/")
+# These two speak about what they forbid.
+ABOUT_THE_RULES = {"scripts/lint.py", "tests/lint_test.py"}
+
+# Layer -> the layers that it may include besides itself. A file belongs to the longest layer that its path starts with.
+LAYERS = {
+    "base": set(),
+    "raft/core": {"base"},
+    "raft/runtime": {"base", "raft/core"},
+    "raft/wire": {"base", "raft/core", "raft/runtime", "proto"},
+    "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "proto"},
+    "server": {"base", "raft/core", "raft/runtime", "raft/wire", "storage", "proto"},
+    "client": {"base", "proto"},
+    "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "storage", "server", "client", "proto"},
+}
+# What an included header belongs to, by its path; the first match counts.
+INCLUDE_OWNERS = [
+    (re.compile(r"^(raftkv|google/rpc|grpc/health)/.*\.pb\.h$"), "proto"),
+    (re.compile(r"^google/protobuf/"), "proto"),
+    (re.compile(r"^(raft/core|raft/runtime|raft/wire|base|storage|server|client|tests)/"), None),
+]
+# Pattern of an include -> the path prefixes that may have it.
+RESTRICTED_INCLUDES = [
+    (re.compile(r"^(grpcpp|grpc)/(?!health/)"), ("server/", "client/", "tests/")),
+    (re.compile(r"\.grpc\.pb\.h$"), ("server/", "client/", "tests/")),
+    (re.compile(r"^rocksdb/"), ("storage/", "tests/")),
+    (re.compile(r"^gflags/"), ("server/flags.",)),
+    (re.compile(r"^(CLI/|nlohmann/)"), ("client/", "tests/")),
+    (re.compile(r"^(gtest|gmock)/"), ("tests/",)),
+]
+# The core is a function of its inputs: nothing in it can block, wait, log or ask for the time.
+CORE_FORBIDDEN_INCLUDES = {"thread", "mutex", "shared_mutex", "condition_variable", "chrono", "future", "fstream",
+                           "iostream", "base/clock.h", "base/mutex.h", "base/waker.h"}
+CORE_FORBIDDEN_TEXT = re.compile(r"\b(V?LOG(_IF|_EVERY_N|_FIRST_N)?|printf|fprintf)\s*\(")
+UNREPEATABLE = re.compile(r"std::random_device|system_clock|\bs?rand\s*\(\s*\)|std::unordered_")
+MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(work|home|root|Users|workspace)/")
+OPEN_ENDED_TODO = re.compile(r"\b(TODO(?!\(#\d+\): )|FIXME|XXX)\b")
+
+LINE_WIDTH_MAX = {".h": 100, ".cc": 100, ".proto": 120, ".py": 120, ".sh": 120, ".cmake": 120, "CMakeLists.txt": 120}
+TEXT_SUFFIXES = {".h", ".cc", ".proto", ".py", ".sh", ".cmake", ".md", ".txt", ".yaml", ".json", ".in", ""}
+
+PROTO_DECLARATION = re.compile(
+    r"^(?:(message|enum|service|rpc|oneof)\s+(\w+)"
+    r"|(?:optional\s+|repeated\s+)?(?:map\s*<[^>]*>|[\w.]+)\s+(\w+)\s*=\s*\d+"
+    r"|([A-Z]\w*)\s*=\s*-?\d+)")
+PROTO_OPTIONS = ("csharp_namespace", "go_package", "java_multiple_files", "java_package")
+
+
+class Finding(NamedTuple):
+    path: str
+    line: int
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: [{self.rule}] {self.message}"
+
+
+def tree_files(root: pathlib.Path) -> List[str]:
+    found = []
+    for path in root.rglob("*"):
+        relative = path.relative_to(root)
+        if not SKIPPED_FOLDERS.intersection(relative.parts) and path.is_file():
+            found.append(relative.as_posix())
+    return sorted(found)
+
+
+def layer_of(path: str) -> str:
+    matching = [layer for layer in LAYERS if path.startswith(layer + "/")]
+    return max(matching, key=len, default="")
+
+
+def owner_of_include(included: str) -> str:
+    for pattern, owner in INCLUDE_OWNERS:
+        if pattern.search(included):
+            return owner or layer_of(included)
+    return ""
+
+
+def without_comment(line: str) -> str:
+    return line.split("//", 1)[0]
+
+
+def check_includes(path: str, lines: List[str]) -> Iterator[Finding]:
+    layer = layer_of(path)
+    for number, line in enumerate(lines, 1):
+        match = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
+        if not match:
+            continue
+        included = match.group(1)
+        owner = owner_of_include(included)
+        if owner and layer and owner != layer and owner not in LAYERS[layer]:
+            yield Finding(path, number, "layers", f"{layer} may not include {included}")
+        for pattern, allowed in RESTRICTED_INCLUDES:
+            if pattern.search(included) and not path.startswith(allowed):
+                yield Finding(path, number, "libraries",
+                              f"{included} may only be included in {', '.join(allowed)}")
+        if layer == "raft/core" and included in CORE_FORBIDDEN_INCLUDES:
+            yield Finding(path, number, "pure core", f"raft/core may not include {included}")
+
+
+def check_determinism(path: str, lines: List[str]) -> Iterator[Finding]:
+    layer = layer_of(path)
+    for number, line in enumerate(lines, 1):
+        code = without_comment(line)
+        if layer == "raft/core" and CORE_FORBIDDEN_TEXT.search(code):
+            yield Finding(path, number, "pure core", "raft/core may not log: it reports events")
+        if layer in ("raft/core", "raft/runtime"):
+            match = UNREPEATABLE.search(code)
+            if match:
+                yield Finding(path, number, "pure core", f"{match.group(0)} makes runs differ")
+
+
+def check_header(path: str, lines: List[str]) -> Iterator[Finding]:
+    code = [line for line in lines if line.strip() and not line.startswith("//")]
+    if not code or code[0].strip() != "#pragma once":
+        yield Finding(path, 1, "pragma once", "the first code of a header must be #pragma once")
+
+
+def check_text(path: str, lines: List[str]) -> Iterator[Finding]:
+    name = path.rsplit("/", 1)[-1]
+    width_max = LINE_WIDTH_MAX.get(name, LINE_WIDTH_MAX.get(pathlib.PurePosixPath(path).suffix))
+    for number, line in enumerate(lines, 1):
+        if line != line.rstrip():
+            yield Finding(path, number, "whitespace", "ends in white space")
+        if width_max and len(line) > width_max and "http" not in line:
+            yield Finding(path, number, "width", f"{len(line)} columns; at most {width_max}")
+        if path in ABOUT_THE_RULES:
+            continue
+        if OPEN_ENDED_TODO.search(line):
+            yield Finding(path, number, "todo", "needs an issue: TODO" + "(#123): ...")
+        match = MACHINE_PATH.search(line)
+        if match:
+            yield Finding(path, number, "machine path", f"{match.group(0)}... exists on one machine only")
+
+
+def check_proto(path: str, lines: List[str]) -> Iterator[Finding]:
+    if not lines or not lines[0].startswith("//"):
+        yield Finding(path, 1, "proto comment", "the file must begin with a comment")
+    documented = False
+    continued = False  # The line belongs to a declaration that began above it.
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text.startswith("//"):
+            documented = True
+            continue
+        match = None if continued else PROTO_DECLARATION.match(text)
+        if match and not text.startswith(("option ", "syntax ", "package ", "import ", "reserved ")):
+            if not documented and "//" not in text:
+                what = match.group(1) or ("field" if match.group(3) else "value")
+                name = match.group(2) or match.group(3) or match.group(4)
+                yield Finding(path, number, "proto comment", f"{what} {name} has no comment")
+        code = without_comment(text).rstrip()
+        continued = bool(code) and not code.endswith((";", "{", "}"))
+        documented = False
+    if path.startswith("proto/"):
+        for option in PROTO_OPTIONS:
+            if not any(re.match(rf"option {option}\s*=", line) for line in lines):
+                yield Finding(path, 1, "proto options", f"option {option} is not set")
+
+
+def check_shell(path: str, lines: List[str]) -> Iterator[Finding]:
+    if "set -euo pipefail" not in lines:
+        yield Finding(path, 1, "shell", "a script must set -euo pipefail")
+
+
+def check_file(path: str, text: str) -> Iterator[Finding]:
+    if path.startswith(VENDORED_PREFIXES):
+        return
+    lines = text.splitlines()
+    yield from check_text(path, lines)
+    if text and not text.endswith("\n"):
+        yield Finding(path, len(lines), "whitespace", "the last line has no end")
+    suffix = pathlib.PurePosixPath(path).suffix
+    if suffix in (".h", ".cc"):
+        yield from check_includes(path, lines)
+        yield from check_determinism(path, lines)
+    if suffix == ".h":
+        yield from check_header(path, lines)
+    if suffix == ".proto":
+        yield from check_proto(path, lines)
+    if suffix == ".sh":
+        yield from check_shell(path, lines)
+
+
+def run_tool(command: List[str], root: pathlib.Path, rule: str) -> Iterator[Finding]:
+    """Every line `path:line:column: message` that a tool prints is a finding; a failure without one is one as well."""
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode == 0:
+        return
+    seen = set()
+    for line in done.stdout.splitlines():
+        match = re.match(r"^([^:\s]+):(\d+):(?:\d+:)?\s*(.*)$", line)
+        if match and (match.group(1), match.group(2)) not in seen:
+            seen.add((match.group(1), match.group(2)))
+            yield Finding(match.group(1), int(match.group(2)), rule, match.group(3))
+    if not seen:
+        yield Finding(command[0], 0, rule, done.stdout.strip() or f"exit {done.returncode}")
+
+
+def check_with_tools(root: pathlib.Path, files: List[str]) -> Iterator[Finding]:
+    sources = [path for path in files if path.endswith((".h", ".cc"))]
+    scripts = [path for path in files if path.endswith(".sh")]
+    buf = root / "build/tools/buf"
+    tools = [
+        ("clang-format-14", sources, ["--dry-run", "-Werror"], "format"),
+        ("shellcheck", scripts, ["-f", "gcc"], "shellcheck"),
+    ]
+    for tool, inputs, arguments, rule in tools:
+        if not inputs:
+            continue
+        if shutil.which(tool) is None:
+            print(f"lint: no {tool} here, not checked: {rule}", file=sys.stderr)
+            continue
+        yield from run_tool([tool, *arguments, *inputs], root, rule)
+    if (root / "proto/buf.yaml").exists():
+        buf_program = str(buf) if buf.exists() else shutil.which("buf")
+        if buf_program is None:
+            print("lint: no buf here, not checked: STANDARD rules of the protos", file=sys.stderr)
+        else:
+            yield from run_tool([buf_program, "lint", "proto"], root, "buf")
+
+
+def check_tree(root: pathlib.Path) -> Iterator[Finding]:
+    files = tree_files(root)
+    for path in files:
+        if pathlib.PurePosixPath(path).suffix in TEXT_SUFFIXES:
+            yield from check_file(path, (root / path).read_text(encoding="utf-8"))
+    yield from check_with_tools(root, files)
+
+
+def main() -> int:
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent).resolve()
+    findings = list(check_tree(root))
+    for finding in findings:
+        print(finding)
+    if findings:
+        print(f"lint: {len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+#include "client/ctl/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace raftkv::ctl {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::variant<Invocation, EarlyExit> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "raftkvctl");
+  return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+}
+
+Invocation Good(const std::vector<const char*>& arguments) {
+  const auto parsed = Parse(arguments);
+  if (const auto* early = std::get_if<EarlyExit>(&parsed)) {
+    ADD_FAILURE() << early->err << early->out;
+    return Invocation{.global = {}, .command = VersionCommand{}};
+  }
+  return std::get<Invocation>(parsed);
+}
+
+EarlyExit Early(const std::vector<const char*>& arguments) {
+  const auto parsed = Parse(arguments);
+  if (std::holds_alternative<Invocation>(parsed)) {
+    ADD_FAILURE() << "was accepted: " << ::testing::PrintToString(arguments);
+    return EarlyExit{};
+  }
+  return std::get<EarlyExit>(parsed);
+}
+
+// Sets an environment variable for one test.
+class ScopedEnvironment {
+ public:
+  ScopedEnvironment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~ScopedEnvironment() { unsetenv(name_); }
+
+ private:
+  const char* const name_;
+};
+
+TEST(CommandLineTest, Defaults) {
+  const GlobalOptions global = Good({"version"}).global;
+  EXPECT_EQ(global.endpoints, std::vector<std::string>{"127.0.0.1:2379"});
+  EXPECT_EQ(global.format, OutputFormat::kSimple);
+  EXPECT_EQ(global.command_timeout, absl::Seconds(5));
+}
+
+TEST(CommandLineTest, GlobalOptionsMayStandAnywhere) {
+  for (const std::vector<const char*>& arguments :
+       {std::vector<const char*>{"--endpoints", "a:1,b:2", "-w", "json", "--command-timeout",
+                                 "300ms", "endpoint", "status"},
+        std::vector<const char*>{"endpoint", "status", "--endpoints=a:1,b:2", "--write-out=json",
+                                 "--command-timeout=300ms"}}) {
+    const GlobalOptions global = Good(arguments).global;
+    EXPECT_EQ(global.endpoints, (std::vector<std::string>{"a:1", "b:2"}));
+    EXPECT_EQ(global.format, OutputFormat::kJson);
+    EXPECT_EQ(global.command_timeout, absl::Milliseconds(300));
+  }
+}
+
+TEST(CommandLineTest, EnvironmentCountsUnlessTheFlagIsGiven) {
+  const ScopedEnvironment endpoints("RAFTKVCTL_ENDPOINTS", "e:1");
+  const ScopedEnvironment format("RAFTKVCTL_WRITE_OUT", "table");
+  const ScopedEnvironment timeout("RAFTKVCTL_COMMAND_TIMEOUT", "9s");
+  const GlobalOptions global = Good({"get", "k"}).global;
+  EXPECT_EQ(global.endpoints, std::vector<std::string>{"e:1"});
+  EXPECT_EQ(global.format, OutputFormat::kTable);
+  EXPECT_EQ(global.command_timeout, absl::Seconds(9));
+  EXPECT_EQ(Good({"get", "k", "--endpoints", "f:1"}).global.endpoints,
+            std::vector<std::string>{"f:1"});
+}
+
+TEST(CommandLineTest, Put) {
+  const auto put = std::get<PutCommand>(Good({"put", "k", "v", "--ttl", "1m30s"}).command);
+  EXPECT_EQ(put.key, "k");
+  EXPECT_EQ(put.value, "v");
+  EXPECT_EQ(put.ttl, absl::Seconds(90));
+  EXPECT_FALSE(put.value_from_stdin);
+  EXPECT_TRUE(std::get<PutCommand>(Good({"put", "k", "v", "--keep-ttl"}).command).keep_ttl);
+  EXPECT_TRUE(std::get<PutCommand>(Good({"put", "k", "-"}).command).value_from_stdin);
+  EXPECT_EQ(std::get<PutCommand>(Good({"put", "k", "v", "--ttl=-5s"}).command).ttl,
+            -absl::Seconds(5));
+}
+
+TEST(CommandLineTest, OddValuesArriveAsTheyAre) {
+  for (const char* value :
+       {"", "a b", "[a,b]", "a=b", "get", "member", "{\"x\":1}", "\"q\"", "%"}) {
+    EXPECT_EQ(std::get<PutCommand>(Good({"put", "k", value}).command).value, value);
+    EXPECT_EQ(std::get<PutCommand>(Good({"put", value, "v"}).command).key, value);
+  }
+  EXPECT_EQ(std::get<PutCommand>(Good({"put", "--", "-k", "--v"}).command).key, "-k");
+  EXPECT_EQ(std::get<PutCommand>(Good({"put", "--", "-k", "--v"}).command).value, "--v");
+}
+
+TEST(CommandLineTest, Get) {
+  const auto plain = std::get<GetCommand>(Good({"get", "k"}).command);
+  EXPECT_EQ(plain.key, "k");
+  EXPECT_FALSE(plain.prefix || plain.keys_only || plain.print_value_only || plain.fail_missing);
+  EXPECT_EQ(plain.limit, 0);
+  EXPECT_EQ(plain.consistency, Consistency::kLinearizable);
+  const auto full =
+      std::get<GetCommand>(Good({"get", "", "--prefix", "--keys-only", "--limit", "7",
+                                 "--consistency=s", "--print-value-only", "--fail-missing"})
+                               .command);
+  EXPECT_EQ(full.key, "");
+  EXPECT_TRUE(full.prefix && full.keys_only && full.print_value_only && full.fail_missing);
+  EXPECT_EQ(full.limit, 7);
+  EXPECT_EQ(full.consistency, Consistency::kStale);
+}
+
+TEST(CommandLineTest, TheOtherCommands) {
+  EXPECT_TRUE(std::get<DeleteCommand>(Good({"del", "k", "--prefix"}).command).prefix);
+  EXPECT_FALSE(std::get<DeleteCommand>(Good({"del", "k"}).command).prefix);
+  EXPECT_TRUE(std::holds_alternative<MemberListCommand>(Good({"member", "list"}).command));
+  EXPECT_TRUE(
+      std::get<EndpointStatusCommand>(Good({"endpoint", "status", "--cluster"}).command).cluster);
+  EXPECT_FALSE(std::get<EndpointHealthCommand>(Good({"endpoint", "health"}).command).cluster);
+  EXPECT_TRUE(std::holds_alternative<VersionCommand>(Good({"version"}).command));
+}
+
+TEST(CommandLineTest, BadArgumentsExit128AndSayWhichOnStderr) {
+  const struct {
+    std::vector<const char*> arguments;
+    const char* named;
+  } kCases[] = {
+      {{}, "subcommand"},
+      {{"frobnicate"}, "frobnicate"},
+      {{"put", "k"}, "value"},
+      {{"put", "k", "v", "w"}, "w"},
+      {{"put", "k", "v", "--ttl", "soon"}, "soon"},
+      {{"put", "k", "v", "--ttl", "5s", "--keep-ttl"}, "--keep-ttl"},
+      {{"get"}, "key"},
+      {{"get", "k", "--limit=-1"}, "--limit"},
+      {{"get", "k", "--limit=many"}, "--limit"},
+      {{"get", "k", "--consistency=x"}, "--consistency"},
+      {{"get", "k", "--frob"}, "--frob"},
+      {{"get", "k", "-w", "xml"}, "xml"},
+      {{"get", "k", "--command-timeout", "0s"}, "--command-timeout"},
+      {{"get", "k", "--command-timeout", "25h"}, "--command-timeout"},
+      {{"member"}, "subcommand"},
+      {{"endpoint"}, "subcommand"},
+      {{"endpoint", "dance"}, "dance"},
+      {{"put", "--frob"}, "--frob"},
+  };
+  for (const auto& test : kCases) {
+    const EarlyExit early = Early(test.arguments);
+    EXPECT_EQ(early.code, ExitCode::kBadArguments) << ::testing::PrintToString(test.arguments);
+    EXPECT_THAT(early.err, HasSubstr(test.named));
+    EXPECT_EQ(early.out, "");
+  }
+}
+
+TEST(CommandLineTest, HelpIsGroupedAndGoesToStdout) {
+  const EarlyExit early = Early({"--help"});
+  EXPECT_EQ(early.code, ExitCode::kOk);
+  EXPECT_EQ(early.err, "");
+  for (const char* part : {"Global options:", "Keys:", "Cluster:", "--endpoints",
+                           "RAFTKVCTL_ENDPOINTS", "put", "endpoint", "Exit: 0 ok"}) {
+    EXPECT_THAT(early.out, HasSubstr(part));
+  }
+  EXPECT_THAT(Early({"get", "--help"}).out, HasSubstr("--print-value-only"));
+  EXPECT_THAT(Early({"--version"}).out, HasSubstr("raftkvctl version: "));
+}
+
+}  // namespace
+}  // namespace raftkv::ctl

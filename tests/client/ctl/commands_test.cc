@@ -1,0 +1,220 @@
+#include "client/ctl/commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "client/connection.h"
+#include "client/error_payload.h"
+#include "client/errors.h"
+
+namespace raftkv::ctl {
+namespace {
+
+using ::testing::_;
+using ::testing::AllOf;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::Return;
+using ::testing::StartsWith;
+using ::testing::StrictMock;
+
+class MockConnection : public Connection {
+ public:
+  MOCK_METHOD(absl::StatusOr<GetResult>, Get, (absl::string_view, const GetOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<PutResult>, Put,
+              (absl::string_view, absl::string_view, const PutOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<DeleteResult>, Delete, (absl::string_view, const DeleteOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<DeleteRangeResult>, DeleteRange,
+              (const KeyRange&, const DeleteRangeOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<ListResult>, List, (const KeyRange&, const ListOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<MemberStatus>, GetStatus, (absl::string_view, const MemberOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<absl::Duration>, CheckHealth,
+              (absl::string_view, const MemberOptions&), (override));
+};
+
+absl::Status ServerError() {
+  return client::WithReason(absl::UnavailableError("no leader"), kReasonNoLeader,
+                            kServerErrorDomain);
+}
+
+class CommandsTest : public ::testing::Test {
+ protected:
+  ExitCode RunIt(Command command, OutputFormat format = OutputFormat::kSimple) {
+    const Invocation invocation{.global = {.endpoints = {"a:1", "b:1"},
+                                           .format = format,
+                                           .command_timeout = absl::Seconds(5)},
+                                .command = std::move(command)};
+    Client client(connection_);
+    return RunCommand(invocation, client, Terminal{.in = in_, .out = out_, .err = err_});
+  }
+
+  std::shared_ptr<StrictMock<MockConnection>> connection_ =
+      std::make_shared<StrictMock<MockConnection>>();
+  std::istringstream in_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+// Pages of three, keys k0, k1, ... up to `total`.
+auto Pages(int total) {
+  return [total](const KeyRange&, const ListOptions& options) -> absl::StatusOr<ListResult> {
+    const int begin = options.page_token.empty() ? 0 : std::stoi(options.page_token);
+    ListResult page;
+    int next = begin;
+    for (; next < total && next < begin + 3; ++next) {
+      page.kvs.push_back(KeyValue{.key = "k" + std::to_string(next), .value = "v"});
+    }
+    page.next_page_token = next < total ? std::to_string(next) : "";
+    return page;
+  };
+}
+
+TEST_F(CommandsTest, PutWritesTheValue) {
+  EXPECT_CALL(*connection_, Put(absl::string_view("k"), absl::string_view("v"), _))
+      .WillOnce([](absl::string_view, absl::string_view, const PutOptions& options) {
+        EXPECT_EQ(options.ttl, absl::Seconds(5));
+        return PutResult();
+      });
+  EXPECT_EQ(RunIt(PutCommand{.key = "k", .value = "v", .ttl = absl::Seconds(5)}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "OK\n");
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(CommandsTest, PutReadsStdinToItsLastByte) {
+  const std::string bytes("line\n\0 \xff\n", 9);
+  in_.str(bytes);
+  EXPECT_CALL(*connection_, Put(absl::string_view("k"), absl::string_view(bytes), _))
+      .WillOnce(Return(PutResult()));
+  EXPECT_EQ(RunIt(PutCommand{.key = "k", .value = "-", .value_from_stdin = true}), ExitCode::kOk);
+}
+
+TEST_F(CommandsTest, GetPrintsKeyAndValue) {
+  EXPECT_CALL(*connection_, Get(absl::string_view("k"), _))
+      .WillOnce(Return(GetResult{.header = {}, .kv = KeyValue{.key = "k", .value = "v"}}));
+  EXPECT_EQ(RunIt(GetCommand{.key = "k"}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "k\nv\n");
+}
+
+TEST_F(CommandsTest, AMissingKeyPrintsNothingAndFailsOnlyWhenAsked) {
+  EXPECT_CALL(*connection_, Get(_, _)).Times(2).WillRepeatedly(Return(GetResult()));
+  EXPECT_EQ(RunIt(GetCommand{.key = "k"}), ExitCode::kOk);
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(RunIt(GetCommand{.key = "k", .fail_missing = true}), ExitCode::kError);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(err_.str(), "Error: no key is called \"k\"\n");
+}
+
+TEST_F(CommandsTest, GetPassesItsConsistencyOn) {
+  EXPECT_CALL(*connection_, Get(_, Field(&GetOptions::consistency, Consistency::kStale)))
+      .WillOnce(Return(GetResult()));
+  RunIt(GetCommand{.key = "k", .consistency = Consistency::kStale});
+  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::consistency, Consistency::kStale)))
+      .WillOnce(Return(ListResult()));
+  RunIt(GetCommand{.key = "k", .prefix = true, .consistency = Consistency::kStale});
+}
+
+TEST_F(CommandsTest, GetByPrefixPagesThroughAll) {
+  EXPECT_CALL(*connection_, List(_, _)).Times(3).WillRepeatedly(Pages(7));
+  EXPECT_EQ(RunIt(GetCommand{.key = "k", .prefix = true, .keys_only = true}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "k0\nk1\nk2\nk3\nk4\nk5\nk6\n");
+}
+
+TEST_F(CommandsTest, GetByPrefixStopsAtTheLimit) {
+  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::page_size, 4)))
+      .Times(2)
+      .WillRepeatedly(Pages(7));
+  EXPECT_EQ(RunIt(GetCommand{.key = "k", .prefix = true, .keys_only = true, .limit = 4}),
+            ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "k0\nk1\nk2\nk3\n");
+}
+
+TEST_F(CommandsTest, GetByPrefixAsJsonIsOneDocument) {
+  EXPECT_CALL(*connection_, List(_, _)).Times(2).WillRepeatedly(Pages(5));
+  RunIt(GetCommand{.key = "k", .prefix = true}, OutputFormat::kJson);
+  EXPECT_THAT(out_.str(),
+              AllOf(StartsWith("{\"header\""), HasSubstr("\"k4\""), HasSubstr("\"count\":5}\n")));
+}
+
+TEST_F(CommandsTest, DelPrintsTheCount) {
+  EXPECT_CALL(*connection_, Delete(absl::string_view("k"), _))
+      .WillOnce(Return(DeleteResult()))
+      .WillOnce(Return(DeleteResult{.header = {}, .deleted = true, .previous = std::nullopt}));
+  EXPECT_CALL(*connection_, DeleteRange(_, _))
+      .WillOnce([](const KeyRange& range, const DeleteRangeOptions&) {
+        EXPECT_EQ(std::get<Prefix>(range).prefix, "k");
+        return DeleteRangeResult{.header = {}, .deleted = 12, .previous = {}, .more = false};
+      });
+  RunIt(DeleteCommand{.key = "k"});
+  RunIt(DeleteCommand{.key = "k"});
+  RunIt(DeleteCommand{.key = "k", .prefix = true});
+  EXPECT_EQ(out_.str(), "0\n1\n12\n");
+}
+
+TEST_F(CommandsTest, ErrorsGoToStderrWithTheirExitCode) {
+  EXPECT_CALL(*connection_, ListMembers(_)).WillRepeatedly(Return(ServerError()));
+  EXPECT_EQ(RunIt(MemberListCommand{}), ExitCode::kServerError);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_THAT(err_.str(),
+              AllOf(StartsWith("Error: no leader (UNAVAILABLE/NO_LEADER, asked a:1,b:1); ")));
+  err_.str("");
+  EXPECT_EQ(RunIt(MemberListCommand{}, OutputFormat::kJson), ExitCode::kServerError);
+  EXPECT_EQ(err_.str(),
+            "{\"error\":{\"code\":\"UNAVAILABLE\",\"reason\":\"NO_LEADER\",\"message\":\"no "
+            "leader\"}}\n");
+}
+
+TEST_F(CommandsTest, StatusAsksEveryEndpointAndReportsWhoFailed) {
+  EXPECT_CALL(*connection_, GetStatus(absl::string_view("a:1"), _))
+      .WillOnce(Return(client::WithReason(absl::UnavailableError("cannot connect to a:1 (refused)"),
+                                          kReasonCannotConnect, kClientErrorDomain)));
+  EXPECT_CALL(*connection_, GetStatus(absl::string_view("b:1"), _))
+      .WillOnce(Return(MemberStatus()));
+  EXPECT_EQ(RunIt(EndpointStatusCommand{}), ExitCode::kCannotConnect);
+  EXPECT_THAT(out_.str(), StartsWith("b:1, "));
+  EXPECT_THAT(err_.str(), StartsWith("Error: cannot connect to a:1 (refused); "));
+}
+
+TEST_F(CommandsTest, HealthOfTheClusterAsksThePublishedAddresses) {
+  EXPECT_CALL(*connection_, ListMembers(Field(&MemberOptions::consistency, Consistency::kStale)))
+      .WillOnce(Return(ListMembersResult{.members = {Member{.id = 1, .client_address = "c:1"}}}));
+  EXPECT_CALL(*connection_, CheckHealth(absl::string_view("c:1"), _))
+      .WillOnce(Return(absl::Milliseconds(2)));
+  EXPECT_EQ(RunIt(EndpointHealthCommand{.cluster = true}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "c:1 is healthy: read index took = 2.0ms\n");
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(CommandsTest, AMemberThatCannotBeAskedIsUnhealthy) {
+  EXPECT_CALL(*connection_, ListMembers(_))
+      .Times(2)
+      .WillRepeatedly(Return(ListMembersResult{.members = {Member{.id = 2, .name = "n2"}}}));
+  EXPECT_EQ(RunIt(EndpointHealthCommand{.cluster = true}), ExitCode::kUnhealthy);
+  EXPECT_THAT(err_.str(), AllOf(HasSubstr("n2"), HasSubstr("1 of 1 endpoints are unhealthy")));
+  EXPECT_EQ(RunIt(EndpointStatusCommand{.cluster = true}), ExitCode::kError);
+}
+
+TEST_F(CommandsTest, OneUnhealthyEndpointIsExit5) {
+  EXPECT_CALL(*connection_, CheckHealth(absl::string_view("a:1"), _))
+      .WillOnce(Return(absl::Milliseconds(2)));
+  EXPECT_CALL(*connection_, CheckHealth(absl::string_view("b:1"), _))
+      .WillOnce(Return(ServerError()));
+  EXPECT_EQ(RunIt(EndpointHealthCommand{}), ExitCode::kUnhealthy);
+  EXPECT_EQ(out_.str(), "a:1 is healthy: read index took = 2.0ms\nb:1 is unhealthy: no leader\n");
+  EXPECT_THAT(err_.str(), HasSubstr("1 of 2 endpoints are unhealthy"));
+}
+
+TEST_F(CommandsTest, OutputThatCannotBeWrittenIsAnError) {
+  out_.setstate(std::ios::badbit);
+  EXPECT_EQ(RunIt(VersionCommand{}), ExitCode::kError);
+  EXPECT_EQ(err_.str(), "Error: cannot write to stdout\n");
+}
+
+}  // namespace
+}  // namespace raftkv::ctl

@@ -1,0 +1,329 @@
+#include "client/retrying_connection.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/convert.h"
+#include "client/error_payload.h"
+#include "client/errors.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace raftkv::client {
+namespace {
+
+class ManualClock final : public SleepingClock {
+ public:
+  MonotonicNanos Now() const override { return now_; }
+  void SleepFor(absl::Duration duration) override {
+    pauses.push_back(duration);
+    Advance(duration);
+  }
+  void Advance(absl::Duration duration) { now_ += absl::ToInt64Nanoseconds(duration); }
+
+  std::vector<absl::Duration> pauses;
+
+ private:
+  MonotonicNanos now_ = 1'000;
+};
+
+// Members that answer every RPC as scripted, OK once the script is used up, and a record of who was
+// asked.
+struct Script {
+  ManualClock* clock;
+  std::map<std::string, absl::Status> connect;              // by address; absent: connected
+  std::map<std::string, std::deque<absl::Status>> answers;  // by address
+  std::map<std::string, absl::Duration> answer_takes;       // by address
+  std::vector<std::string> asked;                           // addresses of the RPCs made
+  std::vector<absl::Duration> timeouts;                     // of the RPCs made
+  std::vector<absl::Duration> connect_timeouts;
+};
+
+class ScriptedStub final : public Stub {
+ public:
+  ScriptedStub(std::string address, Script* script)
+      : address_(std::move(address)), script_(script) {}
+
+  absl::Status Connect(absl::Duration timeout) override {
+    script_->connect_timeouts.push_back(timeout);
+    return script_->connect[address_];
+  }
+  absl::StatusOr<v1::GetResponse> Get(absl::Duration timeout, const v1::GetRequest&) override {
+    return Answer<v1::GetResponse>(timeout);
+  }
+  absl::StatusOr<v1::PutResponse> Put(absl::Duration timeout, const v1::PutRequest&) override {
+    return Answer<v1::PutResponse>(timeout);
+  }
+  absl::StatusOr<v1::DeleteResponse> Delete(absl::Duration timeout,
+                                            const v1::DeleteRequest&) override {
+    return Answer<v1::DeleteResponse>(timeout);
+  }
+  absl::StatusOr<v1::DeleteRangeResponse> DeleteRange(absl::Duration timeout,
+                                                      const v1::DeleteRangeRequest&) override {
+    return Answer<v1::DeleteRangeResponse>(timeout);
+  }
+  absl::StatusOr<v1::ListResponse> List(absl::Duration timeout, const v1::ListRequest&) override {
+    return Answer<v1::ListResponse>(timeout);
+  }
+  absl::StatusOr<v1::ListMembersResponse> ListMembers(absl::Duration timeout,
+                                                      const v1::ListMembersRequest&) override {
+    return Answer<v1::ListMembersResponse>(timeout);
+  }
+  absl::StatusOr<v1::GetStatusResponse> GetStatus(absl::Duration timeout,
+                                                  const v1::GetStatusRequest&) override {
+    return Answer<v1::GetStatusResponse>(timeout);
+  }
+
+ private:
+  template <typename Response>
+  absl::StatusOr<Response> Answer(absl::Duration timeout) {
+    script_->asked.push_back(address_);
+    script_->timeouts.push_back(timeout);
+    script_->clock->Advance(script_->answer_takes[address_]);
+    std::deque<absl::Status>& answers = script_->answers[address_];
+    if (answers.empty()) {
+      return Response();
+    }
+    const absl::Status answer = answers.front();
+    answers.pop_front();
+    if (!answer.ok()) {
+      return answer;
+    }
+    return Response();
+  }
+
+  const std::string address_;
+  Script* const script_;
+};
+
+absl::Status Unavailable(const std::string& reason) {
+  return WithReason(absl::UnavailableError("from the server"), reason, kServerErrorDomain);
+}
+
+absl::Status Refused() {
+  return WithReason(absl::UnavailableError("Connection refused"), kReasonCannotConnect,
+                    kClientErrorDomain);
+}
+
+absl::Status NoLeaderFor(int seconds) {
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(seconds);
+  absl::Status status = Unavailable(kReasonNoLeader);
+  status.SetPayload(kRetryInfoUrl, absl::Cord(retry.SerializeAsString()));
+  return status;
+}
+
+class RetryingConnectionTest : public ::testing::Test {
+ protected:
+  RetryingConnection Connect(ClientOptions options) {
+    return RetryingConnection(
+        std::move(options),
+        [this](const std::string& address) {
+          return std::make_unique<ScriptedStub>(address, &script_);
+        },
+        clock_, /*jitter_seed=*/1);
+  }
+  RetryingConnection ConnectToTwo() { return Connect({.endpoints = {"a:1", "b:1"}}); }
+
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  Script script_{.clock = clock_.get(),
+                 .connect = {},
+                 .answers = {},
+                 .answer_takes = {},
+                 .asked = {},
+                 .timeouts = {},
+                 .connect_timeouts = {}};
+};
+
+using Asked = std::vector<std::string>;
+
+TEST_F(RetryingConnectionTest, StaysWithTheEndpointThatWorks) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {Unavailable(kReasonShuttingDown)};
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1", "b:1", "b:1"}));
+  EXPECT_TRUE(clock_->pauses.empty());
+}
+
+TEST_F(RetryingConnectionTest, AnEndpointThatIsDownCostsAWriteNothing) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.connect["a:1"] = Refused();
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"b:1"}));
+}
+
+TEST_F(RetryingConnectionTest, AWriteIsRepeatedWhenItWasCertainlyNotProposed) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {Unavailable(kReasonNoLeader)};
+  EXPECT_TRUE(connection.Delete("k", {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1"}));
+}
+
+TEST_F(RetryingConnectionTest, AWriteWhoseConnectionBrokeIsNotRepeated) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
+  const absl::Status status = connection.Put("k", "v", {}).status();
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_TRUE(IsOutcomeUnknown(status));
+  EXPECT_EQ(status.message(), "Socket closed; the write may or may not have happened");
+  EXPECT_EQ(GetErrorDetails(status)->domain, kClientErrorDomain);
+  // The next call does not go there again.
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_EQ(script_.asked.back(), "b:1");
+}
+
+TEST_F(RetryingConnectionTest, AWriteWithUnknownOutcomeKeepsTheServersWords) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {
+      WithReason(absl::UnknownError("lost the leader"), kReasonOutcomeUnknown, kServerErrorDomain)};
+  const absl::Status status = connection.DeleteRange(Prefix{"k"}, {}).status();
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+  EXPECT_EQ(status.message(), "lost the leader");
+  EXPECT_TRUE(IsOutcomeUnknown(status));
+}
+
+TEST_F(RetryingConnectionTest, AWriteThatRanOutOfTimeIsMarkedAndTheNextCallGoesElsewhere) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::DeadlineExceededError("Deadline Exceeded")};
+  const absl::Status status = connection.Put("k", "v", {}).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status));
+  EXPECT_TRUE(IsOutcomeUnknown(status));
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1"}));
+}
+
+TEST_F(RetryingConnectionTest, ADefiniteRefusalOfAWriteIsNotMarked) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {WithReason(absl::AbortedError("mod_revision is 7"),
+                                       kReasonPreconditionFailed, kServerErrorDomain)};
+  const absl::Status status = connection.Put("k", "v", {}).status();
+  EXPECT_EQ(ErrorReason(status), kReasonPreconditionFailed);
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+}
+
+TEST_F(RetryingConnectionTest, AReadIsRepeatedWhenItsConnectionBroke) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
+  EXPECT_TRUE(connection.List(Prefix{""}, {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1"}));
+}
+
+TEST_F(RetryingConnectionTest, AReadIsNotMarked) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::DeadlineExceededError("Deadline Exceeded")};
+  EXPECT_EQ(ErrorReason(connection.Get("k", {}).status()), "");
+}
+
+TEST_F(RetryingConnectionTest, PausesAfterEachRoundAndGivesUpAfterTheTries) {
+  RetryingConnection connection =
+      Connect({.endpoints = {"a:1", "b:1"}, .tries_per_endpoint_max = 3});
+  script_.connect["a:1"] = Refused();
+  script_.connect["b:1"] = Refused();
+  const absl::Status status = connection.Put("k", "v", {}).status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_EQ(status.message(),
+            "cannot connect to a:1 (Connection refused), b:1 (Connection refused)");
+  EXPECT_EQ(ErrorReason(status), kReasonCannotConnect);
+  EXPECT_TRUE(script_.asked.empty());
+  ASSERT_EQ(clock_->pauses.size(), 2u);
+  EXPECT_LE(clock_->pauses[0], absl::Milliseconds(50));
+  EXPECT_GE(clock_->pauses[1], absl::Milliseconds(50));
+}
+
+TEST_F(RetryingConnectionTest, AServersAnswerSaysMoreThanARefusedConnection) {
+  RetryingConnection connection =
+      Connect({.endpoints = {"a:1", "b:1"}, .tries_per_endpoint_max = 1});
+  script_.answers["a:1"] = {Unavailable(kReasonNoLeader)};
+  script_.connect["b:1"] = Refused();
+  const absl::Status status = connection.Put("k", "v", {}).status();
+  EXPECT_EQ(ErrorReason(status), kReasonNoLeader);
+  EXPECT_EQ(status.message(), "from the server");
+}
+
+TEST_F(RetryingConnectionTest, WaitsAsLongAsTheServerAsks) {
+  RetryingConnection connection = Connect({.endpoints = {"a:1"}});
+  script_.answers["a:1"] = {NoLeaderFor(2)};
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_EQ(clock_->pauses, std::vector<absl::Duration>{absl::Seconds(2)});
+}
+
+TEST_F(RetryingConnectionTest, DoesNotBeginAPauseThatOutlastsTheDeadline) {
+  RetryingConnection connection = Connect({.endpoints = {"a:1"}});
+  script_.answers["a:1"] = {NoLeaderFor(2)};
+  const absl::Status status = connection.Put("k", "v", {.timeout = absl::Seconds(1)}).status();
+  EXPECT_EQ(ErrorReason(status), kReasonNoLeader);
+  EXPECT_TRUE(clock_->pauses.empty());
+}
+
+TEST_F(RetryingConnectionTest, EachTryGetsWhatIsLeftOfTheTime) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
+  script_.answer_takes["a:1"] = absl::Seconds(3);
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  EXPECT_EQ(script_.timeouts, (std::vector<absl::Duration>{absl::Seconds(5), absl::Seconds(2)}));
+}
+
+TEST_F(RetryingConnectionTest, OneEndpointThatSwallowsPacketsLeavesTimeForTheOthers) {
+  RetryingConnection connection = ConnectToTwo();
+  EXPECT_TRUE(connection.Get("k", {.timeout = absl::Seconds(1)}).ok());
+  EXPECT_TRUE(connection.Get("k", {.timeout = absl::Minutes(1)}).ok());
+  EXPECT_EQ(script_.connect_timeouts,
+            (std::vector<absl::Duration>{absl::Milliseconds(500), absl::Seconds(2)}));
+}
+
+TEST_F(RetryingConnectionTest, StopsWhenTheTimeIsUpWithTheLastAnswer) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
+  script_.answer_takes["a:1"] = absl::Seconds(6);
+  const absl::Status status = connection.Get("k", {}).status();
+  EXPECT_EQ(status.message(), "Socket closed");
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+}
+
+TEST_F(RetryingConnectionTest, RefusesATimeoutThatIsNotPositive) {
+  RetryingConnection connection = ConnectToTwo();
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(connection.Get("k", {.timeout = absl::ZeroDuration()}).status()));
+  EXPECT_TRUE(script_.asked.empty());
+}
+
+TEST_F(RetryingConnectionTest, RefusesWhatCannotTravelWithoutAsking) {
+  RetryingConnection connection = ConnectToTwo();
+  const absl::Status not_text = connection.Get("\xff", {}).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(not_text));
+  EXPECT_EQ(ErrorReason(not_text), "MALFORMED");
+  const std::string large((size_t{3} << 20) + 1, 'x');
+  EXPECT_EQ(ErrorReason(connection.Put("k", large, {}).status()), "VALUE_TOO_LARGE");
+  const PutOptions contradiction{.ttl = absl::Seconds(1), .keep_ttl = true};
+  EXPECT_EQ(ErrorReason(connection.Put("k", "v", contradiction).status()), "BAD_TTL");
+  EXPECT_EQ(ErrorReason(connection.DeleteRange(Prefix{"\xc3"}, {}).status()), "MALFORMED");
+  EXPECT_TRUE(script_.asked.empty());
+}
+
+TEST_F(RetryingConnectionTest, StatusAndHealthAskTheNamedEndpointOnceOnly) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["c:1"] = {absl::UnavailableError("gone"), absl::UnavailableError("gone")};
+  EXPECT_EQ(connection.GetStatus("c:1", {}).status().message(), "gone");
+  EXPECT_EQ(connection.CheckHealth("c:1", {}).status().message(), "gone");
+  EXPECT_EQ(script_.asked, (Asked{"c:1", "c:1"}));
+  script_.connect["b:1"] = Refused();
+  EXPECT_EQ(connection.CheckHealth("b:1", {}).status().message(),
+            "cannot connect to b:1 (Connection refused)");
+  EXPECT_TRUE(absl::IsInvalidArgument(connection.GetStatus("nonsense", {}).status()));
+}
+
+TEST_F(RetryingConnectionTest, HealthTellsHowLongTheReadTook) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answer_takes["b:1"] = absl::Milliseconds(7);
+  EXPECT_EQ(*connection.CheckHealth("b:1", {}), absl::Milliseconds(7));
+}
+
+}  // namespace
+}  // namespace raftkv::client

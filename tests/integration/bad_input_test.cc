@@ -1,0 +1,381 @@
+// Every request that must be refused: with which code and reason, in which words, and that nothing
+// came of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/single_node.h"
+
+namespace raftkv::integration {
+namespace {
+
+using grpc::StatusCode;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr size_t kKeyBytesMax = 4096;
+constexpr size_t kValueBytesMax = 1 << 20;
+constexpr int64_t kTtlSecondsMax = 315'360'000;
+
+// One server for all of them: a refused request leaves nothing behind.
+class BadInputTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    node_ = std::make_unique<SingleNode>();
+    ASSERT_TRUE(node_->Start());
+    ASSERT_TRUE(client().PutText("before", "1").ok());
+  }
+  static void TearDownTestSuite() { node_.reset(); }
+
+  void SetUp() override { before_ = client().GetStatus().response; }
+  void TearDown() override {
+    const auto after = client().GetStatus();
+    ASSERT_TRUE(after.ok()) << after;
+    if (unchanged_) {
+      EXPECT_EQ(after->header().revision(), before_.header().revision());
+      EXPECT_EQ(after->key_count(), before_.key_count());
+    }
+  }
+
+  static NodeClient& client() { return node_->client(); }
+
+  struct Refusal {
+    StatusCode code = StatusCode::INVALID_ARGUMENT;
+    std::string reason = "";
+    std::string field = "";
+    // In the metadata and in the message, unless empty.
+    std::string size = "";
+    std::string limit = "";
+  };
+
+  static void ExpectRefusal(const CallError& error, const Refusal& expected) {
+    EXPECT_EQ(error.status.error_code(), expected.code) << error;
+    EXPECT_EQ(error.reason, expected.reason) << error;
+    EXPECT_EQ(error.domain, "raftkv") << error;
+    EXPECT_EQ(error.Meta("field"), expected.field) << error;
+    EXPECT_THAT(error.status.error_message(), HasSubstr(expected.field));
+    if (!expected.size.empty()) {
+      EXPECT_EQ(error.Meta("size"), expected.size) << error;
+      EXPECT_THAT(error.status.error_message(), HasSubstr(expected.size));
+    }
+    if (!expected.limit.empty()) {
+      EXPECT_EQ(error.Meta("limit"), expected.limit) << error;
+    }
+  }
+
+  // Sends one bad key through every field that takes a key.
+  static void ExpectKeyRefused(const std::string& key, const Refusal& expected) {
+    v1::GetRequest get;
+    get.set_key(key);
+    ExpectRefusal(client().Get(get), expected);
+    v1::PutRequest put;
+    put.set_key(key);
+    put.set_text("x");
+    ExpectRefusal(client().Put(put), expected);
+    v1::DeleteRequest remove;
+    remove.set_key(key);
+    ExpectRefusal(client().Delete(remove), expected);
+  }
+
+  static void ExpectRangeRefused(const v1::KeyRange& range, const Refusal& expected) {
+    v1::ListRequest list;
+    *list.mutable_range() = range;
+    ExpectRefusal(client().List(list), expected);
+    v1::DeleteRangeRequest remove;
+    *remove.mutable_range() = range;
+    ExpectRefusal(client().DeleteRange(remove), expected);
+  }
+
+  static std::unique_ptr<SingleNode> node_;
+  v1::GetStatusResponse before_;
+  bool unchanged_ = true;
+};
+
+std::unique_ptr<SingleNode> BadInputTest::node_;
+
+TEST_F(BadInputTest, AKeyHasOneTo4096Bytes) {
+  ExpectKeyRefused("", {.reason = "BAD_KEY", .field = "key", .size = "0", .limit = "4096"});
+  const std::string too_long(kKeyBytesMax + 1, 'k');
+  ExpectKeyRefused(too_long,
+                   {.reason = "BAD_KEY", .field = "key", .size = "4097", .limit = "4096"});
+  const auto reply = client().GetText(too_long);
+  EXPECT_THAT(reply.status.error_message(), HasSubstr(std::string(64, 'k')));
+  EXPECT_THAT(reply.status.error_message(), Not(HasSubstr(std::string(65, 'k'))))
+      << "at most 64 bytes of a key are repeated";
+  EXPECT_THAT(reply.status.error_message(), HasSubstr("4096"));
+}
+
+TEST_F(BadInputTest, ARangesKeysHaveLimitsToo) {
+  const std::string too_long(kKeyBytesMax + 1, 'k');
+  v1::KeyRange range;
+  range.set_key("");
+  ExpectRangeRefused(range, {.reason = "BAD_KEY", .field = "range.key", .size = "0"});
+  range.set_key(too_long);
+  ExpectRangeRefused(range, {.reason = "BAD_KEY", .field = "range.key", .size = "4097"});
+  range.set_prefix(too_long);
+  const auto prefix =
+      client().List(Proto<v1::ListRequest>("range { prefix: \"" + too_long + "\" }"));
+  EXPECT_EQ(prefix.status.error_code(), StatusCode::INVALID_ARGUMENT) << prefix;
+  EXPECT_EQ(prefix.Meta("field"), "range.prefix") << prefix;
+  range.mutable_span()->set_start_key(too_long);
+  const auto span =
+      client().List(Proto<v1::ListRequest>("range { span { start_key: \"" + too_long + "\" } }"));
+  EXPECT_EQ(span.status.error_code(), StatusCode::INVALID_ARGUMENT) << span;
+  EXPECT_EQ(span.Meta("field"), "range.span.start_key") << span;
+}
+
+TEST_F(BadInputTest, AKeyThatIsNotUtf8IsMalformed) {
+  // Field 1 (key) with the two bytes ff fe; Put also carries field 3 (text) "x".
+  const std::string key = "\x0a\x02\xff\xfe";
+  for (const auto& [method, request] :
+       {std::pair("Get", key), std::pair("Put", key + "\x1a\x01x"), std::pair("Delete", key)}) {
+    const auto reply = client().CallRaw(absl::StrCat("/raftkv.v1.KvService/", method), request);
+    EXPECT_EQ(reply.status.error_code(), StatusCode::INVALID_ARGUMENT) << method << ": " << reply;
+    EXPECT_EQ(reply.reason, "MALFORMED") << method << ": " << reply;
+    EXPECT_EQ(reply.domain, "raftkv");
+  }
+  for (const char* method : {"List", "DeleteRange"}) {
+    const std::string range = "\x0a\x04" + key;
+    const auto reply = client().CallRaw(absl::StrCat("/raftkv.v1.KvService/", method), range);
+    EXPECT_EQ(reply.status.error_code(), StatusCode::INVALID_ARGUMENT) << method << ": " << reply;
+    EXPECT_EQ(reply.reason, "MALFORMED") << method << ": " << reply;
+  }
+}
+
+TEST_F(BadInputTest, BytesThatAreNoMessageAreMalformed) {
+  for (const char* method : {"Get", "Put", "Delete", "List", "DeleteRange"}) {
+    for (const std::string& bytes :
+         {std::string("\xff\xff\xff\xff"), std::string("\x0a\x7fshort"), std::string("\x0b", 1)}) {
+      const auto reply = client().CallRaw(absl::StrCat("/raftkv.v1.KvService/", method), bytes);
+      EXPECT_EQ(reply.status.error_code(), StatusCode::INVALID_ARGUMENT) << method << ": " << reply;
+      EXPECT_EQ(reply.reason, "MALFORMED") << method << ": " << reply;
+    }
+  }
+}
+
+TEST_F(BadInputTest, AValueHasALimit) {
+  v1::PutRequest put = Proto<v1::PutRequest>(R"(key: "large")");
+  put.set_data(std::string(kValueBytesMax + 1, 'v'));
+  Refusal expected{.reason = "VALUE_TOO_LARGE",
+                   .field = "data",
+                   .size = absl::StrCat(kValueBytesMax + 1),
+                   .limit = absl::StrCat(kValueBytesMax)};
+  ExpectRefusal(client().Put(put), expected);
+  EXPECT_THAT(client().Put(put).status.error_message(), HasSubstr(expected.limit));
+  put.set_text(std::string(kValueBytesMax + 1, 'v'));
+  expected.field = "text";
+  ExpectRefusal(client().Put(put), expected);
+  EXPECT_FALSE(client().GetText("large")->has_kv());
+}
+
+TEST_F(BadInputTest, AMessageBeyondWhatIsReceivedIsGrpcsOwnError) {
+  const auto reply = client().PutText("large", std::string(5 << 20, 'v'));
+  EXPECT_EQ(reply.status.error_code(), StatusCode::RESOURCE_EXHAUSTED) << reply;
+  EXPECT_EQ(reply.reason, "") << reply;
+}
+
+TEST_F(BadInputTest, ATtlIsMoreThanNothingAndAtMostTenYears) {
+  for (const char* ttl :
+       {"", "seconds: 0", "seconds: -1", "nanos: -1", "seconds: 315360000 nanos: 1",
+        "seconds: 315360001", "seconds: 9223372036854775807", "seconds: -9223372036854775808",
+        "seconds: 1 nanos: -5", "seconds: 1 nanos: 2000000000"}) {
+    SCOPED_TRACE(ttl);
+    const auto reply = client().Put(
+        Proto<v1::PutRequest>(absl::StrCat(R"(key: "t" text: "x" ttl { )", ttl, " }")));
+    ExpectRefusal(reply, {.reason = "BAD_TTL", .field = "ttl"});
+    EXPECT_THAT(reply.Meta("limit"), HasSubstr(absl::StrCat(kTtlSecondsMax)));
+  }
+  ExpectRefusal(client().Put(Proto<v1::PutRequest>(R"(key: "t" text: "x" keep_ttl: false)")),
+                {.reason = "BAD_TTL", .field = "keep_ttl"});
+}
+
+TEST_F(BadInputTest, APutNeedsAValue) {
+  ExpectRefusal(client().Put(Proto<v1::PutRequest>(R"(key: "a")")),
+                {.reason = "NO_VALUE", .field = "value"});
+}
+
+TEST_F(BadInputTest, APreconditionNeedsACondition) {
+  const Refusal expected{.reason = "BAD_PRECONDITION", .field = "precondition"};
+  ExpectRefusal(client().Put(Proto<v1::PutRequest>(R"(key: "a" text: "x" precondition { })")),
+                expected);
+  ExpectRefusal(client().Delete(Proto<v1::DeleteRequest>(R"(key: "a" precondition { })")),
+                expected);
+}
+
+TEST_F(BadInputTest, ARangeMustBeThereAndRun) {
+  v1::KeyRange none;
+  const Refusal missing{.reason = "BAD_RANGE", .field = "range"};
+  ExpectRefusal(client().List({}), missing);
+  ExpectRefusal(client().DeleteRange({}), missing);
+  ExpectRangeRefused(none, missing);
+  for (const char* span : {R"(start_key: "b" end_key: "a")", R"(start_key: "b" end_key: "b")"}) {
+    v1::KeyRange range;
+    *range.mutable_span() = Proto<v1::Span>(span);
+    ExpectRangeRefused(range, {.reason = "BAD_RANGE", .field = "range.span"});
+  }
+}
+
+TEST_F(BadInputTest, NumbersAreNotNegative) {
+  ExpectRefusal(client().List(Proto<v1::ListRequest>(R"(range { prefix: "" } page_size: -1)")),
+                {.reason = "BAD_PAGE_SIZE", .field = "page_size", .size = "-1", .limit = "10000"});
+  ExpectRefusal(
+      client().DeleteRange(Proto<v1::DeleteRangeRequest>(R"(range { prefix: "" } limit: -1)")),
+      {.reason = "BAD_LIMIT", .field = "limit", .size = "-1"});
+  ExpectRefusal(client().Get(Proto<v1::GetRequest>(R"(key: "a" min_revision: -1)")),
+                {.reason = "BAD_REVISION", .field = "min_revision"});
+  ExpectRefusal(client().List(Proto<v1::ListRequest>(R"(range { prefix: "" } min_revision: -1)")),
+                {.reason = "BAD_REVISION", .field = "min_revision"});
+}
+
+TEST_F(BadInputTest, ATokenThatWeDidNotMakeIsRefused) {
+  const Refusal expected{.reason = "BAD_PAGE_TOKEN", .field = "page_token"};
+  for (const char* token : {"x", "nonsense", "////", "AAAAAAAAAAAAAAAAAAAAAAAA", "\\303\\274"}) {
+    SCOPED_TRACE(token);
+    ExpectRefusal(client().List(Proto<v1::ListRequest>(
+                      absl::StrCat(R"(range { prefix: "" } page_token: ")", token, "\""))),
+                  expected);
+  }
+  ExpectRefusal(client().List(Proto<v1::ListRequest>(
+                    R"(range { prefix: "" } count_only: true page_token: "x")")),
+                expected);
+}
+
+// Adds a field that no version of the message has had.
+void AddUnknownField(google::protobuf::Message* message) {
+  message->GetReflection()->MutableUnknownFields(message)->AddVarint(1000, 1);
+}
+
+class UnknownFieldTest : public BadInputTest {
+ protected:
+  static void ExpectUnknown(const CallError& error, const std::string& path) {
+    EXPECT_EQ(error.status.error_code(), StatusCode::UNIMPLEMENTED) << error;
+    EXPECT_EQ(error.reason, "UNKNOWN_FIELD") << error;
+    EXPECT_EQ(error.domain, "raftkv") << error;
+    EXPECT_THAT(error.Meta("field"), HasSubstr(path)) << error;
+    EXPECT_THAT(error.status.error_message(), HasSubstr(error.Meta("field"))) << error;
+  }
+};
+
+TEST_F(UnknownFieldTest, AtTheTopOfEveryRequest) {
+  auto get = Proto<v1::GetRequest>(R"(key: "a")");
+  AddUnknownField(&get);
+  ExpectUnknown(client().Get(get), "1000");
+  auto put = Proto<v1::PutRequest>(R"(key: "a" text: "x")");
+  AddUnknownField(&put);
+  ExpectUnknown(client().Put(put), "1000");
+  auto remove = Proto<v1::DeleteRequest>(R"(key: "before")");
+  AddUnknownField(&remove);
+  ExpectUnknown(client().Delete(remove), "1000");
+  auto list = Proto<v1::ListRequest>(R"(range { prefix: "" })");
+  AddUnknownField(&list);
+  ExpectUnknown(client().List(list), "1000");
+  auto remove_range = Proto<v1::DeleteRangeRequest>(R"(range { prefix: "" })");
+  AddUnknownField(&remove_range);
+  ExpectUnknown(client().DeleteRange(remove_range), "1000");
+  v1::ListMembersRequest members;
+  AddUnknownField(&members);
+  ExpectUnknown(client().ListMembers(members), "1000");
+  const auto status = client().CallRaw("/raftkv.v1.ClusterService/GetStatus", "\xc0\x3e\x01");
+  ExpectUnknown(status, "1000");
+}
+
+TEST_F(UnknownFieldTest, InsideOfARequest) {
+  auto put = Proto<v1::PutRequest>(R"(key: "a" text: "x" precondition { exists: false })");
+  AddUnknownField(put.mutable_precondition());
+  ExpectUnknown(client().Put(put), "precondition");
+  put = Proto<v1::PutRequest>(R"(key: "a" text: "x" ttl { seconds: 1 })");
+  AddUnknownField(put.mutable_ttl());
+  ExpectUnknown(client().Put(put), "ttl");
+  // A condition that only a newer version has: without the check it would look like an empty one.
+  put = Proto<v1::PutRequest>(R"(key: "a" text: "x" precondition { })");
+  AddUnknownField(put.mutable_precondition());
+  ExpectUnknown(client().Put(put), "precondition");
+  auto list = Proto<v1::ListRequest>(R"(range { span { start_key: "a" } })");
+  AddUnknownField(list.mutable_range()->mutable_span());
+  ExpectUnknown(client().List(list), "range.span");
+  auto remove_range = Proto<v1::DeleteRangeRequest>(R"(range { prefix: "" })");
+  AddUnknownField(remove_range.mutable_range());
+  ExpectUnknown(client().DeleteRange(remove_range), "range");
+}
+
+TEST_F(UnknownFieldTest, NumbersThatAreKeptForLaterVersions) {
+  // request_id (8) and lease_id (9) of Put, at_revision (6) of Get: dropping one silently would
+  // break a promise.
+  const std::string put =
+      "\x0a\x01"
+      "a"
+      "\x1a\x01x";
+  ExpectUnknown(client().CallRaw("/raftkv.v1.KvService/Put", put + "\x42\x02id"), "8");
+  ExpectUnknown(client().CallRaw("/raftkv.v1.KvService/Put", put + "\x48\x05"), "9");
+  ExpectUnknown(client().CallRaw("/raftkv.v1.KvService/Get",
+                                 "\x0a\x01"
+                                 "a"
+                                 "\x30\x05"),
+                "6");
+}
+
+TEST_F(UnknownFieldTest, AnEnumValueThatIsNotKnown) {
+  auto get = Proto<v1::GetRequest>(R"(key: "a")");
+  get.set_consistency(static_cast<v1::Consistency>(7));
+  ExpectUnknown(client().Get(get), "consistency");
+  auto list = Proto<v1::ListRequest>(R"(range { prefix: "" })");
+  list.set_consistency(static_cast<v1::Consistency>(-1));
+  ExpectUnknown(client().List(list), "consistency");
+  v1::ListMembersRequest members;
+  members.set_consistency(static_cast<v1::Consistency>(7));
+  ExpectUnknown(client().ListMembers(members), "consistency");
+}
+
+TEST_F(BadInputTest, WhatIsJustWithinTheLimitsIsTaken) {
+  unchanged_ = false;
+  const std::string key(kKeyBytesMax, 'k');
+  ASSERT_TRUE(client().PutText(key, "x").ok());
+  EXPECT_TRUE(client().GetText(key)->has_kv());
+  v1::ListRequest list;
+  list.mutable_range()->set_prefix(key);
+  EXPECT_EQ(client().List(list)->kvs_size(), 1);
+
+  const std::string value(kValueBytesMax, 'v');
+  ASSERT_TRUE(client().PutText("value", value).ok());
+  EXPECT_EQ(client().GetText("value")->kv().text(), value);
+  ASSERT_TRUE(client().PutText("empty", "").ok());
+  EXPECT_TRUE(client().GetText("empty")->has_kv());
+
+  const auto longest = client().Put(Proto<v1::PutRequest>(
+      absl::StrCat(R"(key: "long" text: "x" ttl { seconds: )", kTtlSecondsMax, " }")));
+  ASSERT_TRUE(longest.ok()) << longest;
+  EXPECT_GE(client().GetText("long")->kv().ttl_remaining().seconds(), kTtlSecondsMax - 10);
+  EXPECT_TRUE(
+      client().Put(Proto<v1::PutRequest>(R"(key: "s" text: "x" ttl { nanos: 1000000 })")).ok());
+  EXPECT_TRUE(client().Put(Proto<v1::PutRequest>(R"(key: "t" text: "x" ttl { nanos: 1 })")).ok())
+      << "rounded up to a millisecond";
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] {
+    return !client().GetText("s")->has_kv() && !client().GetText("t")->has_kv();
+  }));
+}
+
+TEST(ValueLimitTest, TheFlagSetsIt) {
+  SingleNode node({"--value_bytes_max=10"});
+  ASSERT_TRUE(node.Start());
+  EXPECT_TRUE(node.client().PutText("a", "0123456789").ok());
+  const auto reply = node.client().PutText("a", "0123456789x");
+  EXPECT_EQ(reply.reason, "VALUE_TOO_LARGE") << reply;
+  EXPECT_EQ(reply.Meta("size"), "11");
+  EXPECT_EQ(reply.Meta("limit"), "10");
+  EXPECT_EQ(node.client().PutText("a", std::string(3 << 20, 'x')).reason, "VALUE_TOO_LARGE")
+      << "4 MiB are received at least, so the answer can say what is wrong";
+}
+
+TEST(ValueLimitTest, ItCanBeThreeMiB) {
+  SingleNode node({"--value_bytes_max=3145728"});
+  ASSERT_TRUE(node.Start());
+  const std::string value(3 << 20, 'v');
+  const auto put = node.client().PutText("a", value);
+  ASSERT_TRUE(put.ok()) << put;
+  EXPECT_EQ(node.client().GetText("a")->kv().text(), value);
+}
+
+}  // namespace
+}  // namespace raftkv::integration

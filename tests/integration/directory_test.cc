@@ -1,0 +1,331 @@
+// Data directories that must not be used: each is refused with exit 2 and a line that says what to
+// do, and nothing is lost.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/single_node.h"
+#include "tests/support/test_cluster.h"
+
+namespace raftkv::integration {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr ExitStatus kDirectoryUnusable{.code = 2};
+
+// The last line of a log, where a program that gives up says why.
+std::string LastLine(const std::string& log) {
+  const std::vector<std::string> lines = absl::StrSplit(log, '\n', absl::SkipEmpty());
+  return lines.empty() ? "" : lines.back();
+}
+
+void ExpectRefused(ServerProcess* server, const std::vector<std::string>& mentioned) {
+  EXPECT_EQ(server->WaitExit(Millis(15000)), kDirectoryUnusable) << server->LogTail();
+  for (const std::string& word : mentioned) {
+    EXPECT_THAT(LastLine(server->Log()), HasSubstr(word));
+  }
+}
+
+fs::path LargestFile(const fs::path& folder, const std::string& extension) {
+  fs::path largest;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == extension &&
+        (largest.empty() || entry.file_size() > fs::file_size(largest))) {
+      largest = entry.path();
+    }
+  }
+  return largest;
+}
+
+void FlipByte(const fs::path& path, std::streamoff at) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(at);
+  const auto byte = static_cast<char>(file.get() ^ 0x55);
+  file.seekp(at);
+  file.put(byte);
+  ASSERT_TRUE(file.flush());
+}
+
+TEST(DirectoryTest, OneProcessAtATime) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  // The last --data_dir counts; the first gives the second process a log of its own.
+  ServerProcess second({.name = "",
+                        .data_dir = node.dir().File("second"),
+                        .listen_client = "127.0.0.1:0",
+                        .listen_peer = "127.0.0.1:0",
+                        .initial_cluster = "",
+                        .flags = {"--data_dir=" + node.data_dir()},
+                        .env = {}});
+  second.Start();
+  ExpectRefused(&second, {node.data_dir()});
+  EXPECT_TRUE(node.client().PutText("a", "1").ok());
+}
+
+TEST(DirectoryTest, AnotherNameIsRefused) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  node.server().Kill9();
+  node.server().options().name = "other";
+  node.server().Start();
+  ExpectRefused(&node.server(), {"default", "other"});
+  node.server().options().name = "default";
+  ASSERT_TRUE(node.Start());
+}
+
+TEST(DirectoryTest, AnotherFormatIsRefusedAndLeftAlone) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  ASSERT_TRUE(node.client().PutText("a", "1").ok());
+  node.server().Kill9();
+  const std::string file = node.data_dir() + "/FORMAT";
+  const std::string ours = ReadFile(file);
+  ASSERT_TRUE(absl::StartsWith(ours, "raftkv ")) << ours;
+  for (const char* theirs : {"raftkv 99\n", "something else\n", ""}) {
+    WriteFile(file, theirs);
+    node.server().Start();
+    ExpectRefused(&node.server(), {"FORMAT"});
+    EXPECT_EQ(ReadFile(file), theirs);
+  }
+  WriteFile(file, ours);
+  ASSERT_TRUE(node.Start());
+  EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
+}
+
+TEST(DirectoryTest, ADirectoryWithOnlyLostAndFoundIsFresh) {
+  SingleNode node;
+  fs::create_directories(node.data_dir() + "/lost+found");
+  ASSERT_TRUE(node.Start());
+  EXPECT_TRUE(node.client().PutText("a", "1").ok());
+}
+
+TEST(DirectoryTest, APlaceThatCannotHoldADirectoryIsRefused) {
+  TempDir dir;
+  WriteFile(dir.File("file"), "x");
+  for (const std::string& place : {dir.File("file"), std::string("/proc/raftkv")}) {
+    const CommandResult result = RunRaftkvd(
+        {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0", "--data_dir=" + place});
+    EXPECT_EQ(result.exit, kDirectoryUnusable) << result;
+    EXPECT_THAT(LastLine(result.err), HasSubstr(place));
+  }
+}
+
+class CorruptionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(node_.Start());
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(node_.client().PutText(absl::StrCat("key", i), std::string(1000, 'x')).ok());
+    }
+    node_.server().Kill9();
+  }
+
+  void ExpectRefusedThenRepaired(const fs::path& damaged, const std::string& original) {
+    node_.server().Start();
+    ExpectRefused(&node_.server(), {});
+    EXPECT_THAT(node_.server().Log(), HasSubstr(node_.data_dir()));
+    WriteFile(damaged, original);
+    ASSERT_TRUE(node_.Start()) << "refusing has changed nothing";
+    EXPECT_EQ(node_.client().GetStatus()->key_count(), 100);
+  }
+
+  SingleNode node_;
+};
+
+TEST_F(CorruptionTest, AFlippedByteInTheLogIsRefused) {
+  const fs::path wal = LargestFile(node_.data_dir(), ".log");
+  ASSERT_FALSE(wal.empty());
+  const std::string original = ReadFile(wal);
+  // In the values of the first half, where something acknowledged follows.
+  FlipByte(wal, static_cast<std::streamoff>(original.find(std::string(500, 'x')) + 100));
+  ExpectRefusedThenRepaired(wal, original);
+}
+
+TEST_F(CorruptionTest, ABrokenManifestIsRefused) {
+  fs::path manifest;
+  for (const auto& entry : fs::recursive_directory_iterator(node_.data_dir())) {
+    if (absl::StartsWith(entry.path().filename().string(), "MANIFEST")) {
+      manifest = entry.path();
+    }
+  }
+  ASSERT_FALSE(manifest.empty());
+  const std::string original = ReadFile(manifest);
+  FlipByte(manifest, static_cast<std::streamoff>(original.size() / 2));
+  ExpectRefusedThenRepaired(manifest, original);
+}
+
+TEST_F(CorruptionTest, AMissingFileIsRefused) {
+  fs::path current;
+  for (const auto& entry : fs::recursive_directory_iterator(node_.data_dir())) {
+    if (entry.path().filename() == "CURRENT") {
+      current = entry.path();
+    }
+  }
+  ASSERT_FALSE(current.empty());
+  const std::string original = ReadFile(current);
+  fs::remove(current);
+  ExpectRefusedThenRepaired(current, original);
+}
+
+class WipedMemberTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.StartAll());
+    ASSERT_TRUE(cluster_.client(0).PutText("before", "1").ok());
+    ASSERT_TRUE(cluster_.WaitUntilEqual());
+  }
+
+  // Takes a stopped member's directory away, or brings it back.
+  void Wipe(size_t node) { fs::rename(cluster_.data_dir(node), Kept(node)); }
+  void BringBack(size_t node) {
+    fs::remove_all(cluster_.data_dir(node));
+    fs::rename(Kept(node), cluster_.data_dir(node));
+  }
+  std::string Kept(size_t node) const { return cluster_.data_dir(node) + ".kept"; }
+
+  void ExpectWipedRefused(size_t node) {
+    EXPECT_EQ(cluster_.server(node).WaitExit(Millis(15000)), kDirectoryUnusable)
+        << cluster_.server(node).LogTail();
+    EXPECT_THAT(LastLine(cluster_.server(node).Log()),
+                AllOf(HasSubstr(TestCluster::Name(node)), HasSubstr(cluster_.data_dir(node))));
+  }
+
+  TestCluster cluster_;
+};
+
+TEST_F(WipedMemberTest, OneOfThreeIsRefusedAndTheOthersGoOn) {
+  cluster_.server(2).Kill9();
+  Wipe(2);
+  for (int starts = 0; starts < 2; ++starts) {
+    cluster_.server(2).Start();
+    ExpectWipedRefused(2);
+    ASSERT_TRUE(cluster_.client(0).PutText(absl::StrCat("during", starts), "2").ok());
+    EXPECT_EQ(cluster_.client(1).GetText("before")->kv().text(), "1");
+  }
+  BringBack(2);
+  ASSERT_TRUE(cluster_.StartAll());
+  ASSERT_TRUE(cluster_.WaitUntilEqual());
+  EXPECT_EQ(cluster_.client(2).GetText("during1")->kv().text(), "2");
+}
+
+TEST_F(WipedMemberTest, TwoOfThreeAreRefusedWhenTheIntactOneIsUp) {
+  cluster_.KillAll();
+  Wipe(1);
+  Wipe(2);
+  ASSERT_TRUE(cluster_.Start(0));
+  cluster_.server(1).Start();
+  cluster_.server(2).Start();
+  ExpectWipedRefused(1);
+  ExpectWipedRefused(2);
+  EXPECT_EQ(cluster_.client(0).GetStale("before")->kv().text(), "1");
+  EXPECT_FALSE(cluster_.client(0).PutText("during", "x", Millis(1500)).ok());
+  BringBack(1);
+  BringBack(2);
+  ASSERT_TRUE(cluster_.StartAll());
+  ASSERT_TRUE(cluster_.client(1).PutText("after", "1").ok());
+  for (size_t node = 0; node < cluster_.size(); ++node) {
+    EXPECT_EQ(cluster_.client(node).GetText("before")->kv().text(), "1");
+  }
+}
+
+TEST_F(WipedMemberTest, TwoOfThreeFoundNothingWhileTheIntactOneIsDown) {
+  cluster_.KillAll();
+  Wipe(1);
+  Wipe(2);
+  ASSERT_TRUE(cluster_.Start(1));
+  ASSERT_TRUE(cluster_.Start(2));
+  EXPECT_FALSE(cluster_.client(1).PutText("during", "x", Millis(2500)).ok())
+      << "two empty directories of three must not become a cluster";
+  EXPECT_EQ(cluster_.client(1).GetStatus()->header().cluster_id(), 0U);
+  ASSERT_TRUE(cluster_.Start(0));
+  ExpectWipedRefused(1);
+  ExpectWipedRefused(2);
+  EXPECT_EQ(cluster_.client(0).GetStale("before")->kv().text(), "1");
+  BringBack(1);
+  BringBack(2);
+  ASSERT_TRUE(cluster_.StartAll());
+  EXPECT_EQ(cluster_.client(2).GetText("before")->kv().text(), "1");
+}
+
+TEST_F(WipedMemberTest, ADirectoryOfAnotherClusterIsRefused) {
+  // Another cluster, founded from the same list: same names, same addresses.
+  cluster_.KillAll();
+  const uint64_t first_id = [&] {
+    EXPECT_TRUE(cluster_.StartAll());
+    return cluster_.client(0).GetStatus()->header().cluster_id();
+  }();
+  cluster_.KillAll();
+  for (size_t node = 0; node < cluster_.size(); ++node) {
+    Wipe(node);
+  }
+  ASSERT_TRUE(cluster_.StartAll());
+  EXPECT_NE(cluster_.client(0).GetStatus()->header().cluster_id(), first_id);
+  EXPECT_FALSE(cluster_.client(0).GetText("before")->has_kv());
+  ASSERT_TRUE(cluster_.client(0).PutText("second", "1").ok());
+
+  cluster_.server(2).Kill9();
+  fs::rename(cluster_.data_dir(2), cluster_.data_dir(2) + ".second");
+  fs::rename(Kept(2), cluster_.data_dir(2));
+  cluster_.server(2).Start();
+  EXPECT_EQ(cluster_.server(2).WaitExit(Millis(15000)), kDirectoryUnusable)
+      << cluster_.server(2).LogTail();
+  ASSERT_TRUE(cluster_.client(0).PutText("second", "2").ok());
+  EXPECT_FALSE(cluster_.client(1).GetText("before")->has_kv());
+
+  fs::remove_all(cluster_.data_dir(2));
+  fs::rename(cluster_.data_dir(2) + ".second", cluster_.data_dir(2));
+  ASSERT_TRUE(cluster_.StartAll());
+  EXPECT_EQ(cluster_.client(2).GetText("second")->kv().text(), "2");
+}
+
+TEST(StoredConfigurationTest, TheFoundingListIsIgnoredOnceThereIsData) {
+  TestCluster cluster;
+  ASSERT_TRUE(cluster.StartAll());
+  cluster.server(1).Kill9();
+  cluster.server(1).options().initial_cluster =
+      absl::StrCat("n2=", cluster.peer_address(1), ",n7=127.0.0.1:7");
+  ASSERT_TRUE(cluster.Start(1));
+  ASSERT_TRUE(cluster.client(1).PutText("a", "1").ok());
+  EXPECT_EQ(cluster.client(1).ListMembers()->members_size(), 3);
+}
+
+TEST(StoredConfigurationTest, ANewClientAddressIsPublished) {
+  TestCluster cluster;
+  ASSERT_TRUE(cluster.StartAll());
+  cluster.server(1).Kill9();
+  const std::string moved = Loopback(PickFreePort());
+  cluster.server(1).options().listen_client = moved;
+  cluster.server(1).Start();
+  ASSERT_TRUE(cluster.server(1).WaitReady());
+  EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
+    const auto members = cluster.client(0).ListMembers();
+    return members.ok() && members->members(1).client_address() == moved;
+  })) << cluster.client(0).ListMembers()->DebugString();
+}
+
+TEST(ColumnFamiliesTest, LdbShowsThem) {
+  if (FindProgram("ldb").empty()) {
+    GTEST_SKIP() << "ldb (Debian's rocksdb-tools) is not installed";
+  }
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  ASSERT_TRUE(node.client().PutText("a", "1").ok());
+  EXPECT_EQ(node.server().Stop(), (ExitStatus{.code = 0}));
+  const CommandResult result =
+      RunCommand({"ldb", "list_column_families", "--db=" + node.data_dir() + "/db"});
+  EXPECT_EQ(result.exit, (ExitStatus{.code = 0})) << result;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("raft_log"), HasSubstr("meta"), HasSubstr("latest"),
+                                HasSubstr("ttl")));
+}
+
+}  // namespace
+}  // namespace raftkv::integration

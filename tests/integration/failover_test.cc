@@ -1,0 +1,147 @@
+// Leaders that die or freeze under load: no acknowledged write is lost, no linearizable read is
+// stale, and clients wait no longer than an election takes.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/parallel.h"
+#include "tests/support/workload.h"
+
+namespace raftkv::integration {
+namespace {
+
+// At the default timeouts: an election timeout of at most 2 s, then one round of votes and one
+// write.
+constexpr Millis kFailoverMax = Millis(3000);
+// All members replay their log before they can elect anybody.
+constexpr Millis kRestartMax = Millis(8000);
+constexpr Millis kFreeze = Millis(5000);
+
+class FailoverTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.StartAll());
+    workload_.emplace(&cluster_);
+    workload_->WaitForSuccesses(200);
+  }
+
+  void FinishAndVerify() {
+    ASSERT_TRUE(cluster_.WaitForLeader().has_value());
+    workload_->WaitForSuccesses(100);
+    workload_->Finish();
+    ASSERT_TRUE(cluster_.WaitUntilEqual());
+    workload_->Verify();
+  }
+
+  // Time from `start` until one of `nodes` has acknowledged a write that began after it.
+  Millis FirstWriteSince(Clock::time_point start, const std::vector<size_t>& nodes) {
+    std::atomic<bool> done{false};
+    std::atomic<int64_t> first_ms{-1};
+    ParallelFor(nodes.size(), nodes.size(), [&](size_t i) {
+      while (!done && Since(start) < Millis(20000)) {
+        if (cluster_.client(nodes[i]).PutText("probe", "x", Millis(3000)).ok()) {
+          int64_t none = -1;
+          first_ms.compare_exchange_strong(none, Since(start).count());
+          done = true;
+        }
+      }
+    });
+    EXPECT_TRUE(done) << "no write in 20 s";
+    return Millis(first_ms.load());
+  }
+
+  std::vector<size_t> AllBut(size_t node) const {
+    std::vector<size_t> others;
+    for (size_t other = 0; other < cluster_.size(); ++other) {
+      if (other != node) {
+        others.push_back(other);
+      }
+    }
+    return others;
+  }
+
+  void KillLeaders(int times) {
+    for (int i = 1; i <= times; ++i) {
+      const std::optional<size_t> leader = cluster_.WaitForLeader();
+      ASSERT_TRUE(leader.has_value());
+      const Clock::time_point start = Clock::now();
+      cluster_.server(*leader).Kill9();
+      const Millis outage = FirstWriteSince(start, AllBut(*leader));
+      EXPECT_LE(outage, kFailoverMax) << "kill " << i;
+      std::cout << "kill " << i << " of " << TestCluster::Name(*leader) << ": writes again after "
+                << outage.count() << " ms\n";
+      ASSERT_TRUE(cluster_.Start(*leader));
+      workload_->WaitForSuccesses(100);
+    }
+    FinishAndVerify();
+  }
+
+  void KillEverybody(int times) {
+    for (int i = 1; i <= times; ++i) {
+      cluster_.KillAll();
+      const Clock::time_point start = Clock::now();
+      ASSERT_TRUE(cluster_.StartAll());
+      const Millis outage = FirstWriteSince(start, {0, 1, 2});
+      EXPECT_LE(outage, kRestartMax) << "kill " << i;
+      std::cout << "kill " << i << " of all: writes again after " << outage.count() << " ms\n";
+      workload_->WaitForSuccesses(100);
+    }
+    FinishAndVerify();
+  }
+
+  // Reads asked of the frozen leader after others have acknowledged newer writes; they are answered
+  // when it wakes, and what it knew when it froze would be stale.
+  std::thread ReadFrom(size_t frozen, size_t count) {
+    return std::thread([this, frozen, count] {
+      ParallelFor(count, count, [&](size_t i) {
+        const std::string key = absl::StrCat("register/", i % 4, "/", i / 4 % 4);
+        const RegisterHistory::Floor floor = workload_->history().BeginRead(key);
+        const auto reply = cluster_.client(frozen).GetText(key);
+        workload_->history().EndRead(key, floor, reply, "the leader that was frozen");
+        answered_ += reply.ok() ? 1 : 0;
+      });
+    });
+  }
+
+  void FreezeLeaders(int times) {
+    for (int i = 1; i <= times; ++i) {
+      const std::optional<size_t> leader = cluster_.WaitForLeader();
+      ASSERT_TRUE(leader.has_value());
+      const Clock::time_point start = Clock::now();
+      cluster_.Pause(*leader);
+      const Millis outage = FirstWriteSince(start, AllBut(*leader));
+      EXPECT_LE(outage, kFailoverMax) << "freeze " << i;
+      workload_->WaitForSuccesses(100);
+      std::thread reads = ReadFrom(*leader, 32);
+      EXPECT_TRUE(WaitUntil(2 * kFreeze, [&] { return Since(start) >= kFreeze; }));
+      cluster_.Resume(*leader);
+      reads.join();
+      std::cout << "freeze " << i << " of " << TestCluster::Name(*leader) << ": writes again after "
+                << outage.count() << " ms, " << answered_ << " late reads answered so far\n";
+      workload_->WaitForSuccesses(100);
+    }
+    EXPECT_GT(answered_, 0) << "a leader that wakes finds the new one and answers";
+    FinishAndVerify();
+  }
+
+  TestCluster cluster_;
+  std::optional<Workload> workload_;
+  std::atomic<int> answered_{0};
+};
+
+using LongFailoverTest = FailoverTest;
+
+TEST_F(FailoverTest, LeadersKilledInARow) { KillLeaders(5); }
+TEST_F(FailoverTest, AllMembersKilledAtOnce) { KillEverybody(2); }
+TEST_F(FailoverTest, LeaderFrozenForFiveSeconds) { FreezeLeaders(1); }
+
+TEST_F(LongFailoverTest, LeadersKilledInARow) { KillLeaders(20); }
+TEST_F(LongFailoverTest, AllMembersKilledAtOnce) { KillEverybody(5); }
+TEST_F(LongFailoverTest, LeaderFrozenForFiveSeconds) { FreezeLeaders(3); }
+
+}  // namespace
+}  // namespace raftkv::integration

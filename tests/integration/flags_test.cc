@@ -1,0 +1,229 @@
+// Starting and stopping raftkvd: flags, environment, the ready line, signals.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/parallel.h"
+#include "tests/support/single_node.h"
+
+namespace raftkv::integration {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+// Flags that do not clash with anything on this machine, before the ones under test.
+std::vector<std::string> WithPorts(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0"});
+  return flags;
+}
+
+void ExpectBadFlags(const std::vector<std::string>& flags,
+                    const std::vector<std::string>& mentioned,
+                    const std::vector<std::string>& env = {}) {
+  const CommandResult result = RunRaftkvd(WithPorts(flags), env);
+  SCOPED_TRACE(testing::PrintToString(flags) + testing::PrintToString(env));
+  EXPECT_EQ(result.exit, (ExitStatus{.code = 1})) << result;
+  EXPECT_THAT(Lines(result.err), SizeIs(1)) << result;
+  for (const std::string& word : mentioned) {
+    EXPECT_THAT(result.err, HasSubstr(word));
+  }
+}
+
+TEST(BadFlagsTest, OneLineNamesFlagValueAndWhatIsAllowed) {
+  ExpectBadFlags({"--no_such_flag=1"}, {"no_such_flag"});
+  ExpectBadFlags({"extra"}, {"extra"});
+  ExpectBadFlags({"--listen_client=127.0.0.1:70000"}, {"listen_client", "70000", "65535"});
+  ExpectBadFlags({"--listen_client=nonsense"}, {"listen_client", "nonsense", "host:port"});
+  ExpectBadFlags({"--listen_peer=127.0.0.1:x"}, {"listen_peer", "127.0.0.1:x"});
+  ExpectBadFlags({"--heartbeat_interval_ms=0"}, {"heartbeat_interval_ms", "0", "10"});
+  ExpectBadFlags({"--heartbeat_interval_ms=soon"}, {"heartbeat_interval_ms", "soon"});
+  ExpectBadFlags({"--election_timeout_ms=300"},
+                 {"election_timeout_ms", "300", "5", "heartbeat_interval_ms", "100"});
+  ExpectBadFlags({"--name=two words"}, {"name", "two words"});
+  ExpectBadFlags({absl::StrCat("--name=", std::string(65, 'n'))}, {"name", "64"});
+  ExpectBadFlags({"--name="}, {"name"});
+  ExpectBadFlags({"--value_bytes_max=0"}, {"value_bytes_max", "0"});
+  ExpectBadFlags({"--value_bytes_max=3145729"}, {"value_bytes_max", "3145729", "3145728"});
+  ExpectBadFlags({"--request_timeout_ms=0"}, {"request_timeout_ms", "0"});
+  ExpectBadFlags({"--advertise_client=0.0.0.0:2379"}, {"advertise_client", "0.0.0.0:2379"});
+  ExpectBadFlags({"--advertise_peer=:2380"}, {"advertise_peer", ":2380"});
+}
+
+TEST(BadFlagsTest, TheFoundingListIsChecked) {
+  const std::string two = "n1=127.0.0.1:1,n2=127.0.0.1:2";
+  ExpectBadFlags({"--name=n9", "--initial_cluster=" + two}, {"initial_cluster", "n9"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=n1=127.0.0.1:1,n1=127.0.0.1:2"},
+                 {"initial_cluster", "n1", "twice"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=n1=127.0.0.1:1,n2=127.0.0.1:1"},
+                 {"initial_cluster", "127.0.0.1:1", "twice"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=n1"}, {"initial_cluster", "n1"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=n1=0.0.0.0:1"}, {"initial_cluster", "0.0.0.0:1"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=n1=127.0.0.1:0"},
+                 {"initial_cluster", "127.0.0.1:0"});
+  ExpectBadFlags({"--name=n1", "--initial_cluster=" + two + ","}, {"initial_cluster"});
+}
+
+TEST(BadFlagsTest, FlagsOfOtherStoresNameOurs) {
+  ExpectBadFlags({"-id", "1"}, {"-id", "--name"});
+  ExpectBadFlags({"-node-id=n1"}, {"-node-id", "--name"});
+  ExpectBadFlags({"-addr", ":8080"}, {"-addr", "--listen_"});
+  ExpectBadFlags({"-http=:8080"}, {"-http", "--listen_"});
+  ExpectBadFlags({"--peers=a:1,b:2"}, {"-peers", "--initial_cluster"});
+  ExpectBadFlags({"-raft-addr", ":9000"}, {"-raft-addr", "--listen_peer"});
+}
+
+TEST(BadFlagsTest, ABadEnvironmentIsNamed) {
+  ExpectBadFlags({}, {"value_bytes_max", "much"}, {"RAFTKV_VALUE_BYTES_MAX=much"});
+  ExpectBadFlags({}, {"value_bytes_max", "0"}, {"RAFTKV_VALUE_BYTES_MAX=0"});
+}
+
+TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
+  const CommandResult help = RunRaftkvd({"--help"});
+  EXPECT_EQ(help.exit, (ExitStatus{.code = 0})) << help;
+  const std::string text = help.out + help.err;
+  for (const char* flag : {"name", "data_dir", "listen_client", "listen_peer", "advertise_peer",
+                           "advertise_client", "initial_cluster", "heartbeat_interval_ms",
+                           "election_timeout_ms", "value_bytes_max", "request_timeout_ms"}) {
+    EXPECT_THAT(text, HasSubstr(flag));
+  }
+  const CommandResult version = RunRaftkvd({"--version"});
+  EXPECT_EQ(version.exit, (ExitStatus{.code = 0})) << version;
+}
+
+TEST(StartTest, TheReadyLineSaysWhereEverythingIs) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  const std::string log = node.server().Log();
+  const std::string ready = log.substr(log.find("raftkvd ready"));
+  EXPECT_THAT(ready, AllOf(HasSubstr("name=default"), HasSubstr("id=1"),
+                           HasSubstr("client=127.0.0.1:"), HasSubstr("peer=127.0.0.1:"),
+                           HasSubstr("http="), HasSubstr("data=" + node.data_dir())));
+  EXPECT_FALSE(absl::EndsWith(node.server().client_address(), ":0")) << "the real port";
+  EXPECT_FALSE(absl::EndsWith(node.server().peer_address(), ":0"));
+  EXPECT_LE(Lines(log.substr(0, log.find("raftkvd ready"))).size(), 12U) << "a start is readable:\n"
+                                                                         << log;
+  struct stat status {};
+  ASSERT_EQ(stat(node.data_dir().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700U);
+  EXPECT_EQ(ReadFile(node.server().log_path() + ".stdout"), "") << "logs go to stderr";
+}
+
+TEST(StartTest, WithoutAnyFlagsItIsAWorkingStore) {
+  TempDir dir;
+  ChildProcess server({.argv = {RaftkvdPath()},
+                       .env = {},
+                       .stdin_path = "",
+                       .stdout_path = "",
+                       .stderr_path = dir.File("log"),
+                       .working_dir = dir.path()});
+  ASSERT_TRUE(WaitUntil(Millis(10000), [&] {
+    return absl::StrContains(ReadFile(dir.File("log")), "raftkvd ready") || !server.running();
+  }));
+  if (!server.running() && absl::StrContains(ReadFile(dir.File("log")), "in use")) {
+    GTEST_SKIP() << "port 2379 or 2380 is in use on this machine";
+  }
+  NodeClient client("127.0.0.1:2379");
+  EXPECT_TRUE(client.PutText("a", "1").ok());
+  EXPECT_EQ(client.GetText("a")->kv().text(), "1");
+  EXPECT_TRUE(std::filesystem::exists(dir.File("default.raftkv/FORMAT")));
+}
+
+TEST(StartTest, DashesInFlagsAndTheEnvironmentWorkAndFlagsWin) {
+  TempDir dir;
+  ServerProcess server({.name = "",
+                        .data_dir = dir.File("ignored"),
+                        .listen_client = "127.0.0.1:0",
+                        .listen_peer = "127.0.0.1:0",
+                        .initial_cluster = "",
+                        .flags = {"--data-dir=" + dir.File("dashes"), "--value-bytes-max", "20"},
+                        .env = {"RAFTKV_NAME=from-env", "RAFTKV_VALUE_BYTES_MAX=10",
+                                "RAFTKV_NO_SUCH_FLAG=x", "RAFTKV_TEST_SOMETHING=y"}});
+  server.Start();
+  ASSERT_TRUE(server.WaitReady()) << server.LogTail();
+  EXPECT_THAT(server.Log(), HasSubstr("name=from-env"));
+  EXPECT_TRUE(std::filesystem::exists(dir.File("dashes/FORMAT")));
+  NodeClient client(server.client_address());
+  EXPECT_TRUE(client.PutText("a", std::string(20, 'x')).ok());
+  EXPECT_EQ(client.PutText("a", std::string(21, 'x')).reason, "VALUE_TOO_LARGE");
+}
+
+TEST(StartTest, AnAddressInUseIsNamedWithItsFlag) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  for (const auto& [flag, address] : {std::pair("--listen_client", node.server().client_address()),
+                                      std::pair("--listen_peer", node.server().peer_address())}) {
+    std::vector<std::string> flags = {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0"};
+    flags.push_back(absl::StrCat(flag, "=", address));
+    const CommandResult result = RunRaftkvd(flags);
+    EXPECT_EQ(result.exit, (ExitStatus{.code = 1})) << result;
+    EXPECT_THAT(result.err, AllOf(HasSubstr(flag), HasSubstr(address), HasSubstr("in use")));
+  }
+  EXPECT_TRUE(node.client().PutText("a", "1").ok()) << "the one that was there is unharmed";
+}
+
+class StopTest : public testing::TestWithParam<int> {};
+
+TEST_P(StopTest, TheSignalEndsItWithZero) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  ASSERT_TRUE(node.client().PutText("a", "1").ok());
+  const Clock::time_point start = Clock::now();
+  node.server().Signal(GetParam());
+  EXPECT_EQ(node.server().WaitExit(), (ExitStatus{.code = 0}));
+  EXPECT_LE(Since(start), Millis(6000));
+  ASSERT_TRUE(node.Start());
+  EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
+}
+
+TEST_P(StopTest, WorkThatIsUnderWayIsFinishedOrRefused) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  constexpr size_t kWrites = 4000;
+  std::vector<char> acknowledged(kWrites, 0);
+  std::vector<char> refused(kWrites, 0);
+  std::atomic<size_t> done{0};
+  std::thread writers([&] {
+    ParallelFor(kWrites, 16, [&](size_t i) {
+      const auto put = node.client().PutText(absl::StrCat("k", i), "x", Millis(3000));
+      acknowledged[i] = put.ok();
+      refused[i] = put.CertainlyNotApplied();
+      ++done;
+    });
+  });
+  EXPECT_TRUE(WaitUntil(
+      Millis(10000), [&] { return done >= 500; }, Millis(1)));
+  node.server().Signal(GetParam());
+  EXPECT_EQ(node.server().WaitExit(), (ExitStatus{.code = 0}));
+  writers.join();
+  ASSERT_TRUE(node.Start());
+  for (size_t i = 0; i < kWrites; ++i) {
+    if (acknowledged[i] != 0 || refused[i] != 0) {
+      const auto get = node.client().GetText(absl::StrCat("k", i));
+      ASSERT_TRUE(get.ok()) << get;
+      EXPECT_EQ(get->has_kv(), acknowledged[i] != 0) << "k" << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, StopTest, testing::Values(SIGTERM, SIGINT),
+                         [](const testing::TestParamInfo<int>& param) {
+                           return param.param == SIGTERM ? "SIGTERM" : "SIGINT";
+                         });
+
+}  // namespace
+}  // namespace raftkv::integration

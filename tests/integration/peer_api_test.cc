@@ -1,0 +1,295 @@
+// Peers that are not what they should be: refused with a message that names both sides, and nobody
+// is harmed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "raftkv/peer/v1/forward.grpc.pb.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "tests/support/test_cluster.h"
+
+namespace raftkv::integration {
+namespace {
+
+using grpc::StatusCode;
+using testing::HasSubstr;
+
+class PeerApiTest : public testing::Test {
+ protected:
+  // One cluster for all: a refused peer leaves nothing behind.
+  static void SetUpTestSuite() {
+    cluster_ = std::make_unique<TestCluster>();
+    ASSERT_TRUE(cluster_->StartAll());
+    ASSERT_TRUE(cluster_->client(0).PutText("before", "1").ok());
+  }
+  static void TearDownTestSuite() { cluster_.reset(); }
+
+  void SetUp() override {
+    target_ = cluster_->WaitForLeader().value_or(0);
+    impersonated_ = cluster_->Other(target_);
+    channel_ = MakeChannel(cluster_->peer_address(target_));
+    raft_ = peer::v1::RaftService::NewStub(channel_);
+    forward_ = peer::v1::ForwardService::NewStub(channel_);
+    configuration_ = Hello().configuration();
+    ASSERT_EQ(configuration_.members_size(), 3);
+    term_ = cluster_->client(target_).GetStatus()->header().raft_term();
+  }
+
+  void TearDown() override {
+    EXPECT_TRUE(cluster_->server(target_).running());
+    ASSERT_TRUE(cluster_->WaitForLeader().has_value());
+    EXPECT_TRUE(cluster_->client(target_).PutText("after", "1").ok());
+    EXPECT_EQ(cluster_->client(impersonated_).GetText("before")->kv().text(), "1");
+    EXPECT_EQ(cluster_->client(target_).GetStatus()->header().raft_term(), term_)
+        << "nobody was deposed";
+  }
+
+  peer::v1::HelloResponse Hello() {
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(5000));
+    peer::v1::HelloRequest request;
+    request.set_name("somebody");
+    request.set_data_id(1);
+    request.set_protocol_version(1);
+    peer::v1::HelloResponse response;
+    const grpc::Status status = raft_->Hello(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  // What the impersonated member would say of itself.
+  peer::v1::PeerIdentity Identity() const {
+    peer::v1::PeerIdentity identity;
+    identity.set_cluster_id(configuration_.cluster_id());
+    identity.set_sender_id(TestCluster::Id(impersonated_));
+    identity.set_sender_data_id(configuration_.members(static_cast<int>(impersonated_)).data_id());
+    identity.set_addressee_id(TestCluster::Id(target_));
+    identity.set_protocol_version(1);
+    return identity;
+  }
+
+  grpc::Status RequestVote(const peer::v1::RequestVoteRequest& request) {
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(5000));
+    peer::v1::RequestVoteResponse response;
+    return raft_->RequestVote(&context, request, &response);
+  }
+
+  // The end of a stream on which these frames were sent, or DEADLINE_EXCEEDED when it does not end.
+  grpc::Status Append(const std::vector<peer::v1::AppendEntriesRequest>& frames) {
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(5000));
+    return Exchange(raft_->AppendEntries(&context).get(), frames,
+                    peer::v1::AppendEntriesResponse());
+  }
+  grpc::Status Forward(const std::vector<peer::v1::ForwardRequest>& frames) {
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(5000));
+    return Exchange(forward_->Forward(&context).get(), frames, peer::v1::ForwardResponse());
+  }
+
+  template <typename Stream, typename Frame, typename Response>
+  static grpc::Status Exchange(Stream* stream, const std::vector<Frame>& frames,
+                               Response response) {
+    for (const Frame& frame : frames) {
+      stream->Write(frame);
+    }
+    while (stream->Read(&response)) {
+    }
+    return stream->Finish();
+  }
+
+  // Puts an identity into each kind of call that carries one.
+  void ForEachCall(const peer::v1::PeerIdentity& identity,
+                   const std::function<void(const char*, const grpc::Status&)>& check) {
+    peer::v1::RequestVoteRequest vote;
+    *vote.mutable_identity() = identity;
+    vote.set_term(term_ + 1);
+    vote.set_pre_vote(true);
+    check("RequestVote", RequestVote(vote));
+    peer::v1::AppendEntriesRequest append;
+    *append.mutable_opening() = identity;
+    check("AppendEntries", Append({append}));
+    peer::v1::ForwardRequest forward;
+    *forward.mutable_opening() = identity;
+    check("Forward", Forward({forward}));
+  }
+
+  // A number as people may write it.
+  static testing::Matcher<std::string> Names(uint64_t number) {
+    return testing::AnyOf(HasSubstr(absl::StrCat(number)),
+                          HasSubstr(absl::StrFormat("%x", number)));
+  }
+
+  static std::unique_ptr<TestCluster> cluster_;
+  size_t target_ = 0;
+  size_t impersonated_ = 0;
+  uint64_t term_ = 0;
+  log::v1::ClusterConfiguration configuration_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<peer::v1::RaftService::Stub> raft_;
+  std::unique_ptr<peer::v1::ForwardService::Stub> forward_;
+};
+
+std::unique_ptr<TestCluster> PeerApiTest::cluster_;
+
+TEST_F(PeerApiTest, AnotherClusterIsRefused) {
+  peer::v1::PeerIdentity identity = Identity();
+  identity.set_cluster_id(configuration_.cluster_id() + 1);
+  ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call;
+    EXPECT_THAT(status.error_message(), Names(configuration_.cluster_id())) << call;
+    EXPECT_THAT(status.error_message(), Names(configuration_.cluster_id() + 1)) << call;
+  });
+  EXPECT_TRUE(WaitUntil(Millis(3000), [&] {
+    return absl::StrContains(cluster_->server(target_).Log(), "refused");
+  })) << "it is counted and logged";
+}
+
+TEST_F(PeerApiTest, ACallForSomebodyElseIsRefused) {
+  peer::v1::PeerIdentity identity = Identity();
+  identity.set_addressee_id(TestCluster::Id(impersonated_));
+  ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call;
+    EXPECT_THAT(status.error_message(), Names(TestCluster::Id(target_))) << call;
+    EXPECT_THAT(status.error_message(), Names(TestCluster::Id(impersonated_))) << call;
+  });
+}
+
+TEST_F(PeerApiTest, AMemberWithAnotherDirectoryIsRefused) {
+  peer::v1::PeerIdentity identity = Identity();
+  identity.set_sender_data_id(identity.sender_data_id() + 1);
+  ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call;
+    EXPECT_THAT(status.error_message(), Names(identity.sender_data_id())) << call;
+    EXPECT_THAT(status.error_message(), Names(identity.sender_data_id() - 1)) << call;
+  });
+}
+
+TEST_F(PeerApiTest, AStrangerIsRefused) {
+  peer::v1::PeerIdentity identity = Identity();
+  for (const uint64_t id : {uint64_t{0}, uint64_t{9}, TestCluster::Id(target_)}) {
+    identity.set_sender_id(id);
+    ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
+      EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call << " from " << id;
+      EXPECT_THAT(status.error_message(), Names(id)) << call;
+    });
+  }
+}
+
+TEST_F(PeerApiTest, AnotherProtocolVersionIsRefused) {
+  peer::v1::PeerIdentity identity = Identity();
+  for (const uint32_t version : {0U, 99U}) {
+    identity.set_protocol_version(version);
+    ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
+      EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call;
+      EXPECT_THAT(status.error_message(), HasSubstr(absl::StrCat(version))) << call;
+      EXPECT_THAT(status.error_message(), HasSubstr("1")) << call;
+    });
+  }
+}
+
+TEST_F(PeerApiTest, ACallWithoutAnIdentityIsRefused) {
+  const auto is_refusal = [](const grpc::Status& status) {
+    return status.error_code() == StatusCode::INVALID_ARGUMENT ||
+           status.error_code() == StatusCode::FAILED_PRECONDITION;
+  };
+  peer::v1::RequestVoteRequest vote;
+  vote.set_term(term_ + 100);
+  grpc::Status status = RequestVote(vote);
+  EXPECT_TRUE(is_refusal(status)) << status.error_code() << " " << status.error_message();
+  peer::v1::AppendEntriesRequest append;
+  append.set_term(term_ + 100);
+  append.add_messages()->mutable_heartbeat()->set_round(1);
+  status = Append({append});
+  EXPECT_TRUE(is_refusal(status)) << status.error_code() << " " << status.error_message();
+  peer::v1::ForwardRequest forward;
+  forward.add_read_ids(1);
+  status = Forward({forward});
+  EXPECT_TRUE(is_refusal(status)) << status.error_code() << " " << status.error_message();
+}
+
+// From here on the sender is believed to be a member, and what it says makes no sense.
+class MalformedFrameTest : public PeerApiTest {
+ protected:
+  void ExpectAppendRefused(const std::string& text_format) {
+    auto frame = Proto<peer::v1::AppendEntriesRequest>(text_format);
+    // Not above the target's term: only the words are wrong.
+    frame.set_term(1);
+    peer::v1::AppendEntriesRequest opening;
+    *opening.mutable_opening() = Identity();
+    const grpc::Status status = Append({opening, frame});
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT)
+        << text_format << ": " << status.error_message();
+    EXPECT_FALSE(status.error_message().empty());
+  }
+};
+
+TEST_F(MalformedFrameTest, AppendsThatMakeNoSenseAreRefused) {
+  ExpectAppendRefused("messages { }");
+  ExpectAppendRefused(
+      "messages { append { previous_index: 1 previous_term: 1 "
+      "entries { term: 1 index: 3 kind: KIND_NO_OP } } }");
+  ExpectAppendRefused(
+      "messages { append { previous_index: 1 previous_term: 1 "
+      "entries { term: 1 index: 2 kind: KIND_NO_OP } "
+      "entries { term: 1 index: 4 kind: KIND_NO_OP } } }");
+  ExpectAppendRefused(
+      "messages { append { previous_index: 1 previous_term: 1 "
+      "entries { term: 1 index: 2 kind: KIND_UNSPECIFIED } } }");
+  ExpectAppendRefused(
+      "messages { append { previous_index: 1 previous_term: 2 "
+      "entries { term: 1 index: 2 kind: KIND_NO_OP } } }");
+  ExpectAppendRefused(
+      "messages { append { previous_index: 1 previous_term: 1 "
+      "entries { term: 1 index: 2 kind: KIND_COMMANDS payload: \"garbage\" } } }");
+}
+
+TEST_F(MalformedFrameTest, ASecondOpeningIsRefused) {
+  peer::v1::AppendEntriesRequest opening;
+  *opening.mutable_opening() = Identity();
+  const grpc::Status status = Append({opening, opening});
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << status.error_message();
+}
+
+TEST_F(MalformedFrameTest, ACommandThatIsNoneIsRefused) {
+  peer::v1::ForwardRequest opening;
+  *opening.mutable_opening() = Identity();
+  peer::v1::ForwardRequest frame;
+  frame.set_term(term_);
+  peer::v1::ForwardedProposal* proposal = frame.add_proposals();
+  proposal->set_origin(1);
+  proposal->set_sequence(1);
+  proposal->set_command("\xff\xff garbage");
+  const int64_t revision = cluster_->client(target_).GetStatus()->header().revision();
+  const grpc::Status status = Forward({opening, frame});
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << status.error_message();
+  EXPECT_EQ(cluster_->client(target_).GetStatus()->header().revision(), revision);
+}
+
+TEST_F(MalformedFrameTest, BytesThatAreNoMessageHarmNobody) {
+  const std::string garbage = "\xff\xff\xff\xff garbage";
+  NodeClient peer_port(cluster_->peer_address(target_));
+  for (const char* method :
+       {"/raftkv.peer.v1.RaftService/Hello", "/raftkv.peer.v1.RaftService/RequestVote",
+        "/raftkv.peer.v1.RaftService/AppendEntries", "/raftkv.peer.v1.ForwardService/Forward",
+        "/raftkv.peer.v1.RaftService/NoSuchMethod", "/raftkv.v1.KvService/Put"}) {
+    const auto reply = peer_port.CallRaw(method, garbage, Millis(3000));
+    EXPECT_FALSE(reply.ok()) << method;
+    EXPECT_NE(reply.status.error_code(), StatusCode::DEADLINE_EXCEEDED) << method;
+  }
+}
+
+TEST_F(PeerApiTest, TheClientPortServesNoPeerCalls) {
+  peer::v1::HelloRequest request;
+  const auto reply = cluster_->client(target_).CallRaw("/raftkv.peer.v1.RaftService/Hello",
+                                                       request.SerializeAsString());
+  EXPECT_EQ(reply.status.error_code(), StatusCode::UNIMPLEMENTED) << reply;
+}
+
+}  // namespace
+}  // namespace raftkv::integration

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Shows that each rule of scripts/lint.py catches what it forbids and lets the rest pass."""
+
+import importlib.util
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+_spec = importlib.util.spec_from_file_location("lint", ROOT / "scripts/lint.py")
+lint = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lint)
+
+
+def rules(path, text):
+    return [finding.rule for finding in lint.check_file(path, text)]
+
+
+def header(body):
+    return "// What it is.\n#pragma once\n\n" + body
+
+
+PROTO_HEAD = """// What the file is for.
+syntax = "proto3";
+
+package raftkv.v1;
+
+option csharp_namespace = "Raftkv.V1";
+option go_package = "raftkv.dev/raftkv/v1;raftkvv1";
+option java_multiple_files = true;
+option java_package = "dev.raftkv.v1";
+
+"""
+
+
+class IncludeTest(unittest.TestCase):
+    def test_layers_point_downwards_only(self):
+        forbidden = [
+            ("base/a.h", "raft/core/types.h"),
+            ("raft/core/a.h", "raft/runtime/log_store.h"),
+            ("raft/core/a.cc", "raftkv/peer/v1/raft.pb.h"),
+            ("raft/runtime/a.cc", "storage/storage.h"),
+            ("raft/runtime/a.cc", "raftkv/log/v1/command.pb.h"),
+            ("raft/wire/a.cc", "storage/storage.h"),
+            ("storage/a.cc", "server/limits.h"),
+            ("server/a.cc", "client/client.h"),
+            ("client/a.cc", "server/limits.h"),
+            ("client/ctl/a.cc", "storage/storage.h"),
+            ("client/bench/a.cc", "raft/core/types.h"),
+            ("base/a.cc", "tests/support/temp_dir.h"),
+        ]
+        for path, included in forbidden:
+            text = f'#include "{included}"\n'
+            self.assertIn("layers", rules(path, header(text) if path.endswith(".h") else text), (path, included))
+
+    def test_layers_downwards_are_fine(self):
+        allowed = [
+            ("raft/core/a.cc", "base/strong_int.h"),
+            ("raft/runtime/a.cc", "raft/core/types.h"),
+            ("raft/wire/a.cc", "raftkv/peer/v1/raft.pb.h"),
+            ("storage/a.cc", "raft/runtime/log_store.h"),
+            ("server/a.cc", "storage/storage.h"),
+            ("client/ctl/a.cc", "client/client.h"),
+            ("tests/server/a.cc", "server/limits.h"),
+        ]
+        for path, included in allowed:
+            self.assertEqual([], rules(path, f'#include "{included}"\n'), (path, included))
+
+    def test_libraries_stay_where_they_belong(self):
+        forbidden = [
+            ("storage/a.cc", "<grpcpp/grpcpp.h>"),
+            ("raft/wire/a.cc", '"raftkv/peer/v1/raft.grpc.pb.h"'),
+            ("server/a.cc", "<rocksdb/db.h>"),
+            ("server/main.cc", "<gflags/gflags.h>"),
+            ("server/a.cc", "<CLI/CLI.hpp>"),
+            ("base/a.cc", "<gtest/gtest.h>"),
+        ]
+        for path, included in forbidden:
+            self.assertIn("libraries", rules(path, f"#include {included}\n"), (path, included))
+        allowed = [
+            ("server/a.cc", "<grpcpp/grpcpp.h>"),
+            ("client/a.cc", '"raftkv/v1/kv.grpc.pb.h"'),
+            ("storage/a.cc", "<rocksdb/db.h>"),
+            ("server/flags.cc", "<gflags/gflags.h>"),
+            ("tests/storage/a.cc", "<rocksdb/db.h>"),
+        ]
+        for path, included in allowed:
+            self.assertEqual([], rules(path, f"#include {included}\n"), (path, included))
+
+    def test_the_core_neither_waits_nor_logs(self):
+        for included in ("<thread>", "<mutex>", "<chrono>", '"base/clock.h"'):
+            self.assertIn("pure core", rules("raft/core/a.cc", f"#include {included}\n"), included)
+            self.assertEqual([], rules("raft/runtime/a.cc", f"#include {included}\n"), included)
+        for line in ("LOG(INFO) << 1;", "VLOG(1) << 1;", 'printf("x");'):
+            self.assertIn("pure core", rules("raft/core/a.cc", line + "\n"), line)
+        for line in ("CHECK(ok);", "// Never LOG(INFO) here.", "CATALOG(x);"):
+            self.assertEqual([], rules("raft/core/a.cc", line + "\n"), line)
+
+    def test_runs_repeat(self):
+        for line in ("std::random_device device;", "std::chrono::system_clock::now();", "int i = rand();",
+                     "std::unordered_map<int, int> m;"):
+            self.assertIn("pure core", rules("raft/core/a.cc", line + "\n"), line)
+            self.assertIn("pure core", rules("raft/runtime/a.cc", line + "\n"), line)
+            self.assertEqual([], rules("server/a.cc", line + "\n"), line)
+
+
+class TextTest(unittest.TestCase):
+    def test_headers_have_pragma_once(self):
+        self.assertIn("pragma once", rules("base/a.h", "// A.\nint f();\n"))
+        self.assertIn("pragma once", rules("base/a.h", "#include <string>\n#pragma once\n"))
+        self.assertEqual([], rules("base/a.h", header("int f();\n")))
+
+    def test_whitespace(self):
+        self.assertIn("whitespace", rules("base/a.cc", "int a; \n"))
+        self.assertIn("whitespace", rules("docs/a.md", "text\t\n"))
+        self.assertIn("whitespace", rules("base/a.cc", "int a;"))
+        self.assertEqual([], rules("base/a.cc", "int a;\n"))
+
+    def test_width(self):
+        for path, width_max in (("base/a.cc", 100), ("client/bench/a.proto", 120), ("scripts/a.py", 120),
+                                ("tests/CMakeLists.txt", 120)):
+            self.assertIn("width", rules(path, "// " + "x" * (width_max - 2) + "\n"), path)
+            self.assertNotIn("width", rules(path, "// " + "x" * (width_max - 3) + "\n"), path)
+
+    def test_todo_needs_an_issue(self):
+        self.assertIn("todo", rules("base/a.cc", "// TODO: later\n"))
+        self.assertIn("todo", rules("base/a.cc", "// TODO(someone): later\n"))
+        self.assertIn("todo", rules("base/a.cc", "// FIXME\n"))
+        self.assertEqual([], rules("base/a.cc", "// TODO(#12): later\n"))
+
+    def test_machine_paths(self):
+        self.assertIn("machine path", rules("docs/a.md", "see /home/me/raftkv\n"))
+        self.assertIn("machine path", rules("scripts/a.sh", "set -euo pipefail\ncd /work/main\n"))
+        self.assertEqual([], rules("docs/a.md", "see docs/work/plan and https://example.com/home/x\n"))
+
+    def test_scripts_stop_at_the_first_failure(self):
+        self.assertIn("shell", rules("scripts/a.sh", "#!/bin/bash\nls\n"))
+        self.assertEqual([], rules("scripts/a.sh", "#!/bin/bash\nset -euo pipefail\nls\n"))
+
+    def test_vendored_files_are_left_alone(self):
+        self.assertEqual([], rules("proto/google/rpc/a.proto", "message A {} \n"))
+
+
+class ProtoTest(unittest.TestCase):
+    def findings(self, body):
+        return [finding.message for finding in lint.check_file("proto/raftkv/v1/a.proto", PROTO_HEAD + body)]
+
+    def test_everything_commented_is_fine(self):
+        self.assertEqual([], self.findings("""// A service.
+service KvService {
+  // A call.
+  rpc Get(GetRequest)
+      returns (GetResponse);
+}
+
+// An enum.
+enum Kind {
+  // None.
+  KIND_UNSPECIFIED = 0;
+  KIND_SOME = 1;  // Some.
+}
+
+// A message.
+message GetRequest {
+  // A key.
+  string key = 1;
+  // One of two.
+  oneof value {
+    // Bytes.
+    bytes data = 2;
+  }
+  // Pairs.
+  map<string, int64> pairs = 3;
+  // Number 4 is kept.
+  // Many.
+  repeated google.protobuf.Duration times = 5;
+  reserved 6;
+}
+
+// Nothing in it.
+message GetResponse {}
+"""))
+
+    def test_each_kind_of_element_needs_a_comment(self):
+        cases = {
+            "service S {\n}\n": "service S",
+            "// S.\nservice S {\n  rpc Get(A) returns (B);\n}\n": "rpc Get",
+            "enum Kind {\n}\n": "enum Kind",
+            "// K.\nenum Kind {\n  KIND_UNSPECIFIED = 0;\n}\n": "KIND_UNSPECIFIED",
+            "message M {}\n": "message M",
+            "// M.\nmessage M {\n  string key = 1;\n}\n": "field key",
+            "// M.\nmessage M {\n  repeated int64 ids = 1;\n}\n": "field ids",
+            "// M.\nmessage M {\n  map<string, string> m = 1;\n}\n": "field m",
+            "// M.\nmessage M {\n  oneof value {\n    // D.\n    bytes data = 1;\n  }\n}\n": "oneof value",
+            "// M.\nmessage M {\n  // A.\n  string a = 1;\n  string b = 2;\n}\n": "field b",
+            "// M.\n\nmessage M {}\n": "message M",
+        }
+        for body, named in cases.items():
+            messages = self.findings(body)
+            self.assertTrue(any(named in message and "no comment" in message for message in messages), (body, messages))
+
+    def test_file_comment_and_options(self):
+        self.assertIn("proto comment", rules("client/bench/a.proto", 'syntax = "proto3";\n'))
+        without = PROTO_HEAD.replace('option java_package = "dev.raftkv.v1";\n', "")
+        self.assertIn("proto options", rules("proto/raftkv/v1/a.proto", without))
+
+
+class TreeTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root = pathlib.Path(self.folder.name)
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, path, text):
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def test_build_folders_are_skipped(self):
+        self.write("build/dev/a.cc", "// TODO\n")
+        self.assertEqual([], list(lint.check_tree(self.root)))
+
+    def test_a_finding_names_file_line_and_rule(self):
+        self.write("docs/a.md", "fine\nnot fine \n")
+        self.assertEqual(["docs/a.md:2: [whitespace] ends in white space"],
+                         [str(finding) for finding in lint.check_tree(self.root)])
+
+    @unittest.skipUnless(shutil.which("clang-format-14"), "needs clang-format-14")
+    def test_format(self):
+        shutil.copy(ROOT / ".clang-format", self.root)
+        self.write("base/good.cc", "int f() { return 1; }\n")
+        self.write("base/bad.cc", "int f() {return 1;}\n")
+        found = [(finding.path, finding.rule) for finding in lint.check_tree(self.root)]
+        self.assertEqual([("base/bad.cc", "format")], found)
+
+    @unittest.skipUnless((ROOT / "build/tools/buf").exists() or shutil.which("buf"), "needs buf")
+    def test_buf(self):
+        shutil.copytree(ROOT / "proto", self.root / "proto")
+        if (ROOT / "build/tools/buf").exists():
+            (self.root / "build/tools").mkdir(parents=True)
+            (self.root / "build/tools/buf").symlink_to(ROOT / "build/tools/buf")
+        self.assertNotIn("buf", [finding.rule for finding in lint.check_tree(self.root)])
+        path = self.root / "proto/raftkv/v1/types.proto"
+        path.write_text(path.read_text(encoding="utf-8").replace("CONSISTENCY_STALE", "STALE"), encoding="utf-8")
+        self.assertIn("buf", [finding.rule for finding in lint.check_tree(self.root)])
+
+    @unittest.skipUnless(shutil.which("shellcheck"), "needs shellcheck")
+    def test_shellcheck(self):
+        self.write("scripts/a.sh", "#!/usr/bin/env bash\nset -euo pipefail\nrm $1\n")
+        self.assertEqual(["shellcheck"], [finding.rule for finding in lint.check_tree(self.root)])
+
+
+if __name__ == "__main__":
+    unittest.main()

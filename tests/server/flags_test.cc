@@ -1,0 +1,240 @@
+// Flags are globals of a process, so each case parses in a child of its own.
+#include "server/flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+
+namespace raftkv::server {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+using Arguments = std::vector<std::string>;
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+std::string Describe(const ServerOptions& options) {
+  return absl::StrCat(
+      "name=", options.name, " data_dir=", options.data_dir,
+      " listen_client=", options.listen_client, " listen_peer=", options.listen_peer,
+      " advertise_client=", options.advertise_client, " advertise_peer=", options.advertise_peer,
+      " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
+      " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
+      " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
+      "\n");
+}
+
+[[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
+  clearenv();
+  for (const auto& [name, value] : environment) {
+    setenv(name.c_str(), value.c_str(), /*replace=*/1);
+  }
+  std::vector<char*> argv = {const_cast<char*>("raftkvd")};
+  for (std::string& argument : arguments) {
+    argv.push_back(argument.data());
+  }
+  const auto options = ParseFlags(static_cast<int>(argv.size()), argv.data());
+  if (!options.ok()) {
+    std::cout << "error: " << options.status().message() << "\n";
+  } else if (options->has_value()) {
+    std::cout << Describe(**options);
+  }
+  std::cout << std::flush;
+  _exit(0);
+}
+
+// What a child wrote, to stdout and stderr, that parsed these.
+std::string Parse(const Arguments& arguments, const Environment& environment = {}) {
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  std::cout << std::flush;
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    ParseAndPrint(arguments, environment);
+  }
+  EXPECT_GT(child, 0);
+  close(ends[1]);
+  std::string output;
+  char buffer[4096];
+  for (ssize_t size = 0; (size = read(ends[0], buffer, sizeof(buffer))) > 0;) {
+    output.append(buffer, static_cast<size_t>(size));
+  }
+  close(ends[0]);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << output;
+  return output;
+}
+
+// The one line of an error.
+std::string ErrorOf(const Arguments& arguments, const Environment& environment = {}) {
+  const std::string output = Parse(arguments, environment);
+  EXPECT_THAT(output, StartsWith("error: "));
+  EXPECT_EQ(output.find('\n'), output.size() - 1) << "one line: " << output;
+  return output;
+}
+
+TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
+  const ServerOptions defaults;
+  ServerOptions completed = defaults;
+  ASSERT_TRUE(completed.Complete().ok());
+  EXPECT_EQ(Parse({}), Describe(completed)) << "options.h and flags.cc agree";
+}
+
+TEST(ParseFlagsTest, EveryFlagIsRead) {
+  EXPECT_EQ(
+      Parse({"--name=n1", "--data_dir=d", "--listen_client=a:1", "--listen_peer=b:2",
+             "--advertise_client=c:3", "--advertise_peer=d:4", "--initial_cluster=n1=e:5",
+             "--heartbeat_interval_ms=20", "--election_timeout_ms=200", "--value_bytes_max=30",
+             "--delete_range_keys_max=40", "--request_timeout_ms=50"}),
+      "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 advertise_client=c:3 "
+      "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
+      "delete_range=40 timeout=50\n");
+}
+
+TEST(ParseFlagsTest, DashesUnderscoresAndSpacesAreTheSame) {
+  for (const Arguments& arguments :
+       {Arguments{"--data_dir=d"}, Arguments{"--data-dir=d"}, Arguments{"-data_dir=d"},
+        Arguments{"-data-dir=d"}, Arguments{"--data_dir", "d"}, Arguments{"--data-dir", "d"},
+        Arguments{"-data-dir", "d"}}) {
+    EXPECT_THAT(Parse(arguments), HasSubstr(" data_dir=d ")) << arguments.front();
+  }
+}
+
+TEST(ParseFlagsTest, DashesOfAValueStay) {
+  EXPECT_THAT(Parse({"--data-dir=my-data_dir"}), HasSubstr(" data_dir=my-data_dir "));
+  EXPECT_THAT(Parse({"--name", "a-b_c"}), StartsWith("name=a-b_c data_dir=./a-b_c.raftkv "));
+}
+
+TEST(ParseFlagsTest, TheLastOneWins) {
+  EXPECT_THAT(Parse({"--name=a", "--name=b"}), StartsWith("name=b "));
+}
+
+TEST(ParseFlagsTest, TheEnvironmentSetsWhatTheCommandLineDoesNot) {
+  const Environment environment = {{"RAFTKV_NAME", "env"}, {"RAFTKV_REQUEST_TIMEOUT_MS", "77"}};
+  EXPECT_THAT(Parse({}, environment), AllOf(StartsWith("name=env "), HasSubstr(" timeout=77\n")));
+  EXPECT_THAT(Parse({"--name=flag"}, environment),
+              AllOf(StartsWith("name=flag "), HasSubstr(" timeout=77\n")));
+}
+
+TEST(ParseFlagsTest, OtherVariablesAreIgnored) {
+  EXPECT_EQ(Parse({}, {{"RAFTKV_NO_SUCH_FLAG", "x"},
+                       {"RAFTKV_V", "9"},
+                       {"RAFTKV_name", "x"},
+                       {"NAME", "x"},
+                       {"RAFTKVCTL_ENDPOINTS", "x"}}),
+            Parse({}));
+}
+
+TEST(ParseFlagsTest, ABadVariableIsNamed) {
+  EXPECT_THAT(ErrorOf({}, {{"RAFTKV_VALUE_BYTES_MAX", "much"}}),
+              AllOf(HasSubstr("RAFTKV_VALUE_BYTES_MAX=much"), HasSubstr("1 to 3145728")));
+}
+
+TEST(ParseFlagsTest, NumbersAreNumbers) {
+  for (const char* flag : {"heartbeat_interval_ms", "election_timeout_ms", "value_bytes_max",
+                           "delete_range_keys_max", "request_timeout_ms"}) {
+    for (const char* value : {"", "x", "10x", "1.5", "1e3", "99999999999999999999"}) {
+      const std::string argument = absl::StrCat("--", flag, "=", value);
+      EXPECT_THAT(ErrorOf({argument}), StartsWith(absl::StrCat("error: ", argument, ": must be ")));
+    }
+  }
+  EXPECT_THAT(ErrorOf({"--request-timeout-ms", "soon"}),
+              HasSubstr("--request-timeout-ms soon: must be "));
+  EXPECT_THAT(ErrorOf({"--request_timeout_ms=-1"}),
+              HasSubstr("--request_timeout_ms=-1: must be 1 to 600000"));
+}
+
+TEST(ParseFlagsTest, AFlagNeedsItsValue) {
+  EXPECT_THAT(ErrorOf({"--name"}), HasSubstr("--name: needs a value"));
+  EXPECT_THAT(ErrorOf({"--name=n1", "-data-dir"}), HasSubstr("-data-dir: needs a value"));
+  EXPECT_THAT(ErrorOf({"--name="}), HasSubstr("--name=: must be 1 to 64"));
+}
+
+TEST(ParseFlagsTest, UnknownFlagsAreRefused) {
+  for (const char* argument : {"--nmae=x", "--no_such_flag", "-x", "--", "--=x", "--NAME=x"}) {
+    EXPECT_THAT(ErrorOf({argument}),
+                StartsWith(absl::StrCat("error: ", argument, ": unknown flag; see --help")));
+  }
+}
+
+// Flags of the libraries are not offered: they are no part of the contract.
+TEST(ParseFlagsTest, FlagsOfLibrariesAreUnknown) {
+  for (const char* argument : {"--logtostderr=false", "--v=9", "--flagfile=x", "--fromenv=name",
+                               "--undefok=x", "--helpfull"}) {
+    EXPECT_THAT(ErrorOf({argument}), HasSubstr("unknown flag"));
+  }
+}
+
+TEST(ParseFlagsTest, OnlyFlagsAreTaken) {
+  for (const char* argument : {"extra", "-", ""}) {
+    EXPECT_THAT(ErrorOf({"--name=n1", argument}),
+                HasSubstr(absl::StrCat("\"", argument, "\": raftkvd takes flags only")));
+  }
+}
+
+TEST(ParseFlagsTest, FlagsOfOtherStoresNameOurs) {
+  const std::vector<std::pair<std::string, std::string>> cases = {{"id", "--name"},
+                                                                  {"node-id", "--name"},
+                                                                  {"addr", "--listen_client"},
+                                                                  {"http", "--listen_client"},
+                                                                  {"peers", "--initial_cluster"},
+                                                                  {"raft-addr", "--listen_peer"}};
+  for (const auto& [foreign, ours] : cases) {
+    for (const std::string& argument : {absl::StrCat("-", foreign), absl::StrCat("--", foreign),
+                                        absl::StrCat("-", foreign, "=x")}) {
+      EXPECT_THAT(
+          ErrorOf({argument, "x"}),
+          AllOf(StartsWith(absl::StrCat("error: ", argument, ": ")), HasSubstr("use " + ours)));
+    }
+  }
+}
+
+TEST(ParseFlagsTest, OptionsAreChecked) {
+  EXPECT_THAT(ErrorOf({"--name=n9", "--initial_cluster=n1=h:1"}),
+              AllOf(HasSubstr("--initial_cluster=n1=h:1"), HasSubstr("--name=n9")));
+}
+
+TEST(ParseFlagsTest, HelpShowsEveryFlagInGroups) {
+  for (const char* argument : {"--help", "-help", "-h"}) {
+    const std::string help = Parse({"--name=n1", argument});
+    for (const char* part :
+         {"Member:", "Addresses:", "Cluster:", "Limits:", "--name=default\n", "--data_dir\n",
+          "--listen_client=127.0.0.1:2379\n", "--listen_peer=127.0.0.1:2380\n",
+          "--advertise_client\n", "--advertise_peer\n", "--initial_cluster\n",
+          "--heartbeat_interval_ms=100\n", "--election_timeout_ms=1000\n",
+          "--value_bytes_max=1048576\n", "--delete_range_keys_max=10000\n",
+          "--request_timeout_ms=10000\n"}) {
+      EXPECT_THAT(help, HasSubstr(part)) << argument;
+    }
+    EXPECT_THAT(help, Not(HasSubstr("logtostderr")));
+    EXPECT_THAT(help, Not(HasSubstr("name=n1"))) << "it only prints";
+  }
+}
+
+// Help is also for those who got another flag or the environment wrong.
+TEST(ParseFlagsTest, HelpAndVersionComeBeforeErrors) {
+  EXPECT_THAT(Parse({"--nonsense", "--help"}), HasSubstr("Member:"));
+  EXPECT_EQ(Parse({"--version"}, {{"RAFTKV_VALUE_BYTES_MAX", "much"}}),
+            absl::StrCat("raftkvd version: ", kVersion, "\n"));
+}
+
+}  // namespace
+}  // namespace raftkv::server

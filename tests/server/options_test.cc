@@ -1,0 +1,242 @@
+#include "server/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace raftkv::server {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string ErrorOf(const absl::Status& status) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("\n"))) << "one line";
+  return std::string(status.message());
+}
+
+TEST(HostPortTest, ParsesWhatItPrints) {
+  struct Case {
+    std::string text;
+    std::string host;
+    int port;
+  };
+  const std::vector<Case> cases = {{"127.0.0.1:2379", "127.0.0.1", 2379},
+                                   {"localhost:0", "localhost", 0},
+                                   {"node-1.db_x.example:65535", "node-1.db_x.example", 65535},
+                                   {":2379", "", 2379},
+                                   {"[::1]:2379", "::1", 2379},
+                                   {"[fe80::1%eth0]:1", "fe80::1%eth0", 1}};
+  for (const Case& expected : cases) {
+    const absl::StatusOr<HostPort> parsed = HostPort::Parse(expected.text);
+    ASSERT_TRUE(parsed.ok()) << expected.text << ": " << parsed.status();
+    EXPECT_EQ(parsed->host, expected.host);
+    EXPECT_EQ(parsed->port, expected.port);
+    EXPECT_EQ(parsed->ToString(), expected.text);
+  }
+}
+
+TEST(HostPortTest, RefusesWhatIsNoAddress) {
+  for (const char* text :
+       {"", "localhost", "localhost:", "localhost:-1", "localhost:65536", "localhost:http",
+        "localhost:23 79", "localhost:99999999999", "::1:2379", "[::1:2379", "::1]:2379",
+        "two words:1", "a,b:1", "http://host:1", "host:1/path", "host=a:1", "user@host:1"}) {
+    const absl::StatusOr<HostPort> parsed = HostPort::Parse(text);
+    ASSERT_FALSE(parsed.ok()) << text;
+    EXPECT_THAT(ErrorOf(parsed.status()), testing::ContainsRegex("host:port|65535")) << text;
+  }
+}
+
+TEST(HostPortTest, AWildcardNamesNoInterface) {
+  for (const char* text : {":1", "0.0.0.0:1", "[::]:1"}) {
+    EXPECT_TRUE(HostPort::Parse(text)->IsWildcard()) << text;
+  }
+  for (const char* text : {"127.0.0.1:1", "[::1]:1", "localhost:0", "10.0.0.0:1"}) {
+    EXPECT_FALSE(HostPort::Parse(text)->IsWildcard()) << text;
+  }
+}
+
+TEST(IsMemberNameTest, HasOneTo64PlainCharacters) {
+  EXPECT_TRUE(IsMemberName("n"));
+  EXPECT_TRUE(IsMemberName("AZaz09._-"));
+  EXPECT_TRUE(IsMemberName(std::string(64, 'n')));
+  EXPECT_FALSE(IsMemberName(""));
+  EXPECT_FALSE(IsMemberName(std::string(65, 'n')));
+  for (const char* name : {"a b", "a/b", "a=b", "a,b", "a:b", "\xC3\xA4", "a\n"}) {
+    EXPECT_FALSE(IsMemberName(name)) << name;
+  }
+  EXPECT_FALSE(IsMemberName(absl::string_view("a\0", 2)));
+}
+
+TEST(ParseInitialClusterTest, SortsByName) {
+  const auto founders = ParseInitialCluster("n2=host-2:2,n10=host-10:10,n1=[::1]:1");
+  ASSERT_TRUE(founders.ok()) << founders.status();
+  EXPECT_THAT(*founders,
+              testing::ElementsAre(Founder{"n1", "[::1]:1"}, Founder{"n10", "host-10:10"},
+                                   Founder{"n2", "host-2:2"}));
+}
+
+TEST(ParseInitialClusterTest, OneIsEnough) {
+  const auto founders = ParseInitialCluster("default=127.0.0.1:2380");
+  ASSERT_TRUE(founders.ok()) << founders.status();
+  EXPECT_THAT(*founders, testing::ElementsAre(Founder{"default", "127.0.0.1:2380"}));
+}
+
+TEST(ParseInitialClusterTest, RefusesAndNamesTheEntry) {
+  struct Case {
+    std::string text;
+    std::string entry;
+    std::string rule;
+  };
+  const std::vector<Case> cases = {
+      {"", "", "name=host:port"},
+      {"n1=h:1,", "", "name=host:port"},
+      {",n1=h:1", "", "name=host:port"},
+      {"n1=h:1,,n2=h:2", "", "name=host:port"},
+      {"n1=h:1, n2=h:2", " n2=h:2", "name=host:port"},
+      {"h:1", "h:1", "name=host:port"},
+      {"=h:1", "=h:1", "name=host:port"},
+      {"n/1=h:1", "n/1=h:1", "name=host:port"},
+      {"n1", "n1", "host:port"},
+      {"n1=", "n1=", "dial"},
+      {"n1=h", "n1=h", "dial"},
+      {"n1=h:0", "n1=h:0", "dial"},
+      {"n1=h:65536", "n1=h:65536", "dial"},
+      {"n1=:1", "n1=:1", "dial"},
+      {"n1=0.0.0.0:1", "n1=0.0.0.0:1", "dial"},
+      {"n1=[::]:1", "n1=[::]:1", "dial"},
+      {"n1=n2=h:1", "n1=n2=h:1", "dial"},
+      {"n1=h:1,n1=h:2", "n1=h:2", "the name is there twice"},
+      {"n1=h:1,n2=h:1", "n2=h:1", "the address is there twice"},
+  };
+  for (const Case& expected : cases) {
+    const auto founders = ParseInitialCluster(expected.text);
+    ASSERT_FALSE(founders.ok()) << expected.text;
+    EXPECT_THAT(ErrorOf(founders.status()),
+                AllOf(HasSubstr("--initial_cluster"), HasSubstr("\"" + expected.entry + "\""),
+                      HasSubstr(expected.rule)))
+        << expected.text;
+  }
+}
+
+// Defaults but for one string.
+ServerOptions With(std::string ServerOptions::*field, const std::string& value) {
+  ServerOptions options;
+  options.*field = value;
+  return options;
+}
+
+TEST(ServerOptionsTest, TheDefaultsAreComplete) {
+  ServerOptions options;
+  ASSERT_TRUE(options.Complete().ok());
+  EXPECT_EQ(options.data_dir, "./default.raftkv");
+}
+
+TEST(ServerOptionsTest, TheDirectoryFollowsTheNameUnlessItIsSet) {
+  ServerOptions named = With(&ServerOptions::name, "n1");
+  ASSERT_TRUE(named.Complete().ok());
+  EXPECT_EQ(named.data_dir, "./n1.raftkv");
+  ServerOptions set = With(&ServerOptions::name, "n1");
+  set.data_dir = "elsewhere";
+  ASSERT_TRUE(set.Complete().ok());
+  EXPECT_EQ(set.data_dir, "elsewhere");
+}
+
+// Both ends of every number, and what lies just beyond them.
+TEST(ServerOptionsTest, NumbersHaveRanges) {
+  struct Case {
+    std::string flag;
+    int64_t ServerOptions::*field;
+    int64_t low;
+    int64_t high;
+  };
+  const std::vector<Case> cases = {
+      {"heartbeat_interval_ms", &ServerOptions::heartbeat_interval_ms, 10, 10'000},
+      {"election_timeout_ms", &ServerOptions::election_timeout_ms, 50, 100'000},
+      {"value_bytes_max", &ServerOptions::value_bytes_max, 1, 3'145'728},
+      {"delete_range_keys_max", &ServerOptions::delete_range_keys_max, 1, 1'000'000},
+      {"request_timeout_ms", &ServerOptions::request_timeout_ms, 1, 600'000}};
+  for (const Case& range : cases) {
+    const auto complete = [&range](int64_t value) {
+      ServerOptions options;
+      // Out of each other's way.
+      options.heartbeat_interval_ms = 10;
+      options.election_timeout_ms = 100'000;
+      options.*range.field = value;
+      return options.Complete();
+    };
+    EXPECT_TRUE(complete(range.low).ok()) << range.flag;
+    EXPECT_TRUE(complete(range.high).ok()) << range.flag;
+    for (const int64_t value : {range.low - 1, range.high + 1, int64_t{-1}, INT64_MAX, INT64_MIN}) {
+      EXPECT_THAT(ErrorOf(complete(value)),
+                  HasSubstr(absl::StrCat("--", range.flag, "=", value, ": must be ", range.low,
+                                         " to ", range.high)));
+    }
+  }
+}
+
+TEST(ServerOptionsTest, AnElectionTakesFiveHeartbeats) {
+  ServerOptions options;
+  options.heartbeat_interval_ms = 200;
+  options.election_timeout_ms = 1000;
+  EXPECT_TRUE(options.Complete().ok());
+  options.heartbeat_interval_ms = 201;
+  EXPECT_THAT(ErrorOf(options.Complete()),
+              AllOf(HasSubstr("--election_timeout_ms=1000"), HasSubstr("5 times"),
+                    HasSubstr("--heartbeat_interval_ms=201")));
+}
+
+TEST(ServerOptionsTest, TheNameIsChecked) {
+  ServerOptions options = With(&ServerOptions::name, "two words");
+  EXPECT_THAT(ErrorOf(options.Complete()), AllOf(HasSubstr("--name=two words"), HasSubstr("64")));
+  EXPECT_EQ(options.data_dir, "");
+}
+
+TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
+  for (const char* address : {":0", "0.0.0.0:2379", "[::]:1", "host:65535"}) {
+    ServerOptions options;
+    options.listen_client = address;
+    options.listen_peer = address;
+    EXPECT_TRUE(options.Complete().ok()) << address;
+  }
+  ServerOptions client = With(&ServerOptions::listen_client, "127.0.0.1:70000");
+  EXPECT_THAT(ErrorOf(client.Complete()),
+              AllOf(HasSubstr("--listen_client=127.0.0.1:70000"), HasSubstr("65535")));
+  ServerOptions peer = With(&ServerOptions::listen_peer, "nowhere");
+  EXPECT_THAT(ErrorOf(peer.Complete()),
+              AllOf(HasSubstr("--listen_peer=nowhere"), HasSubstr("host:port")));
+}
+
+TEST(ServerOptionsTest, WhatItAdvertisesCanBeDialled) {
+  ServerOptions good = With(&ServerOptions::advertise_client, "db-1:1");
+  good.advertise_peer = "[::1]:1";
+  EXPECT_TRUE(good.Complete().ok());
+  for (const char* address : {":1", "0.0.0.0:1", "[::]:1", "host:0", "host"}) {
+    ServerOptions client = With(&ServerOptions::advertise_client, address);
+    EXPECT_THAT(ErrorOf(client.Complete()),
+                HasSubstr(absl::StrCat("--advertise_client=", address, ": ")));
+    ServerOptions peer = With(&ServerOptions::advertise_peer, address);
+    EXPECT_THAT(ErrorOf(peer.Complete()),
+                HasSubstr(absl::StrCat("--advertise_peer=", address, ": ")));
+  }
+}
+
+TEST(ServerOptionsTest, TheFoundingListContainsThisMember) {
+  ServerOptions options = With(&ServerOptions::name, "n1");
+  options.initial_cluster = "n1=h:1,n2=h:2";
+  EXPECT_TRUE(options.Complete().ok());
+  options.name = "n3";
+  EXPECT_THAT(ErrorOf(options.Complete()),
+              AllOf(HasSubstr("--initial_cluster=n1=h:1,n2=h:2"), HasSubstr("--name=n3")));
+  options.initial_cluster = "nonsense";
+  EXPECT_THAT(ErrorOf(options.Complete()), HasSubstr("\"nonsense\""));
+}
+
+}  // namespace
+}  // namespace raftkv::server

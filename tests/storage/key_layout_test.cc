@@ -1,0 +1,101 @@
+#include "storage/key_layout.h"
+
+#include <limits>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr uint64_t kHuge = std::numeric_limits<uint64_t>::max();
+
+// The bytes are frozen: these literals must never change.
+TEST(KeyLayoutTest, FrozenBytes) {
+  EXPECT_EQ(EncodeLogKey(raft::LogIndex(0x0102)), std::string("\0\0\0\0\0\0\1\2", 8));
+  std::string value;
+  EncodeLogValue({.id = {raft::Term(300), raft::LogIndex(1)},
+                  .kind = raft::EntryKind::kCommands,
+                  .stamp = raft::ClusterMillis(5),
+                  .payload = std::make_shared<const std::string>("xyz")},
+                 &value);
+  EXPECT_EQ(value, "\xac\x02\x02\x05xyz");
+  EXPECT_EQ(EncodeHardState({.term = raft::Term(7), .vote = raft::NodeId(3)}), "\x07\x03");
+  AppliedState applied;
+  applied.id = {raft::Term(2), raft::LogIndex(1)};
+  applied.stamp = raft::ClusterMillis(3);
+  applied.revision = 4;
+  applied.key_count = 5;
+  EXPECT_EQ(EncodeAppliedState(applied), "\x01\x02\x03\x04\x05");
+  EXPECT_EQ(EncodeDataId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
+  std::string header;
+  EncodeRecordHeader(
+      {.create_revision = 1, .mod_revision = 2, .version = 3, .deadline = raft::ClusterMillis(128)},
+      &header);
+  EXPECT_EQ(header, "\x01\x01\x02\x03\x80\x01");
+  EXPECT_EQ(EncodeTtlKey(raft::ClusterMillis(258), "k"), std::string("\0\0\0\0\0\0\1\2k", 9));
+}
+
+TEST(KeyLayoutTest, RoundTrips) {
+  for (const uint64_t number :
+       {uint64_t{0}, uint64_t{1}, uint64_t{127}, uint64_t{128}, uint64_t{1} << 63, kHuge}) {
+    EXPECT_EQ(DecodeNumber(EncodeNumber(number)), number);
+    EXPECT_EQ(DecodeLogKey(EncodeLogKey(raft::LogIndex(number))), raft::LogIndex(number));
+    const raft::HardState state{.term = raft::Term(number), .vote = raft::NodeId(number)};
+    EXPECT_EQ(DecodeHardState(EncodeHardState(state)), state);
+    std::string value;
+    const raft::Entry entry{.id = {raft::Term(number), raft::LogIndex(9)},
+                            .kind = raft::EntryKind::kNoOp,
+                            .stamp = raft::ClusterMillis(number),
+                            .payload = nullptr};
+    EncodeLogValue(entry, &value);
+    const std::optional<raft::Entry> decoded = DecodeLogValue(raft::LogIndex(9), value);
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->id, entry.id);
+    EXPECT_EQ(decoded->stamp, entry.stamp);
+    EXPECT_EQ(decoded->payload, nullptr);
+  }
+  const RecordHeader header{.create_revision = 1,
+                            .mod_revision = std::numeric_limits<int64_t>::max(),
+                            .version = 3,
+                            .deadline = raft::ClusterMillis(kHuge)};
+  std::string record;
+  EncodeRecordHeader(header, &record);
+  record += std::string("v\0\xff", 3);
+  const std::optional<LatestRecord> decoded = DecodeRecord(record);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->header, header);
+  EXPECT_EQ(decoded->value, absl::string_view("v\0\xff", 3));
+}
+
+TEST(KeyLayoutTest, KeysSortByNumber) {
+  EXPECT_LT(EncodeLogKey(raft::LogIndex(255)), EncodeLogKey(raft::LogIndex(256)));
+  EXPECT_LT(EncodeTtlKey(raft::ClusterMillis(255), "z"),
+            EncodeTtlKey(raft::ClusterMillis(256), "a"));
+  EXPECT_LT(EncodeMemberRecordKey(kHuge), std::string(kMemberRecordEnd));
+  EXPECT_GT(EncodeMemberRecordKey(0), std::string(kMemberRecordPrefix));
+}
+
+TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
+  EXPECT_FALSE(DecodeLogKey("1234567").has_value());
+  EXPECT_FALSE(DecodeLogKey("123456789").has_value());
+  EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "").has_value());
+  EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01").has_value());
+  EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01\x63\x01").has_value()) << "unknown kind";
+  EXPECT_FALSE(DecodeHardState("\x01").has_value());
+  EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04").has_value());
+  EXPECT_FALSE(DecodeNumber("").has_value());
+  EXPECT_FALSE(DecodeNumber("\x80").has_value()) << "cut varint";
+  EXPECT_FALSE(DecodeNumber(std::string(10, '\xff') + "\x01").has_value()) << "too long";
+  EXPECT_FALSE(DecodeNumber(std::string(9, '\xff') + "\x02").has_value()) << "beyond 64 bits";
+  EXPECT_FALSE(DecodeDataId(std::string(8, '\0')).has_value()) << "0 is nobody's";
+  EXPECT_FALSE(DecodeRecord("").has_value());
+  EXPECT_FALSE(DecodeRecord("\x02\x01\x02\x03\x04").has_value()) << "unknown layout";
+  EXPECT_FALSE(DecodeRecord("\x01\x01\x02\x03").has_value()) << "no deadline";
+  EXPECT_FALSE(DecodeTtlKey("12345678").has_value()) << "no key";
+  EXPECT_FALSE(DecodeTtlKey(std::string(8, '\0') + "k").has_value()) << "never is no deadline";
+}
+
+}  // namespace
+}  // namespace raftkv::storage

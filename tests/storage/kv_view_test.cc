@@ -1,0 +1,166 @@
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/storage/store_fixture.h"
+
+namespace raftkv::storage {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<std::string> Keys(const ScanResult& result) {
+  std::vector<std::string> keys;
+  for (const log::v1::StoredKeyValue& row : result.rows) {
+    keys.push_back(row.key());
+  }
+  return keys;
+}
+
+class KvViewTest : public testing::Test {
+ protected:
+  KvViewTest() : store_(dir_.File("data")) { store_.Open(); }
+
+  ScanResult Scan(const ScanOptions& options) {
+    const absl::StatusOr<ScanResult> result = store_.machine().TakeView()->Scan(options);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return *result;
+  }
+  static DueKeys Due(const KvView& view, uint64_t now, uint64_t keys_max = 100) {
+    const absl::StatusOr<DueKeys> due = view.FindDueKeys(raft::ClusterMillis(now), keys_max);
+    EXPECT_TRUE(due.ok()) << due.status();
+    return *due;
+  }
+
+  static constexpr uint64_t kMany = 1 << 20;
+
+  TempDir dir_;
+  Store store_;
+};
+
+TEST_F(KvViewTest, StaysAsItWasTaken) {
+  store_.Run({Put("a", "1"), PutTtl("b", "1", 100)});
+  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  store_.Run({Put("a", "2"), Delete("b"), Put("c", "3")});
+
+  EXPECT_EQ(view->revision(), 2);
+  EXPECT_EQ((*view->Get("a"))->value(), "1");
+  EXPECT_EQ((*view->Get("a"))->key(), "a");
+  EXPECT_TRUE((*view->Get("b")).has_value());
+  EXPECT_FALSE((*view->Get("c")).has_value());
+  EXPECT_EQ(*view->Count({}), 2);
+  EXPECT_THAT(Due(*view, 5000).keys, ElementsAre("b"));
+  EXPECT_EQ(store_.machine().TakeView()->revision(), 5);
+}
+
+TEST_F(KvViewTest, ScansHalfOpenIntervalsBothWays) {
+  store_.Run({Put("a", "1"), Put("b", "2"), Put("ba", "3"), Put("c", "4")});
+  ScanOptions options{.interval = {"b", "c"}, .keys_max = 10, .bytes_max = kMany};
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("b", "ba"));
+  options.descending = true;
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("ba", "b"));
+  options.interval = {"b", ""};
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("c", "ba", "b"));
+  options.interval = {"", "b"};
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("a"));
+  options.interval = {"c", "b"};
+  EXPECT_THAT(Keys(Scan(options)), IsEmpty());
+  EXPECT_EQ(*store_.machine().TakeView()->Count({"b", "c"}), 2);
+  EXPECT_EQ(*store_.machine().TakeView()->Count({"c", "b"}), 0);
+}
+
+TEST_F(KvViewTest, ScanSaysWhetherMoreIsLeft) {
+  store_.Run({Put("a", "1"), Put("b", "2")});
+  ScanOptions options{.interval = {}, .keys_max = 2, .bytes_max = kMany};
+  EXPECT_FALSE(Scan(options).more);
+  options.keys_max = 1;
+  EXPECT_TRUE(Scan(options).more);
+  EXPECT_EQ(Scan(options).rows.size(), 1u);
+}
+
+TEST_F(KvViewTest, ScanIsBoundedByBytesButReturnsOneKey) {
+  store_.Run({Put("a", std::string(99, 'x')), Put("b", std::string(99, 'x')), Put("c", "")});
+  ScanOptions options{.interval = {}, .keys_max = 10, .bytes_max = 200};
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("a", "b"));
+  EXPECT_TRUE(Scan(options).more);
+  options.bytes_max = 1;
+  EXPECT_THAT(Keys(Scan(options)), ElementsAre("a"));
+  options.bytes_max = 3;
+  options.keys_only = true;
+  const ScanResult keys = Scan(options);
+  EXPECT_THAT(Keys(keys), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(keys.rows[0].value(), "");
+  EXPECT_EQ(keys.rows[0].mod_revision(), 1);
+}
+
+TEST_F(KvViewTest, KeysAreBytes) {
+  const std::string key("\0\xff\0", 3);
+  store_.Run({Put(key, std::string("\0", 1))});
+  EXPECT_EQ((*store_.machine().TakeView()->Get(key))->value(), std::string("\0", 1));
+  log::v1::StoredKeyValue record;
+  EXPECT_EQ(store_.machine().GetCached(key, &record), CacheLookup::kFound);
+  EXPECT_EQ(record.key(), key);
+  EXPECT_EQ(store_.machine().GetCached("other", &record), CacheLookup::kAbsent);
+}
+
+TEST_F(KvViewTest, FindsDueKeysByDeadline) {
+  store_.Run({PutTtl("z", "1", 100), PutTtl("a", "1", 300), PutTtl("m", "1", 200)}, 1000);
+  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  EXPECT_THAT(Due(*view, 1100).keys, IsEmpty());
+  EXPECT_EQ(Due(*view, 1100).next_deadline, raft::ClusterMillis(1101));
+  EXPECT_THAT(Due(*view, 1201).keys, ElementsAre("z", "m"));
+  EXPECT_EQ(Due(*view, 1201).next_deadline, raft::ClusterMillis(1301));
+  EXPECT_THAT(Due(*view, 9999, 2).keys, ElementsAre("z", "m"));
+  EXPECT_EQ(Due(*view, 9999, 2).next_deadline, raft::ClusterMillis(1301));
+  EXPECT_EQ(Due(*view, 9999).next_deadline, raft::ClusterMillis(0));
+}
+
+TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
+  KvStateMachine& machine = store_.machine();
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(0));
+  store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 500)}, 1000);
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1101));
+  store_.Run({Delete("a")}, 1000);
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1101)) << "only a scan raises it";
+
+  const raft::LogIndex scanned = machine.applied().index;
+  const std::shared_ptr<const KvView> view = machine.TakeView();
+  store_.Run({PutTtl("c", "1", 200)}, 1000);
+  machine.OnScanned(scanned, Due(*view, 1150).next_deadline);
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1201)) << "written after the view";
+  machine.OnScanned(machine.applied().index, raft::ClusterMillis(1501));
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1501));
+  EXPECT_THAT(Due(*machine.TakeView(), 1501).keys, ElementsAre("b"));
+
+  store_.Run({Delete("b"), Delete("c")}, 1000);
+  machine.OnScanned(machine.applied().index, raft::ClusterMillis(0));
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(0));
+  store_.Run({PutTtl("d", "1", 50)}, 1000);
+  EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1051));
+}
+
+TEST_F(KvViewTest, ManyDeadlinesBetweenScansKeepTheBound) {
+  KvStateMachine& machine = store_.machine();
+  std::vector<raft::Entry> entries;
+  for (uint64_t i = 1; i <= 3000; ++i) {
+    entries.push_back(CommandEntry(i, {PutTtl("k" + std::to_string(i), "v", 100 + i)}, 1000));
+  }
+  for (const raft::Entry& entry : entries) {
+    store_.Apply({entry});
+  }
+  machine.OnScanned(raft::LogIndex(2900), raft::ClusterMillis(0));
+  EXPECT_LE(machine.earliest_deadline(), raft::ClusterMillis(1000 + 100 + 2901 + 1));
+  EXPECT_GT(machine.earliest_deadline(), raft::ClusterMillis(0));
+}
+
+TEST_F(KvViewTest, DeadlinesSurviveARestart) {
+  store_.Run({PutTtl("a", "1", 100)}, 1000);
+  store_.Reopen();
+  EXPECT_EQ(store_.machine().earliest_deadline(), raft::ClusterMillis(1101));
+  EXPECT_THAT(Due(*store_.machine().TakeView(), 1101).keys, ElementsAre("a"));
+}
+
+}  // namespace
+}  // namespace raftkv::storage

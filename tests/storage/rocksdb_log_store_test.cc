@@ -1,0 +1,149 @@
+#include "storage/rocksdb_log_store.h"
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/storage/store_fixture.h"
+
+namespace raftkv::storage {
+namespace {
+
+raft::Entry Payload(uint64_t index, const std::string& payload, uint64_t term = 1) {
+  return {.id = {raft::Term(term), raft::LogIndex(index)},
+          .kind = raft::EntryKind::kCommands,
+          .stamp = raft::ClusterMillis(1000 + index),
+          .payload = std::make_shared<const std::string>(payload)};
+}
+
+class RocksDbLogStoreTest : public testing::Test {
+ protected:
+  RocksDbLogStoreTest() : store_(dir_.File("data")) { store_.Open(); }
+
+  raft::LogStore& log() { return *store_.storage().log_store(); }
+
+  raft::LoadedEntries Load(uint64_t first, uint64_t bytes_max = 1 << 20) {
+    const int woken = store_.waker().count();
+    log().Load({.peer = raft::NodeId(2), .first = raft::LogIndex(first), .bytes_max = bytes_max});
+    std::vector<raft::LoadedEntries> loaded = log().TakeLoaded();
+    for (int count = woken; loaded.empty(); loaded = log().TakeLoaded()) {
+      count = store_.waker().AwaitMoreThan(count);
+    }
+    EXPECT_EQ(loaded.size(), 1u);
+    EXPECT_EQ(loaded.front().peer, raft::NodeId(2));
+    return loaded.front();
+  }
+
+  std::vector<std::string> Payloads(const std::vector<raft::Entry>& entries) {
+    std::vector<std::string> payloads;
+    for (const raft::Entry& entry : entries) {
+      payloads.push_back(entry.payload == nullptr ? "" : *entry.payload);
+    }
+    return payloads;
+  }
+
+  raft::RestoredState Restored() {
+    store_.Reopen();
+    absl::StatusOr<raft::RestoredState> restored = store_.storage().Restore();
+    EXPECT_TRUE(restored.ok()) << restored.status();
+    return *std::move(restored);
+  }
+
+  TempDir dir_;
+  Store store_;
+};
+
+TEST_F(RocksDbLogStoreTest, KeepsEntriesAndHardState) {
+  store_.Append({NoOpEntry(1), Payload(2, "a", 3)});
+  const raft::RestoredState restored = Restored();
+  EXPECT_EQ(restored.hard_state.term, raft::Term(3));
+  EXPECT_EQ(restored.hard_state.vote, raft::NodeId(1));
+  ASSERT_EQ(restored.tail.size(), 2u);
+  EXPECT_EQ(restored.tail[0].kind, raft::EntryKind::kNoOp);
+  EXPECT_EQ(restored.tail[1].id, (raft::EntryId{raft::Term(3), raft::LogIndex(2)}));
+  EXPECT_EQ(restored.tail[1].stamp, raft::ClusterMillis(1002));
+  EXPECT_EQ(*restored.tail[1].payload, "a");
+}
+
+TEST_F(RocksDbLogStoreTest, HardStateAloneIsDurable) {
+  const raft::HardState state{.term = raft::Term(9), .vote = raft::NodeId(3)};
+  log().Write({.id = raft::WriteId(1), .hard_state = state, .entries = {}});
+  store_.AwaitDurable(raft::WriteId(1));
+  EXPECT_EQ(Restored().hard_state, state);
+}
+
+TEST_F(RocksDbLogStoreTest, NewEntriesReplaceTheSuffix) {
+  store_.Append({Payload(1, "a"), Payload(2, "b"), Payload(3, "c"), Payload(4, "d")});
+  store_.Append({Payload(2, "B", 2)});
+  EXPECT_EQ(Payloads(Restored().tail), (std::vector<std::string>{"a", "B"}));
+  // The store knows the new end after a restart, too.
+  store_.Append({Payload(3, "C", 2), Payload(4, "D", 2), Payload(5, "E", 2)});
+  store_.Append({Payload(1, "x", 3)});
+  EXPECT_EQ(Payloads(Restored().tail), (std::vector<std::string>{"x"}));
+}
+
+TEST_F(RocksDbLogStoreTest, ConflictingWritesOfOneBatchKeepTheirOrder) {
+  log().Write({.id = raft::WriteId(1),
+               .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
+               .entries = {Payload(1, "a"), Payload(2, "b"), Payload(3, "c")}});
+  log().Write({.id = raft::WriteId(2),
+               .hard_state = raft::HardState{.term = raft::Term(2), .vote = {}},
+               .entries = {Payload(2, "B", 2)}});
+  log().Write({.id = raft::WriteId(3), .hard_state = {}, .entries = {Payload(3, "C", 2)}});
+  store_.AwaitDurable(raft::WriteId(3));
+  const raft::RestoredState restored = Restored();
+  EXPECT_EQ(Payloads(restored.tail), (std::vector<std::string>{"a", "B", "C"}));
+  EXPECT_EQ(restored.hard_state.term, raft::Term(2));
+}
+
+TEST_F(RocksDbLogStoreTest, DurableIdIsReportedOnceAndWakesTheLoop) {
+  EXPECT_FALSE(log().TakeDurable().has_value());
+  const int woken = store_.waker().count();
+  log().Write({.id = raft::WriteId(5), .hard_state = {}, .entries = {Payload(1, "a")}});
+  store_.waker().AwaitMoreThan(woken);
+  EXPECT_EQ(log().TakeDurable(), raft::WriteId(5));
+  EXPECT_FALSE(log().TakeDurable().has_value());
+}
+
+TEST_F(RocksDbLogStoreTest, QueuedWritesAreFinishedAtTheEnd) {
+  for (uint64_t i = 1; i <= 200; ++i) {
+    log().Write({.id = raft::WriteId(i),
+                 .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
+                 .entries = {Payload(i, "p")}});
+  }
+  EXPECT_EQ(Restored().tail.size(), 200u);
+}
+
+TEST_F(RocksDbLogStoreTest, LoadsARangeWithThePreviousEntry) {
+  std::vector<raft::Entry> entries;
+  for (uint64_t i = 1; i <= 10; ++i) {
+    entries.push_back(Payload(i, std::string(100, static_cast<char>('a' + i)), i < 5 ? 1 : 2));
+  }
+  store_.Append(entries);
+
+  raft::LoadedEntries loaded = Load(1);
+  EXPECT_EQ(loaded.previous, raft::EntryId());
+  EXPECT_EQ(loaded.entries.size(), 10u);
+
+  loaded = Load(5);
+  EXPECT_EQ(loaded.previous, (raft::EntryId{raft::Term(1), raft::LogIndex(4)}));
+  ASSERT_EQ(loaded.entries.size(), 6u);
+  EXPECT_EQ(loaded.entries.front().id, (raft::EntryId{raft::Term(2), raft::LogIndex(5)}));
+  EXPECT_EQ(*loaded.entries.front().payload, *entries[4].payload);
+
+  EXPECT_EQ(Load(5, /*bytes_max=*/2 * (100 + raft::Entry::kOverheadBytes)).entries.size(), 2u);
+  EXPECT_EQ(Load(5, /*bytes_max=*/1).entries.size(), 1u) << "one entry, however large";
+}
+
+TEST_F(RocksDbLogStoreTest, LoadsNothingThatIsNotThere) {
+  store_.Append({Payload(1, "a"), Payload(2, "b")});
+  EXPECT_TRUE(Load(3).entries.empty());
+  EXPECT_TRUE(Load(9).entries.empty());
+}
+
+TEST_F(RocksDbLogStoreTest, AGapIsABrokenInvariant) {
+  EXPECT_DEATH(store_.Append({Payload(2, "b")}), "gap");
+}
+
+}  // namespace
+}  // namespace raftkv::storage

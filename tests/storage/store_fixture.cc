@@ -1,0 +1,284 @@
+#include "tests/storage/store_fixture.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "glog/logging.h"
+#include "gtest/gtest.h"
+#include "raft/runtime/command_batch.h"
+#include "rocksdb/db.h"
+#include "storage/key_layout.h"
+#include "storage/rocksdb_options.h"
+#include "storage/wal_gap_filter.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr uint64_t kOrigin = 7;
+
+// An open database without the storage above it.
+class RawDatabase {
+ public:
+  explicit RawDatabase(const std::string& path) {
+    StorageOptions options;
+    const rocksdb::Status status = rocksdb::DB::Open(MakeDbOptions(options, nullptr), path,
+                                                     MakeColumnFamilies(options), &handles_, &db_);
+    CHECK(status.ok()) << status.ToString();
+  }
+  ~RawDatabase() {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      CHECK(db_->DestroyColumnFamilyHandle(handle).ok());
+    }
+    delete db_;
+  }
+
+  rocksdb::DB* db() { return db_; }
+  const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return handles_; }
+
+ private:
+  rocksdb::DB* db_ = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+};
+
+}  // namespace
+
+void CountingWaker::Wake() {
+  MutexLock lock(&mutex_);
+  ++count_;
+  woken_.NotifyAll();
+}
+
+int CountingWaker::AwaitMoreThan(int count) {
+  MutexLock lock(&mutex_);
+  while (count_ <= count) {
+    woken_.Wait(&mutex_);
+  }
+  return count_;
+}
+
+int CountingWaker::count() {
+  MutexLock lock(&mutex_);
+  return count_;
+}
+
+bool RecordingObserver::Wants(uint64_t origin, uint64_t) const { return origin != unwanted_origin; }
+
+void RecordingObserver::OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) {
+  ids.emplace_back(origin, sequence);
+  EXPECT_TRUE(outcomes.emplace_back().ParseFromString(outcome));
+}
+
+log::v1::Command Txn(std::vector<log::v1::Guard> guards,
+                     std::vector<log::v1::Operation> operations) {
+  log::v1::Command command;
+  log::v1::Txn* txn = command.mutable_txn();
+  for (log::v1::Guard& guard : guards) {
+    *txn->add_guards() = std::move(guard);
+  }
+  for (log::v1::Operation& operation : operations) {
+    *txn->add_operations() = std::move(operation);
+  }
+  return command;
+}
+
+log::v1::Operation PutOp(const std::string& key, const std::string& value) {
+  log::v1::Operation operation;
+  operation.mutable_put()->set_key(key);
+  operation.mutable_put()->set_value(value);
+  return operation;
+}
+
+log::v1::Operation PutTtlOp(const std::string& key, const std::string& value, uint64_t ttl_ms) {
+  log::v1::Operation operation = PutOp(key, value);
+  operation.mutable_put()->set_ttl_ms(ttl_ms);
+  return operation;
+}
+
+log::v1::Operation DeleteOp(const std::string& key) {
+  return DeleteRangeOp(key, key + std::string(1, '\0'));
+}
+
+log::v1::Operation DeleteRangeOp(const std::string& start, const std::string& end) {
+  log::v1::Operation operation;
+  operation.mutable_delete_()->set_start_key(start);
+  operation.mutable_delete_()->set_end_key(end);
+  return operation;
+}
+
+log::v1::Command Put(const std::string& key, const std::string& value) {
+  return Txn({}, {PutOp(key, value)});
+}
+
+log::v1::Command PutTtl(const std::string& key, const std::string& value, uint64_t ttl_ms) {
+  return Txn({}, {PutTtlOp(key, value, ttl_ms)});
+}
+
+log::v1::Command Delete(const std::string& key) { return Txn({}, {DeleteOp(key)}); }
+
+log::v1::Command Expire(const std::vector<std::string>& keys) {
+  log::v1::Command command;
+  for (const std::string& key : keys) {
+    command.mutable_expire()->add_keys(key);
+  }
+  return command;
+}
+
+raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& commands,
+                         uint64_t stamp, uint64_t term) {
+  std::string payload;
+  uint64_t sequence = 0;
+  for (const log::v1::Command& command : commands) {
+    raft::AppendProposal(kOrigin, ++sequence, command.SerializeAsString(), &payload);
+  }
+  return {.id = {raft::Term(term), raft::LogIndex(index)},
+          .kind = raft::EntryKind::kCommands,
+          .stamp = raft::ClusterMillis(stamp),
+          .payload = std::make_shared<const std::string>(std::move(payload))};
+}
+
+raft::Entry NoOpEntry(uint64_t index, uint64_t term) {
+  return {.id = {raft::Term(term), raft::LogIndex(index)},
+          .kind = raft::EntryKind::kNoOp,
+          .stamp = raft::ClusterMillis(1000),
+          .payload = nullptr};
+}
+
+Store::Store(std::string data_dir) {
+  options_.data_dir = std::move(data_dir);
+  options_.write_buffer_bytes = 256 << 10;
+  options_.wal_bytes_max = 4 << 20;
+  options_.block_cache_bytes = 4 << 20;
+}
+
+absl::Status Store::TryOpen() {
+  absl::StatusOr<std::unique_ptr<Storage>> opened = Storage::Open(options_, &waker_);
+  if (opened.ok()) {
+    storage_ = *std::move(opened);
+  }
+  return opened.status();
+}
+
+void Store::Open() {
+  const absl::Status status = TryOpen();
+  CHECK(status.ok()) << status.ToString();
+}
+
+void Store::Reopen() {
+  Close();
+  Open();
+}
+
+void Store::Append(const std::vector<raft::Entry>& entries) {
+  raft::LogWrite write{.id = raft::WriteId(next_write_++), .hard_state = {}, .entries = entries};
+  if (!entries.empty()) {
+    write.hard_state = raft::HardState{.term = entries.back().id.term, .vote = raft::NodeId(1)};
+  }
+  const raft::WriteId id = write.id;
+  storage_->log_store()->Write(std::move(write));
+  AwaitDurable(id);
+}
+
+void Store::AwaitDurable(raft::WriteId id) {
+  raft::WriteId durable;
+  int woken = 0;
+  while (true) {
+    durable = storage_->log_store()->TakeDurable().value_or(durable);
+    if (durable >= id) {
+      return;
+    }
+    woken = waker_.AwaitMoreThan(woken);
+  }
+}
+
+std::vector<log::v1::CommandOutcome> Store::Apply(const std::vector<raft::Entry>& entries) {
+  RecordingObserver observer;
+  size_t done = 0;
+  while (done < entries.size()) {
+    done += machine().Apply(absl::MakeConstSpan(entries).subspan(done), &observer);
+    std::this_thread::yield();
+  }
+  return observer.outcomes;
+}
+
+std::vector<log::v1::CommandOutcome> Store::Run(const std::vector<log::v1::Command>& commands,
+                                                uint64_t stamp) {
+  const uint64_t index = machine().applied().index.value() + 1;
+  const raft::Entry entry = CommandEntry(index, commands, stamp);
+  Append({entry});
+  return Apply({entry});
+}
+
+std::map<std::string, log::v1::StoredKeyValue> Store::Records() {
+  const absl::StatusOr<ScanResult> scan =
+      machine().TakeView()->Scan({.interval = {}, .keys_max = 1 << 20, .bytes_max = 1 << 30});
+  CHECK(scan.ok()) << scan.status();
+  std::map<std::string, log::v1::StoredKeyValue> records;
+  for (const log::v1::StoredKeyValue& row : scan->rows) {
+    records[row.key()] = row;
+  }
+  return records;
+}
+
+std::string Store::Value(const std::string& key) {
+  const auto found = machine().TakeView()->Get(key);
+  CHECK(found.ok()) << found.status();
+  return found->has_value() ? (*found)->value() : "(absent)";
+}
+
+std::vector<std::pair<uint64_t, std::string>> Store::TtlRows() {
+  std::vector<std::pair<uint64_t, std::string>> rows;
+  const std::shared_ptr<const KvView> view = machine().TakeView();
+  // Deadline by deadline, since a view names deadlines only for what is not due.
+  uint64_t now = 0;
+  size_t known = 0;
+  while (true) {
+    const absl::StatusOr<DueKeys> due = view->FindDueKeys(raft::ClusterMillis(now), 1 << 20);
+    CHECK(due.ok()) << due.status();
+    for (; known < due->keys.size(); ++known) {
+      rows.emplace_back(now, due->keys[known]);
+    }
+    if (due->next_deadline.value() == 0) {
+      return rows;
+    }
+    now = due->next_deadline.value();
+  }
+}
+
+FamilyRows DumpFamily(const std::string& database_path, const std::string& family) {
+  RawDatabase raw(database_path);
+  FamilyRows rows;
+  for (rocksdb::ColumnFamilyHandle* handle : raw.handles()) {
+    if (handle->GetName() != family) {
+      continue;
+    }
+    const std::unique_ptr<rocksdb::Iterator> iterator(
+        raw.db()->NewIterator(rocksdb::ReadOptions(), handle));
+    for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+      rows[iterator->key().ToString()] = iterator->value().ToString();
+    }
+    CHECK(iterator->status().ok()) << iterator->status().ToString();
+  }
+  return rows;
+}
+
+void FlushAll(const std::string& database_path) {
+  RawDatabase raw(database_path);
+  const rocksdb::Status status = raw.db()->Flush(rocksdb::FlushOptions(), raw.handles());
+  CHECK(status.ok()) << status.ToString();
+}
+
+std::vector<std::string> FilesWithSuffix(const std::string& database_path,
+                                         const std::string& suffix) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(database_path)) {
+    if (absl::EndsWith(entry.path().string(), suffix)) {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace raftkv::storage

@@ -1,0 +1,118 @@
+// What storage tests share: a Storage in a directory of its own, entries to feed it, and a look at
+// the bytes below.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/waker.h"
+#include "raft/core/types.h"
+#include "raft/runtime/state_machine.h"
+#include "raftkv/log/v1/command.pb.h"
+#include "storage/storage.h"
+#include "tests/support/temp_dir.h"
+
+namespace raftkv::storage {
+
+using integration::TempDir;
+
+// Thread-safe.
+class CountingWaker final : public Waker {
+ public:
+  void Wake() override;
+  // Waits until Wake was called more often than `count`, which is what an earlier call returned.
+  int AwaitMoreThan(int count);
+  int count();
+
+ private:
+  Mutex mutex_;
+  CondVar woken_;
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// Hears every outcome.
+class RecordingObserver final : public raft::OutcomeObserver {
+ public:
+  bool Wants(uint64_t origin, uint64_t sequence) const override;
+  void OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) override;
+
+  // Only these origins are wanted; all at first.
+  uint64_t unwanted_origin = 0;
+  std::vector<std::pair<uint64_t, uint64_t>> ids;
+  std::vector<log::v1::CommandOutcome> outcomes;
+};
+
+// Commands.
+log::v1::Command Txn(std::vector<log::v1::Guard> guards,
+                     std::vector<log::v1::Operation> operations);
+log::v1::Operation PutOp(const std::string& key, const std::string& value);
+log::v1::Operation PutTtlOp(const std::string& key, const std::string& value, uint64_t ttl_ms);
+log::v1::Operation DeleteOp(const std::string& key);
+log::v1::Operation DeleteRangeOp(const std::string& start, const std::string& end);
+log::v1::Command Put(const std::string& key, const std::string& value);
+log::v1::Command PutTtl(const std::string& key, const std::string& value, uint64_t ttl_ms);
+log::v1::Command Delete(const std::string& key);
+log::v1::Command Expire(const std::vector<std::string>& keys);
+
+// Entries of term 1 unless told; the payload's commands have origin 7 and sequences from 1.
+raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& commands,
+                         uint64_t stamp = 1000, uint64_t term = 1);
+raft::Entry NoOpEntry(uint64_t index, uint64_t term = 1);
+
+// A Storage that small writes already make switch files. Reopen closes it and opens it again.
+class Store {
+ public:
+  explicit Store(std::string data_dir);
+
+  // Fails the test when it does not open.
+  void Open();
+  absl::Status TryOpen();
+  void Close() { storage_.reset(); }
+  void Reopen();
+
+  Storage& storage() { return *storage_; }
+  KvStateMachine& machine() { return *storage_->state_machine(); }
+  CountingWaker& waker() { return waker_; }
+  StorageOptions& options() { return options_; }
+  const std::string& data_dir() const { return options_.data_dir; }
+  std::string database_path() const { return options_.data_dir + "/db"; }
+
+  // Appends durably, with the hard state's term following the entries'.
+  void Append(const std::vector<raft::Entry>& entries);
+  // Waits for everything written to be durable.
+  void AwaitDurable(raft::WriteId id);
+  // Appends nothing; applies all entries, retrying while the state machine asks for it.
+  std::vector<log::v1::CommandOutcome> Apply(const std::vector<raft::Entry>& entries);
+  // Appends and applies one entry of commands after the last applied one.
+  std::vector<log::v1::CommandOutcome> Run(const std::vector<log::v1::Command>& commands,
+                                           uint64_t stamp = 1000);
+
+  // Every record by key, through a view.
+  std::map<std::string, log::v1::StoredKeyValue> Records();
+  // Value of a key, "(absent)" when there is none.
+  std::string Value(const std::string& key);
+  // Rows of `ttl`, as found by a view.
+  std::vector<std::pair<uint64_t, std::string>> TtlRows();
+
+ private:
+  StorageOptions options_;
+  CountingWaker waker_;
+  std::unique_ptr<Storage> storage_;
+  uint64_t next_write_ = 1;
+};
+
+using FamilyRows = std::map<std::string, std::string>;
+// All rows of a column family of a closed database, as bytes.
+FamilyRows DumpFamily(const std::string& database_path, const std::string& family);
+// Flushes the memtables of a closed database's column families into table files.
+void FlushAll(const std::string& database_path);
+// Paths of a database's files with this ending, by number.
+std::vector<std::string> FilesWithSuffix(const std::string& database_path,
+                                         const std::string& suffix);
+
+}  // namespace raftkv::storage

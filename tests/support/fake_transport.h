@@ -1,0 +1,66 @@
+// A transport that keeps what it is given until somebody takes it.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "raft/runtime/transport.h"
+
+namespace raftkv::raft {
+
+// Confined to one thread.
+class FakeTransport final : public Transport {
+ public:
+  struct SentMessage {
+    Envelope envelope;
+    ClusterMillis cluster_time;
+  };
+  struct SentForward {
+    NodeId to;
+    ForwardRequest request;
+  };
+  struct SentReply {
+    NodeId to;
+    ForwardReply reply;
+  };
+
+  void Send(Envelope envelope, ClusterMillis cluster_time) override {
+    messages_.push_back({std::move(envelope), cluster_time});
+  }
+  bool Forward(NodeId leader, ForwardRequest request) override {
+    ++forward_attempts_;
+    if (unreachable_.contains(leader)) {
+      return false;
+    }
+    requests_.push_back({leader, std::move(request)});
+    return true;
+  }
+  void ReplyToForward(NodeId origin, ForwardReply reply) override {
+    replies_.push_back({origin, std::move(reply)});
+  }
+
+  // Whether Forward to `leader` succeeds; it does at first.
+  void SetReachable(NodeId leader, bool reachable) {
+    if (reachable) {
+      unreachable_.erase(leader);
+    } else {
+      unreachable_.insert(leader);
+    }
+  }
+  uint64_t forward_attempts() const { return forward_attempts_; }
+
+  std::vector<SentMessage> TakeMessages() { return std::exchange(messages_, {}); }
+  std::vector<SentForward> TakeRequests() { return std::exchange(requests_, {}); }
+  std::vector<SentReply> TakeReplies() { return std::exchange(replies_, {}); }
+
+ private:
+  std::set<NodeId> unreachable_;
+  uint64_t forward_attempts_ = 0;
+  std::vector<SentMessage> messages_;
+  std::vector<SentForward> requests_;
+  std::vector<SentReply> replies_;
+};
+
+}  // namespace raftkv::raft

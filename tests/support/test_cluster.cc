@@ -1,0 +1,179 @@
+#include "tests/support/test_cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace raftkv::integration {
+namespace {
+
+// How often a cluster is set up anew because somebody took one of its ports between choosing and
+// listening.
+constexpr int kStartsMax = 3;
+
+}  // namespace
+
+TestCluster::TestCluster(const ClusterOptions& options)
+    : options_(options), paused_(options.size, false) {
+  ChoosePorts();
+}
+
+TestCluster::~TestCluster() {
+  for (const auto& server : servers_) {
+    if (testing::Test::HasFailure() && !server->log_path().empty()) {
+      std::cerr << server->LogTail();
+    }
+  }
+}
+
+void TestCluster::ChoosePorts() {
+  peer_addresses_.clear();
+  servers_.clear();
+  clients_.clear();
+  std::vector<std::string> entries;
+  for (size_t node = 0; node < options_.size; ++node) {
+    peer_addresses_.push_back(Loopback(PickFreePort()));
+    entries.push_back(absl::StrCat(Name(node), "=", peer_addresses_.back()));
+  }
+  for (size_t node = 0; node < options_.size; ++node) {
+    const std::string client_address = Loopback(PickFreePort());
+    servers_.push_back(std::make_unique<ServerProcess>(
+        ServerOptions{.name = Name(node),
+                      .data_dir = data_dir(node),
+                      .listen_client = client_address,
+                      .listen_peer = peer_addresses_[node],
+                      .initial_cluster = absl::StrJoin(entries, ","),
+                      .flags = options_.flags,
+                      .env = {}}));
+    clients_.push_back(std::make_unique<NodeClient>(client_address));
+  }
+}
+
+bool TestCluster::TryStartAll() {
+  for (auto& server : servers_) {
+    if (!server->running()) {
+      server->Start();
+    }
+  }
+  bool ready = true;
+  for (auto& server : servers_) {
+    ready = server->WaitReady() && ready;
+  }
+  return ready;
+}
+
+bool TestCluster::StartAll() {
+  const bool founding = servers_[0]->log_path().empty();
+  for (int tries = 1; !TryStartAll(); ++tries) {
+    bool port_taken = false;
+    for (auto& server : servers_) {
+      port_taken = port_taken || (server->WaitExit(Millis(0)) == ExitStatus{.code = 1} &&
+                                  absl::StrContains(server->Log(), "in use"));
+    }
+    if (!founding || !port_taken || tries == kStartsMax) {
+      ADD_FAILURE() << "the cluster does not start";
+      return false;
+    }
+    KillAll();
+    for (size_t node = 0; node < size(); ++node) {
+      std::filesystem::remove_all(data_dir(node));
+    }
+    ChoosePorts();
+  }
+  return WaitForLeader().has_value();
+}
+
+bool TestCluster::Start(size_t node) {
+  servers_[node]->Start();
+  const bool ready = servers_[node]->WaitReady();
+  EXPECT_TRUE(ready) << Name(node) << " does not become ready\n" << servers_[node]->LogTail();
+  return ready;
+}
+
+void TestCluster::KillAll() {
+  for (auto& server : servers_) {
+    if (server->running()) {
+      server->Signal(SIGKILL);
+    }
+  }
+  for (auto& server : servers_) {
+    EXPECT_TRUE(server->WaitExit().has_value());
+  }
+  paused_.assign(size(), false);
+}
+
+std::optional<size_t> TestCluster::WaitForLeader(Millis timeout) {
+  std::optional<size_t> leader;
+  EXPECT_TRUE(WaitUntil(timeout, [&] {
+    leader = AgreedLeader();
+    return leader.has_value();
+  })) << "no leader";
+  return leader;
+}
+
+std::optional<size_t> TestCluster::AgreedLeader() {
+  std::optional<size_t> leader;
+  std::optional<uint64_t> term;
+  for (size_t node = 0; node < size(); ++node) {
+    if (!Answers(node)) {
+      continue;
+    }
+    const auto status = clients_[node]->GetStatus(Millis(1000));
+    if (!status.ok() || status->header().leader_id() == 0) {
+      return std::nullopt;
+    }
+    const size_t said = status->header().leader_id() - 1;
+    const bool leads = status->raft_state() == v1::RAFT_STATE_LEADER;
+    if (leads != (said == node) || leader.value_or(said) != said ||
+        term.value_or(status->header().raft_term()) != status->header().raft_term()) {
+      return std::nullopt;
+    }
+    leader = said;
+    term = status->header().raft_term();
+  }
+  return leader.has_value() && Answers(*leader) ? leader : std::nullopt;
+}
+
+bool TestCluster::WaitUntilEqual(Millis timeout) {
+  std::string last;
+  const bool equal = WaitUntil(timeout, [&] {
+    std::optional<std::string> first;
+    last.clear();
+    bool same = true;
+    for (size_t node = 0; node < size(); ++node) {
+      if (!Answers(node)) {
+        continue;
+      }
+      const auto status = clients_[node]->GetStatus(Millis(1000));
+      const std::string state =
+          status.ok() ? absl::StrCat("revision ", status->header().revision(), " applied ",
+                                     status->applied_index(), " keys ", status->key_count())
+                      : status.status.error_message();
+      absl::StrAppend(&last, Name(node), ": ", state, "\n");
+      same = same && status.ok() && first.value_or(state) == state;
+      first = first.value_or(state);
+    }
+    return same;
+  });
+  EXPECT_TRUE(equal) << "members differ:\n" << last;
+  return equal;
+}
+
+void TestCluster::Pause(size_t node) {
+  servers_[node]->Pause();
+  paused_[node] = true;
+}
+
+void TestCluster::Resume(size_t node) {
+  servers_[node]->Resume();
+  paused_[node] = false;
+}
+
+}  // namespace raftkv::integration
