@@ -1,6 +1,6 @@
 # Warnings are errors in our own code; raftkv_own_code carries them, so generated code is left alone.
 add_library(raftkv_own_code INTERFACE)
-target_include_directories(raftkv_own_code INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(raftkv_own_code INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(raftkv_own_code INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False alarms of gcc 12 when it optimises: moved variants "uninitialized", assigned strings "overlapping".

@@ -2,6 +2,9 @@
 # Builds the image, runs docker/compose.yaml and proves it: writes through one node, kills a container, cuts one off
 # from the network, reads through the others, heals, and checks that all three agree.
 #
+#   docker/test.sh             builds the image `raftkv` first
+#   docker/test.sh --no-build  takes it as it is
+#
 # Where no image can be pulled, mmdebstrap makes debian:bookworm-slim. Exit 77 (skipped) where no Docker daemon answers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +14,7 @@ readonly PROJECT=raftkv-test
 readonly NODES=(1 2 3)
 readonly HEALTHY_WITHIN_S=60
 
-step=
+step="start"
 trap 'echo "docker/test.sh: FAILED while doing: $step" >&2' ERR
 
 begin() {
@@ -102,6 +105,19 @@ make_base_image() {
   rm -rf "$folder"
 }
 
+build_image() {
+  local arguments variable
+  make_base_image
+  begin "build the image"
+  arguments=(--build-arg "JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}")
+  for variable in http_proxy https_proxy no_proxy; do
+    if [[ -n ${!variable:-} ]]; then
+      arguments+=(--build-arg "$variable=${!variable}")
+    fi
+  done
+  docker build -q -t raftkv "${arguments[@]}" -f docker/Dockerfile . >/dev/null
+}
+
 clean_up() {
   local status=$?
   if ((status != 0 && status != 77)); then
@@ -115,17 +131,12 @@ if ! docker info >/dev/null 2>&1; then
   echo "docker/test.sh: no Docker daemon answers here: skipped"
   exit 77
 fi
-make_base_image
 trap clean_up EXIT
-
-begin "build the image"
-build_arguments=(--build-arg "JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}")
-for variable in http_proxy https_proxy no_proxy; do
-  if [[ -n ${!variable:-} ]]; then
-    build_arguments+=(--build-arg "$variable=${!variable}")
-  fi
-done
-docker build -q -t raftkv "${build_arguments[@]}" -f docker/Dockerfile . >/dev/null
+case ${1:-} in
+  "") build_image ;;
+  --no-build) ;;
+  *) fail "unknown argument $1; allowed: --no-build" ;;
+esac
 
 begin "start three nodes"
 compose down -v --remove-orphans >/dev/null 2>&1 || true

@@ -45,7 +45,9 @@ expect() {
   local got
   printf '$ %s\n' "$2"
   got=$(eval "$2") || fail "exit code $? from: $2"
-  printf '%s\n' "$got"
+  if [[ -n $got ]]; then
+    printf '%s\n' "$got"
+  fi
   [[ $got == "$1" ]] || fail "wanted: $1"
 }
 
@@ -73,10 +75,10 @@ choose_ports() {
 # start_node <1|2|3>
 start_node() {
   local name=n$1 client=client$1 peer=peer$1 command
-  command="raftkvd --name $name --data_dir $folder/$name --listen_client ${!client} --listen_peer ${!peer}"
+  command="raftkvd --name $name --data_dir \$DIR/$name --listen_client ${!client} --listen_peer ${!peer}"
   command+=" \\
     --initial_cluster \$CLUSTER"
-  printf '$ %s 2>>%s &\n' "$command" "$folder/$name.log"
+  printf '$ %s 2>>%s &\n' "$command" "\$DIR/$name.log"
   # The command itself, not a shell around it, gets the signals below.
   eval "exec_in_background $name $command"
 }
@@ -97,6 +99,15 @@ wait_healthy() {
     for name in "${!pids[@]}"; do
       kill -0 "${pids[$name]}" 2>/dev/null || fail "$name ended"
     done
+    sleep 0.1
+  done
+}
+
+# wait_until_published: until every member has told its client address to the others.
+wait_until_published() {
+  local deadline=$((SECONDS + READY_WITHIN_S))
+  until [[ $(raftkvctl member list | awk -F', ' '$5 != ""' | wc -l) == 3 ]]; do
+    ((SECONDS < deadline)) || fail "the members' client addresses are not known after $READY_WITHIN_S s"
     sleep 0.1
   done
 }
@@ -153,6 +164,7 @@ fi
 title "2. Start three nodes"
 choose_ports
 folder=$(mktemp -d)
+run "export DIR=$folder"
 run "export CLUSTER=n1=$peer1,n2=$peer2,n3=$peer3"
 run "export RAFTKVCTL_ENDPOINTS=$client1,$client2,$client3"
 for i in 1 2 3; do
@@ -161,13 +173,14 @@ done
 say "They find each other, found the cluster and elect a leader."
 wait_healthy "$client1" "$client2" "$client3"
 run "raftkvctl endpoint health"
+wait_until_published
 run "raftkvctl member list -w table"
 
 title "3. Write through any node, read from any other"
 if $have_grpcurl; then
   run "grpcurl -plaintext -d '{\"key\":\"greeting\",\"text\":\"hello\"}' $client1 raftkv.v1.KvService/Put"
   run "grpcurl -plaintext -d '{\"key\":\"greeting\",\"as_text\":true}' $client2 raftkv.v1.KvService/Get \\
-    | tee $folder/answer"
+    | tee \$DIR/answer"
   grep -q '"text": "hello"' "$folder/answer" || fail "grpcurl's Get does not show the value"
 else
   expect OK "raftkvctl --endpoints $client1 put greeting hello"

@@ -1,5 +1,6 @@
 #include "server/api_error.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"

@@ -64,7 +64,11 @@ void EventLoop::RunPosted() {
 }
 
 void EventLoop::Wake() {
-  if (!wake_pending_.exchange(true)) {
+  if (wake_pending_.exchange(true)) {
+    return;
+  }
+  MutexLock lock(&mutex_);
+  if (!shut_down_) {
     alarm_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), &wake_tag_);
   }
 }
@@ -82,9 +86,10 @@ void EventLoop::Post(std::function<void()> task) {
 }
 
 void EventLoop::DrainQueues() {
-  // Keeps late wakers from arming the alarm on a queue that is shut down, so a wake that is still
-  // in the queue must not clear it.
-  wake_pending_.store(true);
+  {
+    MutexLock lock(&mutex_);
+    shut_down_ = true;
+  }
   queue_->Shutdown();
   announcements_->Shutdown();
   void* tag = nullptr;
@@ -92,9 +97,7 @@ void EventLoop::DrainQueues() {
   // The announced calls of `announcements_` hold `queue_` open, so it comes last.
   for (grpc::ServerCompletionQueue* queue : {announcements_.get(), queue_.get()}) {
     while (queue->Next(&tag, &ok)) {
-      if (tag != &wake_tag_) {
-        static_cast<EventTag*>(tag)->OnEvent(ok);
-      }
+      static_cast<EventTag*>(tag)->OnEvent(ok);
     }
   }
 }

@@ -86,6 +86,8 @@ class EventLoop final : public Waker {
   grpc::Alarm alarm_;
 
   Mutex mutex_;
+  // The queues take nothing new: the alarm must not be armed.
+  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
 };
 

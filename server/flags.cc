@@ -106,8 +106,9 @@ void PrintHelp() {
 
 absl::Status SetFlag(const std::string& name, const std::string& value, const std::string& source) {
   if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source, ": must be ", gflags::GetCommandLineFlagInfoOrDie(name.c_str()).description));
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, ": must be a number; this flag is: ",
+                     gflags::GetCommandLineFlagInfoOrDie(name.c_str()).description));
   }
   return absl::OkStatus();
 }
@@ -133,7 +134,8 @@ absl::Status ReadCommandLine(const std::vector<std::string>& arguments) {
     }
     const std::string text = argument.substr(absl::StartsWith(argument, "--") ? 2 : 1);
     const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    if (const auto foreign = ForeignFlags().find(parts.first); foreign != ForeignFlags().end()) {
+    const std::string dashed = absl::StrReplaceAll(parts.first, {{"_", "-"}});
+    if (const auto foreign = ForeignFlags().find(dashed); foreign != ForeignFlags().end()) {
       return absl::InvalidArgumentError(
           absl::StrCat(argument, ": is not a flag of raftkvd; use ", foreign->second));
     }

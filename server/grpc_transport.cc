@@ -1,5 +1,7 @@
 #include "server/grpc_transport.h"
 
+#include <glog/logging.h>
+
 #include <utility>
 #include <variant>
 
@@ -8,9 +10,26 @@
 namespace raftkv::server {
 
 void GrpcTransport::Connect() {
+  const auto& records = node_->state_machine->member_records();
   for (const log::v1::ConfiguredMember& member : node_->configuration()->members()) {
-    if (member.id() != node_->member_id) {
-      links_.emplace(raft::NodeId(member.id()), std::make_unique<PeerLink>(node_, member));
+    if (member.id() == node_->member_id) {
+      continue;
+    }
+    const auto record = records.find(member.id());
+    const std::string& address =
+        record == records.end() ? member.peer_address() : record->second.peer_address();
+    std::unique_ptr<PeerLink>& link = links_[raft::NodeId(member.id())];
+    if (link != nullptr && link->address() == address) {
+      continue;
+    }
+    const bool moved = link != nullptr;
+    if (moved) {
+      LOG(INFO) << "member " << member.id() << " \"" << member.name() << "\" moved to " << address;
+      link->Shutdown();
+    }
+    link = std::make_unique<PeerLink>(node_, member, address);
+    if (moved) {
+      link->MarkStreamsLost();
     }
   }
 }

@@ -17,7 +17,8 @@ class GrpcTransport final : public raft::Transport {
  public:
   GrpcTransport(Node* node, PeerService* incoming) : node_(node), incoming_(incoming) {}
 
-  // Makes the links to the other members. REQUIRES: the cluster is founded; called once.
+  // Makes the links to the other members, each to the address that it published last, or else was
+  // founded with; makes a link anew when the address has changed. REQUIRES: the cluster is founded.
   void Connect();
   // Tells the driver of streams that broke since the last call. Called before each turn of the
   // driver, never inside one, since the driver must not hear of a loss while it is sending.

@@ -20,8 +20,9 @@ void FillKeyValue(log::v1::StoredKeyValue record, ValueForm form, raft::ClusterM
   key_value->set_mod_revision(record.mod_revision());
   key_value->set_version(record.version());
   if (record.deadline_ms() != 0) {
+    // Deadlines are a millisecond later than asked for, since stamps are rounded down.
     const uint64_t left_ms =
-        record.deadline_ms() > now.value() ? record.deadline_ms() - now.value() : 0;
+        record.deadline_ms() > now.value() ? record.deadline_ms() - now.value() - 1 : 0;
     key_value->mutable_ttl_remaining()->set_seconds(static_cast<int64_t>(left_ms / 1000));
     key_value->mutable_ttl_remaining()->set_nanos(static_cast<int32_t>(left_ms % 1000) * 1'000'000);
   }

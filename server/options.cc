@@ -59,7 +59,10 @@ absl::StatusOr<HostPort> HostPort::Parse(absl::string_view text) {
   }
   HostPort result{.host = std::string(host), .port = 0};
   int port = -1;
-  if (!absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 0 || port > 65535) {
+  const absl::string_view digits = text.substr(colon + 1);
+  // SimpleAtoi would also take signs and blanks.
+  const bool number = std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit);
+  if (!number || !absl::SimpleAtoi(digits, &port) || port > 65535) {
     return absl::InvalidArgumentError("the port must be 0 to 65535");
   }
   result.port = port;

@@ -86,11 +86,11 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer)
+PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address)
     : node_(node),
       peer_(peer.id()),
       name_(peer.name()),
-      address_(peer.peer_address()),
+      address_(address),
       channel_(MakePeerChannel(address_)),
       generic_stub_(channel_),
       raft_stub_(peer::v1::RaftService::NewStub(channel_)) {}
@@ -132,6 +132,7 @@ void PeerLink::OpenAppendStream() {
   append_stream_ = new AppendStream(
       &generic_stub_, kAppendEntries, node_->loop->queue(),
       {.on_frame = [this](peer::v1::AppendEntriesResponse frame) { return OnAppendFrame(frame); },
+       .on_malformed = nullptr,
        .on_open = nullptr,
        .on_end =
            [this] {
@@ -170,7 +171,8 @@ bool PeerLink::Forward(raft::ForwardRequest request) {
   }
   *forward_stream_->AddFrame() = wire::ToProto(std::move(request));
   forward_stream_->Flush(bytes);
-  return true;
+  // A stream that was full has ended, and this frame with it.
+  return forward_stream_ != nullptr;
 }
 
 void PeerLink::OpenForwardStream() {
@@ -181,6 +183,7 @@ void PeerLink::OpenForwardStream() {
   forward_stream_ = new ForwardStream(
       &generic_stub_, kForward, node_->loop->queue(),
       {.on_frame = [this](peer::v1::ForwardResponse frame) { return OnForwardFrame(frame); },
+       .on_malformed = nullptr,
        .on_open = nullptr,
        .on_end =
            [this] {

@@ -25,7 +25,9 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address);
 // Confined to the loop.
 class PeerLink final {
  public:
-  PeerLink(Node* node, const log::v1::ConfiguredMember& peer);
+  PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address);
+
+  const std::string& address() const { return address_; }
 
   // The answer, if one comes, is given to the driver.
   void RequestVote(const raft::Envelope& envelope);
@@ -35,6 +37,8 @@ class PeerLink final {
   // False when no stream is open; one is being opened then, and the loop turns when it is.
   [[nodiscard]] bool Forward(raft::ForwardRequest request);
 
+  // Lets the driver know that the streams of the link before this one are gone.
+  void MarkStreamsLost() { append_stream_lost_ = forward_stream_lost_ = true; }
   // Whether a stream broke, or dropped messages, since the last call.
   bool TakeAppendStreamLost();
   bool TakeForwardStreamLost();

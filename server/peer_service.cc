@@ -10,6 +10,7 @@
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
+#include "storage/command_semantics.h"
 
 namespace raftkv::server {
 namespace {
@@ -28,6 +29,8 @@ grpc::Status CheckIdentity(const Node& node, const peer::v1::PeerIdentity& ident
   return ToGrpc(wire::CheckIdentity(identity, *node.configuration(), raft::NodeId(node.member_id)));
 }
 
+const grpc::Status kSecondOpening(grpc::StatusCode::INVALID_ARGUMENT,
+                                  "only the first frame of a stream may be an opening");
 const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
 
 }  // namespace
@@ -118,20 +121,24 @@ void PeerService::Start(Hooks hooks) {
             [this, stream, from](const peer::v1::AppendEntriesRequest& frame) {
               return OnAppendFrame(stream, from.get(), frame);
             },
+        .on_malformed = [this,
+                         from](const grpc::Status& status) { return RefuseContent(*from, status); },
         .on_open = nullptr,
         .on_end = [this, from] { append_streams_.erase(*from); },
         .on_status = nullptr};
   };
   accept_forward_ = [this](ForwardStream* stream) {
     auto from = std::make_shared<raft::NodeId>(raft::kNobody);
-    return ForwardStream::Handlers{.on_frame =
-                                       [this, stream, from](peer::v1::ForwardRequest frame) {
-                                         return OnForwardFrame(stream, from.get(),
-                                                               std::move(frame));
-                                       },
-                                   .on_open = nullptr,
-                                   .on_end = [this, from] { forward_streams_.erase(*from); },
-                                   .on_status = nullptr};
+    return ForwardStream::Handlers{
+        .on_frame =
+            [this, stream, from](peer::v1::ForwardRequest frame) {
+              return OnForwardFrame(stream, from.get(), std::move(frame));
+            },
+        .on_malformed = [this,
+                         from](const grpc::Status& status) { return RefuseContent(*from, status); },
+        .on_open = nullptr,
+        .on_end = [this, from] { forward_streams_.erase(*from); },
+        .on_status = nullptr};
   };
   new HelloCall(this);
   new VoteCall(this);
@@ -148,6 +155,13 @@ grpc::Status PeerService::Refuse(const grpc::Status& status) {
   LOG_EVERY_T(WARNING, 1) << "refused a peer's call (" << refused_calls_
                           << " so far): " << status.error_message();
   return status;
+}
+
+grpc::Status PeerService::RefuseContent(raft::NodeId from, const grpc::Status& status) {
+  return Refuse(
+      grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                   absl::StrCat("from member ", from.value(), " to member ", node_->member_id,
+                                " \"", node_->options->name, "\": ", status.error_message())));
 }
 
 template <typename Stream, typename Frame>
@@ -181,10 +195,13 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
   if (*from == raft::kNobody) {
     return OnOpening(stream, frame, from, &append_streams_);
   }
+  if (frame.has_opening()) {
+    return RefuseContent(*from, kSecondOpening);
+  }
   const raft::ClusterMillis cluster_time(frame.cluster_time_ms());
   auto envelopes = wire::FromProto(std::move(frame), *from, raft::NodeId(node_->member_id));
   if (!envelopes.ok()) {
-    return Refuse(ToGrpc(envelopes.status()));
+    return RefuseContent(*from, ToGrpc(envelopes.status()));
   }
   node_->driver->ObserveClusterTime(cluster_time);
   for (raft::Envelope& envelope : *envelopes) {
@@ -198,9 +215,24 @@ grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* fr
   if (*from == raft::kNobody) {
     return OnOpening(stream, frame, from, &forward_streams_);
   }
+  if (frame.has_opening()) {
+    return RefuseContent(*from, kSecondOpening);
+  }
   auto request = wire::FromProto(std::move(frame));
   if (!request.ok()) {
-    return Refuse(ToGrpc(request.status()));
+    return RefuseContent(*from, ToGrpc(request.status()));
+  }
+  // What is in the log must be applied by every member, so nothing broken may get there.
+  log::v1::Command command;
+  for (const raft::Proposal& proposal : request->proposals) {
+    if (!command.ParseFromString(proposal.command)) {
+      return RefuseContent(
+          *from, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                              absl::StrCat("proposal ", proposal.sequence, " holds no command")));
+    }
+    if (const absl::Status status = storage::CheckCommand(command); !status.ok()) {
+      return RefuseContent(*from, ToGrpc(status));
+    }
   }
   node_->driver->OnForwardRequest(*from, *std::move(request));
   return grpc::Status::OK;
@@ -214,7 +246,7 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
   const raft::NodeId sender(request.identity().sender_id());
   auto envelope = wire::FromProto(request, sender, raft::NodeId(node_->member_id));
   if (!envelope.ok()) {
-    call->Refuse(Refuse(ToGrpc(envelope.status())));
+    call->Refuse(RefuseContent(sender, ToGrpc(envelope.status())));
     return;
   }
   hooks_.on_peer_seen(sender);

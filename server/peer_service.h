@@ -71,7 +71,10 @@ class PeerService final {
   grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
                          std::map<raft::NodeId, Stream*>* streams);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
+  // Counts and logs a refusal, and returns what to answer.
   grpc::Status Refuse(const grpc::Status& status);
+  // The same for something that makes no sense, naming both sides.
+  grpc::Status RefuseContent(raft::NodeId from, const grpc::Status& status);
 
   Node* const node_;
   Hooks hooks_;

@@ -30,6 +30,8 @@ class PeerStream {
   struct Handlers {
     // A frame arrived. A status other than OK ends the stream with it.
     std::function<grpc::Status(In frame)> on_frame;
+    // A frame arrived that is none; returns what to end with. Null: `status`.
+    std::function<grpc::Status(const grpc::Status& status)> on_malformed;
     // The stream can be written to: the other end is connected.
     std::function<void()> on_open;
     // No frame will be taken or delivered any more. Called at most once, and not by Abandon.
@@ -44,21 +46,20 @@ class PeerStream {
   bool open() const { return open_; }
   // The frame that gathers now; null when the next message needs a new one.
   Out* gathering() {
-    const bool full =
-        gathered_messages_ >= kPeerFrameMessagesMax || gathered_bytes_ >= kPeerFrameBytesMax;
-    return queue_.empty() || full ? nullptr : &queue_.back();
+    const bool full = gathered_messages_ >= kPeerFrameMessagesMax ||
+                      (!queue_.empty() && queue_.back().bytes >= kPeerFrameBytesMax);
+    return queue_.empty() || full ? nullptr : &queue_.back().frame;
   }
   Out* AddFrame() {
     gathered_messages_ = 0;
-    gathered_bytes_ = 0;
-    return &queue_.emplace_back();
+    return &queue_.emplace_back().frame;
   }
   // Sends what has gathered, unless a frame is still being written; called after each message,
   // `bytes` is its size. A stream that has more than kPeerQueueBytesMax waiting ends: its other end
   // does not take it.
   void Flush(uint64_t bytes) {
+    queue_.back().bytes += bytes;
     queued_bytes_ += bytes;
-    gathered_bytes_ += bytes;
     ++gathered_messages_;
     if (queued_bytes_ > kPeerQueueBytesMax) {
       End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the peer does not take its frames"));
@@ -75,6 +76,7 @@ class PeerStream {
     open_ = false;
     status_ = status;
     queue_.clear();
+    queued_bytes_ = 0;
     StartEnd(/*write_pending=*/writing_);
     if (auto on_end = std::move(handlers_.on_end); on_end) {
       on_end();
@@ -143,6 +145,11 @@ class PeerStream {
   virtual void OnWriteOverAfterEnd() {}
 
  private:
+  struct QueuedFrame {
+    Out frame;
+    uint64_t bytes = 0;
+  };
+
   void OnRead(bool ok) {
     if (ended_) {
       return;
@@ -158,10 +165,16 @@ class PeerStream {
       parsed = reader.status().ok() && frame.ParseFromZeroCopyStream(&reader);
     }
     incoming_.Clear();
-    const grpc::Status taken =
-        parsed ? handlers_.on_frame(std::move(frame))
-               : grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                              "a frame is not a " + In::descriptor()->full_name());
+    grpc::Status taken;
+    if (parsed) {
+      taken = handlers_.on_frame(std::move(frame));
+    } else {
+      taken = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                           "a frame is not a " + In::descriptor()->full_name());
+      if (handlers_.on_malformed) {
+        taken = handlers_.on_malformed(taken);
+      }
+    }
     if (!taken.ok()) {
       End(taken);
     }
@@ -180,12 +193,10 @@ class PeerStream {
     bool own_buffer = false;
     const grpc::Status status =
         grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(
-            queue_.front(), &bytes, &own_buffer);
+            queue_.front().frame, &bytes, &own_buffer);
     CHECK(status.ok()) << status.error_message();
+    queued_bytes_ -= queue_.front().bytes;
     queue_.pop_front();
-    if (queue_.empty()) {
-      queued_bytes_ = 0;
-    }
     Begin(&write_);
     StartWrite(bytes, &write_);
   }
@@ -211,11 +222,9 @@ class PeerStream {
   Operation read_{this, &PeerStream::OnRead};
   Operation write_{this, &PeerStream::OnWrite};
   grpc::ByteBuffer incoming_;
-  std::deque<Out> queue_;
-  uint64_t queued_bytes_ = 0;
-  // Of the last frame in the queue.
-  uint64_t gathered_bytes_ = 0;
-  uint64_t gathered_messages_ = 0;
+  std::deque<QueuedFrame> queue_;
+  uint64_t queued_bytes_ = 0;       // Invariant: the sum of queue_'s bytes.
+  uint64_t gathered_messages_ = 0;  // Of the last frame in the queue.
   int pending_ = 0;
   bool open_ = false;
   bool writing_ = false;

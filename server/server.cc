@@ -56,6 +56,7 @@ constexpr MonotonicNanos kDrainLimit = 5 * kNanosPerSecond;
 // Between the last answer and the end of the connections, so that it still gets out.
 constexpr MonotonicNanos kFarewellNanos = 100 * kNanosPerMilli;
 constexpr MonotonicNanos kClockSaveInterval = kNanosPerSecond;
+constexpr MonotonicNanos kAddressLookInterval = kNanosPerSecond;
 
 int Fail(int exit_code, const std::string& message) {
   std::cerr << "raftkvd: " << message << std::endl;
@@ -71,6 +72,14 @@ uint64_t RandomNonZero() {
 // gRPC takes a wildcard as an address of its own.
 std::string ListenAddress(const HostPort& address) {
   return address.host.empty() ? absl::StrCat("0.0.0.0:", address.port) : address.ToString();
+}
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
 }
 
 // What others can dial when all that is known is "every interface".
@@ -95,7 +104,7 @@ class Server final : public raft::DriverObserver {
   void OnFounded(const log::v1::ClusterConfiguration& record);
   void OnTick();
   bool OnTurn();
-  void WatchSignals();
+  void TakeSignals();
   void BeginStop();
   void ContinueStop();
   void ShutDownServers();
@@ -113,6 +122,7 @@ class Server final : public raft::DriverObserver {
   std::string peer_address_;
   int exit_code_ = kExitOk;
   MonotonicNanos next_clock_save_ = 0;
+  MonotonicNanos next_address_look_ = 0;
   // When the stop began, and when everything was answered; 0 before.
   MonotonicNanos stop_began_ = 0;
   MonotonicNanos answered_at_ = 0;
@@ -136,16 +146,12 @@ class Server final : public raft::DriverObserver {
   std::unique_ptr<grpc::Server> client_server_;
   std::unique_ptr<grpc::Server> peer_server_;
   std::thread shutdown_thread_;
-  std::thread signal_thread_;
 };
 
 int Server::Run() {
   node_.started_at = clock_.Now();
-  // Before any thread is made, so that only WatchSignals takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  // Before any thread is made, so that all of them leave the signals to TakeSignals.
+  const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // gRPC's own lines are for people who debug gRPC; what matters of them is said by ours.
   gpr_set_log_function([](gpr_log_func_args*) {});
@@ -160,7 +166,6 @@ int Server::Run() {
   StartServices();
   LogStart();
   JoinCluster();
-  WatchSignals();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
   TearDown();
   return exit_code_;
@@ -239,15 +244,15 @@ std::optional<int> Server::MakeDriver() {
   expirer_ = std::make_unique<storage::Expirer>(
       driver_.get(), storage_->state_machine(), &clock_,
       [this](std::shared_ptr<const storage::KvView> view, raft::ClusterMillis now,
-             std::function<void(storage::DueKeys)> done) {
+             std::function<void(absl::StatusOr<storage::DueKeys>)> done) {
         const bool submitted = pool_->Submit([this, view = std::move(view), now, done]() mutable {
           auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
-          CHECK(due.ok()) << "the rows of deadlines are damaged: " << due.status();
+
           view.reset();
-          loop_->Post([done, due = *std::move(due)]() mutable { done(std::move(due)); });
+          loop_->Post([done, due = std::move(due)]() mutable { done(std::move(due)); });
         });
         if (!submitted) {
-          done(storage::DueKeys{});
+          done(absl::ResourceExhaustedError("the read pool is full"));
         }
       });
   return std::nullopt;
@@ -402,6 +407,7 @@ void Server::OnFounded(const log::v1::ClusterConfiguration& record) {
 }
 
 void Server::OnTick() {
+  TakeSignals();
   if (stop_began_ != 0) {
     ContinueStop();
   }
@@ -414,6 +420,10 @@ void Server::OnTick() {
   if (storage_->configuration().has_value() && !node_.draining) {
     expirer_->Tick();
     publisher_.Tick();
+    if (const MonotonicNanos now = clock_.Now(); now >= next_address_look_) {
+      next_address_look_ = now + kAddressLookInterval;
+      transport_.Connect();
+    }
   }
   if (const MonotonicNanos now = clock_.Now();
       now >= next_clock_save_ && storage_->state_machine()->earliest_deadline().value() != 0) {
@@ -430,23 +440,19 @@ bool Server::OnTurn() {
   return more;
 }
 
-void Server::WatchSignals() {
-  signal_thread_ = std::thread([this] {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    int signal = 0;
-    sigwait(&signals, &signal);
-    loop_->Post([this, signal] {
-      LOG(INFO) << "stopping: " << (signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      BeginStop();
-    });
-    sigwait(&signals, &signal);
+// They are blocked everywhere, so they wait here to be looked at.
+void Server::TakeSignals() {
+  const sigset_t signals = StopSignals();
+  const timespec no_wait = {};
+  const int signal = sigtimedwait(&signals, nullptr, &no_wait);
+  if (signal < 0) {
+    return;
+  }
+  if (stop_began_ != 0) {
     _exit(kExitForced);
-  });
-  // It waits for a second signal until the process ends.
-  signal_thread_.detach();
+  }
+  LOG(INFO) << "stopping: " << (signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  BeginStop();
 }
 
 void Server::BeginStop() {
@@ -491,6 +497,9 @@ void Server::ShutDownServers() {
 }
 
 void Server::TearDown() {
+  // From here on nobody looks: a signal ends the process by itself.
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   shutdown_thread_.join();
   pool_->Stop();
   // Syncs what the log still has to write; nothing wakes the loop after it.

@@ -18,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 
 namespace raftkv::storage {
@@ -87,10 +88,8 @@ absl::Status CheckFormat(const std::string& path) {
         absl::StrCat(path, " says format version ", version, ", this raftkvd uses version ",
                      kFormatVersion, ": run a raftkvd that knows version ", version));
   }
-  return absl::DataLossError(absl::StrCat(
-      path, " is corrupted: it should say \"raftkv ", kFormatVersion,
-      "\". The other members hold the data: replace this member, or put back a copy of its "
-      "directory."));
+  return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
+                                          kFormatVersion, "\". ", kRemedy));
 }
 
 absl::StatusOr<std::set<std::string>> ListNames(const std::string& path) {
@@ -203,10 +202,8 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path)
   if (directory.complete_) {
     RAFTKV_RETURN_IF_ERROR(CheckFormat(format_path));
     if (!fs::exists(absl::StrCat(directory.database_path(), "/CURRENT"))) {
-      return absl::DataLossError(absl::StrCat(
-          path, " is incomplete: ", kDatabase,
-          "/CURRENT is missing. The other members hold the data: replace this member, or put back "
-          "a copy of its directory."));
+      return absl::DataLossError(
+          absl::StrCat(path, " is incomplete: ", kDatabase, "/CURRENT is missing. ", kRemedy));
     }
   }
   return directory;

@@ -8,9 +8,6 @@
 namespace raftkv::storage {
 namespace {
 
-constexpr char kRemedy[] =
-    "The other members hold the data: replace this member, or put back a copy of its directory.";
-
 // Not LOG(FATAL): its stack trace would bury the one line that an operator needs.
 [[noreturn]] void LogAndAbort(absl::string_view message) {
   LOG(ERROR) << message;

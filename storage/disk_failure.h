@@ -10,6 +10,11 @@
 
 namespace raftkv::storage {
 
+// What to do about a directory that cannot be used as it is.
+inline constexpr char kRemedy[] =
+    "The other members hold the data. Put this directory back exactly as it was when the member "
+    "stopped: an older copy has forgotten votes and entries that were acknowledged.";
+
 // Logs one line that says what failed and what to do, then aborts. `what` is like "sync the Raft
 // log".
 [[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);

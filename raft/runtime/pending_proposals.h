@@ -60,8 +60,8 @@ class PendingProposals {
     absl::string_view command;  // Valid until the next call.
   };
 
-  PendingProposals(ProposalBudget* budget, MonotonicNanos leader_wait)
-      : budget_(*budget), leader_wait_(leader_wait) {}
+  PendingProposals(ProposalBudget* budget, MonotonicNanos leader_wait, uint64_t first_sequence)
+      : budget_(*budget), leader_wait_(leader_wait), next_sequence_(first_sequence) {}
 
   // Lets a proposal wait, or answers kOverloaded.
   void Add(std::string command, MonotonicNanos deadline, MonotonicNanos now, ProposalCallback done);
@@ -125,7 +125,7 @@ class PendingProposals {
   std::deque<Pending> waiting_;
   // By sequence; ordered, because terms never decrease along it and runs must be reproducible.
   Bound bound_;
-  uint64_t next_sequence_ = 1;
+  uint64_t next_sequence_;
   // No proposal is due before this.
   MonotonicNanos next_due_ = 0;
   std::vector<Answer> answers_;

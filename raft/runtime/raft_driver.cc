@@ -16,6 +16,11 @@ namespace {
 // have come in meanwhile get their turn.
 constexpr int kPassesPerTurnMax = 4;
 
+// Where a process starts to number its proposals and reads. A new process of a member may get
+// answers that were meant for the one before it; starting in different places, they find nobody. 48
+// bits keep the numbers short in the log.
+uint64_t FirstNumber(uint64_t origin) { return 1 + origin % (uint64_t{1} << 48); }
+
 absl::Status AtLeastOne(const char* field, int64_t value) {
   if (value >= 1) {
     return absl::OkStatus();
@@ -55,9 +60,10 @@ RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
       cluster_clock_(restored_cluster_time, clock),
       watch_(clock->Now()),
       budget_(options.proposals_max, options.proposal_bytes_max),
-      proposals_(&budget_, options.leader_wait),
+      proposals_(&budget_, options.leader_wait, FirstNumber(origin)),
       forwarded_(&budget_, options.reads_max),
       reads_(options.reads_max, options.leader_wait, options.read_retry_after),
+      next_read_id_(FirstNumber(origin)),
       applied_term_(state_machine->applied().term) {
   CHECK(options_.Validate().ok()) << options_.Validate();
   CHECK_EQ(core_->applied_index(), state_machine_->applied().index);
@@ -377,6 +383,6 @@ bool RaftDriver::HasWork() const {
   return watch_.CanForward() && (proposals_.has_waiting() || reads_.has_waiting());
 }
 
-ReadId RaftDriver::NextReadId() { return ReadId(++last_read_id_); }
+ReadId RaftDriver::NextReadId() { return std::exchange(next_read_id_, next_read_id_.Next()); }
 
 }  // namespace raftkv::raft

@@ -145,7 +145,7 @@ class RaftDriver final : public OutcomeObserver {
   PendingProposals proposals_;
   ForwardedRequests forwarded_;
   PendingReads reads_;
-  uint64_t last_read_id_ = 0;
+  ReadId next_read_id_;
   // Own and forwarded proposals take turns, so that neither starves the other; this says whose turn
   // it is.
   bool own_turn_ = true;

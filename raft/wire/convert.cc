@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "raft/runtime/command_batch.h"
 
 namespace raftkv::wire {
 namespace {
@@ -101,6 +102,12 @@ absl::StatusOr<raft::Entry> EntryFromProto(peer::v1::LogEntry* entry, EntryId pr
   }
   if (*kind == raft::EntryKind::kNoOp && !entry->payload().empty()) {
     return Malformed("payload bytes of a no-op", entry->payload().size(), "must be 0");
+  }
+  raft::CommandBatchReader batch(entry->payload());
+  while (batch.Next()) {
+  }
+  if (!batch.ok()) {
+    return Malformed("payload bytes", entry->payload().size(), "are no batch of commands");
   }
   raft::Entry result{.id = {.term = Term(entry->term()), .index = LogIndex(entry->index())},
                      .kind = *kind,

@@ -22,16 +22,20 @@ using testing::HasSubstr;
 
 constexpr ExitStatus kDirectoryUnusable{.code = 2};
 
-// The last line of a log, where a program that gives up says why.
-std::string LastLine(const std::string& log) {
-  const std::vector<std::string> lines = absl::StrSplit(log, '\n', absl::SkipEmpty());
-  return lines.empty() ? "" : lines.back();
+// The line in which a program that gives up says why.
+std::string Reason(const std::string& log) {
+  for (absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StartsWith(line, "raftkvd: ")) {
+      return std::string(line);
+    }
+  }
+  return "";
 }
 
 void ExpectRefused(ServerProcess* server, const std::vector<std::string>& mentioned) {
   EXPECT_EQ(server->WaitExit(Millis(15000)), kDirectoryUnusable) << server->LogTail();
   for (const std::string& word : mentioned) {
-    EXPECT_THAT(LastLine(server->Log()), HasSubstr(word));
+    EXPECT_THAT(Reason(server->Log()), HasSubstr(word));
   }
 }
 
@@ -115,7 +119,7 @@ TEST(DirectoryTest, APlaceThatCannotHoldADirectoryIsRefused) {
     const CommandResult result = RunRaftkvd(
         {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0", "--data_dir=" + place});
     EXPECT_EQ(result.exit, kDirectoryUnusable) << result;
-    EXPECT_THAT(LastLine(result.err), HasSubstr(place));
+    EXPECT_THAT(Reason(result.err), HasSubstr(place));
   }
 }
 
@@ -195,7 +199,7 @@ class WipedMemberTest : public testing::Test {
   void ExpectWipedRefused(size_t node) {
     EXPECT_EQ(cluster_.server(node).WaitExit(Millis(15000)), kDirectoryUnusable)
         << cluster_.server(node).LogTail();
-    EXPECT_THAT(LastLine(cluster_.server(node).Log()),
+    EXPECT_THAT(Reason(cluster_.server(node).Log()),
                 AllOf(HasSubstr(TestCluster::Name(node)), HasSubstr(cluster_.data_dir(node))));
   }
 

@@ -88,7 +88,7 @@ TEST(BadFlagsTest, FlagsOfOtherStoresNameOurs) {
 }
 
 TEST(BadFlagsTest, ABadEnvironmentIsNamed) {
-  ExpectBadFlags({}, {"value_bytes_max", "much"}, {"RAFTKV_VALUE_BYTES_MAX=much"});
+  ExpectBadFlags({}, {"RAFTKV_VALUE_BYTES_MAX", "much"}, {"RAFTKV_VALUE_BYTES_MAX=much"});
   ExpectBadFlags({}, {"value_bytes_max", "0"}, {"RAFTKV_VALUE_BYTES_MAX=0"});
 }
 

@@ -50,8 +50,7 @@ class ExpirerTest : public testing::Test {
   }
 
   void Turn() {
-    // An apply that waits for the cache is offered again by the next turn.
-    while (driver_->RunTurn()) {
+    while (driver_->RunTurn() || log_.has_news()) {
     }
   }
   void Tick(int count = 1) {

@@ -164,7 +164,9 @@ void DriverCluster::Start(NodeId node) {
   config.self = node;
   config.heartbeat_ticks = 1;
   config.election_timeout_ticks = 10;
-  const uint64_t origin = next_origin_++;
+  config.uncommitted_bytes_max = options_.uncommitted_bytes_max;
+  const uint64_t origin = next_origin_;
+  next_origin_ += 1'000'000;
   member.driver = std::make_unique<RaftDriver>(
       options_.driver, origin,
       std::make_unique<RaftCore>(config, std::move(restored), Rng(options_.seed * 1000 + origin)),

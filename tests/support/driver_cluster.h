@@ -31,6 +31,7 @@ struct DriverClusterOptions {
   uint64_t seed = 1;
   // The election timeout is 10 ticks of 10 ms, a heartbeat 1 tick.
   DriverOptions driver = FastDriverOptions();
+  uint64_t uncommitted_bytes_max = 64 << 20;
 };
 
 // What a proposal's or a read's callback was told; unset until then.
@@ -52,6 +53,9 @@ class DriverCluster final {
  public:
   static constexpr MonotonicNanos kTickNanos = 10 * kNanosPerMilli;
   static constexpr MonotonicNanos kElectionTimeout = 10 * kTickNanos;
+
+  // The origin of member 1's first process; the next ones are a million apart.
+  static constexpr uint64_t kFirstOrigin = 5'000'000;
 
   explicit DriverCluster(const DriverClusterOptions& options);
 
@@ -130,7 +134,7 @@ class DriverCluster final {
   std::set<NodeId> isolated_;
   Hold hold_;
   std::deque<UnderWay> under_way_;
-  uint64_t next_origin_ = 100;
+  uint64_t next_origin_ = kFirstOrigin;
 };
 
 }  // namespace raftkv::raft

@@ -63,8 +63,8 @@ bool TestCluster::TryStartAll() {
     }
   }
   bool ready = true;
-  for (auto& server : servers_) {
-    ready = server->WaitReady() && ready;
+  for (size_t node = 0; node < size(); ++node) {
+    ready = WaitReady(node) && ready;
   }
   return ready;
 }
@@ -90,9 +90,16 @@ bool TestCluster::StartAll() {
   return WaitForLeader().has_value();
 }
 
+bool TestCluster::WaitReady(size_t node) {
+  // A client that has not noticed yet that its connection is dead, or waits before it dials again,
+  // fails the next call whatever the member does.
+  return servers_[node]->WaitReady() &&
+         WaitUntil(Millis(5000), [&] { return clients_[node]->GetStatus(Millis(1000)).ok(); });
+}
+
 bool TestCluster::Start(size_t node) {
   servers_[node]->Start();
-  const bool ready = servers_[node]->WaitReady();
+  const bool ready = WaitReady(node);
   EXPECT_TRUE(ready) << Name(node) << " does not become ready\n" << servers_[node]->LogTail();
   return ready;
 }

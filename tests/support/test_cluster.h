@@ -29,7 +29,8 @@ class TestCluster {
   // Starts every member that is not running and waits for the ready lines and a leader. False with
   // a gtest failure otherwise.
   bool StartAll();
-  // Starts one member and waits for its ready line. False with a gtest failure otherwise.
+  // Starts one member and waits for its ready line and its client's connection. False with a gtest
+  // failure otherwise.
   bool Start(size_t node);
   void KillAll();
 
@@ -60,6 +61,7 @@ class TestCluster {
  private:
   void ChoosePorts();
   bool TryStartAll();
+  bool WaitReady(size_t node);
   std::optional<size_t> AgreedLeader();
   bool Answers(size_t node) { return servers_[node]->running() && !paused_[node]; }
 

@@ -1,5 +1,6 @@
 // What becomes of requests when leaders change, streams break and time runs out. What a client is
 // told must be true for good: "no effect" never takes effect later, "applied" happened once.
+#include <glog/logging.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -366,6 +367,28 @@ TEST(ProposalFateTest, AnAnswerToAnEarlierAttemptOfAReadIsIgnored) {
                .refused_reads = {}});
   cluster.driver(follower).RunTurn();
   EXPECT_FALSE(read->result.has_value());
+}
+
+TEST(ProposalFateTest, AnswersToAnEarlierProcessFindNobody) {
+  DriverCluster cluster(Patient());
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId follower = cluster.Others(leader).front();
+  const auto ask = [&] {
+    cluster.Propose(follower, "a");
+    cluster.Read(follower);
+    cluster.driver(follower).RunTurn();
+    const auto sent = cluster.transport(follower).TakeRequests();
+    CHECK_EQ(sent.size(), 1u);
+    return sent[0].request;
+  };
+  const ForwardRequest before = ask();
+  cluster.Restart(follower);
+  cluster.AwaitLeader();
+  const ForwardRequest after = ask();
+  // A refusal of the first proposal must not set the second free to be proposed twice, nor an old
+  // read index serve a new read: their numbers differ.
+  EXPECT_NE(before.proposals[0].sequence, after.proposals[0].sequence);
+  EXPECT_NE(before.reads[0], after.reads[0]);
 }
 
 TEST(ProposalFateTest, AReadThatIsConfirmedButNotAppliedIsOverloadedAtTheDeadline) {

@@ -395,6 +395,26 @@ TEST(RaftDriverTest, AFullLeaderRefusesForwardedProposals) {
   EXPECT_THAT(cluster.machine(leader).commands(), ElementsAre("under way", "c0", "c1"));
 }
 
+TEST(RaftDriverTest, WhatTheLogHasNoRoomForWaitsInOrder) {
+  DriverCluster cluster(
+      {.members = 1, .driver = {.uncommitted_entries_max = 10}, .uncommitted_bytes_max = 300});
+  cluster.AwaitLeader();
+  cluster.store(kOnly).HoldWrites();
+  std::vector<std::shared_ptr<ProposalProbe>> probes;
+  std::vector<std::string> expected;
+  for (const char letter : {'a', 'b', 'c'}) {
+    expected.emplace_back(150, letter);
+    probes.push_back(cluster.Propose(kOnly, expected.back()));
+    cluster.Settle();
+  }
+  EXPECT_EQ(cluster.driver(kOnly).core().uncommitted_entries(), 1u);
+  EXPECT_FALSE(cluster.driver(kOnly).RunTurn()) << "it would spin";
+  cluster.store(kOnly).ReleaseWrites();
+  cluster.Settle();
+  EXPECT_EQ(cluster.machine(kOnly).commands(), expected);
+  EXPECT_EQ(probes.back()->result, ProposalResult::kApplied);
+}
+
 TEST(RaftDriverTest, ALargeBacklogIsForwardedInSeveralFrames) {
   DriverCluster cluster({.driver = {.entry_commands_max = 4, .entry_bytes_max = 100}});
   const NodeId leader = cluster.AwaitLeader();
@@ -501,11 +521,12 @@ TEST(RaftDriverTest, OutcomesOfOthersAreNotWanted) {
   cluster.store(kOnly).HoldWrites();
   const auto probe = cluster.Propose(kOnly, "a");
   cluster.Settle();
-  const uint64_t origin = 100;
-  EXPECT_TRUE(cluster.driver(kOnly).Wants(origin, 1));
-  EXPECT_FALSE(cluster.driver(kOnly).Wants(origin, 2));
-  EXPECT_FALSE(cluster.driver(kOnly).Wants(origin + 1, 1));
-  cluster.driver(kOnly).OnOutcome(origin + 1, 1, "another's");
+  const uint64_t origin = DriverCluster::kFirstOrigin;
+  const uint64_t sequence = origin + 1;
+  EXPECT_TRUE(cluster.driver(kOnly).Wants(origin, sequence));
+  EXPECT_FALSE(cluster.driver(kOnly).Wants(origin, sequence + 1));
+  EXPECT_FALSE(cluster.driver(kOnly).Wants(origin + 1, sequence));
+  cluster.driver(kOnly).OnOutcome(origin + 1, sequence, "another's");
   cluster.Settle();
   EXPECT_FALSE(probe->result.has_value());
 }
