@@ -46,7 +46,8 @@ TEST(FillKeyValueTest, KeysOnlyLeavesTheValueUnset) {
 }
 
 TEST(FillKeyValueTest, TheTimeLeftCountsFromNow) {
-  const std::string record = "deadline_ms: 10500";
+  // A deadline is a millisecond later than asked for.
+  const std::string record = "deadline_ms: 10501";
   EXPECT_EQ(Filled(record, ValueForm::None(), 0),
             Expected("ttl_remaining { seconds: 10 nanos: 500000000 }"));
   EXPECT_EQ(Filled(record, ValueForm::None(), 9'501),

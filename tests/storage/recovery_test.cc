@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 #include "storage/rocksdb_options.h"
 #include "storage/wal_gap_filter.h"
@@ -132,7 +133,7 @@ TEST(RecoveryTest, FlippedByteInTheMiddleOfTheWalIsRefused) {
   const absl::Status status = store.TryOpen();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(dir.File("data") + "/db"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("replace this member"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(kRemedy));
 }
 
 TEST(RecoveryTest, CutTailIsAccepted) {

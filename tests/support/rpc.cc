@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -34,6 +35,20 @@ std::string ToString(const grpc::ByteBuffer& buffer) {
     }
   }
   return bytes;
+}
+
+// Keeps connections moving while nobody waits for an answer. gRPC 1.51 looks at sockets only on
+// threads that wait for a call, and a channel whose server was down fails calls at once until it is
+// connected again: when all servers were down, nobody would be there to see a connection come up.
+void KeepPolling() {
+  static auto* const queue = new grpc::CompletionQueue;
+  static auto* const poller = new std::thread([] {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue->Next(&tag, &ok)) {
+    }
+  });
+  static_cast<void>(poller);
 }
 
 }  // namespace
@@ -93,6 +108,7 @@ void SetTimeout(grpc::ClientContext* context, Millis timeout) {
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  KeepPolling();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);

@@ -91,10 +91,18 @@ bool TestCluster::StartAll() {
 }
 
 bool TestCluster::WaitReady(size_t node) {
+  if (!servers_[node]->WaitReady()) {
+    return false;
+  }
   // A client that has not noticed yet that its connection is dead, or waits before it dials again,
   // fails the next call whatever the member does.
-  return servers_[node]->WaitReady() &&
-         WaitUntil(Millis(5000), [&] { return clients_[node]->GetStatus(Millis(1000)).ok(); });
+  Reply<v1::GetStatusResponse> status;
+  const bool answers = WaitUntil(Millis(10000), [&] {
+    status = clients_[node]->GetStatus(Millis(1000));
+    return status.ok();
+  });
+  EXPECT_TRUE(answers) << Name(node) << " is ready, but does not answer: " << status;
+  return answers;
 }
 
 bool TestCluster::Start(size_t node) {

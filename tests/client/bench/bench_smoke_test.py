@@ -42,8 +42,8 @@ class BenchSmokeTest(unittest.TestCase):
                     "--in-flight": "16", "--connections": "2"}
         for name in settings.keys() - set(arguments):
             arguments += (name, settings[name])
-        return subprocess.run([BENCH, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
-                              check=False)
+        return subprocess.run([BENCH, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)
 
     def measure(self, *arguments):
         done = self.bench("--json", *arguments)

@@ -163,10 +163,17 @@ TEST(ProposalFateTest, WhatQueuesAtALeaderThatStepsDownIsRefused) {
   cluster.Settle();
   EXPECT_EQ(cluster.driver(old_leader).core().uncommitted_entries(), 1u);
   // Without word from a quorum the leader resigns, and says so on the stream that still works.
-  const auto resigned = [&] {
-    return cluster.driver(old_leader).core().role() != RaftRole::kLeader;
-  };
-  ASSERT_TRUE(cluster.TickUntil(resigned));
+  RaftDriver& driver = cluster.driver(old_leader);
+  for (int ticks = 0; driver.core().role() == RaftRole::kLeader && ticks < 100; ++ticks) {
+    driver.Tick();
+    driver.RunTurn();
+  }
+  const auto replies = cluster.transport(old_leader).TakeReplies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].to, follower);
+  ASSERT_THAT(replies[0].reply.refused_proposals, SizeIs(1));
+  EXPECT_EQ(replies[0].reply.refused_proposals[0].reason, RefusalReason::kNotLeader);
+  cluster.driver(follower).OnForwardReply(old_leader, replies[0].reply);
   ASSERT_TRUE(cluster.TickUntil([&] { return queued->result.has_value(); }));
   EXPECT_EQ(queued->result, ProposalResult::kApplied);
   ExpectAppliedTimes(&cluster, "queued", 1);

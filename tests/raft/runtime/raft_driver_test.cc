@@ -397,13 +397,13 @@ TEST(RaftDriverTest, AFullLeaderRefusesForwardedProposals) {
 
 TEST(RaftDriverTest, WhatTheLogHasNoRoomForWaitsInOrder) {
   DriverCluster cluster(
-      {.members = 1, .driver = {.uncommitted_entries_max = 10}, .uncommitted_bytes_max = 300});
+      {.members = 1, .driver = {.uncommitted_entries_max = 10}, .uncommitted_bytes_max = 1 << 20});
   cluster.AwaitLeader();
   cluster.store(kOnly).HoldWrites();
   std::vector<std::shared_ptr<ProposalProbe>> probes;
   std::vector<std::string> expected;
   for (const char letter : {'a', 'b', 'c'}) {
-    expected.emplace_back(150, letter);
+    expected.emplace_back(600 << 10, letter);
     probes.push_back(cluster.Propose(kOnly, expected.back()));
     cluster.Settle();
   }

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "raft/runtime/command_batch.h"
+
 namespace raftkv::wire {
 namespace {
 
@@ -33,7 +35,10 @@ raft::Envelope Say(raft::Message message, Term term = kTerm) {
   return {.from = kFrom, .to = kTo, .term = term, .message = std::move(message)};
 }
 
-raft::Entry CommandEntry(uint64_t term, uint64_t index, uint64_t stamp, std::string payload) {
+raft::Entry CommandEntry(uint64_t term, uint64_t index, uint64_t stamp,
+                         const std::string& command) {
+  std::string payload;
+  raft::AppendProposal(/*origin=*/5, /*sequence=*/6, command, &payload);
   return {.id = {.term = Term(term), .index = LogIndex(index)},
           .kind = raft::EntryKind::kCommands,
           .stamp = raft::ClusterMillis(stamp),
@@ -308,6 +313,9 @@ TEST(ConvertTest, MalformedLeaderFramesAreRefused) {
       {"no-op with payload",
        [](Frame*, Append* append) { append->mutable_entries(0)->set_payload("abc"); },
        "payload bytes of a no-op is 3"},
+      {"cut batch of commands",
+       [](Frame*, Append* append) { append->mutable_entries(1)->mutable_payload()->pop_back(); },
+       "payload bytes is 16, are no batch of commands"},
       {"too many messages",
        [](Frame* frame, Append*) {
          for (int i = 0; i < kFrameMessagesMax; ++i) {
