@@ -1,23 +1,18 @@
 #include "server/founding.h"
 
 #include <glog/logging.h>
-#include <grpcpp/support/async_unary_call.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/stable_hash.h"
 #include "raft/wire/identity.h"
-#include "server/peer_link.h"
 
 namespace raftkv::server {
 namespace {
 
-constexpr MonotonicNanos kHelloInterval = 200 * kNanosPerMilli;
-constexpr std::chrono::seconds kHelloTimeout(2);
 constexpr MonotonicNanos kLogInterval = 5 * kNanosPerSecond;
 
 template <typename Message>
@@ -72,64 +67,29 @@ peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>
   return response;
 }
 
-// One Hello to one founder. Deletes itself.
-class Founding::HelloCall final : public EventTag {
- public:
-  HelloCall(Founding* founding, Peer* peer) : founding_(founding), peer_(peer) {
-    peer::v1::HelloRequest request;
-    request.set_name(founding->node_->options->name);
-    request.set_data_id(founding->node_->storage->data_id());
-    request.set_protocol_version(wire::kProtocolVersion);
-    FillFounders(founding->founders_, &request);
-    context_.set_deadline(std::chrono::system_clock::now() + kHelloTimeout);
-    call_ = peer->stub->AsyncHello(&context_, request, founding->node_->loop->queue());
-    call_->Finish(&response_, &status_, this);
-  }
-
-  void OnEvent(bool /*ok*/) override {
-    if (founding_ != nullptr) {
-      peer_->call = nullptr;
-      founding_->OnAnswer(peer_, status_, response_);
-    }
-    delete this;
-  }
-
-  // The Founding goes away before the answer.
-  void Abandon() {
-    founding_ = nullptr;
-    context_.TryCancel();
-  }
-
- private:
-  Founding* founding_;
-  Peer* const peer_;
-  grpc::ClientContext context_;
-  peer::v1::HelloResponse response_;
-  grpc::Status status_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::HelloResponse>> call_;
-};
+peer::v1::HelloRequest MakeHello(const Node& node, const std::vector<Founder>& founders) {
+  peer::v1::HelloRequest request;
+  request.set_name(node.options->name);
+  request.set_data_id(node.storage->data_id());
+  request.set_protocol_version(wire::kProtocolVersion);
+  FillFounders(founders, &request);
+  return request;
+}
 
 Founding::Founding(Node* node, std::vector<Founder> founders, Hooks hooks)
     : node_(node), founders_(std::move(founders)), hooks_(std::move(hooks)) {
   for (const Founder& founder : founders_) {
     if (founder.name != node_->options->name) {
-      peers_.push_back(
-          Peer{.founder = founder,
-               .stub = peer::v1::RaftService::NewStub(MakePeerChannel(founder.peer_address))});
+      Peer& peer = peers_.emplace_back();
+      peer.founder = founder;
+      peer.asker = std::make_unique<HelloAsker>(
+          node_, founder.peer_address, MakeHello(*node_, founders_),
+          [this, &peer](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+            OnAnswer(&peer, status, response);
+          });
     }
   }
   next_log_ = node_->clock->Now() + kLogInterval / 5;
-}
-
-Founding::~Founding() { Shutdown(); }
-
-void Founding::Shutdown() {
-  over_ = true;
-  for (Peer& peer : peers_) {
-    if (peer.call != nullptr) {
-      std::exchange(peer.call, nullptr)->Abandon();
-    }
-  }
 }
 
 void Founding::Tick() {
@@ -138,10 +98,7 @@ void Founding::Tick() {
   }
   const MonotonicNanos now = node_->clock->Now();
   for (Peer& peer : peers_) {
-    if (peer.call == nullptr && now >= peer.next_attempt) {
-      peer.next_attempt = now + kHelloInterval;
-      peer.call = new HelloCall(this, &peer);
-    }
+    peer.asker->Tick();
   }
   if (now >= next_log_) {
     next_log_ = now + kLogInterval;

@@ -3,6 +3,7 @@
 // record.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,7 +12,7 @@
 
 #include "raftkv/log/v1/configuration.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
-#include "server/event_loop.h"
+#include "server/hello_asker.h"
 #include "server/node.h"
 #include "server/options.h"
 
@@ -34,20 +35,14 @@ class Founding final {
 
   // `founders` are sorted by name and contain this node.
   Founding(Node* node, std::vector<Founder> founders, Hooks hooks);
-  ~Founding();
 
   // Asks founders that have not answered, and logs whom it waits for; called every tick.
   void Tick();
-  // Stops asking.
-  void Shutdown();
 
  private:
-  class HelloCall;
   struct Peer {
     Founder founder;
-    std::unique_ptr<peer::v1::RaftService::Stub> stub;
-    HelloCall* call = nullptr;
-    MonotonicNanos next_attempt = 0;
+    std::unique_ptr<HelloAsker> asker;
     uint64_t data_id = 0;  // 0: no answer that counts yet.
     std::string problem = "no answer yet";
   };
@@ -60,11 +55,13 @@ class Founding final {
   Node* const node_;
   const std::vector<Founder> founders_;
   const Hooks hooks_;
-  std::vector<Peer> peers_;
+  std::deque<Peer> peers_;  // Their places do not change.
   MonotonicNanos next_log_ = 0;
   bool over_ = false;
 };
 
+// What this node says when it asks another who it is.
+peer::v1::HelloRequest MakeHello(const Node& node, const std::vector<Founder>& founders);
 // What this node answers to a Hello: who it is, and its founding list or its cluster.
 peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>& founders);
 

@@ -30,6 +30,7 @@
 #include "raft/wire/convert.h"
 #include "server/cluster_service.h"
 #include "server/event_loop.h"
+#include "server/foreign_data_check.h"
 #include "server/founding.h"
 #include "server/grpc_transport.h"
 #include "server/health_service.h"
@@ -139,6 +140,7 @@ class Server final : public raft::DriverObserver {
   std::unique_ptr<raft::RaftDriver> driver_;
   std::unique_ptr<storage::Expirer> expirer_;
   std::unique_ptr<Founding> founding_;
+  std::unique_ptr<ForeignDataCheck> foreign_data_check_;
   MemberPublisher publisher_{&node_};
   KvService kv_service_{&node_};
   ClusterService cluster_service_{&node_, &peer_service_};
@@ -380,6 +382,11 @@ void Server::LogStart() const {
 void Server::JoinCluster() {
   if (storage_->configuration().has_value()) {
     transport_.Connect();
+    foreign_data_check_ =
+        std::make_unique<ForeignDataCheck>(&node_, [this](const std::string& reason) {
+          exit_code_ = Fail(kExitBadDirectory, reason);
+          BeginStop();
+        });
     return;
   }
   if (founders_.size() <= 1) {
@@ -411,8 +418,13 @@ void Server::OnTick() {
   if (stop_began_ != 0) {
     ContinueStop();
   }
-  if (founding_ != nullptr && !storage_->configuration().has_value()) {
+  if (storage_->configuration().has_value()) {
+    founding_.reset();
+  } else if (founding_ != nullptr) {
     founding_->Tick();
+  }
+  if (foreign_data_check_ != nullptr) {
+    foreign_data_check_->Tick();
   }
   driver_->Tick();
   peer_service_.Tick();
@@ -483,9 +495,8 @@ void Server::ContinueStop() {
 // A server's Shutdown returns once every call is over, and calls are over when the loop has taken
 // their last events: so the loop goes on while another thread waits.
 void Server::ShutDownServers() {
-  if (founding_ != nullptr) {
-    founding_->Shutdown();
-  }
+  founding_.reset();
+  foreign_data_check_.reset();
   transport_.Shutdown();
   peer_service_.Shutdown();
   shutdown_thread_ = std::thread([this] {

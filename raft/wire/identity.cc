@@ -64,7 +64,9 @@ absl::Status CheckIdentity(const peer::v1::PeerIdentity& identity,
   }
   if (identity.sender_data_id() != member->data_id()) {
     return Mismatch(identity, configuration, self,
-                    "caller's data directory is not the one that it joined with");
+                    absl::StrCat("caller's data directory is not the one that it joined with, "
+                                 "which had data id ",
+                                 absl::Hex(member->data_id(), absl::kZeroPad16)));
   }
   return absl::OkStatus();
 }

@@ -220,6 +220,34 @@ TEST_P(StopTest, WorkThatIsUnderWayIsFinishedOrRefused) {
   }
 }
 
+TEST_P(StopTest, CallsThatKeepComingDoNotDisturbIt) {
+  SingleNode node;
+  for (int stops = 0; stops < 5; ++stops) {
+    ASSERT_TRUE(node.Start());
+    NodeClient peer_port(node.server().peer_address());
+    std::atomic<bool> over{false};
+    std::thread callers([&] {
+      ParallelFor(8, 8, [&](size_t i) {
+        while (!over) {
+          if (i % 2 == 0) {
+            node.client().PutText("a", "1", Millis(500));
+          } else {
+            peer_port.CallRaw(i % 4 == 1 ? "/raftkv.peer.v1.RaftService/Hello"
+                                         : "/raftkv.peer.v1.ForwardService/Forward",
+                              "", Millis(500));
+          }
+        }
+      });
+    });
+    EXPECT_TRUE(WaitUntil(Millis(5000), [&] { return node.client().GetStale("a")->has_kv(); }));
+    node.server().Signal(GetParam());
+    const std::optional<ExitStatus> exit = node.server().WaitExit();
+    over = true;
+    callers.join();
+    ASSERT_EQ(exit, (ExitStatus{.code = 0})) << "stop " << stops;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Signals, StopTest, testing::Values(SIGTERM, SIGINT),
                          [](const testing::TestParamInfo<int>& param) {
                            return param.param == SIGTERM ? "SIGTERM" : "SIGINT";
