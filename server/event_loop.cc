@@ -22,19 +22,30 @@ void EventLoop::Run(Hooks hooks) {
     RunPosted();
     if (const MonotonicNanos now = clock_->Now(); now >= next_tick_) {
       next_tick_ = std::max(next_tick_ + kTick, now + kTick / 2);
-      void* tag = nullptr;
-      bool ok = false;
-      while (announcements_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
-             grpc::CompletionQueue::GOT_EVENT) {
-        static_cast<EventTag*>(tag)->OnEvent(ok);
-      }
+      TakeAnnouncements();
       hooks.on_tick();
     }
     more = hooks.on_turn();
   }
+  // What is in the queues by now was meant for a node that still stands.
+  while (TakeAnnouncements() + TakeEvents(/*wait=*/false) > 0) {
+    RunPosted();
+  }
 }
 
-void EventLoop::TakeEvents(bool wait) {
+int EventLoop::TakeAnnouncements() {
+  void* tag = nullptr;
+  bool ok = false;
+  int taken = 0;
+  while (announcements_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
+         grpc::CompletionQueue::GOT_EVENT) {
+    static_cast<EventTag*>(tag)->OnEvent(ok);
+    ++taken;
+  }
+  return taken;
+}
+
+int EventLoop::TakeEvents(bool wait) {
   // A deadline in the past still looks at the sockets once, without waiting.
   gpr_timespec deadline = gpr_inf_past(GPR_CLOCK_MONOTONIC);
   if (wait) {
@@ -43,13 +54,14 @@ void EventLoop::TakeEvents(bool wait) {
   }
   void* tag = nullptr;
   bool ok = false;
-  for (int taken = 0; taken < kEventsPerTurnMax; ++taken) {
-    if (queue_->AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) {
-      return;
-    }
+  int taken = 0;
+  while (taken < kEventsPerTurnMax &&
+         queue_->AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
     static_cast<EventTag*>(tag)->OnEvent(ok);
+    ++taken;
     deadline = gpr_inf_past(GPR_CLOCK_MONOTONIC);
   }
+  return taken;
 }
 
 void EventLoop::RunPosted() {

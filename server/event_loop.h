@@ -69,7 +69,9 @@ class EventLoop final : public Waker {
     EventLoop* const loop_;
   };
 
-  void TakeEvents(bool wait);
+  // Each returns how many events it took.
+  int TakeEvents(bool wait);
+  int TakeAnnouncements();
   void RunPosted();
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;

@@ -10,7 +10,11 @@ namespace raftkv::server {
 ForeignDataCheck::ForeignDataCheck(Node* node,
                                    std::function<void(const std::string& reason)> on_foreign)
     : node_(node), on_foreign_(std::move(on_foreign)) {
-  for (const log::v1::ConfiguredMember& member : node_->configuration()->members()) {
+  const auto& records = node_->state_machine->member_records();
+  for (log::v1::ConfiguredMember member : node_->configuration()->members()) {
+    if (const auto record = records.find(member.id()); record != records.end()) {
+      member.set_peer_address(record->second.peer_address());
+    }
     if (member.id() != node_->member_id) {
       askers_.push_back(std::make_unique<HelloAsker>(
           node_, member.peer_address(), MakeHello(*node_, {}),

@@ -161,11 +161,13 @@ void Founding::OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& re
       absl::StrCat("member \"", peer->founder.name, "\" at ", peer->founder.peer_address,
                    " belongs to cluster ", absl::Hex(record.cluster_id()));
   if (self == record.members().end()) {
+    over_ = true;
     hooks_.on_refused(absl::StrCat(cluster, ", which has no member \"", name,
                                    "\": check --name and --initial_cluster"));
     return;
   }
   if (self->data_id() != node_->storage->data_id()) {
+    over_ = true;
     hooks_.on_refused(absl::StrCat(
         cluster, ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
         ", but the data in ", node_->options->data_dir, " is new (",

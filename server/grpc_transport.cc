@@ -16,8 +16,13 @@ void GrpcTransport::Connect() {
       continue;
     }
     const auto record = records.find(member.id());
-    const std::string& address =
-        record == records.end() ? member.peer_address() : record->second.peer_address();
+    const auto seen = seen_addresses_.find(raft::NodeId(member.id()));
+    std::string address = member.peer_address();
+    if (seen != seen_addresses_.end()) {
+      address = seen->second;
+    } else if (record != records.end()) {
+      address = record->second.peer_address();
+    }
     std::unique_ptr<PeerLink>& link = links_[raft::NodeId(member.id())];
     if (link != nullptr && link->address() == address) {
       continue;
@@ -56,7 +61,10 @@ void GrpcTransport::Shutdown() {
   }
 }
 
-void GrpcTransport::OnPeerSeen(raft::NodeId peer) {
+void GrpcTransport::OnPeerSeen(raft::NodeId peer, const std::string& address) {
+  if (!address.empty()) {
+    seen_addresses_[peer] = address;
+  }
   if (PeerLink* link = LinkTo(peer); link != nullptr) {
     link->OnPeerSeen();
   }

@@ -17,16 +17,19 @@ class GrpcTransport final : public raft::Transport {
  public:
   GrpcTransport(Node* node, PeerService* incoming) : node_(node), incoming_(incoming) {}
 
-  // Makes the links to the other members, each to the address that it published last, or else was
-  // founded with; makes a link anew when the address has changed. REQUIRES: the cluster is founded.
+  // Makes the links to the other members, each to the address that it called from last, else
+  // published, else was founded with; makes a link anew when that has changed. REQUIRES: the
+  // cluster is founded.
   void Connect();
   // Tells the driver of streams that broke since the last call. Called before each turn of the
   // driver, never inside one, since the driver must not hear of a loss while it is sending.
   void ReportLosses();
   // Ends every stream without telling the driver.
   void Shutdown();
-  // A sign that `peer` is up: a link that waits before it tries again tries now.
-  void OnPeerSeen(raft::NodeId peer);
+  // `peer` called and says that it is reached at `address` (empty: it does not say): a link that
+  // waits before it tries again tries now. A peer that moved may have no other way to say so:
+  // without a leader it cannot publish.
+  void OnPeerSeen(raft::NodeId peer, const std::string& address);
 
   void Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) override;
   bool Forward(raft::NodeId leader, raft::ForwardRequest request) override;
@@ -37,6 +40,7 @@ class GrpcTransport final : public raft::Transport {
 
   Node* const node_;
   PeerService* const incoming_;
+  std::map<raft::NodeId, std::string> seen_addresses_;
   std::map<raft::NodeId, std::unique_ptr<PeerLink>> links_;
 };
 

@@ -177,8 +177,8 @@ void HealthService::HandleCheck(UnaryCall* call) {
     call->Fail(
         ApiError{.code = grpc::StatusCode::NOT_FOUND,
                  .reason = "",
-                 .message = absl::StrCat("no health is known for \"", request.service(),
-                                         "\"; there are \"\", \"raftkv.v1.KvService\", "
+                 .message = absl::StrCat("no health is known for ", EchoKey(request.service()),
+                                         "; there are \"\", \"raftkv.v1.KvService\", "
                                          "\"raftkv.v1.ClusterService\" and \"raftkv.leader\""),
                  .metadata = {},
                  .retry_delay_ms = std::nullopt,

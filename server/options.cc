@@ -146,12 +146,6 @@ absl::Status ServerOptions::Complete() {
     if (!founders.ok()) {
       return founders.status();
     }
-    const bool listed = std::any_of(founders->begin(), founders->end(),
-                                    [this](const Founder& f) { return f.name == name; });
-    if (!listed) {
-      return absl::InvalidArgumentError(absl::StrCat("--initial_cluster=", initial_cluster,
-                                                     ": must contain this member, --name=", name));
-    }
   }
   return absl::OkStatus();
 }

@@ -21,37 +21,6 @@ constexpr char kAppendEntries[] = "/raftkv.peer.v1.RaftService/AppendEntries";
 constexpr char kForward[] = "/raftkv.peer.v1.ForwardService/Forward";
 constexpr MonotonicNanos kStreamRetryNanos = 100 * kNanosPerMilli;
 
-// One vote call. Deletes itself.
-class VoteCall final : public EventTag {
- public:
-  VoteCall(Node* node, raft::NodeId peer, peer::v1::RaftService::Stub* stub,
-           const peer::v1::RequestVoteRequest& request)
-      : node_(node), peer_(peer) {
-    context_.set_deadline(std::chrono::system_clock::now() +
-                          std::chrono::milliseconds(node->options->election_timeout_ms));
-    call_ = stub->AsyncRequestVote(&context_, request, node->loop->queue());
-    call_->Finish(&response_, &status_, this);
-  }
-
-  void OnEvent(bool /*ok*/) override {
-    if (status_.ok()) {
-      auto envelope = wire::FromProto(response_, peer_, raft::NodeId(node_->member_id));
-      if (envelope.ok()) {
-        node_->driver->Step(*std::move(envelope));
-      }
-    }
-    delete this;
-  }
-
- private:
-  Node* const node_;
-  const raft::NodeId peer_;
-  grpc::ClientContext context_;
-  peer::v1::RequestVoteResponse response_;
-  grpc::Status status_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::RequestVoteResponse>> call_;
-};
-
 uint64_t SizeOf(const raft::Envelope& envelope) {
   uint64_t bytes = raft::Entry::kOverheadBytes;
   if (const auto* append = std::get_if<raft::AppendRequest>(&envelope.message)) {
@@ -63,6 +32,38 @@ uint64_t SizeOf(const raft::Envelope& envelope) {
 }
 
 }  // namespace
+
+// Deletes itself.
+class PeerLink::VoteCall final : public EventTag {
+ public:
+  VoteCall(PeerLink* link, const peer::v1::RequestVoteRequest& request) : link_(link) {
+    const Node& node = *link->node_;
+    context_.set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::milliseconds(node.options->election_timeout_ms));
+    call_ = link->raft_stub_->AsyncRequestVote(&context_, request, node.loop->queue());
+    call_->Finish(&response_, &status_, this);
+  }
+
+  void OnEvent(bool /*ok*/) override {
+    if (link_ != nullptr) {
+      link_->OnVoteAnswer(this, status_, response_);
+    }
+    delete this;
+  }
+
+  // The link goes away before the answer.
+  void Abandon() {
+    link_ = nullptr;
+    context_.TryCancel();
+  }
+
+ private:
+  PeerLink* link_;
+  grpc::ClientContext context_;
+  peer::v1::RequestVoteResponse response_;
+  grpc::Status status_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::RequestVoteResponse>> call_;
+};
 
 std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -86,6 +87,8 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+PeerLink::~PeerLink() { Shutdown(); }
+
 PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address)
     : node_(node),
       peer_(peer.id()),
@@ -96,13 +99,28 @@ PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std:
       raft_stub_(peer::v1::RaftService::NewStub(channel_)) {}
 
 peer::v1::PeerIdentity PeerLink::Identity() const {
-  return wire::MakeIdentity(*node_->configuration(), raft::NodeId(node_->member_id), peer_);
+  peer::v1::PeerIdentity identity =
+      wire::MakeIdentity(*node_->configuration(), raft::NodeId(node_->member_id), peer_);
+  identity.set_sender_peer_address(node_->peer_address);
+  return identity;
 }
 
 void PeerLink::RequestVote(const raft::Envelope& envelope) {
   peer::v1::RequestVoteRequest request = wire::ToVoteRequestProto(envelope);
   *request.mutable_identity() = Identity();
-  new VoteCall(node_, peer_, raft_stub_.get(), request);
+  vote_calls_.insert(new VoteCall(this, request));
+}
+
+void PeerLink::OnVoteAnswer(VoteCall* call, const grpc::Status& status,
+                            const peer::v1::RequestVoteResponse& response) {
+  vote_calls_.erase(call);
+  if (!status.ok()) {
+    return;
+  }
+  auto envelope = wire::FromProto(response, peer_, raft::NodeId(node_->member_id));
+  if (envelope.ok()) {
+    node_->driver->Step(*std::move(envelope));
+  }
 }
 
 void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time) {
@@ -140,7 +158,12 @@ void PeerLink::OpenAppendStream() {
              append_stream_lost_ = true;
              next_append_attempt_ = node_->clock->Now() + kStreamRetryNanos;
            },
-       .on_status = [this](const grpc::Status& status) { OnUnreachable(status); }});
+       .on_status =
+           [link = std::weak_ptr<PeerLink*>(self_)](const grpc::Status& status) {
+             if (auto self = link.lock(); self != nullptr) {
+               (*self)->OnUnreachable(status);
+             }
+           }});
   *append_stream_->AddFrame()->mutable_opening() = Identity();
   append_stream_->Flush(0);
 }
@@ -231,6 +254,9 @@ void PeerLink::OnUnreachable(const grpc::Status& status) {
 
 void PeerLink::Shutdown() {
   shut_down_ = true;
+  for (VoteCall* call : std::exchange(vote_calls_, {})) {
+    call->Abandon();
+  }
   const grpc::Status status(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
   if (append_stream_ != nullptr) {
     std::exchange(append_stream_, nullptr)->Abandon(status);

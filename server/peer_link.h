@@ -6,6 +6,7 @@
 #include <grpcpp/generic/generic_stub.h>
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "raft/core/message.h"
@@ -26,6 +27,10 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address);
 class PeerLink final {
  public:
   PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address);
+
+  ~PeerLink();
+  PeerLink(const PeerLink&) = delete;
+  PeerLink& operator=(const PeerLink&) = delete;
 
   const std::string& address() const { return address_; }
 
@@ -51,7 +56,11 @@ class PeerLink final {
       OutgoingPeerStream<peer::v1::AppendEntriesResponse, peer::v1::AppendEntriesRequest>;
   using ForwardStream = OutgoingPeerStream<peer::v1::ForwardResponse, peer::v1::ForwardRequest>;
 
+  class VoteCall;
+
   peer::v1::PeerIdentity Identity() const;
+  void OnVoteAnswer(VoteCall* call, const grpc::Status& status,
+                    const peer::v1::RequestVoteResponse& response);
   void OpenAppendStream();
   void OpenForwardStream();
   grpc::Status OnAppendFrame(const peer::v1::AppendEntriesResponse& frame);
@@ -67,6 +76,9 @@ class PeerLink final {
   grpc::GenericStub generic_stub_;
   const std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
 
+  // Streams that have ended outlive the link until their last event, which must not reach it then.
+  const std::shared_ptr<PeerLink*> self_ = std::make_shared<PeerLink*>(this);
+  std::set<VoteCall*> vote_calls_;
   AppendStream* append_stream_ = nullptr;
   ForwardStream* forward_stream_ = nullptr;
   bool append_stream_lost_ = false;

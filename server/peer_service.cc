@@ -186,7 +186,7 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
   }
   *from = sender;
   streams->emplace(sender, stream);
-  hooks_.on_peer_seen(sender);
+  hooks_.on_peer_seen(sender, frame.opening().sender_peer_address());
   return grpc::Status::OK;
 }
 
@@ -249,7 +249,7 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
     call->Refuse(RefuseContent(sender, ToGrpc(envelope.status())));
     return;
   }
-  hooks_.on_peer_seen(sender);
+  hooks_.on_peer_seen(sender, request.identity().sender_peer_address());
   std::deque<VoteCall*>& open = votes_[sender];
   if (open.size() >= kPendingVotesMax) {
     open.front()->Refuse(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many open votes"));

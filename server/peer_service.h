@@ -28,8 +28,8 @@ class PeerService final {
 
   struct Hooks {
     std::function<peer::v1::HelloResponse(const peer::v1::HelloRequest&)> on_hello;
-    // A member of this cluster called.
-    std::function<void(raft::NodeId peer)> on_peer_seen;
+    // A member of this cluster called, and says where it is reached.
+    std::function<void(raft::NodeId peer, const std::string& address)> on_peer_seen;
   };
 
   explicit PeerService(Node* node) : node_(node) {}

@@ -134,6 +134,8 @@ class Server final : public raft::DriverObserver {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<ReadPool> pool_;
+  // Of its own, so that long lists do not make keys expire late.
+  std::unique_ptr<ReadPool> expiry_pool_;
   Node node_;
   PeerService peer_service_{&node_};
   GrpcTransport transport_{&node_, &peer_service_};
@@ -174,6 +176,17 @@ int Server::Run() {
 }
 
 std::optional<int> Server::OpenStorage() {
+  if (!options_.initial_cluster.empty()) {
+    founders_ = *ParseInitialCluster(options_.initial_cluster);
+    const bool listed = std::any_of(founders_.begin(), founders_.end(),
+                                    [this](const Founder& f) { return f.name == options_.name; });
+    // What is stored wins over the list, so with data the list does not matter.
+    if (!listed && !storage::Storage::HoldsData(options_.data_dir)) {
+      return Fail(kExitBadConfiguration,
+                  absl::StrCat("--initial_cluster=", options_.initial_cluster,
+                               ": must contain this member, --name=", options_.name));
+    }
+  }
   auto storage = storage::Storage::Open({.data_dir = options_.data_dir}, loop_.get());
   if (!storage.ok()) {
     return Fail(kExitBadDirectory, std::string(storage.status().message()));
@@ -190,9 +203,6 @@ std::optional<int> Server::OpenStorage() {
 }
 
 std::optional<int> Server::MakeDriver() {
-  if (!options_.initial_cluster.empty()) {
-    founders_ = *ParseInitialCluster(options_.initial_cluster);
-  }
   auto restored = storage_->Restore();
   if (!restored.ok()) {
     return Fail(kExitBadDirectory, std::string(restored.status().message()));
@@ -235,6 +245,7 @@ std::optional<int> Server::MakeDriver() {
       storage_->state_machine(), &clock_, this);
   driver_->SetDormant(!storage_->configuration().has_value());
   pool_ = std::make_unique<ReadPool>(kPoolThreads);
+  expiry_pool_ = std::make_unique<ReadPool>(1);
   node_.options = &options_;
   node_.clock = &clock_;
   node_.loop = loop_.get();
@@ -247,14 +258,15 @@ std::optional<int> Server::MakeDriver() {
       driver_.get(), storage_->state_machine(), &clock_,
       [this](std::shared_ptr<const storage::KvView> view, raft::ClusterMillis now,
              std::function<void(absl::StatusOr<storage::DueKeys>)> done) {
-        const bool submitted = pool_->Submit([this, view = std::move(view), now, done]() mutable {
-          auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
+        const bool submitted =
+            expiry_pool_->Submit([this, view = std::move(view), now, done]() mutable {
+              auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
 
-          view.reset();
-          loop_->Post([done, due = std::move(due)]() mutable { done(std::move(due)); });
-        });
+              view.reset();
+              loop_->Post([done, due = std::move(due)]() mutable { done(std::move(due)); });
+            });
         if (!submitted) {
-          done(absl::ResourceExhaustedError("the read pool is full"));
+          done(absl::ResourceExhaustedError("the last scan is still under way"));
         }
       });
   return std::nullopt;
@@ -347,7 +359,9 @@ void Server::StartServices() {
   health_service_.Start();
   peer_service_.Start(
       {.on_hello = [this](const peer::v1::HelloRequest&) { return AnswerHello(node_, founders_); },
-       .on_peer_seen = [this](raft::NodeId peer) { transport_.OnPeerSeen(peer); }});
+       .on_peer_seen = [this](
+                           raft::NodeId peer,
+                           const std::string& address) { transport_.OnPeerSeen(peer, address); }});
 }
 
 void Server::LogStart() const {
@@ -513,6 +527,7 @@ void Server::TearDown() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   shutdown_thread_.join();
   pool_->Stop();
+  expiry_pool_->Stop();
   // Syncs what the log still has to write; nothing wakes the loop after it.
   driver_.reset();
   expirer_.reset();

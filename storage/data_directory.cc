@@ -27,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kLockFile[] = "LOCK";
-constexpr char kFormatFile[] = "FORMAT";
 constexpr char kNewFormatFile[] = "FORMAT.new";
 constexpr char kDatabase[] = "db";
 constexpr char kNewDatabase[] = "db.new";

@@ -14,6 +14,9 @@
 
 namespace raftkv::storage {
 
+// Marks a complete directory.
+inline constexpr char kFormatFile[] = "FORMAT";
+
 // Confined to one thread.
 class DataDirectory {
  public:

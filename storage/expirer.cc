@@ -14,7 +14,7 @@ constexpr size_t kCommandKeysMax = 1000;
 constexpr size_t kCommandBytesMax = 256 << 10;
 // Nobody waits for an Expire, so it may take as long as an election.
 constexpr MonotonicNanos kProposalTimeout = 5 * kNanosPerSecond;
-constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond;
+constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond / 10;
 
 }  // namespace
 

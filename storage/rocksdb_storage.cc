@@ -122,6 +122,10 @@ absl::StatusOr<uint64_t> ReadFlushedSequence(const StorageOptions& options,
 
 }  // namespace
 
+bool Storage::HoldsData(const std::string& data_dir) {
+  return std::filesystem::exists(absl::StrCat(data_dir, "/", kFormatFile));
+}
+
 absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const StorageOptions& options,
                                                        Waker* waker) {
   return RocksDbStorage::Open(options, waker);

@@ -36,6 +36,8 @@ struct StorageOptions {
 // Everything but `Open` is confined to the loop's thread unless it says otherwise.
 class Storage {
  public:
+  // Whether the directory holds data: whether it was ever opened. Changes nothing.
+  static bool HoldsData(const std::string& data_dir);
   // Opens the directory, making it (mode 0700) when absent or empty of raftkv's data; "lost+found"
   // does not count. Fails without changing anything, with a message that names the file and the
   // remedy: FailedPrecondition when another process holds it or its format version is not ours;

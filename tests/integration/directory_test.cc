@@ -280,7 +280,7 @@ TEST_F(WipedMemberTest, ADirectoryOfAnotherClusterIsRefused) {
   fs::rename(cluster_.data_dir(2), cluster_.data_dir(2) + ".second");
   fs::rename(Kept(2), cluster_.data_dir(2));
   cluster_.server(2).Start();
-  EXPECT_EQ(cluster_.server(2).WaitExit(Millis(15000)), kDirectoryUnusable)
+  ASSERT_EQ(cluster_.server(2).WaitExit(Millis(15000)), kDirectoryUnusable)
       << cluster_.server(2).LogTail();
   ASSERT_TRUE(cluster_.client(0).PutText("second", "2").ok());
   EXPECT_FALSE(cluster_.client(1).GetText("before")->has_kv());
@@ -314,6 +314,29 @@ TEST(StoredConfigurationTest, ANewClientAddressIsPublished) {
     const auto members = cluster.client(0).ListMembers();
     return members.ok() && members->members(1).client_address() == moved;
   })) << cluster.client(0).ListMembers()->DebugString();
+}
+
+TEST(StoredConfigurationTest, AMemberThatMovesIsFoundAtItsNewPeerAddress) {
+  TestCluster cluster;
+  ASSERT_TRUE(cluster.StartAll());
+  const std::optional<size_t> leader = cluster.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  const size_t moving = cluster.Other(*leader);
+  cluster.server(moving).Kill9();
+  const std::string moved = Loopback(PickFreePort());
+  cluster.server(moving).options().listen_peer = moved;
+  cluster.server(moving).options().flags = {"--advertise_peer=" + moved};
+  ASSERT_TRUE(cluster.Start(moving));
+  EXPECT_TRUE(WaitUntil(Millis(15000), [&] {
+    const auto members = cluster.client(*leader).ListMembers();
+    return members.ok() && members->members(static_cast<int>(moving)).peer_address() == moved;
+  })) << cluster.client(*leader).ListMembers()->DebugString();
+  ASSERT_TRUE(cluster.client(*leader).PutText("a", "1").ok());
+  EXPECT_EQ(cluster.client(moving).GetText("a")->kv().text(), "1");
+  // The third member has to find it there, too.
+  cluster.server(*leader).Kill9();
+  ASSERT_TRUE(cluster.WaitForLeader().has_value());
+  EXPECT_TRUE(cluster.client(moving).PutText("a", "2").ok());
 }
 
 TEST(ColumnFamiliesTest, LdbShowsThem) {

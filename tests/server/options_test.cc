@@ -227,13 +227,12 @@ TEST(ServerOptionsTest, WhatItAdvertisesCanBeDialled) {
   }
 }
 
-TEST(ServerOptionsTest, TheFoundingListContainsThisMember) {
+// Whether it has to contain this member depends on the data directory: flags_test of the real
+// server.
+TEST(ServerOptionsTest, TheFoundingListIsWellFormed) {
   ServerOptions options = With(&ServerOptions::name, "n1");
   options.initial_cluster = "n1=h:1,n2=h:2";
   EXPECT_TRUE(options.Complete().ok());
-  options.name = "n3";
-  EXPECT_THAT(ErrorOf(options.Complete()),
-              AllOf(HasSubstr("--initial_cluster=n1=h:1,n2=h:2"), HasSubstr("--name=n3")));
   options.initial_cluster = "nonsense";
   EXPECT_THAT(ErrorOf(options.Complete()), HasSubstr("\"nonsense\""));
 }
