@@ -22,6 +22,9 @@ constexpr int kReconnectBackoffMaxMs = 1'000;
 // network.
 constexpr absl::Duration kProbeTimeout = absl::Milliseconds(200);
 
+// How long a call waits for a channel that had failed before to connect again.
+constexpr absl::Duration kReconnectWait = absl::Milliseconds(100);
+
 grpc::ChannelArguments ChannelSettings() {
   grpc::ChannelArguments arguments;
   // gRPC's own retries, the transparent ones included, could do a write twice.
@@ -64,6 +67,13 @@ class GrpcStub final : public Stub {
   absl::Status Connect(absl::Duration timeout) override {
     const auto deadline = DeadlineAfter(timeout);
     grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+      // The channel tries again by itself only while somebody polls it, and nobody does between
+      // calls: so this call has it try now, and waits as long as a near server takes.
+      grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+      channel_->WaitForStateChange(state, DeadlineAfter(std::min(timeout, kReconnectWait)));
+      state = channel_->GetState(/*try_to_connect=*/true);
+    }
     while (state != GRPC_CHANNEL_READY) {
       if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) {
         return ProbeFailedChannel(timeout);

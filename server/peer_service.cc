@@ -198,12 +198,13 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
   if (frame.has_opening()) {
     return RefuseContent(*from, kSecondOpening);
   }
+  const raft::Term leader_term(frame.term());
   const raft::ClusterMillis cluster_time(frame.cluster_time_ms());
   auto envelopes = wire::FromProto(std::move(frame), *from, raft::NodeId(node_->member_id));
   if (!envelopes.ok()) {
     return RefuseContent(*from, ToGrpc(envelopes.status()));
   }
-  node_->driver->ObserveClusterTime(cluster_time);
+  node_->driver->ObserveClusterTime(leader_term, cluster_time);
   for (raft::Envelope& envelope : *envelopes) {
     node_->driver->Step(std::move(envelope));
   }

@@ -9,12 +9,13 @@ ClusterMillis ClusterClock::Now() const {
   return stamp_ + static_cast<uint64_t>((clock_->Now() - seen_at_) / kNanosPerMilli);
 }
 
-void ClusterClock::Observe(ClusterMillis stamp) {
+void ClusterClock::Observe(Term term, ClusterMillis stamp) {
   // An equal stamp is ignored as well: taking it would throw away the fraction of a millisecond
   // gone by since.
-  if (stamp <= Now()) {
+  if (term < term_ || (term == term_ && stamp <= Now())) {
     return;
   }
+  term_ = term;
   stamp_ = stamp;
   seen_at_ = clock_->Now();
 }

@@ -6,9 +6,14 @@
 
 namespace raftkv::raft {
 
-// The largest stamp seen plus the node's own monotonic time since. It never goes back, wall clocks
-// do not touch it, and time during which the whole cluster was down does not count. Confined to the
-// loop's thread.
+// The largest stamp of the newest leader heard of, plus the node's own monotonic time since it was
+// seen: never ahead of that leader's clock. Wall clocks do not touch it, and time during which the
+// whole cluster was down does not count.
+//
+// A newer leader's stamp replaces what an older one's amounted to, even when it is lower: deadlines
+// are counted on the clocks of leaders, and a node whose clock ran ahead of the one that it follows
+// would let keys expire early when it leads next
+// (docs/adr/0005-followers-take-their-leaders-time.md). Confined to the loop's thread.
 class ClusterClock {
  public:
   // Starts at `restored`: the largest stamp that the node had seen when it stopped.
@@ -16,11 +21,14 @@ class ClusterClock {
 
   // Rounded down to the millisecond.
   ClusterMillis Now() const;
-  // Takes note of a stamp; ignored when it is behind Now().
-  void Observe(ClusterMillis stamp);
+  // Takes note of what the leader of `term` stamped on a message. Ignored when it is of an older
+  // term, or when it is behind Now() in the same one: it took longer to arrive.
+  void Observe(Term term, ClusterMillis stamp);
 
  private:
   const MonotonicClock* const clock_;
+  // The newest leader heard of since the start.
+  Term term_;
   // Now() == stamp_ + (clock_->Now() - seen_at_).
   ClusterMillis stamp_;
   MonotonicNanos seen_at_;

@@ -75,8 +75,8 @@ class RaftDriver final : public OutcomeObserver {
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }
   void Step(Envelope envelope);
-  // What a peer's leader stamped on its frame.
-  void ObserveClusterTime(ClusterMillis stamp) { cluster_clock_.Observe(stamp); }
+  // What the leader of `term` stamped on its frame.
+  void ObserveClusterTime(Term term, ClusterMillis stamp) { cluster_clock_.Observe(term, stamp); }
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
 

@@ -208,8 +208,8 @@ TEST(ParseFlagsTest, FlagsOfOtherStoresNameOurs) {
 }
 
 TEST(ParseFlagsTest, OptionsAreChecked) {
-  EXPECT_THAT(ErrorOf({"--name=n9", "--initial_cluster=n1=h:1"}),
-              AllOf(HasSubstr("--initial_cluster=n1=h:1"), HasSubstr("--name=n9")));
+  EXPECT_THAT(ErrorOf({"--name=n1", "--initial_cluster=n1=h:1,n1=h:2"}),
+              AllOf(HasSubstr("--initial_cluster"), HasSubstr("twice")));
 }
 
 TEST(ParseFlagsTest, HelpShowsEveryFlagInGroups) {

@@ -180,7 +180,7 @@ TEST_F(ExpirerTest, FailedScanIsTriedAgainLater) {
   Tick(5);
   RunScans();
   EXPECT_EQ(scans_, 1);
-  Tick(10);
+  Tick(5);
   EXPECT_EQ(scans_, 1) << "not at once";
   fail_scans_ = false;
   Tick(100);

@@ -212,7 +212,10 @@ void DriverCluster::DeliverOne(UnderWay item) {
   switch (item.traffic()) {
     case Traffic::kRaft: {
       auto& message = std::get<FakeTransport::SentMessage>(item.content);
-      to.ObserveClusterTime(message.cluster_time);
+      if (std::holds_alternative<AppendRequest>(message.envelope.message) ||
+          std::holds_alternative<Heartbeat>(message.envelope.message)) {
+        to.ObserveClusterTime(message.envelope.term, message.cluster_time);
+      }
       to.Step(std::move(message.envelope));
       break;
     }

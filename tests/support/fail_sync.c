@@ -1,5 +1,6 @@
-// A disk that fails on demand: preloaded into a server (LD_PRELOAD), every fsync and fdatasync answers EIO while the file
-// named by FAIL_SYNC_WHILE exists. What was written before stays written, as with a real disk that lost a page.
+// A disk that fails on demand: preloaded into a server (LD_PRELOAD), every fsync and fdatasync
+// answers EIO while the file named by FAIL_SYNC_WHILE exists. What was written before stays
+// written, as with a real disk that lost a page.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -209,7 +209,8 @@ TEST(RaftDriverTest, AnEntryIsStampedAfterItsBatchWasDrained) {
 TEST(RaftDriverTest, ClusterTimeTravelsWithTheLeadersMessages) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
-  cluster.driver(leader).ObserveClusterTime(ClusterMillis(1'000'000));
+  cluster.driver(leader).ObserveClusterTime(cluster.driver(leader).core().term(),
+                                            ClusterMillis(1'000'000));
   cluster.Tick();
   for (const NodeId node : cluster.Others(leader)) {
     EXPECT_GE(cluster.driver(node).Now(), ClusterMillis(1'000'000)) << node;
