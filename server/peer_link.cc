@@ -101,6 +101,8 @@ PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std:
 peer::v1::PeerIdentity PeerLink::Identity() const {
   peer::v1::PeerIdentity identity =
       wire::MakeIdentity(*node_->configuration(), raft::NodeId(node_->member_id), peer_);
+  // The directory's own, not the record's: it is what the callee checks.
+  identity.set_sender_data_id(node_->storage->data_id());
   identity.set_sender_peer_address(node_->peer_address);
   return identity;
 }

@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/version.h"
@@ -157,8 +158,13 @@ int Server::Run() {
   // Before any thread is made, so that all of them leave the signals to TakeSignals.
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  // gRPC's own lines are for people who debug gRPC; what matters of them is said by ours.
-  gpr_set_log_function([](gpr_log_func_args*) {});
+  // gRPC's own lines are for people who debug gRPC; what matters of them is said by ours, but for
+  // what it aborts on.
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    if (absl::StartsWith(line->message, "assertion failed")) {
+      LOG(ERROR) << "gRPC: " << line->message;
+    }
+  });
 
   loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
                                       peer_builder_.AddCompletionQueue(), &clock_);
