@@ -56,31 +56,9 @@ void ClusterService::HandleListMembers(UnaryCall* call) {
   if (!call->Parse(&request)) {
     return;
   }
-  if (node_->draining) {
-    call->Fail(ShuttingDown());
-    return;
-  }
-  if (request.consistency() == v1::CONSISTENCY_STALE) {
-    FinishListMembers(call);
-    return;
-  }
   const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
-  node_->driver->Read(deadline, [this, call](raft::ReadResult result) {
-    switch (result) {
-      case raft::ReadResult::kReady:
-        FinishListMembers(call);
-        return;
-      case raft::ReadResult::kNoLeader:
-        call->Fail(NoLeader());
-        return;
-      case raft::ReadResult::kOverloaded:
-        call->Fail(Overloaded());
-        return;
-      case raft::ReadResult::kShuttingDown:
-        call->Fail(ShuttingDown());
-        return;
-    }
-  });
+  node_->ReadWhenFresh(call, request.consistency(), deadline,
+                       [this, call] { FinishListMembers(call); });
 }
 
 void ClusterService::FinishListMembers(UnaryCall* call) const {

@@ -244,32 +244,11 @@ void KvService::Propose(UnaryCall* call, const Command& command, std::string key
 
 void KvService::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, int64_t min_revision,
                               std::function<void()> read) {
-  if (node_->draining) {
-    call->Fail(ShuttingDown());
-    return;
-  }
   const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
-  if (consistency == v1::CONSISTENCY_STALE) {
-    AwaitRevision(call, min_revision, deadline, std::move(read));
-    return;
-  }
-  node_->driver->Read(deadline, [this, call, min_revision, deadline,
-                                 read = std::move(read)](raft::ReadResult result) mutable {
-    switch (result) {
-      case raft::ReadResult::kReady:
-        AwaitRevision(call, min_revision, deadline, std::move(read));
-        return;
-      case raft::ReadResult::kNoLeader:
-        call->Fail(NoLeader());
-        return;
-      case raft::ReadResult::kOverloaded:
-        call->Fail(Overloaded());
-        return;
-      case raft::ReadResult::kShuttingDown:
-        call->Fail(ShuttingDown());
-        return;
-    }
-  });
+  node_->ReadWhenFresh(call, consistency, deadline,
+                       [this, call, min_revision, deadline, read = std::move(read)]() mutable {
+                         AwaitRevision(call, min_revision, deadline, std::move(read));
+                       });
 }
 
 void KvService::AwaitRevision(UnaryCall* call, int64_t min_revision, MonotonicNanos deadline,

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/api_error.h"
+
 namespace raftkv::server {
 
 void Node::FillHeader(int64_t revision, v1::ResponseHeader* header) const {
@@ -10,6 +12,34 @@ void Node::FillHeader(int64_t revision, v1::ResponseHeader* header) const {
   header->set_leader_id(driver->core().leader().value());
   header->set_raft_term(driver->core().term().value());
   header->set_revision(revision);
+}
+
+void Node::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, MonotonicNanos deadline,
+                         std::function<void()> read) const {
+  if (draining) {
+    call->Fail(ShuttingDown());
+    return;
+  }
+  if (consistency == v1::CONSISTENCY_STALE) {
+    read();
+    return;
+  }
+  driver->Read(deadline, [call, read = std::move(read)](raft::ReadResult result) {
+    switch (result) {
+      case raft::ReadResult::kReady:
+        read();
+        return;
+      case raft::ReadResult::kNoLeader:
+        call->Fail(NoLeader());
+        return;
+      case raft::ReadResult::kOverloaded:
+        call->Fail(Overloaded());
+        return;
+      case raft::ReadResult::kShuttingDown:
+        call->Fail(ShuttingDown());
+        return;
+    }
+  });
 }
 
 bool Node::ReadOnPool(

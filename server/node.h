@@ -47,6 +47,10 @@ struct Node {
   }
   MonotonicNanos RequestTimeout() const { return options->request_timeout_ms * kNanosPerMilli; }
   void FillHeader(int64_t revision, v1::ResponseHeader* header) const;
+  // Calls `read` once the applied state is as fresh as `consistency` says, or fails the call: by
+  // `deadline` at the latest, and at once while draining.
+  void ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, MonotonicNanos deadline,
+                     std::function<void()> read) const;
   // Runs `read` with the state as of now on the read pool and then what it returned on the loop.
   // Returns false when the pool is full; nothing happens then.
   [[nodiscard]] bool ReadOnPool(
