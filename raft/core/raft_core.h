@@ -65,8 +65,9 @@ class RaftCore {
   // entry's is raised to it.
   absl::StatusOr<EntryId> Propose(std::string payload, ClusterMillis stamp);
   // Asks for the read index of a linearizable read (thesis §6.4); answered through Output::reads,
-  // also when this node does not lead. REQUIRES: `id` is new.
-  void RequestRead(ReadId id);
+  // also when this node does not lead. `asker` is this node, or a member that was in this node's
+  // term when it asked. REQUIRES: `id` is new.
+  void RequestRead(ReadId id, NodeId asker);
   // Tells followers of a commit index that no message has brought them yet.
   void SendCommitIndex();
 

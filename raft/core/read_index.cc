@@ -18,11 +18,18 @@ ReadOutcome Aborted(ReadId id) { return {.id = id, .aborted = true, .read_index 
 
 }  // namespace
 
-void RaftCore::RequestRead(ReadId id) {
+// A member that asks in this term has helped nobody to a later one by then, which is all that its
+// reply to a round would say. A leader that makes a quorum with the asker needs no round (ADR 6).
+void RaftCore::RequestRead(ReadId id, NodeId asker) {
   const InvariantScope scope(this);
   Leader* leader = leader_role();
   if (leader == nullptr) {
     output_.reads.push_back(Aborted(id));
+    return;
+  }
+  if (has_committed_in_term() &&
+      IsQuorum(configuration_, [&](NodeId voter) { return voter == self_ || voter == asker; })) {
+    output_.reads.push_back({.id = id, .aborted = false, .read_index = log_.commit_index()});
     return;
   }
   leader->waiting_reads.push_back(id);

@@ -112,7 +112,7 @@ void RaftDriver::OnForwardRequest(NodeId origin, ForwardRequest request) {
   for (const ReadId origin_id : request.reads) {
     const ReadId id = NextReadId();
     if (forwarded_.AddRead(id, origin, origin_id)) {
-      core_->RequestRead(id);
+      core_->RequestRead(id, /*asker=*/origin);
     }
   }
   forwarded_.Queue(origin, std::move(request));
@@ -209,7 +209,7 @@ void RaftDriver::HandOutRequests() {
     if (reads_.has_waiting()) {
       const ReadId id = NextReadId();
       reads_.AskFor(id, watch_.term(), /*forwarded=*/false, now);
-      core_->RequestRead(id);
+      core_->RequestRead(id, /*asker=*/core_->self());
     }
   } else if (watch_.CanForward()) {
     ForwardToLeader(now);

@@ -92,8 +92,24 @@ absl::Status RaftCluster::Propose(NodeId id, const std::vector<std::string>& pay
 
 void RaftCluster::Read(NodeId id, ReadId read) {
   oracle_.OnReadAsked(read);
-  nodes_.at(id).core->RequestRead(read);
+  nodes_.at(id).core->RequestRead(read, id);
   Drain(id);
+}
+
+void RaftCluster::AskRead(NodeId asker, ReadId read) {
+  oracle_.OnReadAsked(read);
+  asked_reads_.emplace(read, AskedRead{.asker = asker, .term = nodes_.at(asker).core->term()});
+}
+
+bool RaftCluster::HandRead(NodeId id, ReadId read) {
+  const AskedRead asked = asked_reads_.extract(read).mapped();
+  RaftCore& core = *nodes_.at(id).core;
+  if (core.role() != RaftRole::kLeader || core.term() != asked.term) {
+    return false;
+  }
+  core.RequestRead(read, asked.asker);
+  Drain(id);
+  return true;
 }
 
 void RaftCluster::LoseStream(NodeId id, NodeId peer) {

@@ -76,6 +76,12 @@ class RaftCluster {
     uint64_t restarts = 0;
   };
 
+  // Who asked for a read, and in which term.
+  struct AskedRead {
+    NodeId asker;
+    Term term;
+  };
+
   // `config.self` is ignored. The observer may be null.
   RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
               ClusterObserver* observer);
@@ -86,6 +92,12 @@ class RaftCluster {
   // why.
   absl::Status Propose(NodeId node, const std::vector<std::string>& payloads);
   void Read(NodeId node, ReadId id);
+  // A read that `asker` wants to forward: HandRead brings it to any node at any later time, which
+  // refuses it unless it leads the term in which it was asked.
+  void AskRead(NodeId asker, ReadId id);
+  // Returns whether the node took it. REQUIRES: the read was asked and not handed over yet.
+  bool HandRead(NodeId node, ReadId id);
+  const std::map<ReadId, AskedRead>& asked_reads() const { return asked_reads_; }
   void LoseStream(NodeId node, NodeId peer);
   // Makes the oldest `count` writes durable.
   void Persist(NodeId node, uint64_t count);
@@ -133,6 +145,7 @@ class RaftCluster {
   std::map<NodeId, Node> nodes_;
   std::deque<Envelope> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  std::map<ReadId, AskedRead> asked_reads_;
   SafetyOracle oracle_;
   uint64_t stamp_ = 0;
 };

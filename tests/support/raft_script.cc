@@ -81,6 +81,8 @@ RaftScript::RaftScript()
           {"win", &RaftScript::Win},
           {"propose", &RaftScript::Propose},
           {"read", &RaftScript::Read},
+          {"ask", &RaftScript::Ask},
+          {"hand", &RaftScript::Hand},
           {"settle", &RaftScript::Settle},
           {"deliver", &RaftScript::Deliver},
           {"drop", &RaftScript::Drop},
@@ -254,6 +256,21 @@ void RaftScript::Propose(const Words& words) {
 
 void RaftScript::Read(const Words& words) {
   cluster_->Read(UpNode(Word(words, 1)), ReadId(Number(Word(words, 2))));
+}
+
+void RaftScript::Ask(const Words& words) {
+  cluster_->AskRead(UpNode(Word(words, 1)), ReadId(Number(Word(words, 2))));
+}
+
+void RaftScript::Hand(const Words& words) {
+  const NodeId node = UpNode(Word(words, 1));
+  const ReadId read(Number(Word(words, 2)));
+  if (!cluster_->asked_reads().contains(read)) {
+    throw BadCommand(absl::StrCat("read ", read.value(), " was not asked"));
+  }
+  if (!cluster_->HandRead(node, read)) {
+    Print(absl::StrCat(node.value(), ": refuses read ", read.value()));
+  }
 }
 
 void RaftScript::Settle(const Words&) {

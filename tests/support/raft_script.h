@@ -3,27 +3,35 @@
 // start with `#` are comments.
 //
 // Commands (nodes are numbers; `all` stands for every node that is up):
-//   cluster N [learners=A,B] [outgoing=A,B] [option=value]...   Options are the fields of
-//   RaftConfig, shortened:
-//                             heartbeat, election, append_bytes, inflight, inflight_bytes,
-//                             memory_bytes, uncommitted_bytes. 10 and 100 ticks unless said.
-//   tick NODES TICKS          One tick each in turn. Messages stay in the network.
-//   campaign NODE             Ticks it until it leaves the follower's role.
-//   win NODE                  Loses what is under way, lets an election timeout pass for every node
-//   that it is not cut
-//                             off from, and delivers votes until it leads; nothing else is
-//                             delivered.
-//   elect NODE                win, then settle.
-//   propose NODE TEXT...      Each text an entry, in one turn; *N is an entry of N bytes.
-//   read NODE ID
-//   settle                    Delivers everything until nothing is under way, and is printed under
-//   trace. deliver FROM TO [COUNT]   The oldest messages of a link, all unless COUNT is given;
-//   printed, with what they cause. drop FROM TO [COUNT] copy FROM TO NAME         Keeps a copy of
-//   the oldest message of a link. replay NAME               Delivers the copy. network Prints what
-//   is under way. cut A B | cut A->B | isolate NODE | heal stream_lost NODE PEER persist NODE
-//   off|on|COUNT Off: writes stay pending. COUNT: that many become durable. loads NODE off|on|COUNT
-//   The same for loads. apply NODE off|on crash NODE | restart NODE status | log NODE | progress
-//   NODE trace on|off              Whether messages and writes are printed.
+//   cluster N [OPTION=VALUE]...  Options: learners=A,B, outgoing=A,B, and the fields of RaftConfig,
+//                              shortened: heartbeat, election, append_bytes, inflight,
+//                              inflight_bytes, memory_bytes, uncommitted_bytes. A heartbeat is 10
+//                              ticks and an election timeout 100 unless said.
+//   tick NODES TICKS           One tick each in turn. Messages stay in the network.
+//   campaign NODE              Ticks it until it leaves the follower's role.
+//   win NODE                   Loses what is under way, lets an election timeout pass for every
+//                              node that it is not cut off from, and delivers votes until it leads;
+//                              nothing else is delivered.
+//   elect NODE                 win, then settle.
+//   propose NODE TEXT...       Each text an entry, in one turn; *N is an entry of N bytes.
+//   read NODE ID               A read of the node's own.
+//   ask NODE ID                A read that the node forwards, as of now ...
+//   hand NODE ID               ... and brings to a node, which takes or refuses it.
+//   settle                     Delivers everything until nothing is under way; printed under trace.
+//   deliver FROM TO [COUNT]    The oldest messages of a link, all unless COUNT is given; printed,
+//                              with what they cause.
+//   drop FROM TO [COUNT]
+//   copy FROM TO NAME          Keeps a copy of the oldest message of a link.
+//   replay NAME                Delivers the copy.
+//   network                    Prints what is under way.
+//   cut A B | cut A->B | isolate NODE | heal
+//   stream_lost NODE PEER
+//   persist NODE off|on|COUNT  Off: writes stay pending. COUNT: that many become durable.
+//   loads NODE off|on|COUNT    The same for loads.
+//   apply NODE off|on
+//   crash NODE | restart NODE
+//   status | log NODE | progress NODE
+//   trace on|off               Whether messages and writes are printed.
 #pragma once
 
 #include <deque>
@@ -62,6 +70,8 @@ class RaftScript final : public ClusterObserver {
   void Win(const Words& words);
   void Propose(const Words& words);
   void Read(const Words& words);
+  void Ask(const Words& words);
+  void Hand(const Words& words);
   void Settle(const Words& words);
   void Deliver(const Words& words);
   void Drop(const Words& words);

@@ -481,8 +481,8 @@ TEST(LeaderTest, OnlyALeaderTakesProposals) {
 TEST(LeaderTest, ReadsOfATurnShareARound) {
   Node node;
   node.LeadAndCommit();
-  node->RequestRead(ReadId(1));
-  node->RequestRead(ReadId(2));
+  node->RequestRead(ReadId(1), NodeId(1));
+  node->RequestRead(ReadId(2), NodeId(1));
   EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=1 round=1",
                                        "1->3 term=1 Heartbeat commit=0 round=1"));
   node.Step(4, 1, HeartbeatReply{.round = RoundId(1)});
@@ -491,6 +491,23 @@ TEST(LeaderTest, ReadsOfATurnShareARound) {
   node.Step(3, 1, HeartbeatReply{.round = RoundId(1)});
   node.Turn();
   EXPECT_THAT(node.reads, ElementsAre("read 1 at 1", "read 2 at 1"));
+}
+
+TEST(LeaderTest, AVoterThatAsksForAReadConfirmsIt) {
+  Node node;
+  node.LeadAndCommit();
+  node->RequestRead(ReadId(1), NodeId(3));
+  EXPECT_THAT(node.Turn(), IsEmpty()) << "no round is needed";
+  EXPECT_THAT(node.reads, ElementsAre("read 1 at 1"));
+}
+
+TEST(LeaderTest, ALearnerThatAsksForAReadConfirmsNothing) {
+  Node node;
+  node.LeadAndCommit();
+  node->RequestRead(ReadId(1), NodeId(4));
+  EXPECT_THAT(node.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=1 round=1",
+                                       "1->3 term=1 Heartbeat commit=0 round=1"));
+  EXPECT_THAT(node.reads, IsEmpty());
 }
 
 TEST(LeaderTest, TellsTheCommitIndexOnceAndNoHigherThanTheMatch) {
@@ -505,7 +522,7 @@ TEST(LeaderTest, TellsTheCommitIndexOnceAndNoHigherThanTheMatch) {
 TEST(LeaderTest, StepsDownWithoutAQuorum) {
   Node node;
   node.LeadAndCommit();
-  node->RequestRead(ReadId(1));
+  node->RequestRead(ReadId(1), NodeId(1));
   EXPECT_EQ(node.TicksIn(RaftRole::kLeader), kElectionTicks);
   EXPECT_THAT(node.reads, ElementsAre("read 1 aborted"));
   EXPECT_THAT(node.events,

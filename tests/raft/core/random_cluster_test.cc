@@ -87,6 +87,7 @@ class RandomRun {
 
   RaftCluster& cluster() { return cluster_; }
   uint64_t terms() const { return terms_; }
+  uint64_t reads_handed() const { return reads_handed_; }
 
  private:
   NodeId Any() { return ids_[rng_.Below(ids_.size())]; }
@@ -106,8 +107,12 @@ class RandomRun {
       StepNetwork();
     } else if (dice < 780) {
       ProposeSomewhere(absl::StrCat("c", ++commands_, std::string(rng_.Below(80), '.')));
-    } else if (dice < 840) {
+    } else if (dice < 800) {
       cluster_.Read(id, ReadId(++reads_));
+    } else if (dice < 820) {
+      cluster_.AskRead(id, ReadId(++reads_));
+    } else if (dice < 840) {
+      HandReadSomewhere();
     } else if (dice < 940) {
       StepDisk(id);
     } else if (dice < 960) {
@@ -128,6 +133,16 @@ class RandomRun {
     // An unsynced state machine may be behind, and the log in memory may begin anywhere before it.
     const LogIndex applied(rng_.Below(cluster_.node(id).applied.value() + 1));
     cluster_.Restart(id, applied, LogIndex(rng_.Below(applied.value() + 1)));
+  }
+
+  // Often to a node that does not lead any more, or not in that term.
+  void HandReadSomewhere() {
+    for (NodeId id : ids_) {
+      const auto& asked = cluster_.asked_reads();
+      if (!asked.empty() && cluster_.IsUp(id) && rng_.Below(2) == 0) {
+        reads_handed_ += cluster_.HandRead(id, asked.begin()->first) ? 1 : 0;
+      }
+    }
   }
 
   Envelope TakeMessage(size_t place) {
@@ -203,6 +218,7 @@ class RandomRun {
   std::vector<NodeId> ids_;
   uint64_t commands_ = 0;
   uint64_t reads_ = 0;
+  uint64_t reads_handed_ = 0;  // To a leader that took them.
   uint64_t terms_ = 0;
 };
 
@@ -212,6 +228,7 @@ TEST_P(RandomClusterTest, IsSafeAndRecovers) {
   const uint64_t first = GetParam() * 10;
   uint64_t committed = 0;
   uint64_t reads = 0;
+  uint64_t reads_handed = 0;
   uint64_t terms = 0;
   for (uint64_t seed = first; seed < first + 10; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
@@ -222,11 +239,13 @@ TEST_P(RandomClusterTest, IsSafeAndRecovers) {
     ASSERT_THAT(run.cluster().oracle().findings(), testing::IsEmpty());
     committed += run.cluster().oracle().max_commit_index().value();
     reads += run.cluster().oracle().reads_answered();
+    reads_handed += run.reads_handed();
     terms += run.terms();
   }
   // Trouble must not be so great that nothing happens.
   EXPECT_GT(committed, 200u);
   EXPECT_GT(reads, 50u);
+  EXPECT_GT(reads_handed, 20u);
   EXPECT_GT(terms, 30u);
   RecordProperty("committed", static_cast<int>(committed));
   RecordProperty("reads", static_cast<int>(reads));
