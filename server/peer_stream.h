@@ -2,14 +2,9 @@
 // frame, and gathers what is to be sent into few, large frames while one is being written.
 #pragma once
 
-#include <glog/logging.h>
-#include <google/protobuf/message.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/proto_buffer_reader.h>
-#include <grpcpp/support/proto_buffer_writer.h>
 
 #include <deque>
 #include <functional>
@@ -19,6 +14,7 @@
 
 #include "server/event_loop.h"
 #include "server/limits.h"
+#include "server/message_bytes.h"
 
 namespace raftkv::server {
 
@@ -159,14 +155,8 @@ class PeerStream {
       return;
     }
     In frame;
-    bool parsed = false;
-    {
-      grpc::ProtoBufferReader reader(&incoming_);
-      parsed = reader.status().ok() && frame.ParseFromZeroCopyStream(&reader);
-    }
-    incoming_.Clear();
     grpc::Status taken;
-    if (parsed) {
+    if (ParseMessage(&incoming_, &frame)) {
       taken = handlers_.on_frame(std::move(frame));
     } else {
       taken = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
@@ -189,12 +179,7 @@ class PeerStream {
       return;
     }
     writing_ = true;
-    grpc::ByteBuffer bytes;
-    bool own_buffer = false;
-    const grpc::Status status =
-        grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(
-            queue_.front().frame, &bytes, &own_buffer);
-    CHECK(status.ok()) << status.error_message();
+    const grpc::ByteBuffer bytes = SerializeMessage(queue_.front().frame);
     queued_bytes_ -= queue_.front().bytes;
     queue_.pop_front();
     Begin(&write_);

@@ -1,9 +1,6 @@
 #include "server/unary_call.h"
 
 #include <glog/logging.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
-#include <grpcpp/support/proto_buffer_reader.h>
-#include <grpcpp/support/proto_buffer_writer.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/message_bytes.h"
 #include "server/unknown_fields.h"
 
 namespace raftkv::server {
@@ -47,13 +45,7 @@ void UnaryCall::OnEvent(bool ok) {
 }
 
 bool UnaryCall::Parse(google::protobuf::Message* request) {
-  bool parsed = false;
-  {
-    grpc::ProtoBufferReader reader(&request_);
-    parsed = reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
-  }
-  request_.Clear();
-  if (!parsed) {
+  if (!ParseMessage(&request_, request)) {
     Fail(Malformed(request->GetDescriptor()->full_name()));
     return false;
   }
@@ -78,13 +70,7 @@ MonotonicNanos UnaryCall::Deadline(MonotonicNanos now, MonotonicNanos default_ti
 void UnaryCall::Finish(const google::protobuf::Message& response) {
   CHECK(state_ == State::kHandling);
   state_ = State::kFinishing;
-  grpc::ByteBuffer bytes;
-  bool own_buffer = false;
-  const grpc::Status status =
-      grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(response, &bytes,
-                                                                                 &own_buffer);
-  CHECK(status.ok()) << status.error_message();
-  responder_.Finish(bytes, grpc::Status::OK, this);
+  responder_.Finish(SerializeMessage(response), grpc::Status::OK, this);
 }
 
 void UnaryCall::Fail(const ApiError& error) {
