@@ -34,6 +34,11 @@ struct TxnContext {
   CommandOutcome* outcome;  // Null when nobody reads it.
 };
 
+// What a previous record counts against previous_bytes_max.
+uint64_t PreviousBytes(absl::string_view key, absl::string_view value) {
+  return key.size() + value.size() + kPreviousOverheadBytes;
+}
+
 bool IsSingleKey(const DeleteOperation& operation) {
   const std::string& start = operation.start_key();
   const std::string& end = operation.end_key();
@@ -120,9 +125,10 @@ Step ApplySingleDelete(const DeleteOperation& operation, TxnContext* context) {
   }
   const KvRecord* old = *found;
   const uint64_t bytes_max = operation.previous_bytes_max();
-  if (with_value && old != nullptr && bytes_max > 0 && key.size() + old->value.size() > bytes_max) {
+  const uint64_t bytes = with_value && old != nullptr ? PreviousBytes(key, old->value) : 0;
+  if (bytes_max > 0 && bytes > bytes_max) {
     if (context->outcome != nullptr) {
-      context->outcome->set_exceeding(key.size() + old->value.size());
+      context->outcome->set_exceeding(bytes);
       context->outcome->set_exceeding_bytes(true);
     }
     return Step::kRangeTooLarge;
@@ -168,7 +174,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context) {
         if (!with_values) {
           return true;
         }
-        bytes += key.size() + value.size();
+        bytes += PreviousBytes(key, value);
         if (bytes_max > 0 && bytes > bytes_max) {
           exceeding = bytes;
           exceeding_bytes = true;

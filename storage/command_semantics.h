@@ -15,6 +15,10 @@
 
 namespace raftkv::storage {
 
+// What the other fields of a previous record count against DeleteOperation::previous_bytes_max: at
+// least as much as they take in an answer to a client.
+inline constexpr uint64_t kPreviousOverheadBytes = 64;
+
 // The figures of the whole store.
 struct StoreTotals {
   int64_t revision = 0;  // Grows by one with each command that changes a key.

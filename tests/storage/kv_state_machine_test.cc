@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "raft/runtime/command_batch.h"
+#include "storage/command_semantics.h"
 #include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
 
@@ -235,12 +236,12 @@ TEST_F(KvStateMachineTest, RangeThatIsTooLargeUndoesTheWholeTxn) {
   EXPECT_THAT(store_.TtlRows(), IsEmpty());
 
   Operation previous = WithPrevious(DeleteRangeOp("a", ""));
-  previous.mutable_delete_()->set_previous_bytes_max(5);
+  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kPreviousOverheadBytes) - 1);
   outcome = Run(Txn({}, {previous}));
   EXPECT_EQ(outcome.verdict(), CommandOutcome::VERDICT_RANGE_TOO_LARGE);
   EXPECT_TRUE(outcome.exceeding_bytes());
-  EXPECT_EQ(outcome.exceeding(), 6u);
-  previous.mutable_delete_()->set_previous_bytes_max(6);
+  EXPECT_EQ(outcome.exceeding(), 3 * (2 + kPreviousOverheadBytes));
+  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kPreviousOverheadBytes));
   EXPECT_EQ(Run(Txn({}, {previous})).operations(0).deleted(), 3u);
 }
 
