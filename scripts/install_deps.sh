@@ -26,6 +26,7 @@ readonly BUILD_PACKAGES=(
   libgrpc++-dev
   libgrpc-dev
   libgtest-dev
+  libjemalloc-dev
   libprotobuf-dev
   librocksdb-dev
   ninja-build
@@ -45,6 +46,7 @@ readonly RUNTIME_PACKAGES=(
   libgoogle-glog0v6
   libgrpc++1.51
   libgrpc29
+  libjemalloc2
   libprotobuf32
   librocksdb7.8
 )

@@ -1,6 +1,5 @@
 #include "storage/rocksdb_options.h"
 
-#include <algorithm>
 #include <string>
 
 #include "glog/logging.h"
@@ -15,13 +14,8 @@
 namespace raftkv::storage {
 namespace {
 
-// Shares of StorageOptions::write_buffer_bytes. Inserting into the memtable of `latest` is a large
-// part of a write's CPU and gets dearer as it grows past the CPU's caches, so it is smaller than
-// the log's.
-constexpr uint64_t kLatestShare = 4;
-constexpr uint64_t kTtlShare = 4;
-constexpr uint64_t kMetaShare = 16;
-constexpr uint64_t kWriteBufferBytesMin = 64 << 10;
+// Of StorageOptions::write_buffer_bytes, for the family that is written least.
+constexpr uint64_t kMetaShare = 4;
 
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr double kBloomBitsPerKey = 10;
@@ -43,10 +37,6 @@ class AbortingListener final : public rocksdb::EventListener {
     *auto_recovery = false;
   }
 };
-
-uint64_t WriteBuffer(const StorageOptions& options, uint64_t share) {
-  return std::max(options.write_buffer_bytes / share, kWriteBufferBytesMin);
-}
 
 rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
@@ -141,7 +131,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(cache);
 
   // Written in order, read only at start and for followers that lag.
-  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, WriteBuffer(options, 1));
+  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, options.write_buffer_bytes);
   raft_log.level0_file_num_compaction_trigger = 8;
   // All indexes that will ever be used share their first byte, so one hint serves the whole family.
   raft_log.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
@@ -154,8 +144,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   latest_table.prepopulate_block_cache =
       rocksdb::BlockBasedTableOptions::PrepopulateBlockCache::kFlushOnly;
   latest_table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
-  rocksdb::ColumnFamilyOptions latest =
-      MakeFamily(latest_table, WriteBuffer(options, kLatestShare));
+  rocksdb::ColumnFamilyOptions latest = MakeFamily(latest_table, options.write_buffer_bytes);
   latest.memtable_whole_key_filtering = true;
   latest.memtable_prefix_bloom_size_ratio = 0.02;
   // The upper levels are rewritten soon; only what stays is worth compressing.
@@ -163,8 +152,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   latest.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                   rocksdb::kLZ4Compression};
 
-  rocksdb::ColumnFamilyOptions ttl = MakeFamily(plain, WriteBuffer(options, kTtlShare));
-  rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, WriteBuffer(options, kMetaShare));
+  rocksdb::ColumnFamilyOptions ttl = MakeFamily(plain, options.write_buffer_bytes);
+  rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, options.write_buffer_bytes / kMetaShare);
 
   return {{rocksdb::kDefaultColumnFamilyName, meta},
           {kRaftLogFamily, raft_log},
