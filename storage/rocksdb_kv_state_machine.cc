@@ -6,6 +6,7 @@
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
 #include "rocksdb/iterator.h"
+#include "storage/command_semantics.h"
 #include "storage/disk_failure.h"
 #include "storage/rocksdb_kv_view.h"
 
@@ -21,7 +22,6 @@ constexpr size_t kWarmedKeysMax = 4096;
 // one entry the loop waits for the disk, because a cluster that stands still is worse than a slow
 // turn.
 constexpr int kStallsMax = 8;
-constexpr size_t kRecentDeadlinesMax = 1024;
 
 void ReadIntoCache(const ColumnFamilies& families, const TableReads& reads) {
   // Failures are left to the read that needs the bytes.
@@ -64,11 +64,12 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
   }
   const auto reads =
       stalls_ < kStallsMax ? RunOverlay::Reads::kFromCache : RunOverlay::Reads::kFromDisk;
-  Run prepared{.overlay = RunOverlay(families_, reads), .applied = applied_, .outcomes = {}};
+  Run prepared{.overlay = RunOverlay(families_, reads),
+               .result = {.applied = applied_, .outcomes = {}}};
   size_t count = 0;
-  while (count < run.size() && prepared.commands < kRunCommandsMax &&
+  while (count < run.size() && prepared.result.commands < kRunCommandsMax &&
          prepared.overlay.staged_bytes() < kRunBytesMax) {
-    if (!PrepareEntry(run[count], *observer, &prepared)) {
+    if (!applier_.Apply(run[count], *observer, &prepared.overlay, &prepared.result)) {
       stalls_ = count == 0 ? stalls_ + 1 : 1;
       Warm(run.subspan(count));
       break;
@@ -81,82 +82,17 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
   if (!warming_) {
     stalls_ = 0;
   }
-  for (Outcome& outcome : prepared.outcomes) {
+  for (AppliedRun::Outcome& outcome : prepared.result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
   }
   return count;
-}
-
-bool RocksDbKvStateMachine::PrepareEntry(const raft::Entry& entry,
-                                         const raft::OutcomeObserver& observer, Run* run) {
-  CHECK_EQ(entry.id.index, run->applied.id.index.Next()) << "an entry was skipped";
-  CHECK_GE(entry.id.term, run->applied.id.term) << "terms go back at index " << entry.id.index;
-  const KvTable::Mark mark = run->overlay.SetMark();
-  const AppliedState applied_before = run->applied;
-  const size_t outcomes_before = run->outcomes.size();
-  switch (entry.kind) {
-    case raft::EntryKind::kNoOp:
-      break;
-    case raft::EntryKind::kCommands:
-      if (!PrepareCommands(entry, observer, run)) {
-        run->overlay.RollBack(mark);
-        run->applied = applied_before;
-        run->outcomes.resize(outcomes_before);
-        return false;
-      }
-      break;
-  }
-  run->applied.id = entry.id;
-  run->applied.stamp = entry.stamp;
-  return true;
-}
-
-bool RocksDbKvStateMachine::PrepareCommands(const raft::Entry& entry,
-                                            const raft::OutcomeObserver& observer, Run* run) {
-  if (entry.payload == nullptr) {
-    return true;
-  }
-  StoreTotals totals{.revision = run->applied.revision, .key_count = run->applied.key_count};
-  raft::CommandBatchReader reader(*entry.payload);
-  while (reader.Next()) {
-    ++run->commands;
-    auto* command = google::protobuf::Arena::CreateMessage<log::v1::Command>(&arena_);
-    const absl::string_view bytes = reader.command();
-    if (!command->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken command";
-    }
-    if (const absl::Status status = CheckCommand(*command); !status.ok()) {
-      LOG(FATAL) << "the log entry at index " << entry.id.index << " holds " << status.message()
-                 << ": this member needs the newer version that the others run";
-    }
-    log::v1::CommandOutcome* outcome = nullptr;
-    if (observer.Wants(reader.origin(), reader.sequence())) {
-      outcome = google::protobuf::Arena::CreateMessage<log::v1::CommandOutcome>(&arena_);
-    }
-    const bool applied = ApplyCommand(command, entry.stamp, &run->overlay, &totals, outcome);
-    if (applied && outcome != nullptr) {
-      run->outcomes.push_back({reader.origin(), reader.sequence(), outcome->SerializeAsString()});
-    }
-    if (!applied) {
-      arena_.Reset();
-      return false;
-    }
-  }
-  arena_.Reset();
-  if (!reader.ok()) {
-    LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken batch";
-  }
-  CHECK_GE(totals.key_count, 0);
-  run->applied.revision = totals.revision;
-  run->applied.key_count = totals.key_count;
-  return true;
 }
 
 bool RocksDbKvStateMachine::Commit(const Run& run) {
   batch_.Clear();
   const raft::ClusterMillis earliest = run.overlay.WriteTo(&batch_);
   const rocksdb::Status built =
-      batch_.Put(families_.meta, kAppliedKey, EncodeAppliedState(run.applied));
+      batch_.Put(families_.meta, kAppliedKey, EncodeAppliedState(run.result.applied));
   CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
 
   // Unsynced: the entries themselves are durable, and the log is replayed in order.
@@ -169,12 +105,12 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   if (!status.ok()) {
     AbortOnWriteFailure("apply committed entries", status);
   }
-  applied_ = run.applied;
+  applied_ = run.result.applied;
   for (const log::v1::MemberRecord& record : run.overlay.member_records()) {
     member_records_[record.member_id()] = record;
   }
   if (earliest.value() != 0) {
-    NoteDeadline(applied_.id.index, earliest);
+    earliest_deadline_.OnApplied(applied_.id.index, earliest);
   }
   return true;
 }
@@ -219,37 +155,7 @@ CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
 }
 
 std::shared_ptr<const KvView> RocksDbKvStateMachine::TakeView() const {
-  return std::make_shared<RocksDbKvView>(families_, applied_.revision, earliest_deadline_);
-}
-
-void RocksDbKvStateMachine::NoteDeadline(raft::LogIndex index, raft::ClusterMillis deadline) {
-  if (earliest_deadline_.value() == 0 || deadline < earliest_deadline_) {
-    earliest_deadline_ = deadline;
-  }
-  while (!recent_deadlines_.empty() && recent_deadlines_.back().second >= deadline) {
-    recent_deadlines_.pop_back();
-  }
-  if (recent_deadlines_.size() < kRecentDeadlinesMax) {
-    recent_deadlines_.emplace_back(index, deadline);
-  } else {
-    // Full on members that never scan. The earlier deadline at the later index only costs a scan
-    // too many.
-    recent_deadlines_.back().first = index;
-  }
-}
-
-void RocksDbKvStateMachine::OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) {
-  while (!recent_deadlines_.empty() && recent_deadlines_.front().first <= applied) {
-    recent_deadlines_.pop_front();
-  }
-  earliest_deadline_ = next_deadline;
-  if (recent_deadlines_.empty()) {
-    return;
-  }
-  const raft::ClusterMillis recent = recent_deadlines_.front().second;
-  if (next_deadline.value() == 0 || recent < next_deadline) {
-    earliest_deadline_ = recent;
-  }
+  return std::make_shared<RocksDbKvView>(families_, applied_.revision, earliest_deadline_.value());
 }
 
 }  // namespace raftkv::storage

@@ -9,61 +9,6 @@
 
 namespace raftkv::raft {
 
-void SafetyOracle::OnLeader(NodeId node, Term term) {
-  const auto [found, is_new] = leaders_.emplace(term, node);
-  Expect(is_new || found->second == node,
-         absl::StrCat("term ", term.value(), " has leaders ", found->second.value(), " and ",
-                      node.value()));
-}
-
-void SafetyOracle::OnVote(NodeId node, Term term, NodeId candidate) {
-  const auto [found, is_new] = votes_.emplace(std::make_pair(node, term), candidate);
-  Expect(is_new || found->second == candidate,
-         absl::StrCat("node ", node.value(), " votes in term ", term.value(), " for ",
-                      found->second.value(), " and ", candidate.value()));
-}
-
-void SafetyOracle::OnApplied(NodeId node, const Entry& entry) {
-  LogIndex& applied = applied_[node];
-  Expect(entry.id.index == applied.Next(),
-         absl::StrCat("node ", node.value(), " applies ", Describe(entry), " after index ",
-                      applied.value()));
-  applied = entry.id.index;
-  const auto [found, is_new] = committed_.emplace(entry.id.index, entry);
-  Expect(is_new || Describe(found->second) == Describe(entry),
-         absl::StrCat("node ", node.value(), " applies ", Describe(entry), " where ",
-                      Describe(found->second), " was committed"));
-}
-
-void SafetyOracle::OnRestarted(NodeId node, LogIndex applied) { applied_[node] = applied; }
-
-void SafetyOracle::OnCommitIndex(LogIndex commit_index) {
-  max_commit_index_ = std::max(max_commit_index_, commit_index);
-}
-
-void SafetyOracle::OnReadAsked(ReadId id) { asked_[id] = max_commit_index_; }
-
-void SafetyOracle::OnReadAnswered(const ReadOutcome& read) {
-  const auto asked = asked_.find(read.id);
-  Expect(asked != asked_.end(), absl::StrCat("an unasked or second answer: ", Describe(read)));
-  if (asked == asked_.end()) {
-    return;
-  }
-  if (!read.aborted) {
-    ++reads_answered_;
-    Expect(read.read_index >= asked->second,
-           absl::StrCat("stale ", Describe(read), ", but ", asked->second.value(),
-                        " was committed when it was asked for"));
-  }
-  asked_.erase(asked);
-}
-
-void SafetyOracle::Expect(bool holds, const std::string& promise) {
-  if (!holds) {
-    findings_.push_back(promise);
-  }
-}
-
 RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
                          ClusterObserver* observer)
     : config_(config), configuration_(std::move(configuration)), seed_(seed), observer_(observer) {
@@ -134,13 +79,14 @@ void RaftCluster::Persist(NodeId id, uint64_t count) {
 void RaftCluster::WriteToDisk(NodeId id, const LogWrite& write) {
   Node& node = nodes_.at(id);
   if (write.hard_state.has_value()) {
-    oracle_.Expect(write.hard_state->term >= node.hard_state.term, "a term on disk falls");
+    oracle_.Expect(write.hard_state->term >= node.hard_state.term,
+                   [] { return std::string("a term on disk falls"); });
     node.hard_state = *write.hard_state;
   }
   for (const Entry& entry : write.entries) {
     const uint64_t place = entry.id.index.value() - 1;
     oracle_.Expect(place <= node.log.size(),
-                   absl::StrCat("a gap on disk before ", Describe(entry)));
+                   [&] { return absl::StrCat("a gap on disk before ", Describe(entry)); });
     node.log.resize(place);
     node.log.push_back(entry);
   }
@@ -230,15 +176,17 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
     node.writes.push_back(*std::move(output.write));
   }
   for (Envelope& envelope : output.messages) {
-    CheckPromises(id, envelope);
+    oracle_.OnSent(envelope, {.hard_state = node.hard_state,
+                              .last_entry = node.log.empty() ? EntryId() : node.log.back().id});
     network_.push_back(std::move(envelope));
   }
   node.loads.insert(node.loads.end(), output.loads.begin(), output.loads.end());
   for (const Entry& entry : output.committed) {
     const uint64_t place = entry.id.index.value() - 1;
-    oracle_.Expect(
-        place < node.log.size() && node.log[place].id == entry.id,
-        absl::StrCat("node ", id.value(), " applies ", Describe(entry), " before it is durable"));
+    oracle_.Expect(place < node.log.size() && node.log[place].id == entry.id, [&] {
+      return absl::StrCat("node ", id.value(), " applies ", Describe(entry),
+                          " before it is durable");
+    });
     node.to_apply.push_back(entry);
   }
   for (const ReadOutcome& read : output.reads) {
@@ -247,34 +195,6 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
   oracle_.OnCommitIndex(node.core->commit_index());
   if (node.core->role() == RaftRole::kLeader) {
     oracle_.OnLeader(id, node.core->term());
-  }
-}
-
-// What a message promises must already be on disk when it leaves.
-void RaftCluster::CheckPromises(NodeId id, const Envelope& envelope) {
-  const Node& node = nodes_.at(id);
-  const std::string text = Describe(envelope);
-  const auto* vote_request = std::get_if<VoteRequest>(&envelope.message);
-  const auto* vote_reply = std::get_if<VoteReply>(&envelope.message);
-  const bool of_pre_vote = (vote_request != nullptr && vote_request->pre_vote) ||
-                           (vote_reply != nullptr && vote_reply->pre_vote);
-  oracle_.Expect(of_pre_vote || node.hard_state.term >= envelope.term,
-                 absl::StrCat(text, " leaves before its term is durable"));
-  if (vote_request != nullptr && !of_pre_vote) {
-    oracle_.OnVote(id, envelope.term, id);
-    oracle_.Expect(node.hard_state.vote == id, absl::StrCat(text, " leaves before the own vote"));
-    const EntryId on_disk = node.log.empty() ? EntryId() : node.log.back().id;
-    oracle_.Expect(on_disk == vote_request->last_entry,
-                   absl::StrCat(text, " advertises what is not on disk"));
-  }
-  if (vote_reply != nullptr && !of_pre_vote && vote_reply->granted) {
-    oracle_.OnVote(id, envelope.term, envelope.to);
-    oracle_.Expect(node.hard_state.vote == envelope.to,
-                   absl::StrCat(text, " leaves before it is durable"));
-  }
-  if (const auto* accepted = std::get_if<AppendAccepted>(&envelope.message)) {
-    oracle_.Expect(accepted->match_index.value() <= node.log.size(),
-                   absl::StrCat(text, " leaves before the entries are durable"));
   }
 }
 
@@ -324,9 +244,10 @@ void RaftCluster::CheckLogMatching() {
         const Entry& entry_a = node_a.log[place - 1];
         const Entry& entry_b = node_b.log[place - 1];
         const bool same = Describe(entry_a) == Describe(entry_b);
-        oracle_.Expect(same || (!agree_after && entry_a.id != entry_b.id),
-                       absl::StrCat("nodes ", a.value(), " and ", b.value(), " hold ",
-                                    Describe(entry_a), " and ", Describe(entry_b)));
+        oracle_.Expect(same || (!agree_after && entry_a.id != entry_b.id), [&, &a = a, &b = b] {
+          return absl::StrCat("nodes ", a.value(), " and ", b.value(), " hold ", Describe(entry_a),
+                              " and ", Describe(entry_b));
+        });
         agree_after = agree_after || same;
       }
     }

@@ -14,42 +14,9 @@
 #include <vector>
 
 #include "raft/core/raft_core.h"
+#include "tests/support/safety_oracle.h"
 
 namespace raftkv::raft {
-
-// Watches all nodes of a cluster from outside. What it finds is a broken promise of Raft (thesis
-// figure 3.2); each finding is one line of text.
-class SafetyOracle {
- public:
-  // At most one leader per term.
-  void OnLeader(NodeId node, Term term);
-  // At most one vote per node and term, ever, whatever the node forgets.
-  void OnVote(NodeId node, Term term, NodeId candidate);
-  // All nodes apply the same entry at an index, each in order.
-  void OnApplied(NodeId node, const Entry& entry);
-  // A node starts again from what it had applied.
-  void OnRestarted(NodeId node, LogIndex applied);
-  void OnCommitIndex(LogIndex commit_index);
-  // A linearizable read reflects all that was committed when it was asked for.
-  void OnReadAsked(ReadId id);
-  void OnReadAnswered(const ReadOutcome& read);
-  // A promise about a node's disk was not kept.
-  void Expect(bool holds, const std::string& promise);
-
-  const std::vector<std::string>& findings() const { return findings_; }
-  LogIndex max_commit_index() const { return max_commit_index_; }
-  uint64_t reads_answered() const { return reads_answered_; }
-
- private:
-  std::map<Term, NodeId> leaders_;
-  std::map<std::pair<NodeId, Term>, NodeId> votes_;
-  std::map<LogIndex, Entry> committed_;
-  std::map<NodeId, LogIndex> applied_;
-  std::map<ReadId, LogIndex> asked_;
-  LogIndex max_commit_index_;
-  uint64_t reads_answered_ = 0;
-  std::vector<std::string> findings_;
-};
 
 // Told of what nodes do, in order; for transcripts.
 class ClusterObserver {
@@ -132,7 +99,6 @@ class RaftCluster {
   std::unique_ptr<RaftCore> StartCore(NodeId id, LogIndex applied, LogIndex previous);
   void CarryOut(NodeId id, Output output);
   void WriteToDisk(NodeId id, const LogWrite& write);
-  void CheckPromises(NodeId id, const Envelope& envelope);
   // Whether anything was pending.
   bool DrainOnce(NodeId id);
 
