@@ -2,10 +2,12 @@
 // the packaged one has no ThreadSanitizer hooks, so TSan reports races that are none.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
+#include "base/clock.h"
 
 namespace raftkv {
 
@@ -43,6 +45,12 @@ class CondVar {
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     condition_.wait(lock);
+    lock.release();
+  }
+  // The same, but wakes by itself after `timeout`.
+  void WaitFor(Mutex* mutex, MonotonicNanos timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
+    condition_.wait_for(lock, std::chrono::nanoseconds(timeout));
     lock.release();
   }
   void NotifyOne() { condition_.notify_one(); }

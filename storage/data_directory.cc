@@ -5,21 +5,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/disk_failure.h"
-#include "storage/key_layout.h"
+#include "storage/file_io.h"
 
 namespace raftkv::storage {
 namespace {
@@ -28,6 +30,7 @@ namespace fs = std::filesystem;
 
 constexpr char kLockFile[] = "LOCK";
 constexpr char kNewFormatFile[] = "FORMAT.new";
+constexpr char kNewFenceFile[] = "FENCE.new";
 constexpr char kDatabase[] = "db";
 constexpr char kNewDatabase[] = "db.new";
 constexpr char kFormatPrefix[] = "raftkv ";
@@ -58,51 +61,49 @@ absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& path) 
   return absl::OkStatus();
 }
 
-// Small files only.
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
+// The first bytes of a file.
+std::string ReadStart(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return SystemError("open", path, errno);
-  }
   char bytes[256];
-  const ssize_t size = read(fd, bytes, sizeof(bytes));
-  const int failed = errno;
-  close(fd);
-  if (size < 0) {
-    return SystemError("read", path, failed);
+  const ssize_t size = fd < 0 ? 0 : read(fd, bytes, sizeof(bytes));
+  if (fd >= 0) {
+    close(fd);
   }
-  return std::string(bytes, static_cast<size_t>(size));
+  return std::string(bytes, static_cast<size_t>(std::max<ssize_t>(size, 0)));
 }
 
 std::string FormatLine(uint64_t version) { return absl::StrCat(kFormatPrefix, version, "\n"); }
 
-absl::Status CheckFormat(const std::string& path) {
-  RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadFile(path));
-  if (line == FormatLine(kFormatVersion)) {
-    return absl::OkStatus();
-  }
-  absl::string_view version = line;
-  if (absl::ConsumePrefix(&version, kFormatPrefix) && absl::ConsumeSuffix(&version, "\n")) {
+// The version that FORMAT says, when it is one that this program can use.
+absl::StatusOr<uint64_t> ReadVersion(rocksdb::FileSystem* files, const std::string& path) {
+  RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadSmallFile(files, path));
+  absl::string_view number = line;
+  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n")) {
+    uint64_t version = 0;
+    if (absl::SimpleAtoi(number, &version) && version >= 1 && version <= kDirectoryVersion) {
+      return version;
+    }
     return absl::FailedPreconditionError(
-        absl::StrCat(path, " says format version ", version, ", this raftkvd uses version ",
-                     kFormatVersion, ": run a raftkvd that knows version ", version));
+        absl::StrCat(path, " says format version ", number, ", this raftkvd uses version ",
+                     kDirectoryVersion, ": run a raftkvd that knows version ", number));
   }
   return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
-                                          kFormatVersion, "\". ", kRemedy));
+                                          kDirectoryVersion, "\". ", kRemedy));
 }
 
-absl::StatusOr<std::set<std::string>> ListNames(const std::string& path) {
-  std::set<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
-       entry.increment(error)) {
-    names.insert(entry->path().filename().string());
+absl::StatusOr<std::set<std::string>> ListNames(rocksdb::FileSystem* files,
+                                                const std::string& path) {
+  std::vector<std::string> names;
+  const rocksdb::IOStatus status =
+      files->GetChildren(path, rocksdb::IOOptions(), &names, /*dbg=*/nullptr);
+  if (!status.ok()) {
+    return FileFailure("list", path, status);
   }
-  if (error) {
-    return SystemError("list", path, error.value());
+  std::set<std::string> result(names.begin(), names.end());
+  for (const char* other : {"lost+found", ".", ".."}) {
+    result.erase(other);
   }
-  names.erase("lost+found");
-  return names;
+  return result;
 }
 
 // Keeps a mistyped path from being filled with a database: what is in there must be what a creation
@@ -112,8 +113,10 @@ absl::Status CheckNotForeign(const std::string& path, const std::set<std::string
     return absl::OkStatus();
   }
   for (const std::string& name : names) {
-    const bool ours = name == kLockFile || name == kNewFormatFile ||
-                      ((name == kDatabase || name == kNewDatabase) && names.contains(kLockFile));
+    const bool in_locked =
+        name == kDatabase || name == kNewDatabase || name == kFenceFile || name == kNewFenceFile;
+    const bool ours =
+        name == kLockFile || name == kNewFormatFile || (in_locked && names.contains(kLockFile));
     if (!ours) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, " holds ", name, " and is not a raftkv data directory (no ",
@@ -160,10 +163,9 @@ absl::StatusOr<int> Lock(const std::string& directory) {
     if (errno != EWOULDBLOCK) {
       return SystemError("lock", path, errno);
     }
-    const absl::StatusOr<std::string> holder = ReadFile(path);
-    const std::string pid = holder.ok() && !holder->empty()
-                                ? absl::StrCat(" (pid ", absl::StripSuffix(*holder, "\n"), ")")
-                                : "";
+    const std::string holder = ReadStart(path);
+    const std::string pid =
+        holder.empty() ? "" : absl::StrCat(" (pid ", absl::StripSuffix(holder, "\n"), ")");
     return absl::FailedPreconditionError(
         absl::StrCat("the data directory ", directory, " is in use by another process", pid));
   }
@@ -179,28 +181,30 @@ absl::StatusOr<int> Lock(const std::string& directory) {
 
 }  // namespace
 
-absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path) {
+absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
+                                                  std::shared_ptr<rocksdb::FileSystem> files) {
   std::string path(absl::StripSuffix(given_path, "/"));
   if (path.empty()) {
     return absl::FailedPreconditionError("the data directory needs a name");
   }
   RAFTKV_RETURN_IF_ERROR(MakeDirectory(path));
-  RAFTKV_ASSIGN_OR_RETURN(std::set<std::string> names, ListNames(path));
+  RAFTKV_ASSIGN_OR_RETURN(std::set<std::string> names, ListNames(files.get(), path));
   RAFTKV_RETURN_IF_ERROR(CheckNotForeign(path, names));
   const std::string format_path = absl::StrCat(path, "/", kFormatFile);
   if (names.contains(kFormatFile)) {
-    RAFTKV_RETURN_IF_ERROR(CheckFormat(format_path));
+    RAFTKV_RETURN_IF_ERROR(ReadVersion(files.get(), format_path).status());
   }
   RAFTKV_ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
-  DataDirectory directory(path, lock_fd);
+  DataDirectory directory(path, std::move(files), lock_fd);
 
   // Again, because another process may have been busy with the directory until the lock was ours.
-  RAFTKV_ASSIGN_OR_RETURN(names, ListNames(path));
-  directory.complete_ = names.contains(kFormatFile);
+  RAFTKV_ASSIGN_OR_RETURN(names, ListNames(directory.files(), path));
   directory.has_database_ = names.contains(kDatabase);
-  if (directory.complete_) {
-    RAFTKV_RETURN_IF_ERROR(CheckFormat(format_path));
-    if (!fs::exists(absl::StrCat(directory.database_path(), "/CURRENT"))) {
+  if (names.contains(kFormatFile)) {
+    RAFTKV_ASSIGN_OR_RETURN(directory.version_, ReadVersion(directory.files(), format_path));
+    const rocksdb::IOStatus current = directory.files()->FileExists(
+        absl::StrCat(directory.database_path(), "/CURRENT"), rocksdb::IOOptions(), nullptr);
+    if (!current.ok()) {
       return absl::DataLossError(
           absl::StrCat(path, " is incomplete: ", kDatabase, "/CURRENT is missing. ", kRemedy));
     }
@@ -210,9 +214,10 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path)
 
 DataDirectory::DataDirectory(DataDirectory&& other) noexcept
     : path_(std::move(other.path_)),
+      files_(std::move(other.files_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
       has_database_(other.has_database_),
-      complete_(other.complete_) {}
+      version_(other.version_) {}
 
 DataDirectory::~DataDirectory() {
   if (lock_fd_ >= 0) {
@@ -222,49 +227,37 @@ DataDirectory::~DataDirectory() {
 
 std::string DataDirectory::database_path() const { return absl::StrCat(path_, "/", kDatabase); }
 
+std::string DataDirectory::fence_path() const { return absl::StrCat(path_, "/", kFenceFile); }
+
 absl::StatusOr<std::string> DataDirectory::StartDatabase() {
   CHECK(!has_database_);
   const std::string path = absl::StrCat(path_, "/", kNewDatabase);
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) {
-    return SystemError("remove", path, error.value());
-  }
+  RAFTKV_RETURN_IF_ERROR(RemoveTree(files(), path));
   return path;
 }
 
 absl::Status DataDirectory::FinishDatabase() {
   CHECK(!has_database_);
   const std::string from = absl::StrCat(path_, "/", kNewDatabase);
-  RAFTKV_RETURN_IF_ERROR(SyncPath(from));
-  if (rename(from.c_str(), database_path().c_str()) != 0) {
-    return SystemError("rename", from, errno);
+  RAFTKV_RETURN_IF_ERROR(SyncDirectory(files(), from));
+  const rocksdb::IOStatus renamed =
+      files()->RenameFile(from, database_path(), rocksdb::IOOptions(), nullptr);
+  if (!renamed.ok()) {
+    return FileFailure("rename", from, renamed);
   }
-  RAFTKV_RETURN_IF_ERROR(SyncPath(path_));
+  RAFTKV_RETURN_IF_ERROR(SyncDirectory(files(), path_));
   has_database_ = true;
   return absl::OkStatus();
 }
 
 absl::Status DataDirectory::MarkComplete() {
   CHECK(has_database_);
-  if (complete_) {
+  if (version_ == kDirectoryVersion) {
     return absl::OkStatus();
   }
-  const std::string from = absl::StrCat(path_, "/", kNewFormatFile);
-  const int fd = open(from.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return SystemError("create", from, errno);
-  }
-  const absl::Status written = WriteAll(fd, FormatLine(kFormatVersion), from);
-  close(fd);
-  RAFTKV_RETURN_IF_ERROR(written);
-  RAFTKV_RETURN_IF_ERROR(SyncPath(from));
-  const std::string to = absl::StrCat(path_, "/", kFormatFile);
-  if (rename(from.c_str(), to.c_str()) != 0) {
-    return SystemError("rename", from, errno);
-  }
-  RAFTKV_RETURN_IF_ERROR(SyncPath(path_));
-  complete_ = true;
+  RAFTKV_RETURN_IF_ERROR(
+      ReplaceFile(files(), absl::StrCat(path_, "/", kFormatFile), FormatLine(kDirectoryVersion)));
+  version_ = kDirectoryVersion;
   return absl::OkStatus();
 }
 

@@ -4,27 +4,39 @@
 // Creation, each step durable before the next, so that a crash between any two is finished by the
 // next start:
 //   1. the directory    2. LOCK    3. db.new/ with an empty database    4. db.new/ renamed to db/
-//   5. FORMAT
+//   5. FENCE    6. FORMAT
+//
+// The directory itself and LOCK are made with system calls, since RocksDB's file system knows no
+// access rights and no lock that tells its holder. All else goes through that file system.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rocksdb/file_system.h"
 
 namespace raftkv::storage {
 
-// Marks a complete directory.
+// Marks a complete directory and says its version.
 inline constexpr char kFormatFile[] = "FORMAT";
+inline constexpr char kFenceFile[] = "FENCE";
+
+// Version 1 had no fence. Such a directory is taken over: it gets one and becomes version 2, which
+// a raftkvd that would not keep the fence refuses.
+inline constexpr uint64_t kDirectoryVersion = 2;
 
 // Confined to one thread.
 class DataDirectory {
  public:
   // Makes the directory when it is missing (its parent must exist), checks that it is raftkv's or
   // empty, and locks it. FailedPrecondition, and nothing changed, when it is neither, is held by
-  // another process, has another format version or is not accessible; DataLoss when it is marked
+  // another process, has an unknown version or is not accessible; DataLoss when it is marked
   // complete and holds no database.
-  static absl::StatusOr<DataDirectory> Open(const std::string& path);
+  static absl::StatusOr<DataDirectory> Open(const std::string& path,
+                                            std::shared_ptr<rocksdb::FileSystem> files);
   // Unlocks.
   ~DataDirectory();
   DataDirectory(DataDirectory&& other) noexcept;
@@ -32,21 +44,29 @@ class DataDirectory {
 
   // Whether step 4 is done: there is a database.
   bool has_database() const { return has_database_; }
+  // Whether step 5 is known to be done: the directory is complete and of a version with a fence, so
+  // the file must be there.
+  bool has_fence() const { return version_ >= kDirectoryVersion; }
   std::string database_path() const;
+  std::string fence_path() const;
+  rocksdb::FileSystem* files() const { return files_.get(); }
   // Where to build the database; what a crash left there is removed first.
   absl::StatusOr<std::string> StartDatabase();
   // Step 4. REQUIRES: the database is closed and durable.
   absl::Status FinishDatabase();
-  // Step 5; does nothing when it is done already.
+  // Step 6; does nothing when it is done already. REQUIRES: the fence is there and durable.
   absl::Status MarkComplete();
 
  private:
-  DataDirectory(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  DataDirectory(std::string path, std::shared_ptr<rocksdb::FileSystem> files, int lock_fd)
+      : path_(std::move(path)), files_(std::move(files)), lock_fd_(lock_fd) {}
 
   std::string path_;
+  std::shared_ptr<rocksdb::FileSystem> files_;
   int lock_fd_;
   bool has_database_ = false;
-  bool complete_ = false;
+  // What FORMAT says; 0 while it is not there.
+  uint64_t version_ = 0;
 };
 
 }  // namespace raftkv::storage

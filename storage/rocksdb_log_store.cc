@@ -1,12 +1,15 @@
 #include "storage/rocksdb_log_store.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "rocksdb/iterator.h"
 #include "rocksdb/write_batch.h"
+#include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 
@@ -23,12 +26,14 @@ void CheckBuilt(const rocksdb::Status& status) {
 
 }  // namespace
 
-RocksDbLogStore::RocksDbLogStore(const ColumnFamilies& families, raft::LogIndex last_index,
-                                 ReaderThread* reader, Waker* waker)
+RocksDbLogStore::RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last,
+                                 DurabilityFence* fence, ReaderThread* reader, Waker* waker)
     : families_(families),
+      fence_(fence),
       reader_(reader),
       waker_(waker),
-      last_index_(last_index),
+      hard_state_(fence->recorded().hard_state),
+      last_(last),
       log_thread_([this] { RunLogThread(); }) {}
 
 RocksDbLogStore::~RocksDbLogStore() {
@@ -72,40 +77,58 @@ std::vector<raft::LoadedEntries> RocksDbLogStore::TakeLoaded() {
 
 void RocksDbLogStore::RunLogThread() {
   std::vector<raft::LogWrite> writes;
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      while (queue_.empty() && !stopping_) {
-        changed_.Wait(&mutex_);
+  while (TakeQueue(&writes)) {
+    if (!writes.empty()) {
+      Persist(writes);
+      {
+        MutexLock lock(&mutex_);
+        newly_durable_ = writes.back().id;
       }
-      if (queue_.empty()) {
-        return;
-      }
-      writes.swap(queue_);
+      waker_->Wake();
+      writes.clear();
     }
-    Persist(writes);
-    {
-      MutexLock lock(&mutex_);
-      newly_durable_ = writes.back().id;
+    // Only now, so that nobody waits for it.
+    if (fence_behind_since_.has_value() && clock_.Now() >= *fence_behind_since_ + kFenceLagMax) {
+      FollowWithFence();
     }
-    waker_->Wake();
-    writes.clear();
   }
+  FollowWithFence();
+}
+
+bool RocksDbLogStore::TakeQueue(std::vector<raft::LogWrite>* writes) {
+  MutexLock lock(&mutex_);
+  while (queue_.empty() && !stopping_) {
+    if (!fence_behind_since_.has_value()) {
+      changed_.Wait(&mutex_);
+      continue;
+    }
+    const MonotonicNanos left = *fence_behind_since_ + kFenceLagMax - clock_.Now();
+    if (left <= 0) {
+      return true;
+    }
+    changed_.WaitFor(&mutex_, left);
+  }
+  writes->swap(queue_);
+  return !writes->empty();
 }
 
 void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
+  LowerFence(writes);
   rocksdb::WriteBatch batch;
   std::string value;
+  bool appended = false;
   for (const raft::LogWrite& write : writes) {
     if (write.hard_state.has_value()) {
-      CheckBuilt(batch.Put(families_.meta, kHardStateKey, EncodeHardState(*write.hard_state)));
+      hard_state_ = *write.hard_state;
+      CheckBuilt(batch.Put(families_.meta, kHardStateKey, EncodeHardState(hard_state_)));
     }
     if (write.entries.empty()) {
       continue;
     }
+    appended = true;
     const raft::LogIndex first = write.entries.front().id.index;
     CHECK_GE(first.value(), 1u);
-    CHECK_LE(first, last_index_.Next()) << "a write leaves a gap in the log";
+    CHECK_LE(first, last_.index.Next()) << "a write leaves a gap in the log";
     raft::LogIndex expected = first;
     for (const raft::Entry& entry : write.entries) {
       CHECK_EQ(entry.id.index, expected) << "entries of one write do not follow each other";
@@ -115,10 +138,10 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     }
     // What a conflicting suffix leaves behind the new end. Point deletes: the suffix is short, and
     // a range delete would slow down every later read of the memtable.
-    for (raft::LogIndex stale = expected; stale <= last_index_; stale = stale.Next()) {
+    for (raft::LogIndex stale = expected; stale <= last_.index; stale = stale.Next()) {
       CheckBuilt(batch.Delete(families_.raft_log, EncodeLogKey(stale)));
     }
-    last_index_ = expected.Previous();
+    last_ = write.entries.back().id;
   }
 
   // Not sync=true: that would hold RocksDB's write lead during the fdatasync, and apply would queue
@@ -131,6 +154,40 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
   if (const rocksdb::Status status = families_.db->SyncWAL(); !status.ok()) {
     AbortOnWriteFailure("sync the Raft log", status);
   }
+  if (hard_state_ != fence_->recorded().hard_state) {
+    FollowWithFence();
+  } else if (appended && !fence_behind_since_.has_value()) {
+    fence_behind_since_ = clock_.Now();
+  }
+}
+
+void RocksDbLogStore::LowerFence(const std::vector<raft::LogWrite>& writes) {
+  const FenceRecord recorded = fence_->recorded();
+  raft::LogIndex kept = recorded.durable.index;
+  for (const raft::LogWrite& write : writes) {
+    if (!write.entries.empty()) {
+      kept = std::min(kept, write.entries.front().id.index.Previous());
+    }
+  }
+  if (kept < recorded.durable.index) {
+    fence_->RecordProgress(recorded.hard_state, {.term = ReadTerm(kept), .index = kept});
+  }
+}
+
+void RocksDbLogStore::FollowWithFence() {
+  fence_->RecordProgress(hard_state_, last_);
+  fence_behind_since_.reset();
+}
+
+raft::Term RocksDbLogStore::ReadTerm(raft::LogIndex index) const {
+  const absl::StatusOr<std::optional<raft::Term>> term = DatabaseReader(families_).ReadTerm(index);
+  if (!term.ok()) {
+    AbortOnCorruption("`raft_log`", term.status().message());
+  }
+  if (!term->has_value()) {
+    AbortOnCorruption("`raft_log`", absl::StrCat("entry ", index.value(), " is missing"));
+  }
+  return **term;
 }
 
 raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& request) const {

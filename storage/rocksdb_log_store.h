@@ -1,5 +1,9 @@
 // RocksDbLogStore keeps the Raft log and the hard state: its log thread is where their bytes reach
-// the disk.
+// the disk, and where the fence follows them.
+//
+// The fence is never ahead of the disk: it is written after the WAL is synced, and lowered before
+// entries that it covers are cut. A changed term or vote is in the fence before it is reported as
+// durable; plain appends are reported at once, and the fence follows within kFenceLagMax.
 #pragma once
 
 #include <cstdint>
@@ -7,23 +11,28 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/waker.h"
 #include "raft/runtime/log_store.h"
 #include "storage/column_families.h"
+#include "storage/durability_fence.h"
 #include "storage/reader_thread.h"
 
 namespace raftkv::storage {
+
+// How far the fence may be behind entries that are durable.
+inline constexpr MonotonicNanos kFenceLagMax = 100 * kNanosPerMilli;
 
 // Confined to the loop's thread, as LogStore says; owns the log thread, which alone writes and
 // syncs, so that neither a write stall nor an fdatasync ever holds up the loop.
 class RocksDbLogStore final : public raft::LogStore {
  public:
-  // `last_index` is that of the last entry in the log, 0 when it is empty. Borrows everything;
-  // `reader` ends before it.
-  RocksDbLogStore(const ColumnFamilies& families, raft::LogIndex last_index, ReaderThread* reader,
-                  Waker* waker);
-  // Finishes queued writes.
+  // `last` is the last entry in the log, {0, 0} when it is empty, and the fence has recorded it.
+  // Borrows everything; `reader` ends before it.
+  RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last, DurabilityFence* fence,
+                  ReaderThread* reader, Waker* waker);
+  // Finishes queued writes, then brings the fence up to them.
   ~RocksDbLogStore() override;
 
   void Write(raft::LogWrite write) override;
@@ -33,11 +42,17 @@ class RocksDbLogStore final : public raft::LogStore {
 
  private:
   void RunLogThread();
-  // Makes all of them durable with one write and one sync.
+  // Waits for writes, or until the fence is due. Returns false at the end.
+  bool TakeQueue(std::vector<raft::LogWrite>* writes);
+  // Makes all of them durable with one write and one sync, and the fence where it must not lag.
   void Persist(const std::vector<raft::LogWrite>& writes);
+  void LowerFence(const std::vector<raft::LogWrite>& writes);
+  void FollowWithFence();
+  raft::Term ReadTerm(raft::LogIndex index) const;
   raft::LoadedEntries ReadEntries(const raft::LoadEntries& request) const;
 
   const ColumnFamilies families_;
+  DurabilityFence* const fence_;
   ReaderThread* const reader_;
   Waker* const waker_;
 
@@ -48,8 +63,12 @@ class RocksDbLogStore final : public raft::LogStore {
   std::vector<raft::LoadedEntries> loaded_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Confined to the log thread.
-  raft::LogIndex last_index_;
+  // Confined to the log thread. What is durable, and since when the fence is behind it; nothing
+  // when it is not.
+  const SystemMonotonicClock clock_;
+  raft::HardState hard_state_;
+  raft::EntryId last_;
+  std::optional<MonotonicNanos> fence_behind_since_;
 
   std::thread log_thread_;
 };

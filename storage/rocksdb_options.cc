@@ -62,8 +62,13 @@ rocksdb::ColumnFamilyOptions MakeFamily(const rocksdb::BlockBasedTableOptions& t
 
 }  // namespace
 
+rocksdb::Env* EnvOf(const StorageOptions& options) {
+  return options.env != nullptr ? options.env : rocksdb::Env::Default();
+}
+
 rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter) {
   rocksdb::DBOptions db;
+  db.env = EnvOf(options);
   db.create_if_missing = false;
   db.create_missing_column_families = false;
 
@@ -110,6 +115,8 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   db.allow_mmap_reads = false;
   db.allow_mmap_writes = false;
   db.max_open_files = -1;
+  // An opening starts so many for each column family, whatever there is to open; the default is 16.
+  db.max_file_opening_threads = 4;
   // Releasing a view or an iterator must not unlink files on the loop.
   db.avoid_unnecessary_blocking_io = true;
   db.skip_stats_update_on_db_open = true;

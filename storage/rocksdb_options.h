@@ -10,6 +10,9 @@
 
 namespace raftkv::storage {
 
+// The environment that `options` ask for.
+rocksdb::Env* EnvOf(const StorageOptions& options);
+
 // The options of the whole database. `wal_filter` must outlive it.
 rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter);
 

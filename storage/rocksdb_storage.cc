@@ -4,17 +4,22 @@
 #include <cstdarg>
 #include <filesystem>
 #include <random>
+#include <set>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "rocksdb/env.h"
-#include "rocksdb/iterator.h"
 #include "rocksdb/write_batch.h"
+#include "storage/database_reader.h"
 #include "storage/disk_failure.h"
+#include "storage/file_io.h"
 #include "storage/rocksdb_options.h"
+#include "storage/wal_survey.h"
 
 namespace raftkv::storage {
 namespace {
@@ -98,26 +103,55 @@ absl::Status CreateDatabase(const StorageOptions& options, const std::string& pa
   return status.ok() ? absl::OkStatus() : OpenFailure(path, status);
 }
 
-// The newest sequence number in the table files, which is what a database without its WAL ends
-// with.
-absl::StatusOr<uint64_t> ReadFlushedSequence(const StorageOptions& options,
-                                             const std::string& path) {
-  WalIgnoringFilter filter;
-  rocksdb::DBOptions db_options = MakeDbOptions(options, &filter);
-  db_options.max_open_files = 64;  // Only the manifest is of interest.
-  db_options.listeners.clear();
-  db_options.info_log = std::make_shared<SilentLogger>();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::OpenForReadOnly(db_options, path, MakeColumnFamilies(options), &handles, &raw);
-  if (!status.ok()) {
-    return OpenFailure(path, status);
+ColumnFamilies MapFamilies(rocksdb::DB* db,
+                           const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  ColumnFamilies families;
+  families.db = db;
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    const std::string& name = handle->GetName();
+    if (name == kRaftLogFamily) {
+      families.raft_log = handle;
+    } else if (name == kMetaFamily) {
+      families.meta = handle;
+    } else if (name == kLatestFamily) {
+      families.latest = handle;
+    } else if (name == kTtlFamily) {
+      families.ttl = handle;
+    }
   }
-  std::unique_ptr<rocksdb::DB> db(raw);
-  const uint64_t sequence = db->GetLatestSequenceNumber();
-  CloseDatabase(&db, &handles);
-  return sequence;
+  return families;
+}
+
+// Numbers of the WAL files that there are.
+absl::StatusOr<std::set<uint64_t>> ListWals(rocksdb::FileSystem* files, const std::string& path) {
+  std::vector<std::string> names;
+  const rocksdb::IOStatus status =
+      files->GetChildren(path, rocksdb::IOOptions(), &names, /*dbg=*/nullptr);
+  if (!status.ok()) {
+    return FileFailure("list", path, status);
+  }
+  std::set<uint64_t> numbers;
+  for (const std::string& name : names) {
+    absl::string_view digits = name;
+    uint64_t number = 0;
+    if (absl::ConsumeSuffix(&digits, ".log") && absl::SimpleAtoi(digits, &number)) {
+      numbers.insert(number);
+    }
+  }
+  return numbers;
+}
+
+// What the fence is to say of a database; all but first_wal.
+absl::StatusOr<FenceRecord> ReadFenceRecord(const DatabaseReader& reader) {
+  FenceRecord record;
+  RAFTKV_ASSIGN_OR_RETURN(const MemberIdentity identity, reader.ReadIdentity());
+  RAFTKV_ASSIGN_OR_RETURN(record.hard_state, reader.ReadHardState());
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
+  record.data_id = identity.data_id;
+  record.member_id = identity.member_id;
+  record.cluster_id = identity.configuration.has_value() ? identity.configuration->cluster_id() : 0;
+  record.durable = last.has_value() ? last->id : raft::EntryId();
+  return record;
 }
 
 }  // namespace
@@ -133,7 +167,8 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const StorageOptions& opt
 
 absl::StatusOr<std::unique_ptr<Storage>> RocksDbStorage::Open(const StorageOptions& options,
                                                               Waker* waker) {
-  RAFTKV_ASSIGN_OR_RETURN(DataDirectory directory, DataDirectory::Open(options.data_dir));
+  RAFTKV_ASSIGN_OR_RETURN(DataDirectory directory,
+                          DataDirectory::Open(options.data_dir, EnvOf(options)->GetFileSystem()));
   if (!directory.has_database()) {
     RAFTKV_ASSIGN_OR_RETURN(const std::string path, directory.StartDatabase());
     RAFTKV_RETURN_IF_ERROR(CreateDatabase(options, path));
@@ -155,7 +190,11 @@ RocksDbStorage::~RocksDbStorage() {
 
 absl::Status RocksDbStorage::OpenDatabase() {
   const std::string path = directory_.database_path();
-  RAFTKV_ASSIGN_OR_RETURN(const uint64_t flushed, ReadFlushedSequence(options_, path));
+  if (directory_.has_fence()) {
+    RAFTKV_ASSIGN_OR_RETURN(
+        fence_, DurabilityFence::Open(EnvOf(options_)->GetFileSystem(), directory_.fence_path()));
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const uint64_t flushed, Inspect());
   wal_filter_ = std::make_unique<WalGapFilter>(flushed);
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(MakeDbOptions(options_, wal_filter_.get()), path,
@@ -165,177 +204,108 @@ absl::Status RocksDbStorage::OpenDatabase() {
   }
   db_.reset(raw);
   CheckSafe(db_->GetDBOptions());
-  families_.db = raw;
-  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
-    const std::string& name = handle->GetName();
-    if (name == kRaftLogFamily) {
-      families_.raft_log = handle;
-    } else if (name == kMetaFamily) {
-      families_.meta = handle;
-    } else if (name == kLatestFamily) {
-      families_.latest = handle;
-    } else if (name == kTtlFamily) {
-      families_.ttl = handle;
-    }
-  }
+  families_ = MapFamilies(raw, handles_);
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStorage::Load(Waker* waker) {
-  RAFTKV_RETURN_IF_ERROR(LoadIdentity());
-  RAFTKV_ASSIGN_OR_RETURN(const AppliedState applied, ReadAppliedState());
-  RAFTKV_ASSIGN_OR_RETURN(std::optional<raft::Entry> last, ReadLastEntry());
-  RAFTKV_ASSIGN_OR_RETURN(auto member_records, ReadMemberRecords());
-  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline, ReadEarliestDeadline());
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> saved_time, ReadMeta(kClusterTimeKey));
-  uint64_t cluster_time = applied.stamp.value();
-  if (saved_time.has_value()) {
-    const std::optional<uint64_t> saved = DecodeNumber(*saved_time);
-    if (!saved.has_value()) {
-      return BadBytes("`meta`", "the cluster time makes no sense");
-    }
-    cluster_time = std::max(cluster_time, *saved);
+absl::StatusOr<uint64_t> RocksDbStorage::Inspect() const {
+  const std::string path = directory_.database_path();
+  const FenceRecord fenced = fence_ == nullptr ? FenceRecord() : fence_->recorded();
+  WalSurvey survey(fenced.durable.index);
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, &survey);
+  db_options.max_open_files = 64;  // Hardly any table is looked into.
+  db_options.max_file_opening_threads = 1;
+  db_options.listeners.clear();
+  db_options.info_log = std::make_shared<SilentLogger>();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(db_options, path, MakeColumnFamilies(options_), &handles, &raw);
+  if (!status.ok()) {
+    return OpenFailure(path, status);
   }
+  std::unique_ptr<rocksdb::DB> db(raw);
+  const ColumnFamilies families = MapFamilies(raw, handles);
+  const absl::StatusOr<uint64_t> newest = CheckInspected(fenced, families, &survey);
+  CloseDatabase(&db, &handles);
+  return newest;
+}
+
+absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fenced,
+                                                        const ColumnFamilies& families,
+                                                        WalSurvey* survey) const {
+  TableFacts tables;
+  tables.newest_sequence = families.db->GetLatestSequenceNumber();
+  CHECK(families.db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep,
+                                    &tables.oldest_wal));
+  RAFTKV_ASSIGN_OR_RETURN(const std::set<uint64_t> wals,
+                          ListWals(directory_.files(), directory_.database_path()));
+  RAFTKV_RETURN_IF_ERROR(
+      survey->Finish(directory_.database_path(), tables, fenced.first_wal, wals));
+  if (fence_ == nullptr) {
+    return tables.newest_sequence;
+  }
+  const DatabaseReader reader(families, &survey->meta());
+  RAFTKV_ASSIGN_OR_RETURN(FenceRecord found, ReadFenceRecord(reader));
+  if (survey->last_entry().has_value()) {
+    found.durable = *survey->last_entry();
+  }
+  std::optional<raft::Term> term = survey->fenced_term();
+  if (!term.has_value()) {
+    RAFTKV_ASSIGN_OR_RETURN(term, reader.ReadTerm(fenced.durable.index));
+  }
+  if (found.durable.index < fenced.durable.index) {
+    term.reset();
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckNothingLost(fence_->path(), fenced, found, term));
+  return tables.newest_sequence;
+}
+
+absl::Status RocksDbStorage::Load(Waker* waker) {
+  const DatabaseReader reader(families_);
+  RAFTKV_ASSIGN_OR_RETURN(MemberIdentity identity, reader.ReadIdentity());
+  data_id_ = identity.data_id;
+  member_name_ = std::move(identity.name);
+  member_id_ = identity.member_id;
+  configuration_ = std::move(identity.configuration);
+  RAFTKV_ASSIGN_OR_RETURN(const AppliedState applied, reader.ReadAppliedState());
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
+  RAFTKV_ASSIGN_OR_RETURN(auto member_records, reader.ReadMemberRecords());
+  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
+                          reader.ReadEarliestDeadline());
+  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis saved_time, reader.ReadSavedClusterTime());
+  restored_cluster_time_ = std::max(saved_time, applied.stamp);
   if (last.has_value()) {
     // Stamps never go back along the log, so the last is the largest.
-    cluster_time = std::max(cluster_time, last->stamp.value());
+    restored_cluster_time_ = std::max(restored_cluster_time_, last->stamp);
   }
-  restored_cluster_time_ = raft::ClusterMillis(cluster_time);
+  RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
 
   reader_ = std::make_unique<ReaderThread>();
   log_store_ = std::make_unique<RocksDbLogStore>(
-      families_, last.has_value() ? last->id.index : raft::LogIndex(0), reader_.get(), waker);
+      families_, last.has_value() ? last->id : raft::EntryId(), fence_.get(), reader_.get(), waker);
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
       families_, applied, earliest_deadline, std::move(member_records), reader_.get(), waker);
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStorage::LoadIdentity() {
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> format, ReadMeta(kFormatKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> data_id, ReadMeta(kDataIdKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> name, ReadMeta(kNameKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> member_id, ReadMeta(kMemberIdKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> configuration,
-                          ReadMeta(kConfigurationKey));
-  const std::optional<uint64_t> version = DecodeNumber(format.value_or(""));
-  if (!version.has_value()) {
-    return BadBytes("`meta`", "the format version is missing");
+absl::Status RocksDbStorage::RaiseFence(const DatabaseReader& reader) {
+  std::unique_ptr<rocksdb::LogFile> wal;
+  const rocksdb::Status status = db_->GetCurrentWalFile(&wal);
+  if (!status.ok()) {
+    return OpenFailure(directory_.database_path(), status);
   }
-  if (*version != kFormatVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the database ", directory_.database_path(), " has format version ", *version,
-                     ", this raftkvd uses version ", kFormatVersion));
-  }
-  data_id_ = DecodeDataId(data_id.value_or("")).value_or(0);
-  if (data_id_ == 0) {
-    return BadBytes("`meta`", "the data id is missing");
-  }
-  if (!name.has_value() && !member_id.has_value() && !configuration.has_value()) {
+  // From here on the fence insists on that file.
+  RAFTKV_RETURN_IF_ERROR(SyncDirectory(directory_.files(), directory_.database_path()));
+  RAFTKV_ASSIGN_OR_RETURN(FenceRecord record, ReadFenceRecord(reader));
+  record.first_wal = wal->LogNumber();
+  if (fence_ != nullptr) {
+    fence_->Record(record);
     return absl::OkStatus();
   }
-  member_name_ = name.value_or("");
-  member_id_ = DecodeNumber(member_id.value_or("")).value_or(0);
-  if (member_name_.empty() || member_id_ == 0 || !configuration.has_value() ||
-      !configuration_.emplace().ParseFromString(*configuration)) {
-    return BadBytes("`meta`", "the founding record is incomplete");
-  }
+  RAFTKV_ASSIGN_OR_RETURN(fence_, DurabilityFence::Create(EnvOf(options_)->GetFileSystem(),
+                                                          directory_.fence_path(), record));
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::optional<std::string>> RocksDbStorage::ReadMeta(absl::string_view key) const {
-  std::string value;
-  const rocksdb::Status status =
-      db_->Get(rocksdb::ReadOptions(), families_.meta, ToSlice(key), &value);
-  if (status.IsNotFound()) {
-    return std::optional<std::string>();
-  }
-  if (!status.ok()) {
-    return ReadFailure("`meta`", status);
-  }
-  return std::optional<std::string>(std::move(value));
-}
-
-absl::StatusOr<raft::HardState> RocksDbStorage::ReadHardState() const {
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kHardStateKey));
-  if (!value.has_value()) {
-    return raft::HardState();
-  }
-  const std::optional<raft::HardState> state = DecodeHardState(*value);
-  if (!state.has_value()) {
-    return BadBytes("`meta`", "the hard state makes no sense");
-  }
-  return *state;
-}
-
-absl::StatusOr<AppliedState> RocksDbStorage::ReadAppliedState() const {
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kAppliedKey));
-  if (!value.has_value()) {
-    return AppliedState();
-  }
-  const std::optional<AppliedState> state = DecodeAppliedState(*value);
-  if (!state.has_value()) {
-    return BadBytes("`meta`", "the applied index makes no sense");
-  }
-  return *state;
-}
-
-absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> RocksDbStorage::ReadMemberRecords()
-    const {
-  std::map<uint64_t, log::v1::MemberRecord> records;
-  const rocksdb::Slice end = kMemberRecordEnd;
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &end;
-  const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, families_.meta));
-  for (iterator->Seek(kMemberRecordPrefix); iterator->Valid(); iterator->Next()) {
-    log::v1::MemberRecord record;
-    const rocksdb::Slice value = iterator->value();
-    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-      return BadBytes("`meta`", "a member's record makes no sense");
-    }
-    records[record.member_id()] = record;
-  }
-  if (!iterator->status().ok()) {
-    return ReadFailure("`meta`", iterator->status());
-  }
-  return records;
-}
-
-absl::StatusOr<raft::ClusterMillis> RocksDbStorage::ReadEarliestDeadline() const {
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      db_->NewIterator(rocksdb::ReadOptions(), families_.ttl));
-  iterator->SeekToFirst();
-  if (!iterator->status().ok()) {
-    return ReadFailure("`ttl`", iterator->status());
-  }
-  if (!iterator->Valid()) {
-    return raft::ClusterMillis(0);
-  }
-  const std::optional<TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
-  if (!row.has_value()) {
-    return BadBytes("`ttl`", "a row makes no sense");
-  }
-  return row->deadline;
-}
-
-absl::StatusOr<std::optional<raft::Entry>> RocksDbStorage::ReadLastEntry() const {
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      db_->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
-  iterator->SeekToLast();
-  if (!iterator->status().ok()) {
-    return ReadFailure("`raft_log`", iterator->status());
-  }
-  if (!iterator->Valid()) {
-    return std::optional<raft::Entry>();
-  }
-  const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
-  std::optional<raft::Entry> entry;
-  if (index.has_value()) {
-    entry = DecodeLogValue(*index, ToView(iterator->value()));
-  }
-  if (!entry.has_value()) {
-    return BadBytes("`raft_log`", "the last entry makes no sense");
-  }
-  return entry;
 }
 
 void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
@@ -353,16 +323,19 @@ void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
   if (const rocksdb::Status status = db_->Write(Synced(), &batch); !status.ok()) {
     AbortOnWriteFailure("store the founding record", status);
   }
+  // Before the first vote: from now on the fence knows whose votes they are.
+  fence_->RecordMember(configuration.cluster_id(), member_id);
   member_name_ = name;
   member_id_ = member_id;
   configuration_ = configuration;
 }
 
 absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {
+  const DatabaseReader reader(families_);
   raft::RestoredState restored;
-  RAFTKV_ASSIGN_OR_RETURN(restored.hard_state, ReadHardState());
+  RAFTKV_ASSIGN_OR_RETURN(restored.hard_state, reader.ReadHardState());
   restored.applied = state_machine_->applied();
-  RAFTKV_RETURN_IF_ERROR(ReadTail(&restored));
+  RAFTKV_RETURN_IF_ERROR(reader.ReadTail(options_.log_memory_bytes_max, &restored));
 
   const raft::EntryId last = restored.tail.empty() ? restored.previous : restored.tail.back().id;
   if (last.index < restored.applied.index) {
@@ -375,55 +348,6 @@ absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {
                                            ", but the log ends in term ", last.term.value()));
   }
   return restored;
-}
-
-absl::Status RocksDbStorage::ReadTail(raft::RestoredState* restored) const {
-  const raft::EntryId applied = restored->applied;
-  std::vector<raft::Entry>& tail = restored->tail;
-  uint64_t bytes = 0;
-  std::optional<raft::EntryId> after;  // The entry that was read before, which follows in the log.
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      db_->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
-  for (iterator->SeekToLast(); iterator->Valid(); iterator->Prev()) {
-    const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
-    std::optional<raft::Entry> entry;
-    if (index.has_value()) {
-      entry = DecodeLogValue(*index, ToView(iterator->value()));
-    }
-    if (!entry.has_value() || index->value() == 0) {
-      return BadBytes("`raft_log`", "an entry makes no sense");
-    }
-    const raft::EntryId id = entry->id;
-    if (after.has_value() && (id.index.Next() != after->index || id.term > after->term)) {
-      return BadBytes("`raft_log`",
-                      absl::StrCat("entry ", id.index.value(), " of term ", id.term.value(),
-                                   " stands before entry ", after->index.value(), " of term ",
-                                   after->term.value()));
-    }
-    if (id.index == applied.index && id.term != applied.term) {
-      return BadBytes("`raft_log`",
-                      absl::StrCat("the applied entry ", applied.index.value(), " is of term ",
-                                   applied.term.value(), ", the log has term ", id.term.value()));
-    }
-    after = id;
-    bytes += entry->size_bytes();
-    if (id.index <= applied.index && bytes > options_.log_memory_bytes_max) {
-      restored->previous = id;
-      break;
-    }
-    tail.push_back(*std::move(entry));
-  }
-  if (!iterator->status().ok()) {
-    return ReadFailure("`raft_log`", iterator->status());
-  }
-  std::reverse(tail.begin(), tail.end());
-  const bool starts_at_one =
-      tail.empty() || restored->previous.index.value() != 0 || tail.front().id.index.value() == 1;
-  if (!starts_at_one) {
-    return BadBytes("`raft_log`",
-                    absl::StrCat("it starts at index ", tail.front().id.index.value()));
-  }
-  return absl::OkStatus();
 }
 
 void RocksDbStorage::SaveClusterTime(raft::ClusterMillis now) {

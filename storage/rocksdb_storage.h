@@ -11,12 +11,14 @@
 #include "rocksdb/db.h"
 #include "storage/column_families.h"
 #include "storage/data_directory.h"
-#include "storage/key_layout.h"
+#include "storage/database_reader.h"
+#include "storage/durability_fence.h"
 #include "storage/reader_thread.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
 #include "storage/storage.h"
 #include "storage/wal_gap_filter.h"
+#include "storage/wal_survey.h"
 
 namespace raftkv::storage {
 
@@ -46,18 +48,15 @@ class RocksDbStorage final : public Storage {
       : options_(options), directory_(std::move(directory)) {}
 
   absl::Status OpenDatabase();
+  // Looks at the closed database without changing anything: its files must be whole, and all that
+  // the fence recorded must be there. Returns the newest sequence number in its tables.
+  absl::StatusOr<uint64_t> Inspect() const;
+  absl::StatusOr<uint64_t> CheckInspected(const FenceRecord& fenced, const ColumnFamilies& families,
+                                          WalSurvey* survey) const;
   // Reads all that the members below hold and starts the parts.
   absl::Status Load(Waker* waker);
-  absl::Status LoadIdentity();
-  absl::StatusOr<std::optional<std::string>> ReadMeta(absl::string_view key) const;
-  absl::StatusOr<raft::HardState> ReadHardState() const;
-  absl::StatusOr<AppliedState> ReadAppliedState() const;
-  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
-  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
-  // The last entry of the log, nothing when it is empty.
-  absl::StatusOr<std::optional<raft::Entry>> ReadLastEntry() const;
-  // Fills `previous` and `tail`, going back from the end of the log.
-  absl::Status ReadTail(raft::RestoredState* restored) const;
+  // Makes the fence if there is none yet, and records what the database holds.
+  absl::Status RaiseFence(const DatabaseReader& reader);
 
   // Constant after Open.
   const StorageOptions options_;
@@ -67,6 +66,8 @@ class RocksDbStorage final : public Storage {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   ColumnFamilies families_;
+  // Null only while opening a directory that has none yet.
+  std::unique_ptr<DurabilityFence> fence_;
   uint64_t data_id_ = 0;
   raft::ClusterMillis restored_cluster_time_;
 

@@ -2,8 +2,9 @@
 // the member must remember about itself. It opens, checks and owns it, and hands out the parts that
 // the rest of the server works with.
 //
-//   <data_dir>/FORMAT   "raftkv <version>\n"; written last when a directory is made, so it marks a
-//   complete one <data_dir>/LOCK     held by flock while a process uses the directory
+//   <data_dir>/FORMAT   "raftkv <version>\n"; written last, so it marks a complete directory
+//   <data_dir>/LOCK     held by flock while a process uses the directory
+//   <data_dir>/FENCE    how far the database had come; storage/durability_fence.h has its bytes
 //   <data_dir>/db/      RocksDB; storage/key_layout.h has its column families and keys
 #pragma once
 
@@ -20,6 +21,10 @@
 #include "raftkv/log/v1/configuration.pb.h"
 #include "storage/kv_state_machine.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace raftkv::storage {
 
 struct StorageOptions {
@@ -32,6 +37,9 @@ struct StorageOptions {
   uint64_t write_buffer_bytes = 16 << 20;
   uint64_t wal_bytes_max = 128 << 20;
   uint64_t block_cache_bytes = 256 << 20;
+  // Where the files are, but for the directory itself and LOCK; null is the machine's file system.
+  // Only tests set it, to put a disk in its place that fails. Outlives the storage.
+  rocksdb::Env* env = nullptr;
 };
 
 // Everything but `Open` is confined to the loop's thread unless it says otherwise.
@@ -42,8 +50,8 @@ class Storage {
   // Opens the directory, making it (mode 0700) when absent or empty of raftkv's data; "lost+found"
   // does not count. Fails without changing anything, with a message that names the file and the
   // remedy: FailedPrecondition when another process holds it or its format version is not ours;
-  // DataLoss when it is corrupted or incomplete. `waker` is woken, from any thread, when log
-  // writes, loads or a stalled apply have something to report.
+  // DataLoss when it is corrupted or incomplete, or has lost what its fence recorded. `waker` is
+  // woken, from any thread, when log writes, loads or a stalled apply have something to report.
   static absl::StatusOr<std::unique_ptr<Storage>> Open(const StorageOptions& options, Waker* waker);
   // Finishes queued log writes, then closes.
   virtual ~Storage() = default;

@@ -18,13 +18,17 @@ uint64_t ReadLittleEndian(const std::string& bytes, size_t offset, size_t size) 
 
 }  // namespace
 
+BatchSequence ReadBatchSequence(const rocksdb::WriteBatch& batch) {
+  const std::string& bytes = batch.Data();
+  CHECK_GE(bytes.size(), kSequenceBytes + kCountBytes);
+  return {.first = ReadLittleEndian(bytes, 0, kSequenceBytes),
+          .count = ReadLittleEndian(bytes, kSequenceBytes, kCountBytes)};
+}
+
 rocksdb::WalFilter::WalProcessingOption WalGapFilter::LogRecordFound(
     unsigned long long, const std::string& log_file_name,  // NOLINT: RocksDB's own type.
     const rocksdb::WriteBatch& batch, rocksdb::WriteBatch*, bool*) {
-  const std::string& bytes = batch.Data();
-  CHECK_GE(bytes.size(), kSequenceBytes + kCountBytes);
-  const uint64_t first = ReadLittleEndian(bytes, 0, kSequenceBytes);
-  const uint64_t count = ReadLittleEndian(bytes, kSequenceBytes, kCountBytes);
+  const auto [first, count] = ReadBatchSequence(batch);
   const bool gap = expected_.has_value() ? first > *expected_ : first > flushed_ + 1;
   if (gap) {
     LOG(WARNING) << "the write-ahead log has a gap before " << log_file_name

@@ -19,6 +19,13 @@
 
 namespace raftkv::storage {
 
+// The sequence numbers of a batch's changes are `first` and the `count` - 1 after it.
+struct BatchSequence {
+  uint64_t first;
+  uint64_t count;
+};
+BatchSequence ReadBatchSequence(const rocksdb::WriteBatch& batch);
+
 // For one replay. Confined to the thread that opens the database.
 class WalGapFilter final : public rocksdb::WalFilter {
  public:
@@ -41,17 +48,6 @@ class WalGapFilter final : public rocksdb::WalFilter {
   // What the next batch must start with; nothing before the first one.
   std::optional<uint64_t> expected_;
   bool found_gap_ = false;
-};
-
-// Reads no batch at all, so that what is open then is what the table files hold.
-class WalIgnoringFilter final : public rocksdb::WalFilter {
- public:
-  const char* Name() const override { return "raftkv.WalIgnoringFilter"; }
-  WalProcessingOption LogRecordFound(unsigned long long,  // NOLINT: RocksDB's own type.
-                                     const std::string&, const rocksdb::WriteBatch&,
-                                     rocksdb::WriteBatch*, bool*) override {
-    return WalProcessingOption::kStopReplay;
-  }
 };
 
 }  // namespace raftkv::storage

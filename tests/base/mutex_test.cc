@@ -90,5 +90,37 @@ TEST(CondVarTest, HandsItemsFromThreadToThread) {
   producer.join();
 }
 
+TEST(CondVarTest, WaitForEndsByItself) {
+  Mutex mutex;
+  CondVar changed;
+  const SystemMonotonicClock clock;
+  const MonotonicNanos begin = clock.Now();
+  MutexLock lock(&mutex);
+  while (clock.Now() < begin + kNanosPerMilli) {
+    changed.WaitFor(&mutex, kNanosPerMilli);
+  }
+}
+
+TEST(CondVarTest, WaitForIsWoken) {
+  Mutex mutex;
+  CondVar changed;
+  bool go = false;
+  std::thread other([&] {
+    MutexLock lock(&mutex);
+    go = true;
+    changed.NotifyOne();
+  });
+  const SystemMonotonicClock clock;
+  const MonotonicNanos begin = clock.Now();
+  {
+    MutexLock lock(&mutex);
+    while (!go) {
+      changed.WaitFor(&mutex, 600 * kNanosPerSecond);
+    }
+  }
+  other.join();
+  EXPECT_LT(clock.Now() - begin, 600 * kNanosPerSecond);
+}
+
 }  // namespace
 }  // namespace raftkv

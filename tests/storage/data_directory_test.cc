@@ -46,8 +46,31 @@ TEST_F(DataDirectoryTest, IsMadeForItsOwnerOnly) {
   struct stat status;
   ASSERT_EQ(stat(path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 1\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
+  EXPECT_TRUE(fs::exists(File("FENCE")));
   EXPECT_EQ(OpenOnce(), data_id);
+}
+
+// Version 1 had no fence.
+TEST_F(DataDirectoryTest, OlderVersionIsTakenOver) {
+  const uint64_t data_id = OpenOnce();
+  WriteFile(File("FORMAT"), "raftkv 1\n");
+  fs::remove(File("FENCE"));
+  EXPECT_EQ(OpenOnce(), data_id);
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
+  EXPECT_TRUE(fs::exists(File("FENCE")));
+
+  // A crash between the two steps.
+  WriteFile(File("FORMAT"), "raftkv 1\n");
+  WriteFile(File("FENCE"), "half");
+  EXPECT_EQ(OpenOnce(), data_id);
+  EXPECT_EQ(OpenOnce(), data_id);
+}
+
+TEST_F(DataDirectoryTest, MissingFenceIsDataLoss) {
+  OpenOnce();
+  fs::remove(File("FENCE"));
+  ExpectRefused(absl::StatusCode::kDataLoss, HasSubstr("FENCE is missing"));
 }
 
 TEST_F(DataDirectoryTest, EachHasItsOwnDataId) {
@@ -73,9 +96,9 @@ TEST_F(DataDirectoryTest, SecondProcessIsRefusedByPid) {
 
 TEST_F(DataDirectoryTest, OtherFormatVersionIsRefusedNamingBoth) {
   OpenOnce();
-  WriteFile(File("FORMAT"), "raftkv 2\n");
+  WriteFile(File("FORMAT"), "raftkv 3\n");
   ExpectRefused(absl::StatusCode::kFailedPrecondition,
-                AllOf(HasSubstr("version 2"), HasSubstr("version 1"), HasSubstr("FORMAT")));
+                AllOf(HasSubstr("version 3"), HasSubstr("version 2"), HasSubstr("FORMAT")));
 }
 
 TEST_F(DataDirectoryTest, GarbageInFormatIsDataLoss) {
@@ -154,15 +177,24 @@ TEST_F(DataDirectoryTest, CreationIsFinishedAfterACrashBetweenAnyTwoSteps) {
   const uint64_t made_first = OpenOnce();
   fs::rename(File("db"), File("db.new"));
   fs::remove(File("FORMAT"));
+  fs::remove(File("FENCE"));
   EXPECT_NE(OpenOnce(), made_first) << "a database that was not in use yet is made anew";
 
   // After step 4, and within step 5.
   const uint64_t data_id = OpenOnce();
   fs::remove(File("FORMAT"));
+  fs::remove(File("FENCE"));
+  EXPECT_EQ(OpenOnce(), data_id);
+  fs::remove(File("FORMAT"));
+  fs::rename(File("FENCE"), File("FENCE.new"));
+  EXPECT_EQ(OpenOnce(), data_id);
+
+  // After step 5, and within step 6.
+  fs::remove(File("FORMAT"));
   EXPECT_EQ(OpenOnce(), data_id);
   fs::rename(File("FORMAT"), File("FORMAT.new"));
   EXPECT_EQ(OpenOnce(), data_id);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 1\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
 }
 
 TEST_F(DataDirectoryTest, DiskBytesCountsAllFiles) {

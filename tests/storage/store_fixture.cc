@@ -170,6 +170,14 @@ void Store::Reopen() {
   Open();
 }
 
+void Store::Write(std::vector<raft::LogWrite> writes) {
+  for (raft::LogWrite& write : writes) {
+    write.id = raft::WriteId(next_write_++);
+    storage_->log_store()->Write(std::move(write));
+  }
+  AwaitDurable(raft::WriteId(next_write_ - 1));
+}
+
 void Store::Append(const std::vector<raft::Entry>& entries) {
   raft::LogWrite write{.id = raft::WriteId(next_write_++), .hard_state = {}, .entries = entries};
   if (!entries.empty()) {

@@ -82,6 +82,8 @@ class Store {
   const std::string& data_dir() const { return options_.data_dir; }
   std::string database_path() const { return options_.data_dir + "/db"; }
 
+  // Hands these over at once, giving them ids, and waits for all to be durable.
+  void Write(std::vector<raft::LogWrite> writes);
   // Appends durably, with the hard state's term following the entries'.
   void Append(const std::vector<raft::Entry>& entries);
   // Waits for everything written to be durable.

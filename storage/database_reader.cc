@@ -1,0 +1,232 @@
+#include "storage/database_reader.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "rocksdb/db.h"
+#include "rocksdb/iterator.h"
+#include "storage/disk_failure.h"
+
+namespace raftkv::storage {
+
+absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> format, ReadMeta(kFormatKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> data_id, ReadMeta(kDataIdKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> name, ReadMeta(kNameKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> member_id, ReadMeta(kMemberIdKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> configuration,
+                          ReadMeta(kConfigurationKey));
+  const std::optional<uint64_t> version = DecodeNumber(format.value_or(""));
+  if (!version.has_value()) {
+    return BadBytes("`meta`", "the format version is missing");
+  }
+  if (*version != kFormatVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the database ", families_.db->GetName(), " has format version ", *version,
+                     ", this raftkvd uses version ", kFormatVersion));
+  }
+  MemberIdentity identity;
+  identity.data_id = DecodeDataId(data_id.value_or("")).value_or(0);
+  if (identity.data_id == 0) {
+    return BadBytes("`meta`", "the data id is missing");
+  }
+  if (!name.has_value() && !member_id.has_value() && !configuration.has_value()) {
+    return identity;
+  }
+  identity.name = name.value_or("");
+  identity.member_id = DecodeNumber(member_id.value_or("")).value_or(0);
+  if (identity.name.empty() || identity.member_id == 0 || !configuration.has_value() ||
+      !identity.configuration.emplace().ParseFromString(*configuration)) {
+    return BadBytes("`meta`", "the founding record is incomplete");
+  }
+  return identity;
+}
+
+absl::StatusOr<std::optional<std::string>> DatabaseReader::ReadMeta(absl::string_view key) const {
+  if (unreplayed_ != nullptr) {
+    if (const auto row = unreplayed_->find(std::string(key)); row != unreplayed_->end()) {
+      return std::optional<std::string>(row->second);
+    }
+  }
+  std::string value;
+  const rocksdb::Status status =
+      families_.db->Get(rocksdb::ReadOptions(), families_.meta, ToSlice(key), &value);
+  if (status.IsNotFound()) {
+    return std::optional<std::string>();
+  }
+  if (!status.ok()) {
+    return ReadFailure("`meta`", status);
+  }
+  return std::optional<std::string>(std::move(value));
+}
+
+absl::StatusOr<raft::HardState> DatabaseReader::ReadHardState() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kHardStateKey));
+  if (!value.has_value()) {
+    return raft::HardState();
+  }
+  const std::optional<raft::HardState> state = DecodeHardState(*value);
+  if (!state.has_value()) {
+    return BadBytes("`meta`", "the hard state makes no sense");
+  }
+  return *state;
+}
+
+absl::StatusOr<AppliedState> DatabaseReader::ReadAppliedState() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kAppliedKey));
+  if (!value.has_value()) {
+    return AppliedState();
+  }
+  const std::optional<AppliedState> state = DecodeAppliedState(*value);
+  if (!state.has_value()) {
+    return BadBytes("`meta`", "the applied index makes no sense");
+  }
+  return *state;
+}
+
+absl::StatusOr<raft::ClusterMillis> DatabaseReader::ReadSavedClusterTime() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kClusterTimeKey));
+  if (!value.has_value()) {
+    return raft::ClusterMillis(0);
+  }
+  const std::optional<uint64_t> millis = DecodeNumber(*value);
+  if (!millis.has_value()) {
+    return BadBytes("`meta`", "the cluster time makes no sense");
+  }
+  return raft::ClusterMillis(*millis);
+}
+
+absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> DatabaseReader::ReadMemberRecords()
+    const {
+  std::map<uint64_t, log::v1::MemberRecord> records;
+  const rocksdb::Slice end = kMemberRecordEnd;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(options, families_.meta));
+  for (iterator->Seek(kMemberRecordPrefix); iterator->Valid(); iterator->Next()) {
+    log::v1::MemberRecord record;
+    const rocksdb::Slice value = iterator->value();
+    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+      return BadBytes("`meta`", "a member's record makes no sense");
+    }
+    records[record.member_id()] = record;
+  }
+  if (!iterator->status().ok()) {
+    return ReadFailure("`meta`", iterator->status());
+  }
+  return records;
+}
+
+absl::StatusOr<raft::ClusterMillis> DatabaseReader::ReadEarliestDeadline() const {
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(rocksdb::ReadOptions(), families_.ttl));
+  iterator->SeekToFirst();
+  if (!iterator->status().ok()) {
+    return ReadFailure("`ttl`", iterator->status());
+  }
+  if (!iterator->Valid()) {
+    return raft::ClusterMillis(0);
+  }
+  const std::optional<TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
+  if (!row.has_value()) {
+    return BadBytes("`ttl`", "a row makes no sense");
+  }
+  return row->deadline;
+}
+
+absl::StatusOr<std::optional<raft::Entry>> DatabaseReader::ReadLastEntry() const {
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  iterator->SeekToLast();
+  if (!iterator->status().ok()) {
+    return ReadFailure("`raft_log`", iterator->status());
+  }
+  if (!iterator->Valid()) {
+    return std::optional<raft::Entry>();
+  }
+  const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
+  std::optional<raft::Entry> entry;
+  if (index.has_value()) {
+    entry = DecodeLogValue(*index, ToView(iterator->value()));
+  }
+  if (!entry.has_value()) {
+    return BadBytes("`raft_log`", "the last entry makes no sense");
+  }
+  return entry;
+}
+
+absl::StatusOr<std::optional<raft::Term>> DatabaseReader::ReadTerm(raft::LogIndex index) const {
+  if (index.value() == 0) {
+    return std::optional<raft::Term>(raft::Term(0));
+  }
+  std::string value;
+  const rocksdb::Status status =
+      families_.db->Get(rocksdb::ReadOptions(), families_.raft_log, EncodeLogKey(index), &value);
+  if (status.IsNotFound()) {
+    return std::optional<raft::Term>();
+  }
+  if (!status.ok()) {
+    return ReadFailure("`raft_log`", status);
+  }
+  const std::optional<raft::Entry> entry = DecodeLogValue(index, value);
+  if (!entry.has_value()) {
+    return BadBytes("`raft_log`", "an entry makes no sense");
+  }
+  return std::optional<raft::Term>(entry->id.term);
+}
+
+absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* restored) const {
+  const raft::EntryId applied = restored->applied;
+  std::vector<raft::Entry>& tail = restored->tail;
+  uint64_t bytes = 0;
+  std::optional<raft::EntryId> after;  // The entry that was read before, which follows in the log.
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  for (iterator->SeekToLast(); iterator->Valid(); iterator->Prev()) {
+    const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
+    std::optional<raft::Entry> entry;
+    if (index.has_value()) {
+      entry = DecodeLogValue(*index, ToView(iterator->value()));
+    }
+    if (!entry.has_value() || index->value() == 0) {
+      return BadBytes("`raft_log`", "an entry makes no sense");
+    }
+    const raft::EntryId id = entry->id;
+    if (after.has_value() && (id.index.Next() != after->index || id.term > after->term)) {
+      return BadBytes("`raft_log`",
+                      absl::StrCat("entry ", id.index.value(), " of term ", id.term.value(),
+                                   " stands before entry ", after->index.value(), " of term ",
+                                   after->term.value()));
+    }
+    if (id.index == applied.index && id.term != applied.term) {
+      return BadBytes("`raft_log`",
+                      absl::StrCat("the applied entry ", applied.index.value(), " is of term ",
+                                   applied.term.value(), ", the log has term ", id.term.value()));
+    }
+    after = id;
+    bytes += entry->size_bytes();
+    if (id.index <= applied.index && bytes > bytes_max) {
+      restored->previous = id;
+      break;
+    }
+    tail.push_back(*std::move(entry));
+  }
+  if (!iterator->status().ok()) {
+    return ReadFailure("`raft_log`", iterator->status());
+  }
+  std::reverse(tail.begin(), tail.end());
+  const bool starts_at_one =
+      tail.empty() || restored->previous.index.value() != 0 || tail.front().id.index.value() == 1;
+  if (!starts_at_one) {
+    return BadBytes("`raft_log`",
+                    absl::StrCat("it starts at index ", tail.front().id.index.value()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace raftkv::storage

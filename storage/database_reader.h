@@ -1,0 +1,64 @@
+// DatabaseReader reads what a database holds about its member, its log and its applied state, and
+// checks that it makes sense. Every method fails with DataLoss, saying what is corrupted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "raft/core/raft_core.h"
+#include "raft/core/types.h"
+#include "raftkv/log/v1/command.pb.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "storage/column_families.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+
+// Who a member is. All but the data id is empty before founding.
+struct MemberIdentity {
+  uint64_t data_id = 0;
+  std::string name;
+  uint64_t member_id = 0;
+  std::optional<log::v1::ClusterConfiguration> configuration;
+};
+
+// Borrows everything. Thread-safe; touches the disk.
+class DatabaseReader {
+ public:
+  // Rows in `unreplayed`, if it is given, stand for those of `meta` in the database: they are in
+  // its write-ahead log and were not let in.
+  explicit DatabaseReader(const ColumnFamilies& families,
+                          const std::map<std::string, std::string>* unreplayed = nullptr)
+      : families_(families), unreplayed_(unreplayed) {}
+
+  // FailedPrecondition when the format version is not ours.
+  absl::StatusOr<MemberIdentity> ReadIdentity() const;
+  absl::StatusOr<raft::HardState> ReadHardState() const;
+  absl::StatusOr<AppliedState> ReadAppliedState() const;
+  // As saved; 0 when it never was.
+  absl::StatusOr<raft::ClusterMillis> ReadSavedClusterTime() const;
+  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
+  // 0 when no key has a deadline.
+  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+
+  // The last entry of the log, nothing when it is empty.
+  absl::StatusOr<std::optional<raft::Entry>> ReadLastEntry() const;
+  // The term of the entry at `index`; nothing when there is no such entry, 0 at 0.
+  absl::StatusOr<std::optional<raft::Term>> ReadTerm(raft::LogIndex index) const;
+  // Fills `previous` and `tail`, going back from the end of the log: all that is not applied, and
+  // what else fits into `bytes_max`. REQUIRES: restored->applied is set.
+  absl::Status ReadTail(uint64_t bytes_max, raft::RestoredState* restored) const;
+
+ private:
+  absl::StatusOr<std::optional<std::string>> ReadMeta(absl::string_view key) const;
+
+  const ColumnFamilies families_;
+  const std::map<std::string, std::string>* const unreplayed_;
+};
+
+}  // namespace raftkv::storage
