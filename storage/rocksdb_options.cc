@@ -138,7 +138,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(cache);
 
   // Written in order, read only at start and for followers that lag.
-  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, options.write_buffer_bytes);
+  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, options.log_write_buffer_bytes);
   raft_log.level0_file_num_compaction_trigger = 8;
   // All indexes that will ever be used share their first byte, so one hint serves the whole family.
   raft_log.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));

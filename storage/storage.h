@@ -35,6 +35,7 @@ struct StorageOptions {
   // RocksDB sizes; small in tests so that files switch often. A write buffer much past the CPU's
   // caches makes each insert dearer, and inserts are a quarter of a write's CPU.
   uint64_t write_buffer_bytes = 16 << 20;
+  uint64_t log_write_buffer_bytes = 16 << 20;
   uint64_t wal_bytes_max = 128 << 20;
   uint64_t block_cache_bytes = 256 << 20;
   // Where the files are, but for the directory itself and LOCK; null is the machine's file system.

@@ -253,6 +253,7 @@ TEST(RecoveryTest, CorruptTableBlockIsDataLossNotAShortResult) {
     Store store(dir.File("data"));
     // One table file per family, so that no compaction is due.
     store.options().write_buffer_bytes = 64 << 20;
+    store.options().log_write_buffer_bytes = 64 << 20;
     store.Open();
     for (int i = 0; i < 100; ++i) {
       store.Run({Put("key" + std::to_string(1000 + i), std::string(1000, 'v'))});

@@ -147,7 +147,8 @@ raft::Entry NoOpEntry(uint64_t index, uint64_t term) {
 
 Store::Store(std::string data_dir) {
   options_.data_dir = std::move(data_dir);
-  options_.write_buffer_bytes = 256 << 10;
+  options_.write_buffer_bytes = 64 << 10;
+  options_.log_write_buffer_bytes = 256 << 10;
   options_.wal_bytes_max = 4 << 20;
   options_.block_cache_bytes = 4 << 20;
 }
