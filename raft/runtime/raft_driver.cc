@@ -85,6 +85,15 @@ void RaftDriver::Tick() {
 
 void RaftDriver::Step(Envelope envelope) { core_->Step(std::move(envelope)); }
 
+void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
+  // While this member leads, its own clock is the cluster's: a late frame of the leader before must
+  // not move it, or keys would expire early.
+  const bool leads = core_->role() == RaftRole::kLeader;
+  if (term > core_->term() || (term == core_->term() && !leads)) {
+    cluster_clock_.Observe(term, stamp);
+  }
+}
+
 void RaftDriver::OnStreamLost(NodeId peer) { core_->OnStreamLost(peer); }
 
 void RaftDriver::Propose(std::string command, MonotonicNanos deadline, ProposalCallback done) {

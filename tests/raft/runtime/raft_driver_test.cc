@@ -209,12 +209,26 @@ TEST(RaftDriverTest, AnEntryIsStampedAfterItsBatchWasDrained) {
 TEST(RaftDriverTest, ClusterTimeTravelsWithTheLeadersMessages) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
-  cluster.driver(leader).ObserveClusterTime(cluster.driver(leader).core().term(),
-                                            ClusterMillis(1'000'000));
-  cluster.Tick();
-  for (const NodeId node : cluster.Others(leader)) {
-    EXPECT_GE(cluster.driver(node).Now(), ClusterMillis(1'000'000)) << node;
+  cluster.Tick(100);
+  const NodeId follower = cluster.Others(leader).front();
+  cluster.Restart(follower);
+  ASSERT_LT(cluster.driver(follower).Now(), cluster.driver(leader).Now());
+  cluster.Tick(2);
+  EXPECT_EQ(cluster.driver(follower).Now(), cluster.driver(leader).Now());
+}
+
+TEST(RaftDriverTest, ADeposedLeadersLateFrameMovesNoClock) {
+  DriverCluster cluster({});
+  const NodeId leader = cluster.AwaitLeader();
+  const Term term = cluster.driver(leader).core().term();
+  for (const NodeId node : cluster.nodes()) {
+    const ClusterMillis now = cluster.driver(node).Now();
+    cluster.driver(node).ObserveClusterTime(Term(term.value() - 1), now + 1000);
+    EXPECT_EQ(cluster.driver(node).Now(), now) << node;
   }
+  const ClusterMillis now = cluster.driver(leader).Now();
+  cluster.driver(leader).ObserveClusterTime(term, now + 1000);
+  EXPECT_EQ(cluster.driver(leader).Now(), now) << "its own term";
 }
 
 bool MovesOnlyTheCommitIndex(const FakeTransport::SentMessage& sent) {
