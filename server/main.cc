@@ -1,6 +1,8 @@
 // raftkvd: one member of a raftkv cluster.
 #include <glog/logging.h>
 #include <google/protobuf/stubs/logging.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <iostream>
 #include <memory>
@@ -14,9 +16,21 @@ namespace {
 // API.md §1.
 constexpr int kExitBadFlags = 1;
 
+// A log reader that goes away must not end the process, nor must a few hundred connections use up
+// the file descriptors: gRPC does not come back to a port on which accepting failed once.
+void PrepareProcess() {
+  signal(SIGPIPE, SIG_IGN);
+  rlimit descriptors;
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    descriptors.rlim_cur = descriptors.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  PrepareProcess();
   // The packaged Abseil looks for lock cycles on every lock that gRPC takes: 4 % of a write's CPU.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   FLAGS_logtostderr = true;

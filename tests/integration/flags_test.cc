@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -246,6 +247,28 @@ TEST_P(StopTest, CallsThatKeepComingDoNotDisturbIt) {
     callers.join();
     ASSERT_EQ(exit, (ExitStatus{.code = 0})) << "stop " << stops;
   }
+}
+
+TEST(ProcessTest, OutlivesAReaderOfItsLogThatGoesAway) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  node.server().Signal(SIGPIPE);
+  EXPECT_EQ(node.server().WaitExit(Millis(300)), std::nullopt);
+  EXPECT_TRUE(node.client().GetStatus().ok());
+}
+
+TEST(ProcessTest, TakesAllTheFileDescriptorsThatItMayHave) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{.rlim_cur = 200, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  SingleNode node;
+  const bool started = node.Start();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(started);
+  rlimit of_server;
+  ASSERT_EQ(prlimit(node.server().pid(), RLIMIT_NOFILE, /*new_limit=*/nullptr, &of_server), 0);
+  EXPECT_EQ(of_server.rlim_cur, before.rlim_max);
 }
 
 INSTANTIATE_TEST_SUITE_P(Signals, StopTest, testing::Values(SIGTERM, SIGINT),
