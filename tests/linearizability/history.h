@@ -63,7 +63,7 @@ struct Operation {
   std::optional<int64_t> ttl = std::nullopt;
   int64_t invoked = 0;
   int64_t completed = 0;  // Means nothing when the outcome is unknown.
-  Answer answer;
+  Answer answer = {};
 };
 
 using History = std::vector<Operation>;

@@ -1,6 +1,7 @@
 #include "tests/linearizability/key_search.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -12,6 +13,9 @@ namespace {
 
 // Enough of an order to see what happened last.
 constexpr size_t kLinesBeforeMax = 12;
+constexpr size_t kBits = 64;
+// So many comparisons cost about as much as a step.
+constexpr size_t kComparisonsPerStep = 16;
 
 bool IsWrite(const Operation& operation) { return operation.kind != Kind::kGet; }
 
@@ -36,6 +40,15 @@ int64_t ReadyTime(const Operation& operation) {
   return operation.invoked + operation.ttl.value_or(0);
 }
 
+bool IsSubset(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if ((a[i] & ~b[i]) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 KeySearch::KeySearch(std::vector<Operation> operations) : operations_(std::move(operations)) {
@@ -43,6 +56,7 @@ KeySearch::KeySearch(std::vector<Operation> operations) : operations_(std::move(
                     operations_.end());
   required_.resize(operations_.size());
   sources_.resize(operations_.size());
+  optional_numbers_.resize(operations_.size());
   placed_.resize(operations_.size());
   for (size_t i = 0; i < operations_.size(); ++i) {
     required_[i] = !IsUnknown(operations_[i]);
@@ -105,6 +119,7 @@ void KeySearch::SortOutOptionalOperations() {
   }
   using Class = std::tuple<Kind, absl::string_view, bool, std::optional<int64_t>, bool>;
   std::map<Class, std::vector<const Operation*>> classes;
+  size_t count = 0;
   for (size_t i = 0; i < operations_.size(); ++i) {
     if (!required_[i]) {
       const Operation& operation = operations_[i];
@@ -113,8 +128,10 @@ void KeySearch::SortOutOptionalOperations() {
       classes[{operation.kind, read ? absl::string_view(operation.value) : "", read,
                operation.expected_revision, operation.ttl.has_value()}]
           .push_back(&operation);
+      optional_numbers_[i] = count++;
     }
   }
+  used_.resize(count / kBits + 1);
   for (auto& entry : classes) {
     std::stable_sort(
         entry.second.begin(), entry.second.end(),
@@ -144,8 +161,8 @@ KeySearch::Result KeySearch::Run(uint64_t steps_max, std::optional<size_t> depth
     const Step step = choices_[frame.next_choice++];
     Take(step);
     // What may follow an optional step depends on what was before it, so only configurations after
-    // others are remembered.
-    if (!step.optional && !visited_.emplace(placed_sum_, state_).second) {
+    // other steps are compared.
+    if (!step.optional && !IsWorthTrying()) {
       TakeBack();
       continue;
     }
@@ -166,8 +183,10 @@ void KeySearch::Take(const Step& step) {
   }
   const int number = IndexOf(step.operation);
   placed_[number] = true;
-  placed_sum_ ^= fingerprints_[number];
-  if (!step.optional) {
+  if (step.optional) {
+    FlipUsed(*step.operation);
+  } else {
+    placed_sum_ ^= fingerprints_[number];
     events_.Remove(number);
     ++depth_;
   }
@@ -179,8 +198,10 @@ void KeySearch::TakeBack() {
   if (frame.step.operation != nullptr) {
     const int number = IndexOf(frame.step.operation);
     placed_[number] = false;
-    placed_sum_ ^= fingerprints_[number];
-    if (!frame.step.optional) {
+    if (frame.step.optional) {
+      FlipUsed(*frame.step.operation);
+    } else {
+      placed_sum_ ^= fingerprints_[number];
       events_.PutBack(number);
       --depth_;
     }
@@ -189,10 +210,39 @@ void KeySearch::TakeBack() {
   frames_.pop_back();
 }
 
+bool KeySearch::IsWorthTrying() {
+  KeyState state = state_;
+  state.revision = state.exact ? state.revision : 0;
+  std::vector<Seen>& all_seen = seen_[{placed_sum_, state}];
+  steps_ += all_seen.size() / kComparisonsPerStep;
+  for (const Seen& seen : all_seen) {
+    // A lower bound, and more optional operations left, allow all that this allows.
+    if (seen.revision <= state_.revision && IsSubset(seen.used, used_)) {
+      return false;
+    }
+  }
+  all_seen.push_back({.revision = state_.revision, .used = used_});
+  return true;
+}
+
+void KeySearch::FlipUsed(const Operation& optional_operation) {
+  const size_t number = optional_numbers_[IndexOf(&optional_operation)];
+  used_[number / kBits] ^= uint64_t{1} << (number % kBits);
+}
+
+int64_t KeySearch::Horizon() const {
+  auto position = events_.Begin();
+  while (position != events_.End() && !events_.At(position).completes) {
+    position = events_.Next(position);
+  }
+  return position == events_.End() ? std::numeric_limits<int64_t>::max()
+                                   : events_.At(position).time;
+}
+
 void KeySearch::FindChoices() {
   const size_t first_choice = choices_.size();
-  EventList::Position position = events_.Begin();
-  for (; position != events_.End() && !events_.At(position).completes;
+  for (auto position = events_.Begin();
+       position != events_.End() && !events_.At(position).completes;
        position = events_.Next(position)) {
     const Operation& operation = operations_[events_.At(position).operation];
     if (CanNeverBePlaced(operation)) {
@@ -211,12 +261,11 @@ void KeySearch::FindChoices() {
     }
     choices_.push_back(step);
   }
-  if (position != events_.End()) {
-    AddOptionalChoices(events_.At(position).time);
-  }
+  AddOptionalChoices();
 }
 
-void KeySearch::AddOptionalChoices(int64_t horizon) {
+void KeySearch::AddOptionalChoices() {
+  const int64_t horizon = Horizon();
   for (const std::vector<const Operation*>& operations : optional_classes_) {
     bool ready_one_found = false;
     for (const Operation* operation : operations) {

@@ -16,6 +16,8 @@
 //     Nobody notices them otherwise, so an order without them is as good. An unknown write whose
 //     value nobody read, and whose presence or revision nobody needs, is never taken that way.
 //   - Of optional operations that can do the same from now on, only the first is tried.
+//   - A configuration is left when one was seen that needed no optional operation more for the
+//   same.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/numeric/int128.h"
 #include "tests/linearizability/event_list.h"
 #include "tests/linearizability/history.h"
@@ -42,7 +44,7 @@ class KeySearch {
   KeySearch(const KeySearch&) = delete;
   KeySearch& operator=(const KeySearch&) = delete;
 
-  // Looks for an order, for at most `steps_max` steps of about 100 bytes each. Stops early when
+  // Looks for an order, for at most `steps_max` steps of about 200 bytes each. Stops early when
   // `depth_wanted` answered operations are placed.
   Result Run(uint64_t steps_max, std::optional<size_t> depth_wanted = std::nullopt);
 
@@ -74,7 +76,15 @@ class KeySearch {
     int writers = 0;
     const Operation* only_writer = nullptr;
   };
+  // The answered operations that are placed, and the state but for a revision that is not exact.
   using Configuration = std::pair<absl::uint128, KeyState>;
+  // A bit for each optional operation.
+  using OptionalSet = std::vector<uint64_t>;
+  // How a configuration was reached.
+  struct Seen {
+    int64_t revision;
+    OptionalSet used;
+  };
 
   void ResolveReads();
   void SortOutOptionalOperations();
@@ -84,9 +94,14 @@ class KeySearch {
 
   // Puts everything that can come next into choices_.
   void FindChoices();
-  void AddOptionalChoices(int64_t horizon);
+  void AddOptionalChoices();
   bool CanNeverBePlaced(const Operation& operation) const;
   bool NoticesTheStepBefore(const Operation& operation) const;
+  // Notes the configuration. False if nothing can be reached from here that was not tried before.
+  bool IsWorthTrying();
+  void FlipUsed(const Operation& optional_operation);
+  // The first completion of what is not placed: nothing that begins later can be next.
+  int64_t Horizon() const;
   void Take(const Step& step);
   void TakeBack();
 
@@ -95,6 +110,7 @@ class KeySearch {
   std::vector<bool> required_;
   std::vector<Source> sources_;              // By operation; of Gets that found the key.
   std::vector<absl::uint128> fingerprints_;  // By operation, random.
+  std::vector<size_t> optional_numbers_;     // By operation; of optional ones.
   // Optional operations that differ in nothing but when; by invocation.
   std::vector<std::vector<const Operation*>> optional_classes_;
   size_t required_count_ = 0;
@@ -102,14 +118,15 @@ class KeySearch {
   // Where the search is.
   EventList events_;  // Of required operations that are not placed.
   std::vector<bool> placed_;
-  // The exclusive or of the fingerprints of what is placed. Two sets with one sum are 2^-128
-  // likely: far less than a fault of the memory that exact sets would need so much more of.
+  // The exclusive or of the fingerprints of the answered operations that are placed. Two sets with
+  // one sum are 2^-128 likely: less than a fault of the memory that exact sets would need.
   absl::uint128 placed_sum_ = 0;
+  OptionalSet used_;
   KeyState state_;
   std::vector<Frame> frames_;
   std::vector<Step> choices_;
 
-  absl::flat_hash_set<Configuration> visited_;
+  absl::flat_hash_map<Configuration, std::vector<Seen>> seen_;
   uint64_t steps_ = 0;
   size_t depth_ = 0;
   size_t depth_reached_ = 0;
