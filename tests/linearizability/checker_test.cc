@@ -349,8 +349,9 @@ TEST(CheckerTest, AViolationIsExplained) {
 )");
   EXPECT_EQ(
       report.explanation,
-      R"(key "k": not linearizable after 2 steps. The longest order has 2 of 5 operations that happened; its end:
-    1 2 c1 put "k" "a" -> ok @1
+      "key \"k\": not linearizable after 2 steps. The longest order has 2 of 5 operations that "
+      "happened; its end:\n"
+      R"(    1 2 c1 put "k" "a" -> ok @1
     3 4 c1 put "k" "b" -> ok @2
   Then the key holds what c1 wrote at 3, revision 2. No order goes on with what is under way:
     5 7 c2 get "k" -> "a" @1
