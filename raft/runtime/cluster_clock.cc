@@ -12,7 +12,7 @@ ClusterMillis ClusterClock::Now() const {
 void ClusterClock::Observe(Term term, ClusterMillis stamp) {
   // An equal stamp is ignored as well: taking it would throw away the fraction of a millisecond
   // gone by since.
-  if (term < term_ || (term == term_ && stamp <= Now())) {
+  if (term < term_ || (term == term_ && stamp <= stamp_)) {
     return;
   }
   term_ = term;

@@ -6,12 +6,12 @@
 
 namespace raftkv::raft {
 
-// The largest stamp of the newest leader heard of, plus the node's own monotonic time since it was
-// seen: never ahead of that leader's clock. Wall clocks do not touch it, and time during which the
-// whole cluster was down does not count.
+// The newest stamp of the newest leader heard of, plus the node's own monotonic time since it was
+// seen: never ahead of that leader's clock by more than the two clocks differ over that time. Wall
+// clocks do not touch it, and time during which the whole cluster was down does not count.
 //
-// A newer leader's stamp replaces what an older one's amounted to, even when it is lower: deadlines
-// are counted on the clocks of leaders, and a node whose clock ran ahead of the one that it follows
+// A newer stamp replaces what the one before it amounted to, even when it is lower: deadlines are
+// counted on the clocks of leaders, and a node whose clock ran ahead of the one that it follows
 // would let keys expire early when it leads next
 // (docs/adr/0005-followers-take-their-leaders-time.md). Confined to the loop's thread.
 class ClusterClock {
@@ -22,7 +22,7 @@ class ClusterClock {
   // Rounded down to the millisecond.
   ClusterMillis Now() const;
   // Takes note of what the leader of `term` stamped on a message. Ignored when it is of an older
-  // term, or when it is behind Now() in the same one: it took longer to arrive.
+  // term, or not above the last one in the same: messages may overtake each other.
   void Observe(Term term, ClusterMillis stamp);
 
  private:

@@ -85,6 +85,12 @@ void RaftDriver::Tick() {
 
 void RaftDriver::Step(Envelope envelope) { core_->Step(std::move(envelope)); }
 
+void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
+  if (term >= core_->term()) {
+    cluster_clock_.Observe(term, stamp);
+  }
+}
+
 void RaftDriver::OnStreamLost(NodeId peer) { core_->OnStreamLost(peer); }
 
 void RaftDriver::Propose(std::string command, MonotonicNanos deadline, ProposalCallback done) {

@@ -75,8 +75,9 @@ class RaftDriver final : public OutcomeObserver {
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }
   void Step(Envelope envelope);
-  // What the leader of `term` stamped on its frame.
-  void ObserveClusterTime(Term term, ClusterMillis stamp) { cluster_clock_.Observe(term, stamp); }
+  // What the leader of `term` stamped on its frame. Ignored when this member knows a later term: it
+  // may lead that itself, and then its own clock counts.
+  void ObserveClusterTime(Term term, ClusterMillis stamp);
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
 

@@ -217,6 +217,19 @@ TEST(RaftDriverTest, ClusterTimeTravelsWithTheLeadersMessages) {
   }
 }
 
+TEST(RaftDriverTest, ALateFrameOfAnEarlierLeaderDoesNotMoveTheLeadersClock) {
+  DriverCluster cluster({});
+  const NodeId leader = cluster.AwaitLeader();
+  cluster.Tick(50);
+  RaftDriver& driver = cluster.driver(leader);
+  const ClusterMillis now = driver.Now();
+  ASSERT_GT(now, ClusterMillis(100));
+  driver.ObserveClusterTime(driver.core().term().Previous(), ClusterMillis(100));
+  EXPECT_EQ(driver.Now(), now);
+  driver.ObserveClusterTime(driver.core().term().Previous(), ClusterMillis(1'000'000));
+  EXPECT_EQ(driver.Now(), now);
+}
+
 bool MovesOnlyTheCommitIndex(const FakeTransport::SentMessage& sent) {
   const auto* heartbeat = std::get_if<Heartbeat>(&sent.envelope.message);
   return heartbeat != nullptr && heartbeat->round == RoundId(0);
