@@ -1,0 +1,287 @@
+#include "tests/simulation/clients.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace raftkv::simulation {
+
+using log::v1::Guard;
+using log::v1::Operation;
+using log::v1::StoredKeyValue;
+using log::v1::Txn;
+using raft::NodeId;
+
+namespace {
+
+// Keys of both kinds are used alike, but the checker of single keys (tests/linearizability) does
+// not know everything that is done to the second.
+constexpr char kPlainPrefix[] = "a/";
+constexpr char kRichPrefix[] = "b/";
+constexpr SimTime kClientDelayMax = 500'000;
+constexpr uint64_t kValueBytesMax = 120;
+// Of the requests that are dropped, those that arrive all the same, late.
+constexpr uint64_t kLatePermille = 500;
+
+}  // namespace
+
+Clients::Clients(const SimOptions* options, Scheduler* scheduler, Trace* trace, Cluster* cluster,
+                 Counters* counters)
+    : options_(*options),
+      scheduler_(*scheduler),
+      trace_(*trace),
+      cluster_(*cluster),
+      counters_(*counters),
+      dice_(options->seed, "clients") {
+  operations_.reserve(options->operations * 2);
+  cluster_.set_on_gone([this](NodeId node, bool silently) { OnNodeGone(node, silently); });
+}
+
+void Clients::Start() {
+  for (uint64_t client = 1; client <= options_.clients; ++client) {
+    ThinkThenAct(client);
+  }
+}
+
+void Clients::ThinkThenAct(uint64_t client) {
+  scheduler_.After(dice_.Between(0, options_.think_max), [this, client] {
+    if (begun_ == options_.operations) {
+      return;
+    }
+    ++begun_;
+    Ask(DrawRequest(), dice_.Pick(cluster_.ids()), [this, client](const ClientOperation&) {
+      ++ended_;
+      ThinkThenAct(client);
+    });
+    operations_.back().client = client;
+  });
+}
+
+void Clients::Ask(Request request, NodeId node, std::function<void(const ClientOperation&)> done) {
+  const size_t place = operations_.size();
+  ClientOperation& operation = operations_.emplace_back();
+  on_done_.push_back(std::move(done));
+  request.number = place + 1;
+  if (request.kind == RequestKind::kWrite) {
+    Operation* const first = request.command.mutable_txn()->mutable_operations(0);
+    for (Operation& each : *request.command.mutable_txn()->mutable_operations()) {
+      if (each.has_put()) {
+        each.mutable_put()->set_value(
+            TaggedValue(request.number, &each == first ? dice_.Below(kValueBytesMax) : 0));
+      }
+    }
+    Tag(request.number, &request.command);
+  }
+  operation.request = std::move(request);
+  operation.node = node;
+  operation.invoked = scheduler_.now();
+  operation.floor = cluster_.answers().floor();
+  trace_.Add({place, node.value()}, [&] {
+    const Request& asked = operation.request;
+    const std::string what =
+        asked.kind == RequestKind::kWrite ? asked.command.txn().ShortDebugString()
+        : asked.kind == RequestKind::kGet
+            ? absl::StrCat(asked.linearizable ? "get " : "stale get ", asked.key)
+            : absl::StrCat(asked.linearizable ? "list [" : "stale list [",
+                           asked.scan.interval.start, ", ", asked.scan.interval.end, ")");
+    return absl::StrCat("op ", place + 1, " at n", node.value(), ": ", what);
+  });
+  SimTime delay = dice_.Between(0, kClientDelayMax);
+  if (IsDropped()) {
+    delay = dice_.Chance(kLatePermille) ? dice_.Between(0, 2 * operation.request.timeout) : -1;
+  }
+  if (delay >= 0) {
+    scheduler_.After(delay, [this, place] { Deliver(place); });
+  }
+  // The client gives up a little after the node should have.
+  scheduler_.After(operation.request.timeout + dice_.Between(0, options_.ElectionTimeout()),
+                   [this, place] { Finish(place, std::nullopt); });
+}
+
+void Clients::Deliver(size_t place) {
+  const ClientOperation& operation = operations_[place];
+  SimNode& node = cluster_.node(operation.node);
+  if (!node.is_up()) {
+    // The connection is refused: nothing was sent.
+    if (operation.request.kind == RequestKind::kWrite && !operation.done) {
+      OnReply(place, {.status = Reply::Status::kNoLeader});
+    }
+    return;
+  }
+  node.Handle(operation.request, [this, place](Reply reply) { OnReply(place, std::move(reply)); });
+}
+
+void Clients::OnReply(size_t place, Reply reply) {
+  cluster_.answers().OnAnswered(operations_[place].request, reply);
+  if (IsDropped()) {
+    return;
+  }
+  scheduler_.After(dice_.Between(0, kClientDelayMax), [this, place, reply = std::move(reply)] {
+    const bool unknown = reply.status == Reply::Status::kOutcomeUnknown;
+    Finish(place, unknown ? std::nullopt : std::optional(reply));
+  });
+}
+
+void Clients::Finish(size_t place, std::optional<Reply> reply) {
+  ClientOperation& operation = operations_[place];
+  if (operation.done) {
+    return;
+  }
+  operation.done = true;
+  operation.completed = scheduler_.now();
+  operation.unknown = !reply.has_value();
+  trace_.Add({place, reply.has_value() ? static_cast<uint64_t>(reply->status) : 99}, [&] {
+    if (!reply.has_value()) {
+      return absl::StrCat("op ", place + 1, " -> unknown");
+    }
+    std::string text =
+        absl::StrCat("op ", place + 1, " -> status ", static_cast<int>(reply->status), " ",
+                     reply->outcome.ShortDebugString());
+    for (const StoredKeyValue& row : reply->rows) {
+      absl::StrAppend(&text, "{", row.ShortDebugString(), "}");
+    }
+    return text;
+  });
+  if (reply.has_value()) {
+    cluster_.answers().OnReceived(operation.request, *reply, operation.floor);
+    for (const StoredKeyValue& row : reply->rows) {
+      seen_revisions_[row.key()] = row.mod_revision();
+    }
+    operation.reply = *std::move(reply);
+  }
+  if (auto done = std::exchange(on_done_[place], nullptr); done) {
+    done(operations_[place]);
+  }
+}
+
+void Clients::OnNodeGone(NodeId node, bool silently) {
+  // A machine without power says nothing: its clients wait until they have waited enough.
+  if (silently) {
+    return;
+  }
+  for (size_t place = 0; place < operations_.size(); ++place) {
+    if (!operations_[place].done && operations_[place].node == node) {
+      scheduler_.After(dice_.Between(0, kClientDelayMax),
+                       [this, place] { Finish(place, std::nullopt); });
+    }
+  }
+}
+
+std::string Clients::DrawKey() {
+  return absl::StrCat(dice_.Chance(600) ? kPlainPrefix : kRichPrefix, dice_.Below(options_.keys));
+}
+
+Request Clients::DrawPlainPut() {
+  Request request{.kind = RequestKind::kWrite, .timeout = options_.timeout};
+  log::v1::PutOperation* put = request.command.mutable_txn()->add_operations()->mutable_put();
+  put->set_key(absl::StrCat(kPlainPrefix, dice_.Below(options_.keys)));
+  return request;
+}
+
+Request Clients::ListAll() const {
+  return {.kind = RequestKind::kList,
+          .scan = {.interval = {}, .keys_max = 1000, .bytes_max = 1 << 20},
+          .timeout = options_.timeout};
+}
+
+Request Clients::DrawRequest() {
+  if (!dice_.Chance(options_.read_permille)) {
+    return DrawWrite();
+  }
+  Request request{.linearizable = dice_.Chance(700), .timeout = options_.timeout};
+  if (dice_.Chance(250)) {
+    request.kind = RequestKind::kList;
+    DrawRange(&request.scan.interval.start, &request.scan.interval.end);
+    request.scan.keys_max = 1 + dice_.Below(2 * options_.keys);
+    request.scan.bytes_max = 1 << 20;
+    request.scan.descending = dice_.Chance(300);
+  } else {
+    request.kind = RequestKind::kGet;
+    request.key = DrawKey();
+  }
+  return request;
+}
+
+Request Clients::DrawWrite() {
+  Request request{.kind = RequestKind::kWrite, .timeout = options_.timeout};
+  Txn* const txn = request.command.mutable_txn();
+  const std::string key = DrawKey();
+  if (dice_.Chance(250)) {
+    DrawGuard(key, txn);
+  }
+  dice_.Chance(200) ? DrawDelete(key, txn->add_operations()) : DrawPut(key, txn->add_operations());
+  // What is rolled back when its second half is refused.
+  if (absl::StartsWith(key, kRichPrefix) && dice_.Chance(150)) {
+    const std::string second = absl::StrCat(kRichPrefix, dice_.Below(options_.keys));
+    dice_.Chance(500) ? DrawDelete(second, txn->add_operations())
+                      : DrawPut(second, txn->add_operations());
+  }
+  return request;
+}
+
+void Clients::DrawGuard(const std::string& key, Txn* txn) {
+  Guard* const guard = txn->add_guards();
+  guard->set_key(key);
+  const int64_t revision = seen_revisions_[key];
+  if (absl::StartsWith(key, kPlainPrefix)) {
+    guard->set_mod_revision(dice_.Chance(200) ? 0 : revision);
+    return;
+  }
+  switch (dice_.Below(4)) {
+    case 0:
+      guard->set_exists(dice_.Chance(500));
+      break;
+    case 1:
+      guard->set_mod_revision(revision);
+      break;
+    case 2:
+      guard->set_version(dice_.Between(0, 3));
+      break;
+    default:
+      guard->set_value(TaggedValue(1 + dice_.Below(operations_.size() + 1), 0));
+  }
+}
+
+void Clients::DrawPut(const std::string& key, Operation* operation) {
+  log::v1::PutOperation* const put = operation->mutable_put();
+  put->set_key(key);
+  put->set_return_previous(dice_.Chance(200));
+  if (dice_.Chance(options_.ttl_permille)) {
+    put->set_ttl_ms(1 + dice_.Below(options_.ttl_ms_max));
+  } else if (absl::StartsWith(key, kRichPrefix) && dice_.Chance(300)) {
+    put->set_keep_ttl(true);
+  }
+}
+
+void Clients::DrawDelete(const std::string& key, Operation* operation) {
+  log::v1::DeleteOperation* const deletion = operation->mutable_delete_();
+  deletion->set_return_previous(dice_.Chance(300));
+  if (absl::StartsWith(key, kPlainPrefix) || dice_.Chance(400)) {
+    deletion->set_start_key(key);
+    deletion->set_end_key(key + std::string(1, '\0'));
+    return;
+  }
+  deletion->set_start_key(key);
+  deletion->set_end_key(dice_.Chance(300) ? "" : absl::StrCat(kRichPrefix, "z"));
+  deletion->set_limit(dice_.Below(3));
+  deletion->set_keys_max(dice_.Below(4));
+}
+
+void Clients::DrawRange(std::string* start, std::string* end) {
+  switch (dice_.Below(3)) {
+    case 0:
+      break;
+    case 1:
+      *start = DrawKey();
+      break;
+    default:
+      *start = kPlainPrefix;
+      *end = kRichPrefix;
+  }
+}
+
+}  // namespace raftkv::simulation

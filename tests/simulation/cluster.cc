@@ -1,0 +1,291 @@
+#include "tests/simulation/cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "raft/core/describe.h"
+#include "raft/runtime/command_batch.h"
+
+namespace raftkv::simulation {
+
+using raft::Envelope;
+using raft::Event;
+using raft::LogIndex;
+using raft::NodeId;
+using raft::RaftCore;
+using raft::RaftRole;
+
+namespace {
+
+// What costs a look at the whole log in memory is checked once in so many turns.
+constexpr uint64_t kTurnsPerMemoryCheck = 64;
+
+}  // namespace
+
+Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, Counters* counters)
+    : options_(*options),
+      scheduler_(*scheduler),
+      counters_(*counters),
+      logs_(scheduler, &disks_, &findings_, counters),
+      ledger_(options, scheduler, &logs_, &findings_, counters),
+      answers_(&ledger_, &findings_, counters),
+      network_(options, scheduler, trace, counters) {
+  const SimNode::Surroundings surroundings{.options = options,
+                                           .scheduler = scheduler,
+                                           .network = &network_,
+                                           .trace = trace,
+                                           .counters = counters,
+                                           .observer = this};
+  for (uint64_t id = 1; id <= options->nodes; ++id) {
+    const NodeId node(id);
+    ids_.push_back(node);
+    nodes_[node] = std::make_unique<SimNode>(node, surroundings);
+    disks_[node] = &nodes_[node]->disk();
+    lives_[node] = 0;
+  }
+  for (const NodeId node : ids_) {
+    Start(node);
+  }
+}
+
+Cluster::~Cluster() = default;
+
+void Cluster::Start(NodeId id) {
+  if (!node(id).is_up()) {
+    node(id).Start();
+  }
+}
+
+void Cluster::End(NodeId id, Ending ending) {
+  SimNode& ended = node(id);
+  if (!ended.is_up()) {
+    return;
+  }
+  counters_.Note(ending == Ending::kPowerLost ? Situation::kPowerLost : Situation::kNodeKilled);
+  const RaftCore& core = ended.core();
+  if (core.role() == RaftRole::kLeader && core.last_entry().index > core.commit_index()) {
+    counters_.Note(Situation::kLeaderCrashedWithUncommittedTail);
+  }
+  ended.End(ending);
+  OnGone(ended, ending == Ending::kPowerLost);
+}
+
+void Cluster::OnGone(const SimNode& node, bool silently) {
+  ++lives_[node.id()];
+  const bool all_down = std::none_of(nodes_.begin(), nodes_.end(),
+                                     [](const auto& item) { return item.second->is_up(); });
+  if (all_down) {
+    counters_.Note(Situation::kAllNodesDown);
+    ledger_.OnAllDown();
+  }
+  if (on_gone_) {
+    on_gone_(node.id(), silently);
+  }
+}
+
+void Cluster::Pause(NodeId id) {
+  if (node(id).is_running()) {
+    counters_.Note(Situation::kNodePaused);
+    node(id).Pause();
+  }
+}
+
+void Cluster::Continue(NodeId id) {
+  if (node(id).is_paused()) {
+    node(id).Continue();
+  }
+}
+
+NodeId Cluster::Leader() const {
+  NodeId leader = raft::kNobody;
+  raft::Term term;
+  for (const auto& [id, node] : nodes_) {
+    if (node->is_up() && node->core().role() == RaftRole::kLeader && node->core().term() > term) {
+      leader = id;
+      term = node->core().term();
+    }
+  }
+  return leader;
+}
+
+void Cluster::OnStarted(const SimNode& node) {
+  logs_.OnStarted(node.id());
+  ledger_.OnStarted(node.id(), node.disk().content().table);
+  const LogIndex applied = node.disk().content().table.applied.id.index;
+  seen_[node.id()] = {.commit = applied, .applied = applied};
+}
+
+void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
+  const DiskContent& disk = node.disk().content();
+  const uint64_t repeated = findings_.repeated_votes();
+  findings_.OnSent(envelope,
+                   {.hard_state = disk.hard_state,
+                    .last_entry = disk.log.empty() ? raft::EntryId() : disk.log.back().id});
+  counters_.Note(Situation::kVoteRepeated, findings_.repeated_votes() - repeated);
+  const auto* vote = std::get_if<raft::VoteReply>(&envelope.message);
+  if (vote != nullptr && vote->pre_vote && !vote->granted &&
+      node.core().leader() != raft::kNobody) {
+    counters_.Note(Situation::kPreVoteRefusedByLiveLeader);
+  }
+  if (std::holds_alternative<raft::AppendRejected>(envelope.message)) {
+    counters_.Note(Situation::kAppendRejected);
+  }
+}
+
+void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
+  logs_.OnWrite(node.id(), write);
+  if (node.core().role() == RaftRole::kLeader) {
+    NoteProposals(node, write);
+  }
+}
+
+void Cluster::NoteProposals(const SimNode& node, const raft::LogWrite& write) {
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.payload == nullptr || entry.id.term != node.core().term()) {
+      continue;
+    }
+    raft::CommandBatchReader reader(*entry.payload);
+    while (reader.Next()) {
+      log::v1::Command command;
+      command.ParseFromArray(reader.command().data(), static_cast<int>(reader.command().size()));
+      if (command.has_expire() && entry.id.term < last_led_term_) {
+        counters_.Note(Situation::kExpireOfDeposedLeader);
+      }
+      if (const OperationNumber operation = TagOf(command); operation != 0) {
+        const auto [known, is_new] = proposed_.emplace(operation, entry.id);
+        counters_.Note(Situation::kProposedAgain, is_new || known->second == entry.id ? 0 : 1);
+      }
+    }
+  }
+}
+
+void Cluster::OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) {
+  ledger_.OnApplied(node.id(), steps);
+}
+
+void Cluster::OnEvent(const SimNode& node, const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::kLogTruncated:
+      counters_.Note(Situation::kFollowerTruncated);
+      break;
+    case Event::Kind::kMessageRefused:
+      findings_.Expect(false, [&] {
+        return absl::StrCat("node ", node.id().value(),
+                            " refuses what a member said: ", event.reason);
+      });
+      break;
+    case Event::Kind::kRoleChanged:
+      if (absl::StrContains(event.reason, "lost contact with a quorum")) {
+        counters_.Note(Situation::kLeaderLostQuorum);
+      } else if (absl::StrContains(event.reason, "own log write takes longer")) {
+        counters_.Note(Situation::kLeaderResignedOverDisk);
+      } else if (absl::StrContains(event.reason, "no election won")) {
+        counters_.Note(Situation::kCandidateGaveUp);
+      }
+      break;
+    case Event::Kind::kLeaderChanged:
+      break;
+  }
+}
+
+void Cluster::OnTurn(const SimNode& node) {
+  Seen& seen = seen_[node.id()];
+  CheckRole(node, &seen);
+  CheckMarks(node, &seen);
+  CheckBounds(node);
+  if (++seen.turns % kTurnsPerMemoryCheck == 0) {
+    CheckMemory(node);
+  }
+}
+
+void Cluster::CheckRole(const SimNode& node, Seen* seen) {
+  const RaftCore& core = node.core();
+  const bool leads = core.role() == RaftRole::kLeader;
+  if (leads && (!seen->leads || seen->leads_term != core.term())) {
+    counters_.Note(Situation::kLeaderElected);
+    findings_.OnLeader(node.id(), core.term());
+    logs_.OnLeader(node.id(), core.term());
+    last_led_term_ = std::max(last_led_term_, core.term());
+    const bool another = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& item) {
+      return item.first != node.id() && item.second->is_up() &&
+             item.second->core().role() == RaftRole::kLeader;
+    });
+    counters_.Note(Situation::kTwoLeadersAtOnce, another ? 1 : 0);
+  }
+  seen->leads = leads;
+  seen->leads_term = core.term();
+}
+
+void Cluster::CheckMarks(const SimNode& node, Seen* seen) {
+  const RaftCore& core = node.core();
+  findings_.Expect(core.applied_index() >= seen->applied, [&] {
+    return absl::StrCat("node ", node.id().value(), " unapplies index ", seen->applied.value());
+  });
+  seen->applied = core.applied_index();
+  if (core.commit_index() == seen->commit) {
+    return;
+  }
+  seen->commit = core.commit_index();
+  const raft::CoreView view = core.View();
+  // What left memory was applied, and the ledger compared it then.
+  if (view.commit_term.has_value()) {
+    logs_.OnCommit(node.id(), {.term = *view.commit_term, .index = view.commit},
+                   view.role == RaftRole::kLeader);
+  }
+}
+
+void Cluster::CheckBounds(const SimNode& node) {
+  const RaftCore& core = node.core();
+  const raft::DriverOptions& driver = options_.driver;
+  const auto expect = [&](bool holds, absl::string_view what, uint64_t value) {
+    findings_.Expect(
+        holds, [&] { return absl::StrCat("node ", node.id().value(), " has ", value, " ", what); });
+  };
+  const uint64_t pending = node.driver().pending_requests();
+  expect(pending <= driver.proposals_max + driver.reads_max, "requests of clients", pending);
+  const uint64_t uncommitted = core.uncommitted_entries();
+  expect(uncommitted <= driver.uncommitted_entries_max, "uncommitted entries", uncommitted);
+  for (const NodeId peer : ids_) {
+    const raft::FollowerProgress* progress = core.progress(peer);
+    if (progress != nullptr) {
+      const uint64_t appends = progress->window().size();
+      expect(appends <= options_.inflight_appends_max, "appends under way", appends);
+    }
+  }
+}
+
+void Cluster::CheckMemory(const SimNode& node) {
+  const raft::CoreView view = node.core().View();
+  const std::vector<raft::Entry>& log = node.disk().content().log;
+  // What must be kept for other reasons does not count.
+  const LogIndex end = std::min({view.applied, view.durable, LogIndex(log.size())});
+  uint64_t bytes = 0;
+  for (LogIndex index = view.memory_previous.index.Next(); index <= end; index = index.Next()) {
+    bytes += log[index.value() - 1].size_bytes();
+  }
+  findings_.Expect(bytes <= options_.log_memory_bytes_max, [&] {
+    return absl::StrCat("node ", node.id().value(), " keeps ", bytes,
+                        " bytes of applied entries in memory");
+  });
+}
+
+void Cluster::OnAborted(const SimNode& node) {
+  OnGone(node, /*silently=*/false);
+  if (on_aborted_) {
+    on_aborted_(node.id());
+  }
+}
+
+void Cluster::CheckAtEnd() {
+  for (const auto& [id, node] : nodes_) {
+    if (!node->is_up()) {
+      continue;
+    }
+    // Counted anew from the rows: what was compared so far was kept along the way.
+    ledger_.OnStarted(id, node->state_machine().content());
+  }
+}
+
+}  // namespace raftkv::simulation

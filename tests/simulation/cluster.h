@@ -1,0 +1,108 @@
+// A whole cluster in one thread: nodes, the network between them, and the oracles that watch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "tests/simulation/answer_oracle.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/log_oracle.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/options.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/sim_node.h"
+#include "tests/simulation/trace.h"
+#include "tests/support/safety_oracle.h"
+
+namespace raftkv::simulation {
+
+// Confined to one thread.
+class Cluster final : public NodeObserver {
+ public:
+  // All nodes are up. Borrows everything.
+  Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, Counters* counters);
+  ~Cluster() override;
+
+  // Faults and their end. Each does nothing where it does not apply.
+  void Start(raft::NodeId node);
+  void End(raft::NodeId node, Ending ending);
+  void Pause(raft::NodeId node);
+  void Continue(raft::NodeId node);
+
+  SimNode& node(raft::NodeId id) { return *nodes_.at(id); }
+  const std::vector<raft::NodeId>& ids() const { return ids_; }
+  Network& network() { return network_; }
+  // The node that leads the highest term among those that are up; kNobody when none leads.
+  raft::NodeId Leader() const;
+  // How often a process ended.
+  uint64_t lives(raft::NodeId node) const { return lives_.at(node); }
+
+  raft::SafetyOracle& findings() { return findings_; }
+  const Ledger& ledger() const { return ledger_; }
+  AnswerOracle& answers() { return answers_; }
+
+  // The process of a node ended by itself, and somebody must start it again.
+  void set_on_aborted(std::function<void(raft::NodeId)> on_aborted) {
+    on_aborted_ = std::move(on_aborted);
+  }
+  // A process ended; `silently`: its machine with it.
+  void set_on_gone(std::function<void(raft::NodeId, bool silently)> on_gone) {
+    on_gone_ = std::move(on_gone);
+  }
+
+  // What can only be seen when the run is over.
+  void CheckAtEnd();
+
+ private:
+  // What a process was last seen with.
+  struct Seen {
+    bool leads = false;
+    raft::Term leads_term = {};
+    raft::LogIndex commit = {};
+    raft::LogIndex applied = {};
+    uint64_t turns = 0;
+  };
+
+  // NodeObserver.
+  void OnStarted(const SimNode& node) override;
+  void OnSent(const SimNode& node, const raft::Envelope& envelope) override;
+  void OnWrite(const SimNode& node, const raft::LogWrite& write) override;
+  void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) override;
+  void OnEvent(const SimNode& node, const raft::Event& event) override;
+  void OnTurn(const SimNode& node) override;
+  void OnAborted(const SimNode& node) override;
+
+  void OnGone(const SimNode& node, bool silently);
+  void CheckRole(const SimNode& node, Seen* seen);
+  void CheckMarks(const SimNode& node, Seen* seen);
+  void CheckBounds(const SimNode& node);
+  void CheckMemory(const SimNode& node);
+  void NoteProposals(const SimNode& node, const raft::LogWrite& write);
+
+  const SimOptions& options_;
+  const Scheduler& scheduler_;
+  Counters& counters_;
+
+  raft::SafetyOracle findings_;
+  std::map<raft::NodeId, const SimDisk*> disks_;
+  LogOracle logs_;
+  Ledger ledger_;
+  AnswerOracle answers_;
+
+  Network network_;
+  std::vector<raft::NodeId> ids_;
+  std::map<raft::NodeId, std::unique_ptr<SimNode>> nodes_;
+  std::map<raft::NodeId, Seen> seen_;
+  std::map<raft::NodeId, uint64_t> lives_;
+  raft::Term last_led_term_;
+  // Operations whose command is in some log, and in which entry first.
+  std::map<OperationNumber, raft::EntryId> proposed_;
+  std::function<void(raft::NodeId)> on_aborted_;
+  std::function<void(raft::NodeId, bool)> on_gone_;
+};
+
+}  // namespace raftkv::simulation

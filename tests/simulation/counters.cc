@@ -1,0 +1,95 @@
+#include "tests/simulation/counters.h"
+
+namespace raftkv::simulation {
+namespace {
+
+struct Named {
+  Situation situation;
+  absl::string_view name;
+};
+
+// In the order of the enum.
+constexpr Named kNames[] = {
+    {Situation::kLeaderElected, "leader elected"},
+    {Situation::kCandidateGaveUp, "candidate gave up"},
+    {Situation::kPreVoteRefusedByLiveLeader, "pre-vote refused by live leader"},
+    {Situation::kVoteRepeated, "vote repeated"},
+    {Situation::kTwoLeadersAtOnce, "two leaders at once, of different terms"},
+    {Situation::kLeaderLostQuorum, "leader lost quorum"},
+    {Situation::kLeaderResignedOverDisk, "leader resigned over disk"},
+    {Situation::kLeaderCrashedWithUncommittedTail, "leader crashed with uncommitted tail"},
+    {Situation::kAppendRejected, "append rejected"},
+    {Situation::kFollowerTruncated, "follower truncated"},
+    {Situation::kDurableEntryTruncated, "durable entry truncated"},
+    {Situation::kEntryOverwrittenAndRestored, "entry overwritten and restored"},
+    {Situation::kOldTermCommittedByNewOne, "old term committed by new one"},
+    {Situation::kEntriesLoadedFromDisk, "entries loaded from disk"},
+    {Situation::kNodeKilled, "node killed"},
+    {Situation::kPowerLost, "power lost"},
+    {Situation::kAllNodesDown, "all nodes down"},
+    {Situation::kNodePaused, "node paused"},
+    {Situation::kUnsyncedEntryLost, "unsynced entry lost"},
+    {Situation::kUnsyncedVoteLost, "unsynced vote lost"},
+    {Situation::kUnsyncedApplyLost, "unsynced apply lost"},
+    {Situation::kWriteTorn, "write torn"},
+    {Situation::kGapInWal, "gap in wal"},
+    {Situation::kSyncFailed, "sync failed"},
+    {Situation::kFailedSyncSurvived, "failed sync survived"},
+    {Situation::kSyncStalled, "sync stalled"},
+    {Situation::kLogStartedInTheMiddle, "log started in the middle"},
+    {Situation::kApplyStalled, "apply stalled"},
+    {Situation::kRunRolledBack, "run rolled back"},
+    {Situation::kStreamBroken, "stream broken"},
+    {Situation::kStreamReplaced, "stream replaced"},
+    {Situation::kMessageHeldByCut, "message held by cut"},
+    {Situation::kMessageLost, "message lost"},
+    {Situation::kMessageDoubled, "message doubled"},
+    {Situation::kMessageOvertaken, "message overtaken"},
+    {Situation::kOneWayCut, "one way cut"},
+    {Situation::kBridge, "bridge"},
+    {Situation::kStar, "star"},
+    {Situation::kClogged, "clogged"},
+    {Situation::kProposalForwarded, "proposal forwarded"},
+    {Situation::kForwardStreamLostWithProposals, "forward stream lost with proposals"},
+    {Situation::kForwardRefused, "forward refused"},
+    {Situation::kProposedAgain, "proposed again"},
+    {Situation::kUnknownHappened, "unknown happened"},
+    {Situation::kUnknownNeverHappened, "unknown never happened"},
+    {Situation::kAnsweredNoLeader, "answered no leader"},
+    {Situation::kAnsweredOverloaded, "answered overloaded"},
+    {Situation::kAnsweredShuttingDown, "answered shutting down"},
+    {Situation::kPreconditionFailed, "precondition failed"},
+    {Situation::kRangeRefused, "range refused"},
+    {Situation::kReadForwarded, "read forwarded"},
+    {Situation::kReadAcrossLeaderChange, "read across leader change"},
+    {Situation::kStaleReadOfOldState, "stale read of old state"},
+    {Situation::kKeyExpired, "key expired"},
+    {Situation::kExpireMetRenewedKey, "expire met renewed key"},
+    {Situation::kExpireOfDeposedLeader, "expire of deposed leader"},
+    {Situation::kTtlOutlivedClusterStop, "ttl outlived a stop of the whole cluster"},
+    {Situation::kClusterClockStepBack, "cluster clock step back"},
+    {Situation::kMinorityLeftDead, "minority left dead"},
+    {Situation::kMinorityLeftCutOff, "minority left cut off"},
+};
+
+constexpr bool AreInOrder() {
+  for (size_t i = 0; i < kSituations; ++i) {
+    if (static_cast<size_t>(kNames[i].situation) != i) {
+      return false;
+    }
+  }
+  return sizeof(kNames) / sizeof(kNames[0]) == kSituations;
+}
+static_assert(AreInOrder());
+
+}  // namespace
+
+absl::string_view Name(Situation situation) { return kNames[static_cast<size_t>(situation)].name; }
+
+void Counters::Add(const Counters& other) {
+  for (size_t i = 0; i < kSituations; ++i) {
+    counts_[i] += other.counts_[i];
+  }
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,102 @@
+// Which of the situations that bugs hide in a run has been in. A thousand seeds that never met one
+// of them prove nothing about it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace raftkv::simulation {
+
+enum class Situation {
+  // Elections.
+  kLeaderElected,
+  kCandidateGaveUp,
+  kPreVoteRefusedByLiveLeader,
+  kVoteRepeated,
+  kTwoLeadersAtOnce,
+  kLeaderLostQuorum,
+  kLeaderResignedOverDisk,
+  // Log.
+  kLeaderCrashedWithUncommittedTail,
+  kAppendRejected,
+  kFollowerTruncated,
+  kDurableEntryTruncated,
+  kEntryOverwrittenAndRestored,
+  kOldTermCommittedByNewOne,
+  kEntriesLoadedFromDisk,
+  // Disks and restarts.
+  kNodeKilled,
+  kPowerLost,
+  kAllNodesDown,
+  kNodePaused,
+  kUnsyncedEntryLost,
+  kUnsyncedVoteLost,
+  kUnsyncedApplyLost,
+  kWriteTorn,
+  kGapInWal,
+  kSyncFailed,
+  kFailedSyncSurvived,
+  kSyncStalled,
+  kLogStartedInTheMiddle,
+  kApplyStalled,
+  kRunRolledBack,
+  // Network.
+  kStreamBroken,
+  kStreamReplaced,
+  kMessageHeldByCut,
+  kMessageLost,
+  kMessageDoubled,
+  kMessageOvertaken,
+  kOneWayCut,
+  kBridge,
+  kStar,
+  kClogged,
+  // Requests.
+  kProposalForwarded,
+  kForwardStreamLostWithProposals,
+  kForwardRefused,
+  kProposedAgain,
+  kUnknownHappened,
+  kUnknownNeverHappened,
+  kAnsweredNoLeader,
+  kAnsweredOverloaded,
+  kAnsweredShuttingDown,
+  kPreconditionFailed,
+  kRangeRefused,
+  kReadForwarded,
+  kReadAcrossLeaderChange,
+  kStaleReadOfOldState,
+  // Expiry.
+  kKeyExpired,
+  kExpireMetRenewedKey,
+  kExpireOfDeposedLeader,
+  kTtlOutlivedClusterStop,
+  kClusterClockStepBack,
+  // The end of a run.
+  kMinorityLeftDead,
+  kMinorityLeftCutOff,
+  kCount,  // Last.
+};
+
+inline constexpr size_t kSituations = static_cast<size_t>(Situation::kCount);
+
+// The name in reports, like "vote repeated".
+absl::string_view Name(Situation situation);
+
+// How often each was met. Confined to one thread.
+class Counters {
+ public:
+  void Note(Situation situation, uint64_t times = 1) {
+    counts_[static_cast<size_t>(situation)] += times;
+  }
+  uint64_t count(Situation situation) const { return counts_[static_cast<size_t>(situation)]; }
+  void Add(const Counters& other);
+
+ private:
+  std::array<uint64_t, kSituations> counts_ = {};
+};
+
+}  // namespace raftkv::simulation

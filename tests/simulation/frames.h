@@ -1,0 +1,45 @@
+// What travels between two members, and who takes it at the other end.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "raft/core/message.h"
+#include "raft/runtime/transport.h"
+
+namespace raftkv::simulation {
+
+// A leader's messages that leave together, all of one term.
+struct LeaderFrame {
+  raft::Term term;
+  raft::ClusterMillis cluster_time;
+  std::vector<raft::Envelope> messages;
+};
+
+// A follower's answers that leave together.
+struct FollowerFrame {
+  std::vector<raft::Envelope> messages;
+};
+
+struct VoteFrame {
+  raft::Envelope message;
+};
+
+using Frame =
+    std::variant<LeaderFrame, FollowerFrame, VoteFrame, raft::ForwardRequest, raft::ForwardReply>;
+
+// A node as the network sees it. While its process is stopped, calls wait for it to go on.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+
+  virtual void OnFrame(raft::NodeId from, Frame frame) = 0;
+  // The stream that this node opened to `peer` for appends or for forwarded requests broke, or
+  // could not take what it was given. To be reported before the next turn, never inside one.
+  virtual void OnAppendStreamLost(raft::NodeId peer) = 0;
+  virtual void OnForwardStreamLost(raft::NodeId peer) = 0;
+  // A stream of this node can be written to now, or broke: a turn is due.
+  virtual void Wake() = 0;
+};
+
+}  // namespace raftkv::simulation

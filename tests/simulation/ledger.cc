@@ -1,0 +1,153 @@
+#include "tests/simulation/ledger.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "raft/core/describe.h"
+#include "raft/runtime/command_batch.h"
+
+namespace raftkv::simulation {
+
+using raft::Describe;
+using raft::NodeId;
+
+void Ledger::OnApplied(NodeId node, const std::vector<AppliedStep>& steps) {
+  for (const AppliedStep& step : steps) {
+    const uint64_t index = step.entry.id.index.value();
+    if (index == entries_.size() + 1) {
+      Append(node, step.entry);
+    }
+    findings_.Expect(index <= entries_.size(), [&] {
+      return absl::StrCat("node ", node.value(), " applies ", Describe(step.entry),
+                          " before anybody applied what comes before it");
+    });
+    if (index > entries_.size()) {
+      return;
+    }
+    const CommittedEntry& known = entries_[index - 1];
+    findings_.Expect(known.id == step.entry.id, [&] {
+      return absl::StrCat("node ", node.value(), " applies ", Describe(step.entry), " where ",
+                          Describe(known.id), " was applied");
+    });
+    findings_.Expect(known.state_hash == step.state_hash, [&] {
+      return absl::StrCat("node ", node.value(), " has another state after ", Describe(step.entry),
+                          " than the model: revision ", step.applied.revision, ", ",
+                          step.applied.key_count, " keys; the model has revision ",
+                          model_.revision(), ", ", model_.key_count(), " keys at index ",
+                          entries_.size());
+    });
+  }
+}
+
+void Ledger::Append(NodeId node, const raft::Entry& entry) {
+  const EntryFacts facts{
+      .index = entry.id.index, .stamp = entry.stamp, .proposed_at = logs_.ProposedAt(entry.id)};
+  CheckClusterTime(facts, entry.kind);
+  if (entry.payload != nullptr) {
+    raft::CommandBatchReader reader(*entry.payload);
+    while (reader.Next()) {
+      log::v1::Command command;
+      CHECK(command.ParseFromString(std::string(reader.command())));
+      ApplyToModel(command, facts);
+    }
+    CHECK(reader.ok()) << "node " << node << " applied a broken batch";
+  }
+  CheckExpiries(facts);
+  const storage::AppliedState applied{.id = entry.id,
+                                      .stamp = entry.stamp,
+                                      .revision = model_.revision(),
+                                      .key_count = model_.key_count()};
+  entries_.push_back({.id = entry.id,
+                      .state_hash = model_.rows_hash() ^ AppliedHash(applied),
+                      .revision = model_.revision()});
+}
+
+void Ledger::ApplyToModel(const log::v1::Command& command, const EntryFacts& entry) {
+  log::v1::CommandOutcome outcome = model_.Apply(command, entry);
+  const OperationNumber operation = TagOf(command);
+  if (operation == 0) {
+    return;
+  }
+  const bool is_new =
+      effects_.emplace(operation, Effect{.index = entry.index, .outcome = std::move(outcome)})
+          .second;
+  findings_.Expect(is_new, [&] {
+    return absl::StrCat("operation ", operation, " is committed twice, now at index ",
+                        entry.index.value());
+  });
+  findings_.Expect(!refused_.contains(operation), [&] {
+    return absl::StrCat("operation ", operation, " is committed at index ", entry.index.value(),
+                        ", but its client was told that it had no effect");
+  });
+}
+
+int64_t Ledger::FastestNanos(SimTime nanos) const {
+  constexpr int64_t kMillion = 1'000'000;
+  return nanos + nanos / kMillion * options_.drift_ppm_max +
+         nanos % kMillion * options_.drift_ppm_max / kMillion + 1;
+}
+
+void Ledger::CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind) {
+  findings_.Expect(entry.stamp >= last_stamp_, [&] {
+    return absl::StrCat("stamps go back from ", last_stamp_.value(), " to ", entry.stamp.value(),
+                        " at index ", entry.index.value());
+  });
+  last_stamp_ = entry.stamp;
+  // A no-op repeats the stamp before it, whatever the time.
+  if (kind == raft::EntryKind::kNoOp) {
+    return;
+  }
+  const int64_t lead =
+      static_cast<int64_t>(entry.stamp.value()) * kNanosPerMilli - FastestNanos(entry.proposed_at);
+  // A stamp is rounded down, so it may be a millisecond behind its moment.
+  findings_.Expect(!least_lead_.has_value() || lead <= *least_lead_ + kNanosPerMilli, [&] {
+    return absl::StrCat("cluster time is ahead by ", lead - *least_lead_, " ns at index ",
+                        entry.index.value(), ", stamp ", entry.stamp.value());
+  });
+  least_lead_ = std::min(lead, least_lead_.value_or(lead));
+}
+
+void Ledger::CheckExpiries(const EntryFacts& entry) {
+  for (const ModelStore::Expiry& expiry : model_.TakeExpiries()) {
+    if (!expiry.removed) {
+      counters_.Note(Situation::kExpireMetRenewedKey);
+      continue;
+    }
+    counters_.Note(Situation::kKeyExpired);
+    if (all_down_at_.has_value() && expiry.proposed_at < *all_down_at_) {
+      counters_.Note(Situation::kTtlOutlivedClusterStop);
+    }
+    const int64_t lived = FastestNanos(entry.proposed_at - expiry.proposed_at);
+    findings_.Expect(lived >= static_cast<int64_t>(expiry.ttl_ms) * kNanosPerMilli, [&] {
+      return absl::StrCat("key ", expiry.key, " with a ttl of ", expiry.ttl_ms,
+                          " ms expires at index ", entry.index.value(), " after ", lived, " ns");
+    });
+  }
+}
+
+void Ledger::OnStarted(NodeId node, const TableContent& content) {
+  const uint64_t index = content.applied.id.index.value();
+  const uint64_t expected =
+      index == 0 ? ContentHash(TableContent()) : entries_.at(index - 1).state_hash;
+  findings_.Expect(ContentHash(content) == expected, [&] {
+    return absl::StrCat("node ", node.value(), " starts with another state at index ", index,
+                        " than was applied there");
+  });
+}
+
+void Ledger::OnRefused(OperationNumber operation) {
+  refused_.insert(operation);
+  findings_.Expect(Find(operation) == nullptr, [&] {
+    return absl::StrCat("a client is told that operation ", operation,
+                        " had no effect, but it is committed");
+  });
+}
+
+const Ledger::Effect* Ledger::Find(OperationNumber operation) const {
+  const auto effect = effects_.find(operation);
+  return effect == effects_.end() ? nullptr : &effect->second;
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,90 @@
+// The one history that all nodes apply: what was committed, what it meant, and what every node must
+// have made of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "raftkv/log/v1/command.pb.h"
+#include "tests/simulation/command_tag.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/log_oracle.h"
+#include "tests/simulation/model_store.h"
+#include "tests/simulation/options.h"
+#include "tests/simulation/sim_state_machine.h"
+#include "tests/support/safety_oracle.h"
+
+namespace raftkv::simulation {
+
+// Confined to one thread.
+class Ledger {
+ public:
+  // What a client's command came to.
+  struct Effect {
+    raft::LogIndex index;
+    log::v1::CommandOutcome outcome;
+  };
+
+  Ledger(const SimOptions* options, const Scheduler* scheduler, const LogOracle* logs,
+         raft::SafetyOracle* findings, Counters* counters)
+      : options_(*options),
+        scheduler_(*scheduler),
+        logs_(*logs),
+        findings_(*findings),
+        counters_(*counters) {}
+
+  // A node applied entries. Whoever is first defines what is at an index; the model defines what it
+  // means.
+  void OnApplied(raft::NodeId node, const std::vector<AppliedStep>& steps);
+  // A node begins with the applied state that its disk holds.
+  void OnStarted(raft::NodeId node, const TableContent& content);
+  // No process of the cluster runs any more.
+  void OnAllDown() { all_down_at_ = scheduler_.now(); }
+
+  // The client was told that its command had no effect and never will.
+  void OnRefused(OperationNumber operation);
+  // Null while it is not applied anywhere.
+  const Effect* Find(OperationNumber operation) const;
+
+  raft::LogIndex last() const { return raft::LogIndex(entries_.size()); }
+  // The store's revision after the entry at `index`. REQUIRES: index <= last().
+  int64_t RevisionAt(raft::LogIndex index) const {
+    return index.value() == 0 ? 0 : entries_.at(index.value() - 1).revision;
+  }
+  const ModelStore& model() const { return model_; }
+
+ private:
+  struct CommittedEntry {
+    raft::EntryId id;
+    uint64_t state_hash;
+    int64_t revision;
+  };
+
+  void Append(raft::NodeId node, const raft::Entry& entry);
+  void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);
+  // Between any two entries of commands, cluster time never runs faster than the fastest clock.
+  void CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind);
+  void CheckExpiries(const EntryFacts& entry);
+  // A time as the fastest clock may measure it, rounded up.
+  int64_t FastestNanos(SimTime nanos) const;
+
+  const SimOptions& options_;
+  const Scheduler& scheduler_;
+  const LogOracle& logs_;
+  raft::SafetyOracle& findings_;
+  Counters& counters_;
+
+  std::vector<CommittedEntry> entries_;  // entries_[i] has index i + 1.
+  ModelStore model_;
+  std::map<OperationNumber, Effect> effects_;
+  std::set<OperationNumber> refused_;
+  // The smallest (stamp - fastest clock) of all entries so far, in nanoseconds.
+  std::optional<int64_t> least_lead_;
+  raft::ClusterMillis last_stamp_;
+  std::optional<SimTime> all_down_at_;
+};
+
+}  // namespace raftkv::simulation

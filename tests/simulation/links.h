@@ -1,0 +1,45 @@
+// Who reaches whom, and how fast. Directed: a link may be cut one way only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "raft/core/types.h"
+#include "tests/simulation/dice.h"
+#include "tests/simulation/options.h"
+#include "tests/simulation/scheduler.h"
+
+namespace raftkv::simulation {
+
+using Link = std::pair<raft::NodeId, raft::NodeId>;  // From, to.
+
+// Confined to one thread.
+class Links {
+ public:
+  Links(const SimOptions* options, const Scheduler* scheduler, Dice dice)
+      : options_(*options), scheduler_(*scheduler), dice_(dice) {}
+
+  // Returns whether that changed anything.
+  bool Cut(Link link) { return cut_since_.emplace(link, scheduler_.now()).second; }
+  bool Heal(Link link) { return cut_since_.erase(link) > 0; }
+  bool IsCut(Link link) const { return cut_since_.contains(link); }
+  // Whether one of both ways is cut, since `limit` or longer.
+  bool IsSilentFor(raft::NodeId a, raft::NodeId b, SimTime limit) const;
+
+  // Nothing arrives on the link before `until`; nothing is lost by it.
+  void Clog(Link link, SimTime until) { clogged_until_[link] = until; }
+  void UnclogAll() { clogged_until_.clear(); }
+
+  // How long the next packet takes.
+  SimTime DrawDelay(Link link);
+
+ private:
+  const SimOptions& options_;
+  const Scheduler& scheduler_;
+  Dice dice_;
+  std::map<Link, SimTime> cut_since_;
+  std::map<Link, SimTime> clogged_until_;
+};
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,130 @@
+#include "tests/simulation/log_oracle.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/stable_hash.h"
+#include "raft/core/describe.h"
+#include "tests/simulation/trace.h"
+
+namespace raftkv::simulation {
+
+using raft::Describe;
+using raft::EntryId;
+using raft::LogIndex;
+using raft::NodeId;
+using raft::Term;
+
+namespace {
+
+uint64_t HashOf(const raft::Entry& entry) {
+  const uint64_t hash = Mix(Mix(static_cast<uint64_t>(entry.kind)) ^ entry.stamp.value());
+  return entry.payload == nullptr ? hash : Mix(hash ^ StableHash(*entry.payload));
+}
+
+}  // namespace
+
+void LogOracle::OnStarted(NodeId node) {
+  NodeLog& log = logs_[node];
+  const DiskContent& content = disks_.at(node)->content();
+  log.ids.clear();
+  for (const raft::Entry& entry : content.log) {
+    log.ids.push_back(entry.id);
+  }
+  log.committed = content.table.applied.id.index;
+}
+
+void LogOracle::OnWrite(NodeId node, const raft::LogWrite& write) {
+  NodeLog& log = logs_[node];
+  for (const raft::Entry& entry : write.entries) {
+    const uint64_t place = entry.id.index.value() - 1;
+    findings_.Expect(place <= log.ids.size(), [&] {
+      return absl::StrCat("node ", node.value(), " writes ", Describe(entry), " after a gap");
+    });
+    if (place < log.ids.size()) {
+      Truncate(node, &log, place);
+    }
+    const EntryId previous = log.ids.empty() ? EntryId() : log.ids.back();
+    const auto [known, is_new] =
+        entries_.emplace(Key(entry.id), KnownEntry{.content_hash = HashOf(entry),
+                                                   .previous = previous,
+                                                   .proposed_at = scheduler_.now()});
+    findings_.Expect(is_new || (known->second.content_hash == HashOf(entry) &&
+                                known->second.previous == previous),
+                     [&] {
+                       return absl::StrCat("node ", node.value(), " has another ", Describe(entry),
+                                           " than was known, or one after ", Describe(previous));
+                     });
+    if (log.overwritten.contains(Key(entry.id))) {
+      counters_.Note(Situation::kEntryOverwrittenAndRestored);
+    }
+    log.ids.push_back(entry.id);
+  }
+}
+
+void LogOracle::Truncate(NodeId node, NodeLog* log, uint64_t kept) {
+  findings_.Expect(kept >= log->committed.value(), [&] {
+    return absl::StrCat("node ", node.value(), " cuts its log after index ", kept,
+                        ", but has committed up to ", log->committed.value());
+  });
+  if (kept < disks_.at(node)->content().log.size()) {
+    counters_.Note(Situation::kDurableEntryTruncated);
+  }
+  for (uint64_t place = kept; place < log->ids.size(); ++place) {
+    log->overwritten.insert(Key(log->ids[place]));
+  }
+  log->ids.resize(kept);
+}
+
+bool LogOracle::IsDurableOnMajority(EntryId id) const {
+  const uint64_t place = id.index.value() - 1;
+  const auto holders = std::count_if(disks_.begin(), disks_.end(), [&](const auto& item) {
+    const std::vector<raft::Entry>& log = item.second->content().log;
+    return place < log.size() && log[place].id == id;
+  });
+  return 2 * static_cast<size_t>(holders) > disks_.size();
+}
+
+void LogOracle::OnCommit(NodeId node, EntryId id, bool by_leader) {
+  NodeLog& log = logs_[node];
+  findings_.Expect(id.index > log.committed, [&] {
+    return absl::StrCat("node ", node.value(), " lowers its commit index to ", id.index.value());
+  });
+  findings_.Expect(id.index.value() <= log.ids.size() && log.ids[id.index.value() - 1] == id, [&] {
+    return absl::StrCat("node ", node.value(), " commits ", Describe(id), ", which it never wrote");
+  });
+  const auto [known, is_new] = committed_.emplace(id.index, id.term);
+  findings_.Expect(known->second == id.term, [&] {
+    return absl::StrCat("node ", node.value(), " commits ", Describe(id), " where term ",
+                        known->second.value(), " was committed");
+  });
+  if (by_leader) {
+    findings_.Expect(IsDurableOnMajority(id), [&] {
+      return absl::StrCat("node ", node.value(), " commits ", Describe(id),
+                          ", which is not on a majority of the disks");
+    });
+    const LogIndex first = log.committed.Next();
+    if (first < id.index && log.ids[first.value() - 1].term < id.term) {
+      counters_.Note(Situation::kOldTermCommittedByNewOne);
+    }
+  }
+  log.committed = id.index;
+  if (id.index > last_committed_.index) {
+    last_committed_ = id;
+  }
+}
+
+void LogOracle::OnLeader(NodeId node, Term term) {
+  const EntryId id = last_committed_;
+  const std::vector<EntryId>& ids = logs_[node].ids;
+  // Only what was committed in earlier terms must be there, and later terms may have begun.
+  if (id.index.value() == 0 || id.term >= term) {
+    return;
+  }
+  findings_.Expect(ids.size() >= id.index.value() && ids[id.index.value() - 1] == id, [&] {
+    return absl::StrCat("node ", node.value(), " leads term ", term.value(), " without ",
+                        Describe(id), ", which is committed");
+  });
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,278 @@
+#include "tests/simulation/nemesis.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace raftkv::simulation {
+
+using raft::NodeId;
+
+namespace {
+
+constexpr uint64_t kAllNodesPermille = 120;  // Crashes that take every node at once.
+constexpr uint64_t kVictimLeadsPermille = 500;
+constexpr SimTime kHealthyTurnDelay = 100'000;
+
+}  // namespace
+
+Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Cluster* cluster,
+                 Counters* counters)
+    : options_(*options),
+      scheduler_(*scheduler),
+      cluster_(*cluster),
+      counters_(*counters),
+      dice_(options->seed, "nemesis") {
+  cluster_.set_on_aborted([this](NodeId node) {
+    if (frozen_) {
+      cluster_.Start(node);
+    } else {
+      Later([this, node] { cluster_.Start(node); });
+    }
+  });
+}
+
+void Nemesis::Start() { BeginFaults(); }
+
+void Nemesis::BeginFaults() {
+  scheduler_.After(dice_.Between(0, options_.fault_pause_max), [this] {
+    if (!frozen_) {
+      BeginOne();
+      BeginFaults();
+    }
+  });
+}
+
+void Nemesis::Later(Scheduler::Event end) {
+  scheduler_.After(dice_.Between(0, options_.fault_length_max), [this, end = std::move(end)] {
+    if (!frozen_) {
+      end();
+    }
+  });
+}
+
+void Nemesis::BeginOne() {
+  switch (dice_.Below(11)) {
+    case 0:
+    case 1:
+      CrashSome();
+      break;
+    case 2:
+      PauseSome();
+      break;
+    case 3:
+    case 4:
+      TroubleDisk();
+      break;
+    case 5:
+      SlowDown();
+      break;
+    case 6:
+      Partition();
+      break;
+    case 7:
+      CutOneWay();
+      break;
+    case 8:
+      options_.nodes >= 5 && dice_.Chance(500) ? Star() : Bridge();
+      break;
+    case 9:
+      ClogSome();
+      break;
+    default:
+      ResetSome();
+  }
+}
+
+NodeId Nemesis::AnyNode() { return dice_.Pick(cluster_.ids()); }
+
+NodeId Nemesis::SomeVictim() {
+  const NodeId leader = cluster_.Leader();
+  return leader != raft::kNobody && dice_.Chance(kVictimLeadsPermille) ? leader : AnyNode();
+}
+
+Nemesis::Nodes Nemesis::Shuffled() {
+  Nodes nodes = cluster_.ids();
+  for (size_t i = nodes.size(); i > 1; --i) {
+    std::swap(nodes[i - 1], nodes[dice_.Below(i)]);
+  }
+  return nodes;
+}
+
+void Nemesis::CrashSome() {
+  if (!dice_.Chance(kAllNodesPermille)) {
+    CrashOne(SomeVictim());
+    return;
+  }
+  for (const NodeId node : cluster_.ids()) {
+    CrashOne(node);
+  }
+}
+
+void Nemesis::CrashOne(NodeId node) {
+  const std::vector<Ending> endings = {Ending::kKilled, Ending::kPowerLost, Ending::kPowerLost,
+                                       Ending::kStopped};
+  cluster_.End(node, dice_.Pick(endings));
+  Later([this, node] { cluster_.Start(node); });
+}
+
+void Nemesis::PauseSome() {
+  const NodeId node = SomeVictim();
+  cluster_.Pause(node);
+  Later([this, node] { cluster_.Continue(node); });
+}
+
+void Nemesis::TroubleDisk() {
+  const NodeId node = SomeVictim();
+  DiskFaults& faults = cluster_.node(node).disk_faults();
+  switch (dice_.Below(3)) {
+    case 0:
+      faults.next_sync_fails = true;
+      break;
+    case 1:
+      faults.stalled = true;
+      Later([&faults] { faults.stalled = false; });
+      break;
+    default:
+      faults.slowness = dice_.Between(2, 40);
+      Later([&faults] { faults.slowness = 1; });
+  }
+}
+
+void Nemesis::SlowDown() {
+  const NodeId node = SomeVictim();
+  cluster_.node(node).SetTurnDelay(dice_.Between(kHealthyTurnDelay, options_.ElectionTimeout()));
+  Later([this, node] { cluster_.node(node).SetTurnDelay(kHealthyTurnDelay); });
+}
+
+void Nemesis::CutAll(const std::vector<Link>& links) {
+  for (const Link& link : links) {
+    cluster_.network().Cut(link);
+  }
+  Later([this, links] {
+    for (const Link& link : links) {
+      cluster_.network().Heal(link);
+    }
+  });
+}
+
+void Nemesis::Partition() {
+  Nodes nodes = Shuffled();
+  const NodeId victim = SomeVictim();
+  std::swap(*std::find(nodes.begin(), nodes.end(), victim), nodes.front());
+  const size_t side = 1 + dice_.Below(nodes.size());
+  std::vector<Link> links;
+  for (size_t a = 0; a < side; ++a) {
+    for (size_t b = side; b < nodes.size(); ++b) {
+      links.emplace_back(nodes[a], nodes[b]);
+      links.emplace_back(nodes[b], nodes[a]);
+    }
+  }
+  CutAll(links);
+}
+
+void Nemesis::CutOneWay() {
+  const NodeId victim = SomeVictim();
+  const bool hears_nothing = dice_.Chance(500);
+  const uint64_t cut_permille = dice_.Pick<uint64_t>({1000, 600});
+  std::vector<Link> links;
+  for (const NodeId other : cluster_.ids()) {
+    if (other != victim && dice_.Chance(cut_permille)) {
+      links.push_back(hears_nothing ? Link(other, victim) : Link(victim, other));
+    }
+  }
+  counters_.Note(Situation::kOneWayCut, links.empty() ? 0 : 1);
+  CutAll(links);
+}
+
+void Nemesis::Bridge() {
+  const Nodes nodes = Shuffled();
+  if (nodes.size() < 3) {
+    return;
+  }
+  // The first node sees everybody; the others fall into two halves.
+  std::vector<Link> links;
+  for (size_t a = 1; a < nodes.size(); ++a) {
+    for (size_t b = 1; b < nodes.size(); ++b) {
+      if ((a <= nodes.size() / 2) != (b <= nodes.size() / 2)) {
+        links.emplace_back(nodes[a], nodes[b]);
+      }
+    }
+  }
+  counters_.Note(Situation::kBridge);
+  CutAll(links);
+}
+
+void Nemesis::Star() {
+  const Nodes nodes = Shuffled();
+  std::vector<Link> links;
+  for (size_t a = 1; a < nodes.size(); ++a) {
+    for (size_t b = 1; b < nodes.size(); ++b) {
+      if (a != b) {
+        links.emplace_back(nodes[a], nodes[b]);
+      }
+    }
+  }
+  counters_.Note(Situation::kStar);
+  CutAll(links);
+}
+
+void Nemesis::ClogSome() {
+  for (const NodeId from : cluster_.ids()) {
+    for (const NodeId to : cluster_.ids()) {
+      if (from != to && dice_.Chance(300)) {
+        counters_.Note(Situation::kClogged);
+        cluster_.network().Clog({from, to},
+                                scheduler_.now() + dice_.Between(0, options_.fault_length_max));
+      }
+    }
+  }
+}
+
+void Nemesis::ResetSome() {
+  for (const NodeId opener : cluster_.ids()) {
+    for (const NodeId acceptor : cluster_.ids()) {
+      if (opener != acceptor && dice_.Chance(400)) {
+        cluster_.network().ResetStreams(opener, acceptor);
+      }
+    }
+  }
+}
+
+void Nemesis::Freeze(const std::set<NodeId>& core) {
+  frozen_ = true;
+  cluster_.network().BecomeReliable();
+  for (const NodeId node : cluster_.ids()) {
+    cluster_.node(node).disk_faults() = DiskFaults();
+    cluster_.node(node).SetTurnDelay(kHealthyTurnDelay);
+    const bool is_outside = !core.contains(node);
+    const bool dies = is_outside && dice_.Chance(500);
+    if (dies) {
+      counters_.Note(Situation::kMinorityLeftDead);
+      cluster_.End(node, Ending::kKilled);
+    } else {
+      cluster_.Start(node);
+      cluster_.Continue(node);
+    }
+    // Whether it is heard, and hears: not both.
+    const uint64_t senses = dice_.Below(3);
+    for (const NodeId other : cluster_.ids()) {
+      if (other == node) {
+        continue;
+      }
+      const bool between_core = core.contains(node) && core.contains(other);
+      if (between_core) {
+        cluster_.network().Heal({node, other});
+      } else if (is_outside && core.contains(other)) {
+        counters_.Note(Situation::kMinorityLeftCutOff, dies ? 0 : 1);
+        senses == 1 ? cluster_.network().Heal({node, other})
+                    : cluster_.network().Cut({node, other});
+        senses == 2 ? cluster_.network().Heal({other, node})
+                    : cluster_.network().Cut({other, node});
+      } else if (is_outside) {
+        cluster_.network().Heal({node, other});
+      }
+    }
+  }
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,143 @@
+#include "tests/simulation/options.h"
+
+#include <glog/logging.h>
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/dice.h"
+
+namespace raftkv::simulation {
+namespace {
+
+constexpr uint64_t kOperationsDefault = 400;
+// The faulty part of a run should see so many election timeouts go by.
+constexpr int64_t kPhaseElectionTimeouts = 90;
+
+std::string Millis(int64_t nanos) { return absl::StrCat(nanos / 1000 / 1000.0, "ms"); }
+
+void DrawProtocol(Dice* dice, SimOptions* options) {
+  options->election_timeout_ticks = dice->Pick<uint64_t>({10, 10, 12, 15, 20, 30, 50});
+  options->heartbeat_ticks = 1 + dice->Below(options->election_timeout_ticks / 5);
+  // Small limits, so that a short run meets them; sometimes production's.
+  if (dice->Chance(150)) {
+    const raft::RaftConfig production;
+    options->append_bytes_max = production.append_bytes_max;
+    options->inflight_appends_max = production.inflight_appends_max;
+    options->inflight_bytes_max = production.inflight_bytes_max;
+    options->log_memory_bytes_max = production.log_memory_bytes_max;
+    options->uncommitted_bytes_max = production.uncommitted_bytes_max;
+  } else {
+    options->append_bytes_max = 100 + dice->Below(2000);
+    options->inflight_appends_max = 1 + dice->Below(5);
+    options->inflight_bytes_max = options->append_bytes_max * (1 + dice->Below(4));
+    options->log_memory_bytes_max = options->append_bytes_max + dice->Below(8000);
+    options->uncommitted_bytes_max = options->append_bytes_max + dice->Below(4000);
+  }
+  raft::DriverOptions& driver = options->driver;
+  driver.leader_wait = 3 * options->ElectionTimeout();
+  driver.read_retry_after = options->ElectionTimeout();
+  if (!dice->Chance(150)) {
+    driver.uncommitted_entries_max = 1 + dice->Below(4);
+    driver.entry_commands_max = 1 + dice->Below(8);
+    driver.entry_bytes_max = 100 + dice->Below(1000);
+    driver.apply_bytes_max = 1 + dice->Below(2000);
+    driver.proposals_max = 3 + dice->Below(20);
+    driver.proposal_bytes_max = 400 + dice->Below(4000);
+    driver.reads_max = 2 + dice->Below(10);
+  }
+}
+
+void DrawEnvironment(Dice* dice, SimOptions* options) {
+  const SimTime timeout = options->ElectionTimeout();
+  options->drift_ppm_max = dice->Pick<int64_t>({0, 100, 1000, 20'000, 200'000});
+  options->network_mode = dice->Chance(350) ? NetworkMode::kDatagrams : NetworkMode::kStreams;
+  options->wire_bytes = dice->Chance(250);
+  options->delay_min = dice->Between(20'000, timeout / 100);
+  options->delay_max = options->delay_min + dice->Between(10'000, timeout / 20);
+  options->late_permille = dice->Pick<uint64_t>({0, 0, 5, 30});
+  options->lost_permille = dice->Pick<uint64_t>({0, 10, 50, 200});
+  options->doubled_permille = dice->Pick<uint64_t>({0, 20, 100, 300});
+  options->silence_limit = timeout / 2 + dice->Between(0, 4 * timeout);
+  options->sync_min = dice->Between(10'000, timeout / 200);
+  options->sync_max = options->sync_min + dice->Between(10'000, timeout / 20);
+  options->wal_file_records_max = 2 + dice->Below(30);
+  options->apply_stall_permille = dice->Pick<uint64_t>({0, 10, 100, 300});
+  options->due_keys_max = 1 + dice->Below(10);
+}
+
+void DrawClients(Dice* dice, SimOptions* options) {
+  const SimTime timeout = options->ElectionTimeout();
+  options->clients = 3 + dice->Below(8);
+  options->operations = kOperationsDefault;
+  options->keys = 2 + dice->Below(8);
+  options->think_max = 2 * kPhaseElectionTimeouts * timeout *
+                       static_cast<int64_t>(options->clients) /
+                       static_cast<int64_t>(options->operations);
+  options->timeout = dice->Between(timeout, 8 * timeout);
+  options->ttl_ms_max = 1 + dice->Below(static_cast<uint64_t>(10 * timeout / kNanosPerMilli));
+  options->read_permille = 200 + dice->Below(500);
+  options->ttl_permille = dice->Pick<uint64_t>({50, 300, 600});
+}
+
+void DrawFaults(Dice* dice, SimOptions* options) {
+  const SimTime timeout = options->ElectionTimeout();
+  options->fault_pause_max = timeout * dice->Pick<int64_t>({2, 4, 8, 16});
+  options->fault_length_max = timeout * dice->Pick<int64_t>({1, 3, 6, 10});
+}
+
+}  // namespace
+
+raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
+  return {.self = self,
+          .heartbeat_ticks = heartbeat_ticks,
+          .election_timeout_ticks = election_timeout_ticks,
+          .append_bytes_max = append_bytes_max,
+          .inflight_appends_max = inflight_appends_max,
+          .inflight_bytes_max = inflight_bytes_max,
+          .log_memory_bytes_max = log_memory_bytes_max,
+          .uncommitted_bytes_max = uncommitted_bytes_max};
+}
+
+std::string SimOptions::Describe() const {
+  return absl::StrCat(
+      "seed=", seed, " nodes=", nodes, " operations=", operations, " clients=", clients,
+      " keys=", keys, "\n  election_timeout_ticks=", election_timeout_ticks,
+      " heartbeat_ticks=", heartbeat_ticks, " append_bytes_max=", append_bytes_max,
+      " inflight_appends_max=", inflight_appends_max, " inflight_bytes_max=", inflight_bytes_max,
+      " log_memory_bytes_max=", log_memory_bytes_max,
+      " uncommitted_bytes_max=", uncommitted_bytes_max,
+      "\n  uncommitted_entries_max=", driver.uncommitted_entries_max,
+      " entry_commands_max=", driver.entry_commands_max,
+      " entry_bytes_max=", driver.entry_bytes_max, " apply_bytes_max=", driver.apply_bytes_max,
+      " proposals_max=", driver.proposals_max, " proposal_bytes_max=", driver.proposal_bytes_max,
+      " reads_max=", driver.reads_max, "\n  drift_ppm_max=", drift_ppm_max,
+      " network=", network_mode == NetworkMode::kStreams ? "streams" : "datagrams",
+      wire_bytes ? " wire_bytes" : "", " delay=", Millis(delay_min), "..", Millis(delay_max),
+      " late_permille=", late_permille, " lost_permille=", lost_permille,
+      " doubled_permille=", doubled_permille, " silence_limit=", Millis(silence_limit),
+      "\n  sync=", Millis(sync_min), "..", Millis(sync_max),
+      " wal_file_records_max=", wal_file_records_max,
+      " apply_stall_permille=", apply_stall_permille, " due_keys_max=", due_keys_max,
+      "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout), " ttl_ms_max=", ttl_ms_max,
+      " read_permille=", read_permille, " ttl_permille=", ttl_permille,
+      " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
+}
+
+SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
+  SimOptions options;
+  options.seed = seed;
+  Dice dice(seed, "options");
+  options.nodes = dice.Pick<uint64_t>({1, 3, 3, 3, 3, 3, 5, 5, 5, 5});
+  DrawProtocol(&dice, &options);
+  DrawEnvironment(&dice, &options);
+  DrawClients(&dice, &options);
+  DrawFaults(&dice, &options);
+  options.nodes = overrides.nodes.value_or(options.nodes);
+  options.operations = overrides.operations.value_or(options.operations);
+  CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());
+  CHECK(options.driver.Validate().ok());
+  return options;
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,92 @@
+// Everything that makes one run differ from another. A seed expands to options, which are printed,
+// so that a reader of a failure sees what kind of cluster it happened in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "raft/core/config.h"
+#include "raft/runtime/raft_driver.h"
+#include "tests/simulation/scheduler.h"
+
+namespace raftkv::simulation {
+
+enum class NetworkMode {
+  // What gRPC gives: streams in order that may break, and calls that may fail.
+  kStreams,
+  // What the core promises to bear: each message of Raft by itself, lost, doubled and out of order.
+  // Forwarded requests still have streams.
+  kDatagrams,
+};
+
+struct SimOptions {
+  uint64_t seed = 1;
+  uint64_t nodes = 3;
+
+  // Protocol. A tick is 10 ms of a node's clock.
+  uint64_t heartbeat_ticks = 2;
+  uint64_t election_timeout_ticks = 10;
+  uint64_t append_bytes_max = 0;
+  uint64_t inflight_appends_max = 0;
+  uint64_t inflight_bytes_max = 0;
+  uint64_t log_memory_bytes_max = 0;
+  uint64_t uncommitted_bytes_max = 0;
+  raft::DriverOptions driver;
+
+  // Clocks: each runs at a rate of 1 +- at most this.
+  int64_t drift_ppm_max = 0;
+
+  // Network.
+  NetworkMode network_mode = NetworkMode::kStreams;
+  bool wire_bytes = false;  // Frames travel as bytes, through raft/wire.
+  SimTime delay_min = 0;
+  SimTime delay_max = 0;
+  uint64_t late_permille = 0;     // Messages that take ten times as long.
+  uint64_t lost_permille = 0;     // Votes; with kDatagrams every message.
+  uint64_t doubled_permille = 0;  // kDatagrams only.
+  SimTime silence_limit = 0;      // A connection that is cut for so long breaks.
+
+  // Disks.
+  SimTime sync_min = 0;
+  SimTime sync_max = 0;
+  uint64_t wal_file_records_max = 0;  // Then the next WAL file begins.
+  uint64_t apply_stall_permille = 0;  // Applied runs that have to wait for the disk.
+  uint64_t due_keys_max = 0;          // Keys that one scan for expired ones finds.
+
+  // Clients.
+  uint64_t clients = 0;
+  uint64_t operations = 0;
+  uint64_t keys = 0;
+  SimTime think_max = 0;
+  MonotonicNanos timeout = 0;
+  uint64_t ttl_ms_max = 0;
+  uint64_t read_permille = 0;
+  uint64_t ttl_permille = 0;  // Of the puts.
+
+  // Faults: one begins after each pause of at most this, and lasts at most that.
+  SimTime fault_pause_max = 0;
+  SimTime fault_length_max = 0;
+
+  static constexpr MonotonicNanos kTickNanos = 10 * kNanosPerMilli;
+  // What clocks that run at the right rate take for an election timeout at least.
+  MonotonicNanos ElectionTimeout() const {
+    return static_cast<MonotonicNanos>(election_timeout_ticks) * kTickNanos;
+  }
+  raft::RaftConfig CoreConfig(raft::NodeId self) const;
+
+  // All of them on a few lines.
+  std::string Describe() const;
+};
+
+// What the command line fixes; the rest comes from the seed.
+struct OptionOverrides {
+  std::optional<uint64_t> nodes;
+  std::optional<uint64_t> operations;
+};
+
+// Equal seeds and overrides give equal options.
+SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides);
+
+}  // namespace raftkv::simulation

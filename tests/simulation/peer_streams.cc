@@ -1,0 +1,243 @@
+#include "tests/simulation/peer_streams.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace raftkv::simulation {
+
+using raft::NodeId;
+
+namespace {
+
+Link LinkOf(NodeId from, NodeId to) { return {from, to}; }
+
+}  // namespace
+
+PeerStreams::PeerStreams(const SimOptions* options, Scheduler* scheduler, Links* links,
+                         std::map<NodeId, Endpoint*>* endpoints, Dice dice, Counters* counters)
+    : options_(*options),
+      scheduler_(*scheduler),
+      links_(*links),
+      endpoints_(*endpoints),
+      dice_(dice),
+      counters_(*counters) {}
+
+bool PeerStreams::SendToAcceptor(StreamKind kind, NodeId opener, NodeId acceptor, Frame frame) {
+  const Key key{kind, opener, acceptor};
+  const auto opened = opened_.find(key);
+  const StreamRef stream = opened == opened_.end() ? Open(key) : opened->second;
+  if (stream == nullptr || (kind == StreamKind::kForward && !stream->connected)) {
+    return false;
+  }
+  if (stream->connected) {
+    Transmit(stream, /*to_acceptor=*/true, std::move(frame));
+  } else {
+    stream->unsent.push_back(std::move(frame));
+  }
+  return true;
+}
+
+void PeerStreams::SendToOpener(StreamKind kind, NodeId acceptor, NodeId opener, Frame frame) {
+  const auto accepted = accepted_.find({kind, opener, acceptor});
+  if (accepted != accepted_.end()) {
+    Transmit(accepted->second, /*to_acceptor=*/false, std::move(frame));
+  }
+}
+
+bool PeerStreams::IsConnectable(NodeId opener, NodeId acceptor) const {
+  return IsUp(acceptor) && !links_.IsCut(LinkOf(opener, acceptor)) &&
+         !links_.IsCut(LinkOf(acceptor, opener));
+}
+
+PeerStreams::StreamRef PeerStreams::Open(const Key& key) {
+  if (scheduler_.now() < next_attempt_[key]) {
+    return nullptr;
+  }
+  const auto stream = std::make_shared<Stream>();
+  std::tie(stream->kind, stream->opener, stream->acceptor) = key;
+  opened_[key] = stream;
+  // An attempt that meets nobody takes a while to fail.
+  const SimTime delay = IsConnectable(stream->opener, stream->acceptor)
+                            ? links_.DrawDelay(LinkOf(stream->opener, stream->acceptor)) +
+                                  links_.DrawDelay(LinkOf(stream->acceptor, stream->opener))
+                            : dice_.Between(0, options_.ElectionTimeout() / 2);
+  scheduler_.After(delay, [this, stream] { FinishConnecting(stream); });
+  return stream;
+}
+
+void PeerStreams::FinishConnecting(const StreamRef& stream) {
+  if (stream->broken) {
+    return;
+  }
+  if (!IsConnectable(stream->opener, stream->acceptor)) {
+    Break(stream, /*notice_max=*/0);
+    return;
+  }
+  stream->connected = true;
+  Transmit(stream, /*to_acceptor=*/true, std::nullopt);
+  for (Frame& frame : std::exchange(stream->unsent, {})) {
+    Transmit(stream, /*to_acceptor=*/true, std::move(frame));
+  }
+  endpoints_.at(stream->opener)->Wake();
+}
+
+void PeerStreams::Transmit(const StreamRef& stream, bool to_acceptor, Content content) {
+  Direction& direction = to_acceptor ? stream->there : stream->back;
+  const Link link = to_acceptor ? LinkOf(stream->opener, stream->acceptor)
+                                : LinkOf(stream->acceptor, stream->opener);
+  if (links_.IsCut(link) || !direction.held.empty()) {
+    counters_.Note(Situation::kMessageHeldByCut);
+    direction.held.push_back(std::move(content));
+    return;
+  }
+  direction.last_arrival =
+      std::max(scheduler_.now() + links_.DrawDelay(link), direction.last_arrival + 1);
+  scheduler_.After(direction.last_arrival - scheduler_.now(),
+                   [this, stream, to_acceptor, content = std::move(content)]() mutable {
+                     Deliver(stream, to_acceptor, std::move(content));
+                   });
+}
+
+void PeerStreams::Deliver(const StreamRef& stream, bool to_acceptor, Content content) {
+  const Key key = KeyOf(*stream);
+  const auto& heard_by = to_acceptor ? accepted_ : opened_;
+  if (!stream->broken && !content.has_value()) {
+    Accept(stream);
+    return;
+  }
+  const auto heard = heard_by.find(key);
+  if (stream->broken || heard == heard_by.end() || heard->second != stream) {
+    counters_.Note(Situation::kMessageLost);
+    const auto* forward =
+        content.has_value() ? std::get_if<raft::ForwardRequest>(&*content) : nullptr;
+    if (forward != nullptr && !forward->proposals.empty()) {
+      counters_.Note(Situation::kForwardStreamLostWithProposals);
+    }
+    return;
+  }
+  const NodeId from = to_acceptor ? stream->opener : stream->acceptor;
+  const NodeId to = to_acceptor ? stream->acceptor : stream->opener;
+  endpoints_.at(to)->OnFrame(from, *std::move(content));
+}
+
+void PeerStreams::Accept(const StreamRef& stream) {
+  if (!IsUp(stream->acceptor)) {
+    return;
+  }
+  StreamRef& accepted = accepted_[KeyOf(*stream)];
+  if (accepted != nullptr && accepted != stream) {
+    counters_.Note(Situation::kStreamReplaced);
+    Break(accepted, options_.delay_max);
+  }
+  accepted = stream;
+}
+
+void PeerStreams::Break(const StreamRef& stream, SimTime notice_max) {
+  if (stream->broken) {
+    return;
+  }
+  stream->broken = true;
+  counters_.Note(Situation::kStreamBroken);
+  scheduler_.After(dice_.Between(0, notice_max), [this, stream] { OnOpenerNotices(stream); });
+  scheduler_.After(dice_.Between(0, notice_max), [this, stream] {
+    const auto accepted = accepted_.find(KeyOf(*stream));
+    if (accepted != accepted_.end() && accepted->second == stream) {
+      accepted_.erase(accepted);
+    }
+  });
+}
+
+void PeerStreams::OnOpenerNotices(const StreamRef& stream) {
+  const Key key = KeyOf(*stream);
+  const auto opened = opened_.find(key);
+  if (opened == opened_.end() || opened->second != stream) {
+    return;
+  }
+  opened_.erase(opened);
+  // As long as the server waits, measured in its election timeouts.
+  next_attempt_[key] = scheduler_.now() + options_.ElectionTimeout() / 10;
+  Endpoint* const endpoint = endpoints_.at(stream->opener);
+  if (stream->kind == StreamKind::kAppend) {
+    endpoint->OnAppendStreamLost(stream->acceptor);
+  } else {
+    endpoint->OnForwardStreamLost(stream->acceptor);
+  }
+  endpoint->Wake();
+}
+
+std::vector<PeerStreams::StreamRef> PeerStreams::LiveStreams(NodeId a, NodeId b) const {
+  std::vector<StreamRef> streams;
+  for (const auto* map : {&opened_, &accepted_}) {
+    for (const auto& [key, stream] : *map) {
+      const bool is_between = (stream->opener == a && stream->acceptor == b) ||
+                              (stream->opener == b && stream->acceptor == a);
+      if (is_between && !stream->broken) {
+        streams.push_back(stream);
+      }
+    }
+  }
+  return streams;
+}
+
+void PeerStreams::OnProcessGone(NodeId node, bool silently) {
+  BreakAllOf(node, silently ? options_.silence_limit : options_.delay_max);
+  std::erase_if(opened_, [node](const auto& item) { return item.second->opener == node; });
+  std::erase_if(accepted_, [node](const auto& item) { return item.second->acceptor == node; });
+  std::erase_if(next_attempt_,
+                [node](const auto& item) { return std::get<1>(item.first) == node; });
+}
+
+void PeerStreams::BreakAllOf(NodeId node, SimTime notice_max) {
+  std::vector<StreamRef> streams;
+  for (const auto* map : {&opened_, &accepted_}) {
+    for (const auto& [key, stream] : *map) {
+      if (stream->opener == node || stream->acceptor == node) {
+        streams.push_back(stream);
+      }
+    }
+  }
+  for (const StreamRef& stream : streams) {
+    Break(stream, notice_max);
+  }
+}
+
+void PeerStreams::OnCut(Link link) {
+  scheduler_.After(options_.silence_limit, [this, link] {
+    if (!links_.IsSilentFor(link.first, link.second, options_.silence_limit)) {
+      return;
+    }
+    for (const StreamRef& stream : LiveStreams(link.first, link.second)) {
+      Break(stream, options_.delay_max);
+    }
+  });
+}
+
+void PeerStreams::OnHealed(Link link) {
+  for (const StreamRef& stream : LiveStreams(link.first, link.second)) {
+    // TCP tries again less and less often.
+    const bool to_acceptor = stream->opener == link.first;
+    scheduler_.After(dice_.Between(0, options_.ElectionTimeout() / 2),
+                     [this, stream, to_acceptor] { Release(stream, to_acceptor); });
+  }
+}
+
+void PeerStreams::Release(const StreamRef& stream, bool to_acceptor) {
+  Direction& direction = to_acceptor ? stream->there : stream->back;
+  const Link link = to_acceptor ? LinkOf(stream->opener, stream->acceptor)
+                                : LinkOf(stream->acceptor, stream->opener);
+  if (links_.IsCut(link)) {
+    return;
+  }
+  for (Content& content : std::exchange(direction.held, {})) {
+    Transmit(stream, to_acceptor, std::move(content));
+  }
+}
+
+void PeerStreams::Reset(StreamKind kind, NodeId opener, NodeId acceptor) {
+  const auto opened = opened_.find({kind, opener, acceptor});
+  if (opened != opened_.end()) {
+    Break(opened->second, options_.ElectionTimeout() / 4);
+  }
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,84 @@
+// One node's disk: what its database holds, and what of it a crash may take.
+//
+// Like RocksDB's, the write-ahead log is a row of files, each with records. A sync covers all that
+// was written before it began. A power cut takes some tail from each file by itself, and may leave
+// half a record; recovery drops the half record and all that follows the first gap, whichever file
+// it is in. Killing the process takes nothing that was written.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <variant>
+#include <vector>
+
+#include "raft/core/output.h"
+#include "raft/core/raft_core.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/dice.h"
+#include "tests/simulation/sim_table.h"
+
+namespace raftkv::simulation {
+
+// What a process finds when it opens the database.
+struct DiskContent {
+  raft::HardState hard_state;
+  std::vector<raft::Entry> log;  // log[i] has index i + 1.
+  TableContent table;
+  raft::ClusterMillis cluster_time;
+};
+
+// Confined to one thread.
+class SimDisk final {
+ public:
+  // A batch of the log thread, a run of applied entries, or the saved cluster time.
+  using Record = std::variant<std::vector<raft::LogWrite>, TableChanges, raft::ClusterMillis>;
+
+  // A WAL file has at most `file_records_max` records.
+  SimDisk(uint64_t file_records_max, Dice dice, Counters* counters)
+      : file_records_max_(file_records_max), dice_(dice), counters_(*counters) {}
+
+  // Writes a record, without a sync, and returns its number.
+  uint64_t Write(Record record);
+  uint64_t last_written() const { return last_written_; }
+  // A sync that began when `record` was the last is over.
+  void OnSynced(uint64_t record);
+
+  // The process ends; what it wrote stays.
+  void OnProcessKilled();
+  // The power goes off. Unsynced records are lost or not.
+  void OnPowerLost();
+
+  // What is there for the next process. REQUIRES: nothing was written since the last crash, or
+  // nothing was ever written.
+  const DiskContent& content() const { return content_; }
+  // The log as written, synced or not.
+  const std::vector<raft::Entry>& written_log() const { return written_log_; }
+  // What is certain to survive.
+  const DiskContent& synced_content() const { return content_; }
+
+ private:
+  struct WalRecord {
+    uint64_t number;
+    uint64_t file;
+    Record record;
+  };
+
+  // Moves the oldest record of the WAL into the content.
+  void TakeFront();
+  void NoteLoss(const Record& record);
+
+  const uint64_t file_records_max_;
+  Dice dice_;
+  Counters& counters_;
+
+  // As of the last sync.
+  DiskContent content_;
+  std::vector<raft::Entry> written_log_;
+  // What was written since.
+  std::deque<WalRecord> wal_;
+  uint64_t last_written_ = 0;
+  uint64_t file_ = 0;
+  uint64_t records_in_file_ = 0;
+};
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,299 @@
+#include "tests/simulation/sim_node.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/core/describe.h"
+
+namespace raftkv::simulation {
+
+using raft::ClusterMillis;
+using raft::Envelope;
+using raft::NodeId;
+
+namespace {
+
+// Of turns on a machine that is not slow.
+constexpr SimTime kTurnDelayMax = 100'000;
+constexpr MonotonicNanos kClockOffsetMax = 1'000'000 * kNanosPerSecond;
+
+uint64_t HashOf(const Envelope& envelope) {
+  uint64_t hash = Mix(envelope.term.value()) ^ envelope.message.index();
+  if (const auto* append = std::get_if<raft::AppendRequest>(&envelope.message)) {
+    hash = Mix(hash ^ append->previous.index.value()) ^ append->entries.size();
+    hash = Mix(hash ^ append->commit_index.value());
+  } else if (const auto* accepted = std::get_if<raft::AppendAccepted>(&envelope.message)) {
+    hash = Mix(hash ^ accepted->match_index.value());
+  } else if (const auto* vote = std::get_if<raft::VoteReply>(&envelope.message)) {
+    hash = Mix(hash ^ (vote->granted ? 1 : 2));
+  }
+  return hash;
+}
+
+}  // namespace
+
+SimNode::Process::Process(SimNode* node)
+    : events(&node->scheduler_),
+      clock(&node->scheduler_, node->dice_.Between(0, kClockOffsetMax), node->drift_ppm_),
+      transport(node->id_, &node->network_,
+                [node](const Envelope& envelope) { node->observer_.OnSent(*node, envelope); }),
+      log_store(&node->options_, &events, &node->disk_, &node->disk_faults_,
+                Dice(node->dice_.Seed(), "log store"), &node->counters_,
+                {.on_write =
+                     [node](const raft::LogWrite& write) { node->observer_.OnWrite(*node, write); },
+                 .on_news = [node] { node->RequestTurn(); },
+                 .on_failed_sync = [node] { node->OnFailedSync(); }}),
+      state_machine(&node->options_, &events, &node->disk_,
+                    Dice(node->dice_.Seed(), "state machine"), &node->counters_,
+                    {.on_news = [node] { node->RequestTurn(); },
+                     .on_applied =
+                         [node](const std::vector<AppliedStep>& steps) {
+                           node->observer_.OnApplied(*node, steps);
+                         }}) {}
+
+SimNode::SimNode(NodeId id, const Surroundings& surroundings)
+    : id_(id),
+      options_(*surroundings.options),
+      scheduler_(*surroundings.scheduler),
+      network_(*surroundings.network),
+      trace_(*surroundings.trace),
+      counters_(*surroundings.counters),
+      observer_(*surroundings.observer),
+      drift_ppm_(Dice(options_.seed, absl::StrCat("drift of ", id.value()))
+                     .Between(-options_.drift_ppm_max, options_.drift_ppm_max)),
+      dice_(options_.seed, absl::StrCat("node ", id.value())),
+      disk_(options_.wal_file_records_max, Dice(dice_.Seed(), "disk"), &counters_),
+      turn_delay_max_(kTurnDelayMax) {}
+
+SimNode::~SimNode() = default;
+
+raft::RestoredState SimNode::Restore() {
+  const DiskContent& content = disk_.content();
+  raft::RestoredState restored;
+  restored.hard_state = content.hard_state;
+  restored.applied = content.table.applied.id;
+  for (uint64_t node = 1; node <= options_.nodes; ++node) {
+    restored.configuration.voters.insert(NodeId(node));
+  }
+  // The newest entries, and all that are not applied.
+  uint64_t bytes = 0;
+  for (auto entry = content.log.rbegin(); entry != content.log.rend(); ++entry) {
+    bytes += entry->size_bytes();
+    if (entry->id.index <= restored.applied.index && bytes > options_.log_memory_bytes_max) {
+      restored.previous = entry->id;
+      restored.previous_stamp = entry->stamp;
+      counters_.Note(Situation::kLogStartedInTheMiddle);
+      break;
+    }
+    restored.tail.push_back(*entry);
+  }
+  std::reverse(restored.tail.begin(), restored.tail.end());
+  return restored;
+}
+
+ClusterMillis SimNode::RestoredClusterTime() const {
+  const DiskContent& content = disk_.content();
+  const ClusterMillis last_stamp =
+      content.log.empty() ? ClusterMillis(0) : content.log.back().stamp;
+  return std::max({content.cluster_time, content.table.applied.stamp, last_stamp});
+}
+
+void SimNode::Start() {
+  CHECK(!is_up());
+  observer_.OnStarted(*this);
+  process_ = std::make_unique<Process>(this);
+  Process& process = *process_;
+  auto core =
+      std::make_unique<raft::RaftCore>(options_.CoreConfig(id_), Restore(), Rng(dice_.Seed()));
+  process.driver = std::make_unique<raft::RaftDriver>(
+      options_.driver, /*origin=*/dice_.Seed() | 1, std::move(core), RestoredClusterTime(),
+      &process.transport, &process.log_store, &process.state_machine, &process.clock, this);
+  process.expirer = std::make_unique<storage::Expirer>(
+      process.driver.get(), &process.state_machine, &process.clock,
+      [this](std::shared_ptr<const storage::KvView> view, ClusterMillis now,
+             std::function<void(absl::StatusOr<storage::DueKeys>)> done) {
+        process_->events.After(dice_.Between(options_.sync_min, options_.sync_max),
+                               [this, view = std::move(view), now, done = std::move(done)] {
+                                 done(view->FindDueKeys(now, std::min(options_.due_keys_max,
+                                                                      storage::Expirer::kKeysMax)));
+                                 RequestTurn();
+                               });
+      });
+  process.front = std::make_unique<KvFront>(&options_, &process.events, process.driver.get(),
+                                            &process.state_machine, &process.clock,
+                                            Dice(dice_.Seed(), "front"), &counters_);
+  network_.Attach(id_, this);
+  trace_.Add({id_.value(), process.driver->core().term().value()}, [&] {
+    const raft::RaftCore& restored = process.driver->core();
+    return absl::StrCat("n", id_.value(), " starts: term ", restored.term().value(), ", log to ",
+                        raft::Describe(restored.last_entry()), ", applied ",
+                        restored.applied_index().value());
+  });
+  process.events.After(dice_.Between(0, SimOptions::kTickNanos), [this] { Tick(); });
+}
+
+void SimNode::End(Ending ending) {
+  CHECK(is_up());
+  trace_.Add({id_.value(), static_cast<uint64_t>(ending)}, [&] {
+    const char* const what[] = {" is killed", " loses power", " stops"};
+    return absl::StrCat("n", id_.value(), what[static_cast<int>(ending)]);
+  });
+  if (ending == Ending::kStopped) {
+    process_->front->Drain();
+    process_->driver->Shutdown();
+    process_->log_store.FinishWrites();
+  }
+  process_.reset();
+  network_.Detach(id_, /*silently=*/ending == Ending::kPowerLost);
+  if (ending == Ending::kPowerLost) {
+    disk_.OnPowerLost();
+  } else {
+    disk_.OnProcessKilled();
+  }
+}
+
+void SimNode::Pause() {
+  CHECK(is_up());
+  process_->events.Stop();
+  const uint64_t pause = ++pauses_;
+  trace_.Add({id_.value(), pause}, [&] { return absl::StrCat("n", id_.value(), " is paused"); });
+  scheduler_.After(options_.silence_limit, [this, pause] {
+    if (is_paused() && pauses_ == pause) {
+      network_.OnProcessSilent(id_);
+    }
+  });
+}
+
+void SimNode::Continue() {
+  CHECK(is_up());
+  if (process_->aborting) {
+    return;
+  }
+  trace_.Add({id_.value()}, [&] { return absl::StrCat("n", id_.value(), " continues"); });
+  process_->events.Continue();
+}
+
+void SimNode::Handle(Request request, ReplyCallback done) {
+  process_->events.Now([this, request = std::move(request), done = std::move(done)]() mutable {
+    process_->front->Handle(std::move(request), std::move(done));
+    RequestTurn();
+  });
+}
+
+void SimNode::OnFrame(NodeId from, Frame frame) {
+  process_->events.Now([this, from, frame = std::move(frame)]() mutable {
+    TakeFrame(from, std::move(frame));
+    RequestTurn();
+  });
+}
+
+void SimNode::TakeFrame(NodeId from, Frame frame) {
+  raft::RaftDriver& driver = *process_->driver;
+  const auto step = [&](std::vector<Envelope>* messages) {
+    for (Envelope& message : *messages) {
+      trace_.Add({HashOf(message), from.value(), id_.value()},
+                 [&] { return absl::StrCat("  ", raft::Describe(message)); });
+      driver.Step(std::move(message));
+    }
+  };
+  if (auto* leader = std::get_if<LeaderFrame>(&frame)) {
+    const ClusterMillis before = driver.Now();
+    driver.ObserveClusterTime(leader->term, leader->cluster_time);
+    counters_.Note(Situation::kClusterClockStepBack, driver.Now() < before ? 1 : 0);
+    step(&leader->messages);
+  } else if (auto* follower = std::get_if<FollowerFrame>(&frame)) {
+    step(&follower->messages);
+  } else if (auto* vote = std::get_if<VoteFrame>(&frame)) {
+    std::vector<Envelope> message = {std::move(vote->message)};
+    step(&message);
+  } else if (auto* request = std::get_if<raft::ForwardRequest>(&frame)) {
+    trace_.Add({from.value(), id_.value(), request->proposals.size(), request->reads.size()}, [&] {
+      return absl::StrCat(
+          "  ", from.value(), "->", id_.value(), " forward term=", request->term.value(),
+          " proposals=", request->proposals.size(), " reads=", request->reads.size());
+    });
+    driver.OnForwardRequest(from, std::move(*request));
+  } else {
+    auto& reply = std::get<raft::ForwardReply>(frame);
+    trace_.Add({from.value(), id_.value(), reply.reads.size(), reply.refused_proposals.size()},
+               [&] {
+                 return absl::StrCat("  ", from.value(), "->", id_.value(),
+                                     " forward reply: refused=", reply.refused_proposals.size(),
+                                     " reads=", reply.reads.size(),
+                                     " refused_reads=", reply.refused_reads.size());
+               });
+    driver.OnForwardReply(from, std::move(reply));
+  }
+}
+
+void SimNode::OnAppendStreamLost(NodeId peer) { process_->lost_append_streams.insert(peer); }
+void SimNode::OnForwardStreamLost(NodeId peer) { process_->lost_forward_streams.insert(peer); }
+void SimNode::Wake() { RequestTurn(); }
+
+void SimNode::Tick() {
+  Process& process = *process_;
+  process.events.After(process.clock.TrueDuration(SimOptions::kTickNanos), [this] { Tick(); });
+  process.driver->Tick();
+  process.expirer->Tick();
+  const MonotonicNanos now = process.clock.Now();
+  if (now >= process.next_clock_save && process.state_machine.earliest_deadline().value() != 0) {
+    // The server's second is its election timeout.
+    process.next_clock_save = now + options_.ElectionTimeout();
+    disk_.Write(process.driver->Now());
+  }
+  RunTurn();
+}
+
+void SimNode::RequestTurn() {
+  if (std::exchange(process_->turn_due, true)) {
+    return;
+  }
+  process_->events.After(dice_.Between(0, turn_delay_max_), [this] {
+    process_->turn_due = false;
+    RunTurn();
+  });
+}
+
+void SimNode::RunTurn() {
+  Process& process = *process_;
+  for (const NodeId peer : std::exchange(process.lost_append_streams, {})) {
+    process.driver->OnStreamLost(peer);
+  }
+  for (const NodeId peer : std::exchange(process.lost_forward_streams, {})) {
+    process.driver->OnForwardLost(peer);
+  }
+  const bool more = process.driver->RunTurn();
+  process.transport.Flush();
+  observer_.OnTurn(*this);
+  if (more) {
+    RequestTurn();
+  }
+}
+
+void SimNode::OnEvent(const raft::Event& event) {
+  trace_.Add({id_.value(), static_cast<uint64_t>(event.kind), event.term.value()},
+             [&] { return absl::StrCat("n", id_.value(), " ", raft::Describe(event)); });
+  observer_.OnEvent(*this, event);
+}
+
+void SimNode::OnFailedSync() {
+  // Nothing of this process happens any more.
+  process_->events.Stop();
+  process_->aborting = true;
+  trace_.Add({id_.value()}, [&] { return absl::StrCat("n", id_.value(), " fails to sync"); });
+  scheduler_.After(0, [this, alive = process_->events.alive()] {
+    if (!*alive) {
+      return;
+    }
+    // What was written may be on the disk all the same.
+    const bool survives = dice_.Chance(500);
+    counters_.Note(Situation::kFailedSyncSurvived, survives ? 1 : 0);
+    End(survives ? Ending::kKilled : Ending::kPowerLost);
+    observer_.OnAborted(*this);
+  });
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,149 @@
+// One node: a machine with a clock and a disk, and the process that runs on it, when it does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "raft/runtime/raft_driver.h"
+#include "storage/expirer.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/dice.h"
+#include "tests/simulation/frames.h"
+#include "tests/simulation/kv_front.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/options.h"
+#include "tests/simulation/process_events.h"
+#include "tests/simulation/sim_clock.h"
+#include "tests/simulation/sim_disk.h"
+#include "tests/simulation/sim_log_store.h"
+#include "tests/simulation/sim_state_machine.h"
+#include "tests/simulation/sim_transport.h"
+#include "tests/simulation/trace.h"
+
+namespace raftkv::simulation {
+
+class SimNode;
+
+// Hears what nodes do, as it happens.
+class NodeObserver {
+ public:
+  virtual ~NodeObserver() = default;
+
+  virtual void OnStarted(const SimNode& node) = 0;
+  virtual void OnSent(const SimNode& node, const raft::Envelope& envelope) = 0;
+  virtual void OnWrite(const SimNode& node, const raft::LogWrite& write) = 0;
+  virtual void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) = 0;
+  virtual void OnEvent(const SimNode& node, const raft::Event& event) = 0;
+  // The driver's turn is over.
+  virtual void OnTurn(const SimNode& node) = 0;
+  // The process gave up, as it must when its disk fails. It is gone when this returns.
+  virtual void OnAborted(const SimNode& node) = 0;
+};
+
+enum class Ending {
+  kKilled,     // The process is gone; what it wrote is not.
+  kPowerLost,  // The machine is off: what was not synced may be lost.
+  kStopped,    // In good order.
+};
+
+// Confined to one thread.
+class SimNode final : public Endpoint, public raft::DriverObserver {
+ public:
+  // What a node shares with its cluster. Borrowed.
+  struct Surroundings {
+    const SimOptions* options;
+    Scheduler* scheduler;
+    Network* network;
+    Trace* trace;
+    Counters* counters;
+    NodeObserver* observer;
+  };
+
+  SimNode(raft::NodeId id, const Surroundings& surroundings);
+  ~SimNode() override;
+
+  // Starts a process from what the disk holds. REQUIRES: !is_up().
+  void Start();
+  // REQUIRES: is_up().
+  void End(Ending ending);
+  // SIGSTOP and SIGCONT. REQUIRES: is_up().
+  void Pause();
+  void Continue();
+  // A client's request arrives. REQUIRES: is_up().
+  void Handle(Request request, ReplyCallback done);
+
+  raft::NodeId id() const { return id_; }
+  bool is_up() const { return process_ != nullptr; }
+  bool is_paused() const { return is_up() && process_->events.stopped(); }
+  bool is_running() const { return is_up() && !is_paused(); }
+  // REQUIRES: is_up().
+  const raft::RaftDriver& driver() const { return *process_->driver; }
+  const raft::RaftCore& core() const { return driver().core(); }
+  const SimStateMachine& state_machine() const { return process_->state_machine; }
+
+  const SimDisk& disk() const { return disk_; }
+  DiskFaults& disk_faults() { return disk_faults_; }
+  // Turns of a slow process take up to so long to begin.
+  void SetTurnDelay(SimTime delay_max) { turn_delay_max_ = delay_max; }
+
+ private:
+  // All that ends with the process. Destroyed in the reverse order.
+  struct Process {
+    explicit Process(SimNode* node);
+
+    ProcessEvents events;
+    const SimClock clock;
+    SimTransport transport;
+    SimLogStore log_store;
+    SimStateMachine state_machine;
+    std::unique_ptr<raft::RaftDriver> driver;
+    std::unique_ptr<storage::Expirer> expirer;
+    std::unique_ptr<KvFront> front;
+    bool turn_due = false;
+    bool aborting = false;
+    std::set<raft::NodeId> lost_append_streams;
+    std::set<raft::NodeId> lost_forward_streams;
+    MonotonicNanos next_clock_save = 0;
+  };
+  // Endpoint.
+  void OnFrame(raft::NodeId from, Frame frame) override;
+  void OnAppendStreamLost(raft::NodeId peer) override;
+  void OnForwardStreamLost(raft::NodeId peer) override;
+  void Wake() override;
+  // DriverObserver.
+  void OnEvent(const raft::Event& event) override;
+
+  raft::RestoredState Restore();
+  raft::ClusterMillis RestoredClusterTime() const;
+  void TakeFrame(raft::NodeId from, Frame frame);
+  void Tick();
+  void RequestTurn();
+  void RunTurn();
+  void OnFailedSync();
+
+  // Constant after construction.
+  const raft::NodeId id_;
+  const SimOptions& options_;
+  Scheduler& scheduler_;
+  Network& network_;
+  Trace& trace_;
+  Counters& counters_;
+  NodeObserver& observer_;
+  const int64_t drift_ppm_;
+
+  // The machine.
+  Dice dice_;
+  SimDisk disk_;
+  DiskFaults disk_faults_;
+  SimTime turn_delay_max_;
+
+  uint64_t pauses_ = 0;
+
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,185 @@
+#include "tests/simulation/sim_state_machine.h"
+
+#include <glog/logging.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace raftkv::simulation {
+
+using log::v1::StoredKeyValue;
+using raft::ClusterMillis;
+using storage::KvRecord;
+
+namespace {
+
+// A stall comes somewhere among the first reads of a run.
+constexpr uint64_t kReadsBeforeStall = 8;
+// Of the runs that are ready to be written, as many as a tenth of those that stall are put off.
+constexpr uint64_t kPutOffShare = 10;
+constexpr uint64_t kCommandsPerRunMax = 64;
+
+void Fill(absl::string_view key, const KvRecord& record, bool with_value, StoredKeyValue* stored) {
+  stored->set_key(key.data(), key.size());
+  stored->set_value(with_value ? record.value : std::string());
+  stored->set_create_revision(record.header.create_revision);
+  stored->set_mod_revision(record.header.mod_revision);
+  stored->set_version(record.header.version);
+  stored->set_deadline_ms(record.header.deadline.value());
+}
+
+class SimKvView final : public storage::KvView {
+ public:
+  explicit SimKvView(TableContent content) : content_(std::move(content)) {}
+
+  int64_t revision() const override { return content_.applied.revision; }
+
+  absl::StatusOr<std::optional<StoredKeyValue>> Get(absl::string_view key) const override {
+    std::optional<StoredKeyValue> stored;
+    if (const auto row = content_.latest.find(key); row != content_.latest.end()) {
+      Fill(key, row->second, /*with_value=*/true, &stored.emplace());
+    }
+    return stored;
+  }
+
+  absl::StatusOr<storage::ScanResult> Scan(const storage::ScanOptions& options) const override {
+    storage::ScanResult result;
+    const auto add = [&](const auto& row) {
+      if (result.rows.size() == options.keys_max) {
+        result.more = true;
+        return false;
+      }
+      Fill(row.first, row.second, !options.keys_only, &result.rows.emplace_back());
+      return true;
+    };
+    const auto begin = content_.latest.lower_bound(options.interval.start);
+    const auto end = options.interval.end.empty()
+                         ? content_.latest.end()
+                         : content_.latest.lower_bound(options.interval.end);
+    if (options.descending) {
+      for (auto row = end; row != begin && add(*std::prev(row)); --row) {
+      }
+    } else {
+      for (auto row = begin; row != end && add(*row); ++row) {
+      }
+    }
+    return result;
+  }
+
+  absl::StatusOr<int64_t> Count(const storage::KeyInterval& interval) const override {
+    const auto begin = content_.latest.lower_bound(interval.start);
+    const auto end =
+        interval.end.empty() ? content_.latest.end() : content_.latest.lower_bound(interval.end);
+    return std::distance(begin, end);
+  }
+
+  absl::StatusOr<storage::DueKeys> FindDueKeys(ClusterMillis now,
+                                               uint64_t keys_max) const override {
+    storage::DueKeys due;
+    for (const auto& [deadline, key] : content_.ttl) {
+      if (deadline > now || due.keys.size() == keys_max) {
+        due.next_deadline = deadline;
+        break;
+      }
+      due.keys.push_back(key);
+    }
+    return due;
+  }
+
+ private:
+  const TableContent content_;
+};
+
+ClusterMillis FirstDeadline(const TableContent& content) {
+  return content.ttl.empty() ? ClusterMillis(0) : content.ttl.begin()->first;
+}
+
+}  // namespace
+
+SimStateMachine::SimStateMachine(const SimOptions* options, ProcessEvents* events, SimDisk* disk,
+                                 Dice dice, Counters* counters, Hooks hooks)
+    : options_(*options),
+      events_(*events),
+      disk_(*disk),
+      dice_(dice),
+      counters_(*counters),
+      hooks_(std::move(hooks)),
+      table_(disk->content().table),
+      earliest_deadline_(FirstDeadline(disk->content().table)) {}
+
+size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) {
+  if (run.empty() || waiting_) {
+    return 0;
+  }
+  const bool stalls = dice_.Chance(options_.apply_stall_permille);
+  table_.StallAfter(stalls ? std::optional(dice_.Below(kReadsBeforeStall)) : std::nullopt);
+  const storage::KvTable::Mark mark = table_.SetMark();
+  storage::AppliedRun result{.applied = table_.content().applied, .outcomes = {}};
+  std::vector<AppliedStep> steps;
+  while (steps.size() < run.size() && result.commands < kCommandsPerRunMax) {
+    const raft::Entry& entry = run[steps.size()];
+    if (!applier_.Apply(entry, *observer, &table_, &result)) {
+      counters_.Note(Situation::kApplyStalled);
+      Wait();
+      break;
+    }
+    steps.push_back({.entry = entry,
+                     .applied = result.applied,
+                     .state_hash = table_.rows_hash() ^ AppliedHash(result.applied)});
+  }
+  if (steps.empty()) {
+    return 0;
+  }
+  if (stalls && dice_.Below(kPutOffShare) == 0) {
+    counters_.Note(Situation::kRunRolledBack);
+    table_.RollBack(mark);
+    Wait();
+    return 0;
+  }
+  Commit(result.applied);
+  hooks_.on_applied(steps);
+  for (storage::AppliedRun::Outcome& outcome : result.outcomes) {
+    observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
+  }
+  return steps.size();
+}
+
+void SimStateMachine::Commit(const storage::AppliedState& applied) {
+  TableChanges changes = table_.Commit(applied);
+  ClusterMillis earliest;
+  for (const auto& [key, record] : changes.rows) {
+    const ClusterMillis deadline = record.has_value() ? record->header.deadline : ClusterMillis(0);
+    if (deadline.value() != 0 && (earliest.value() == 0 || deadline < earliest)) {
+      earliest = deadline;
+    }
+  }
+  disk_.Write(std::move(changes));
+  if (earliest.value() != 0) {
+    earliest_deadline_.OnApplied(applied.id.index, earliest);
+  }
+}
+
+void SimStateMachine::Wait() {
+  waiting_ = true;
+  events_.After(dice_.Between(options_.sync_min, 2 * options_.sync_max), [this] {
+    waiting_ = false;
+    hooks_.on_news();
+  });
+}
+
+storage::CacheLookup SimStateMachine::GetCached(absl::string_view key,
+                                                StoredKeyValue* record) const {
+  const auto row = content().latest.find(key);
+  if (row == content().latest.end()) {
+    return storage::CacheLookup::kAbsent;
+  }
+  Fill(key, row->second, /*with_value=*/true, record);
+  return storage::CacheLookup::kFound;
+}
+
+std::shared_ptr<const storage::KvView> SimStateMachine::TakeView() const {
+  return std::make_shared<SimKvView>(content());
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,81 @@
+// The applied state of one process: production's meaning of entries (storage/entry_applier.h) on a
+// table in memory, with the stalls of a disk, written to a disk that forgets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "storage/earliest_deadline.h"
+#include "storage/entry_applier.h"
+#include "storage/kv_state_machine.h"
+#include "tests/simulation/counters.h"
+#include "tests/simulation/dice.h"
+#include "tests/simulation/options.h"
+#include "tests/simulation/process_events.h"
+#include "tests/simulation/sim_disk.h"
+#include "tests/simulation/sim_table.h"
+
+namespace raftkv::simulation {
+
+// One entry that was applied, and what the state was right after it.
+struct AppliedStep {
+  raft::Entry entry;
+  storage::AppliedState applied;
+  uint64_t state_hash;
+};
+
+// Confined to one thread. Ends with its process.
+class SimStateMachine final : public storage::KvStateMachine {
+ public:
+  struct Hooks {
+    // A stalled apply may go on.
+    std::function<void()> on_news;
+    // A run was applied; called before anybody hears of its outcomes.
+    std::function<void(const std::vector<AppliedStep>&)> on_applied;
+  };
+
+  // Starts as the disk is. Borrows everything.
+  SimStateMachine(const SimOptions* options, ProcessEvents* events, SimDisk* disk, Dice dice,
+                  Counters* counters, Hooks hooks);
+
+  size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
+  raft::EntryId applied() const override { return table_.content().applied.id; }
+
+  storage::CacheLookup GetCached(absl::string_view key,
+                                 log::v1::StoredKeyValue* record) const override;
+  std::shared_ptr<const storage::KvView> TakeView() const override;
+  int64_t revision() const override { return table_.content().applied.revision; }
+  int64_t key_count() const override { return table_.content().applied.key_count; }
+  raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
+  void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) override {
+    earliest_deadline_.OnScanned(applied, next_deadline);
+  }
+  const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
+    return member_records_;
+  }
+
+  const TableContent& content() const { return table_.content(); }
+
+ private:
+  // Nothing is applied for a while: the disk has to be waited for.
+  void Wait();
+  void Commit(const storage::AppliedState& applied);
+
+  const SimOptions& options_;
+  ProcessEvents& events_;
+  SimDisk& disk_;
+  Dice dice_;
+  Counters& counters_;
+  const Hooks hooks_;
+
+  SimTable table_;
+  storage::EntryApplier applier_;
+  storage::EarliestDeadline earliest_deadline_;
+  const std::map<uint64_t, log::v1::MemberRecord> member_records_;
+  bool waiting_ = false;
+};
+
+}  // namespace raftkv::simulation

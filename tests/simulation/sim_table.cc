@@ -1,0 +1,175 @@
+#include "tests/simulation/sim_table.h"
+
+#include <glog/logging.h>
+
+#include "base/stable_hash.h"
+#include "tests/simulation/trace.h"
+
+namespace raftkv::simulation {
+
+using raft::ClusterMillis;
+using storage::KvRecord;
+
+namespace {
+
+void SetRow(const std::string& key, std::optional<KvRecord> record, TableContent* content) {
+  const auto old = content->latest.find(key);
+  if (old != content->latest.end() && old->second.header.deadline.value() != 0) {
+    content->ttl.erase({old->second.header.deadline, key});
+  }
+  if (!record.has_value()) {
+    if (old != content->latest.end()) {
+      content->latest.erase(old);
+    }
+    return;
+  }
+  if (record->header.deadline.value() != 0) {
+    content->ttl.emplace(record->header.deadline, key);
+  }
+  content->latest[key] = *std::move(record);
+}
+
+}  // namespace
+
+void ApplyChanges(const TableChanges& changes, TableContent* content) {
+  for (const auto& [key, record] : changes.rows) {
+    SetRow(key, record, content);
+  }
+  content->applied = changes.applied;
+}
+
+uint64_t RowHash(absl::string_view key, const KvRecord& record) {
+  uint64_t hash = Mix(StableHash(key));
+  hash = Mix(hash ^ static_cast<uint64_t>(record.header.create_revision));
+  hash = Mix(hash ^ static_cast<uint64_t>(record.header.mod_revision));
+  hash = Mix(hash ^ static_cast<uint64_t>(record.header.version));
+  hash = Mix(hash ^ record.header.deadline.value());
+  return Mix(hash ^ StableHash(record.value));
+}
+
+uint64_t AppliedHash(const storage::AppliedState& applied) {
+  uint64_t hash = Mix(applied.id.term.value());
+  hash = Mix(hash ^ applied.id.index.value());
+  hash = Mix(hash ^ applied.stamp.value());
+  hash = Mix(hash ^ static_cast<uint64_t>(applied.revision));
+  return Mix(hash ^ static_cast<uint64_t>(applied.key_count));
+}
+
+uint64_t ContentHash(const TableContent& content) {
+  uint64_t hash = AppliedHash(content.applied);
+  std::set<std::pair<ClusterMillis, std::string>> expected_ttl;
+  for (const auto& [key, record] : content.latest) {
+    hash ^= RowHash(key, record);
+    if (record.header.deadline.value() != 0) {
+      expected_ttl.emplace(record.header.deadline, key);
+    }
+  }
+  // Rows of `ttl` say nothing new unless they are wrong.
+  return content.ttl == expected_ttl ? hash : ~hash;
+}
+
+SimTable::SimTable(TableContent content) : content_(std::move(content)) {
+  for (const auto& [key, record] : content_.latest) {
+    rows_hash_ ^= RowHash(key, record);
+  }
+}
+
+bool SimTable::MustStall() {
+  if (!reads_left_.has_value()) {
+    return false;
+  }
+  if (*reads_left_ == 0) {
+    return true;
+  }
+  --*reads_left_;
+  return false;
+}
+
+std::optional<const KvRecord*> SimTable::Find(absl::string_view key, bool with_value) {
+  if (MustStall()) {
+    return std::nullopt;
+  }
+  const auto found = content_.latest.find(key);
+  if (found == content_.latest.end()) {
+    return nullptr;
+  }
+  if (with_value) {
+    return &found->second;
+  }
+  without_value_.header = found->second.header;
+  return &without_value_;
+}
+
+bool SimTable::Scan(absl::string_view start, absl::string_view end, bool with_values,
+                    Visitor visit) {
+  if (MustStall()) {
+    return false;
+  }
+  for (auto row = content_.latest.lower_bound(start); row != content_.latest.end(); ++row) {
+    if (!end.empty() && row->first >= end) {
+      break;
+    }
+    const KvRecord& record = row->second;
+    if (!visit(row->first, record.header, with_values ? record.value : absl::string_view())) {
+      break;
+    }
+  }
+  return true;
+}
+
+void SimTable::Put(absl::string_view key, KvRecord record) {
+  Set(std::string(key), std::move(record));
+}
+
+void SimTable::Delete(absl::string_view key) {
+  CHECK(content_.latest.contains(key)) << "an absent key was deleted";
+  Set(std::string(key), std::nullopt);
+}
+
+void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {
+  LOG(FATAL) << "member " << record.member_id() << " published itself";
+}
+
+storage::KvTable::Mark SimTable::SetMark() const {
+  return {.changes = undo_.size(), .member_records = 0};
+}
+
+void SimTable::RollBack(const Mark& mark) {
+  CHECK_LE(mark.changes, undo_.size());
+  while (undo_.size() > mark.changes) {
+    Undo undo = std::move(undo_.back());
+    undo_.pop_back();
+    Set(undo.key, std::move(undo.before));
+    undo_.pop_back();
+  }
+}
+
+void SimTable::Set(const std::string& key, std::optional<KvRecord> record) {
+  Undo& undo = undo_.emplace_back(Undo{.key = key, .before = std::nullopt});
+  if (const auto old = content_.latest.find(key); old != content_.latest.end()) {
+    rows_hash_ ^= RowHash(key, old->second);
+    undo.before = old->second;
+  }
+  if (record.has_value()) {
+    rows_hash_ ^= RowHash(key, *record);
+  }
+  SetRow(key, std::move(record), &content_);
+}
+
+TableChanges SimTable::Commit(const storage::AppliedState& applied) {
+  std::set<std::string> keys;
+  for (Undo& undo : undo_) {
+    keys.insert(std::move(undo.key));
+  }
+  undo_.clear();
+  TableChanges changes{.rows = {}, .applied = applied};
+  for (const std::string& key : keys) {
+    const auto row = content_.latest.find(key);
+    changes.rows.emplace_back(
+        key, row == content_.latest.end() ? std::nullopt : std::optional(row->second));
+  }
+  content_.applied = applied;
+  return changes;
+}
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,84 @@
+// The applied keys of one node, on a map instead of RocksDB.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/key_layout.h"
+#include "storage/kv_table.h"
+
+namespace raftkv::simulation {
+
+// What a database holds of the applied state.
+struct TableContent {
+  std::map<std::string, storage::KvRecord, std::less<>> latest;
+  std::set<std::pair<raft::ClusterMillis, std::string>> ttl;
+  storage::AppliedState applied;
+};
+
+// What one applied run wrote: each key's record as the run left it, nothing where it is gone.
+struct TableChanges {
+  std::vector<std::pair<std::string, std::optional<storage::KvRecord>>> rows;
+  storage::AppliedState applied;
+};
+
+// Puts changes into content. A row of `ttl` is there exactly while a record has its deadline.
+void ApplyChanges(const TableChanges& changes, TableContent* content);
+
+// A hash of everything that members must agree on. RowHash is one row's share: the hash of a table
+// is that of its applied state exclusive-ored with those of its rows.
+uint64_t RowHash(absl::string_view key, const storage::KvRecord& record);
+uint64_t AppliedHash(const storage::AppliedState& applied);
+// Counted anew from every row of both kinds.
+uint64_t ContentHash(const TableContent& content);
+
+// Changes go to the content at once and can be taken back until Commit. Confined to one thread.
+class SimTable final : public storage::KvTable {
+ public:
+  explicit SimTable(TableContent content);
+
+  // From now on, the read after `reads` further ones stalls; nullopt: none does.
+  void StallAfter(std::optional<uint64_t> reads) { reads_left_ = reads; }
+
+  std::optional<const storage::KvRecord*> Find(absl::string_view key, bool with_value) override;
+  bool Scan(absl::string_view start, absl::string_view end, bool with_values,
+            Visitor visit) override;
+  void Put(absl::string_view key, storage::KvRecord record) override;
+  void Delete(absl::string_view key) override;
+  // Simulated members publish nothing about themselves.
+  void PutMemberRecord(const log::v1::MemberRecord& record) override;
+  Mark SetMark() const override;
+  void RollBack(const Mark& mark) override;
+
+  // Ends the run: what it changed can no longer be taken back.
+  TableChanges Commit(const storage::AppliedState& applied);
+
+  const TableContent& content() const { return content_; }
+  // Of the rows, without the applied state.
+  uint64_t rows_hash() const { return rows_hash_; }
+
+ private:
+  struct Undo {
+    std::string key;
+    std::optional<storage::KvRecord> before;
+  };
+
+  // Whether a read has to stall.
+  bool MustStall();
+  void Set(const std::string& key, std::optional<storage::KvRecord> record);
+
+  TableContent content_;
+  uint64_t rows_hash_ = 0;
+  std::vector<Undo> undo_;
+  std::optional<uint64_t> reads_left_;
+  // What Find returns to who did not ask for the value: it must not be used.
+  storage::KvRecord without_value_{.header = {}, .value = "(not asked for)"};
+};
+
+}  // namespace raftkv::simulation

@@ -1,0 +1,176 @@
+#include "tests/simulation/simulation.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/clients.h"
+#include "tests/simulation/cluster.h"
+#include "tests/simulation/nemesis.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
+
+namespace raftkv::simulation {
+
+using raft::LogIndex;
+using raft::NodeId;
+
+namespace {
+
+// Within so many election timeouts of the end of all faults, writes succeed again.
+constexpr int64_t kWritableTimeouts = 20;
+// And within so many more the nodes agree.
+constexpr int64_t kAgreedTimeouts = 20;
+// How long each attempt may take.
+constexpr int64_t kAskTimeouts = 4;
+// A run that is not over by then hangs.
+constexpr int64_t kRunTimeouts = 5000;
+// "At most 250 ms on a healthy cluster", where an election timeout is a second.
+constexpr int64_t kExpiryLateShare = 4;
+
+class Run {
+ public:
+  Run(const SimOptions& options, bool print_trace)
+      : options_(options),
+        trace_(&scheduler_, print_trace),
+        cluster_(&options_, &trace_, &scheduler_, &counters_),
+        clients_(&options_, &scheduler_, &trace_, &cluster_, &counters_),
+        nemesis_(&options_, &scheduler_, &cluster_, &counters_),
+        dice_(options.seed, "run") {}
+
+  RunResult Do() {
+    clients_.Start();
+    nemesis_.Start();
+    RunUntil([this] { return clients_.finished(); }, kRunTimeouts * Timeout(),
+             "the clients do not come to an end");
+    if (IsSafe()) {
+      Recover();
+    }
+    if (IsSafe()) {
+      CheckAtEnd();
+    }
+    return Result();
+  }
+
+ private:
+  SimTime Timeout() const { return options_.ElectionTimeout(); }
+  bool IsSafe() { return cluster_.findings().findings().empty(); }
+
+  // Runs until the condition holds, or something is found. Not within `limit` is a finding as well.
+  void RunUntil(const std::function<bool()>& condition, SimTime limit, absl::string_view what) {
+    const SimTime end = scheduler_.now() + limit;
+    while (IsSafe() && !condition()) {
+      if (scheduler_.now() > end || !scheduler_.RunNext()) {
+        cluster_.findings().Expect(false, [&] { return std::string(what); });
+      }
+    }
+  }
+
+  void Recover() {
+    std::vector<NodeId> nodes = cluster_.ids();
+    for (size_t i = nodes.size(); i > 1; --i) {
+      std::swap(nodes[i - 1], nodes[dice_.Below(i)]);
+    }
+    const size_t majority = nodes.size() / 2 + 1;
+    core_.insert(nodes.begin(),
+                 nodes.begin() +
+                     static_cast<ptrdiff_t>(majority + dice_.Below(nodes.size() - majority + 1)));
+    nemesis_.Freeze(core_);
+    clients_.BecomeReliable();
+    AskUntilAnswered([this] { return clients_.DrawPlainPut(); }, &writable_);
+    RunUntil(
+        [this] { return writable_; }, kWritableTimeouts * Timeout(),
+        absl::StrCat("not writable ", kWritableTimeouts, " election timeouts after all faults"));
+    if (!IsSafe()) {
+      return;
+    }
+    AskUntilAnswered([this] { return clients_.ListAll(); }, &readable_);
+    RunUntil([this] { return readable_ && HaveAgreed() && NothingIsOverdue(); },
+             kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
+  }
+
+  NodeId SomeCore() {
+    return *std::next(core_.begin(), static_cast<ptrdiff_t>(dice_.Below(core_.size())));
+  }
+
+  void AskUntilAnswered(std::function<Request()> draw, bool* answered) {
+    Request request = draw();
+    request.timeout = kAskTimeouts * Timeout();
+    clients_.Ask(std::move(request), SomeCore(),
+                 [this, draw, answered](const ClientOperation& operation) {
+                   if (!operation.unknown && operation.reply.status == Reply::Status::kOk) {
+                     *answered = true;
+                   } else {
+                     AskUntilAnswered(draw, answered);
+                   }
+                 });
+  }
+
+  // All that work apply the same, and it is all that was ever acknowledged or committed.
+  bool HaveAgreed() {
+    return std::all_of(core_.begin(), core_.end(), [this](NodeId node) {
+      const SimNode& member = cluster_.node(node);
+      return member.is_up() && member.state_machine().applied().index == cluster_.ledger().last();
+    });
+  }
+
+  // Whether no key is there whose time was up a while ago.
+  bool NothingIsOverdue() {
+    const SimNode& leader = cluster_.node(cluster_.Leader());
+    const raft::ClusterMillis earliest = leader.state_machine().content().ttl.empty()
+                                             ? raft::ClusterMillis(0)
+                                             : leader.state_machine().content().ttl.begin()->first;
+    const auto late = static_cast<uint64_t>(Timeout() / kExpiryLateShare / kNanosPerMilli);
+    return earliest.value() == 0 || earliest + late > leader.driver().Now();
+  }
+
+  void CheckAtEnd() {
+    cluster_.CheckAtEnd();
+    cluster_.findings().Expect(cluster_.ledger().last() >= cluster_.answers().floor(), [&] {
+      return absl::StrCat("index ", cluster_.answers().floor().value(),
+                          " was acknowledged, but the history ends at ",
+                          cluster_.ledger().last().value());
+    });
+    for (const ClientOperation& operation : clients_.operations()) {
+      if (operation.unknown) {
+        cluster_.answers().OnUnknownAtEnd(operation.request);
+      }
+    }
+  }
+
+  RunResult Result() {
+    RunResult result{.findings = cluster_.findings().findings(),
+                     .trace_hash = trace_.hash(),
+                     .events = scheduler_.events_run(),
+                     .operations = clients_.operations().size(),
+                     .counters = counters_};
+    for (const ClientOperation& operation : clients_.operations()) {
+      result.answered +=
+          operation.done && !operation.unknown && operation.reply.status == Reply::Status::kOk ? 1
+                                                                                               : 0;
+    }
+    return result;
+  }
+
+  const SimOptions options_;
+  Counters counters_;
+  Scheduler scheduler_;
+  Trace trace_;
+  Cluster cluster_;
+  Clients clients_;
+  Nemesis nemesis_;
+  Dice dice_;
+  std::set<NodeId> core_;
+  bool writable_ = false;
+  bool readable_ = false;
+};
+
+}  // namespace
+
+RunResult RunSimulation(const SimOptions& options, bool print_trace) {
+  return Run(options, print_trace).Do();
+}
+
+}  // namespace raftkv::simulation
