@@ -78,9 +78,10 @@ std::string FormatLine(uint64_t version) { return absl::StrCat(kFormatPrefix, ve
 absl::StatusOr<uint64_t> ReadVersion(rocksdb::FileSystem* files, const std::string& path) {
   RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadSmallFile(files, path));
   absl::string_view number = line;
-  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n")) {
-    uint64_t version = 0;
-    if (absl::SimpleAtoi(number, &version) && version >= 1 && version <= kDirectoryVersion) {
+  uint64_t version = 0;
+  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n") &&
+      absl::SimpleAtoi(number, &version) && version >= 1) {
+    if (version <= kDirectoryVersion) {
       return version;
     }
     return absl::FailedPreconditionError(

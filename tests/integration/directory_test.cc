@@ -291,6 +291,94 @@ TEST_F(WipedMemberTest, ADirectoryOfAnotherClusterIsRefused) {
   EXPECT_EQ(cluster_.client(2).GetText("second")->kv().text(), "2");
 }
 
+// A member whose database came back without what it acknowledged.
+class LostLogTest : public testing::Test {
+ protected:
+  static constexpr size_t kMember = 2;
+  static constexpr int kKeys = 60;
+
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.StartAll());
+    for (int i = 0; i < kKeys; ++i) {
+      ASSERT_TRUE(cluster_.client(0).PutText(absl::StrCat("key", i), std::string(500, 'x')).ok());
+    }
+    ASSERT_TRUE(cluster_.WaitUntilEqual());
+  }
+
+  std::string data_dir() const { return cluster_.data_dir(kMember); }
+
+  // The write-ahead log with the highest number that holds something.
+  fs::path NewestWal() const {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(data_dir() + "/db")) {
+      if (entry.path().extension() == ".log" && entry.file_size() > 0 &&
+          entry.path().filename() > newest.filename()) {
+        newest = entry.path();
+      }
+    }
+    return newest;
+  }
+
+  // Starts the member: it must neither vote nor acknowledge, and say what to do.
+  void ExpectRefusedWhileTheOthersGoOn(const std::vector<std::string>& mentioned) {
+    for (int starts = 0; starts < 2; ++starts) {
+      cluster_.server(kMember).Start();
+      ExpectRefused(&cluster_.server(kMember), mentioned);
+      ASSERT_TRUE(cluster_.client(0).PutText(absl::StrCat("during", starts), "1").ok());
+    }
+  }
+
+  void ExpectBackWhenRestored(const fs::path& file, const std::string& content) {
+    WriteFile(file, content);
+    ASSERT_TRUE(cluster_.StartAll());
+    ASSERT_TRUE(cluster_.WaitUntilEqual());
+    EXPECT_EQ(cluster_.client(kMember).GetStatus()->key_count(), kKeys + 2);
+  }
+
+  TestCluster cluster_;
+};
+
+constexpr char kPutBack[] = "Put this directory back exactly as it was";
+
+TEST_F(LostLogTest, ADeletedLogFileIsRefusedAndMayBePutBack) {
+  EXPECT_EQ(cluster_.server(kMember).Stop(), (ExitStatus{.code = 0}));
+  const fs::path wal = NewestWal();
+  ASSERT_FALSE(wal.empty());
+  const std::string content = ReadFile(wal);
+  fs::remove(wal);
+  ExpectRefusedWhileTheOthersGoOn({data_dir(), wal.filename(), kPutBack});
+  ExpectBackWhenRestored(wal, content);
+}
+
+TEST_F(LostLogTest, ALogFileThatIsCutIsRefusedByTheFence) {
+  // The fence follows the last append within 100 ms.
+  const std::string fence = data_dir() + "/FENCE";
+  cluster_.server(kMember).Kill9();
+  const fs::path wal = NewestWal();
+  ASSERT_FALSE(wal.empty());
+  const std::string content = ReadFile(wal);
+  fs::resize_file(wal, content.size() / 3);
+  ExpectRefusedWhileTheOthersGoOn(
+      {fence, "recorded term", "and the log up to entry", "the database has", kPutBack});
+  ExpectBackWhenRestored(wal, content);
+}
+
+TEST_F(LostLogTest, AnOlderCopyOfTheDirectoryStillFitsItselfButNotItsFence) {
+  EXPECT_EQ(cluster_.server(kMember).Stop(), (ExitStatus{.code = 0}));
+  fs::copy(data_dir() + "/db", cluster_.dir().File("older"), fs::copy_options::recursive);
+  ASSERT_TRUE(cluster_.Start(kMember));
+  ASSERT_TRUE(cluster_.client(0).PutText("later", "1").ok());
+  ASSERT_TRUE(cluster_.WaitUntilEqual());
+  EXPECT_EQ(cluster_.server(kMember).Stop(), (ExitStatus{.code = 0}));
+  fs::rename(data_dir() + "/db", cluster_.dir().File("newer"));
+  fs::rename(cluster_.dir().File("older"), data_dir() + "/db");
+  ExpectRefusedWhileTheOthersGoOn({data_dir(), kPutBack});
+  fs::rename(data_dir() + "/db", cluster_.dir().File("older"));
+  fs::rename(cluster_.dir().File("newer"), data_dir() + "/db");
+  ASSERT_TRUE(cluster_.StartAll());
+  ASSERT_TRUE(cluster_.WaitUntilEqual());
+}
+
 TEST(StoredConfigurationTest, TheFoundingListIsIgnoredOnceThereIsData) {
   TestCluster cluster;
   ASSERT_TRUE(cluster.StartAll());

@@ -1,0 +1,365 @@
+#include "tests/storage/crash_script.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "glog/logging.h"
+#include "raft/runtime/command_batch.h"
+#include "raft/runtime/log_store.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr char kMemberName[] = "n1";
+constexpr uint64_t kMemberId = 1;
+constexpr uint64_t kClusterId = 77;
+constexpr uint64_t kFirstKey = 100;
+constexpr uint64_t kKeys = 60;
+
+log::v1::ClusterConfiguration FoundingRecord() {
+  log::v1::ClusterConfiguration configuration;
+  configuration.set_cluster_id(kClusterId);
+  configuration.add_voters(kMemberId);
+  return configuration;
+}
+
+bool SameEntry(const raft::Entry& a, const raft::Entry& b) {
+  const std::string none;
+  return a.id == b.id && a.kind == b.kind && a.stamp == b.stamp &&
+         (a.payload == nullptr ? none : *a.payload) == (b.payload == nullptr ? none : *b.payload);
+}
+
+bool SameLog(const std::vector<raft::Entry>& a, const std::vector<raft::Entry>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), SameEntry);
+}
+
+// What a command does to the keys, written down a second time: the one in storage must agree.
+void ApplyToModel(const log::v1::Command& command, uint64_t stamp, StoreState* state) {
+  if (command.has_expire()) {
+    bool removed = false;
+    for (const std::string& key : command.expire().keys()) {
+      const auto row = state->keys.find(key);
+      if (row != state->keys.end() && row->second.deadline != 0 && row->second.deadline <= stamp) {
+        state->keys.erase(row);
+        removed = true;
+      }
+    }
+    state->revision += removed ? 1 : 0;
+    return;
+  }
+  const int64_t revision = state->revision + 1;
+  bool changed = false;
+  for (const log::v1::Operation& operation : command.txn().operations()) {
+    if (operation.has_put()) {
+      StoreState::Row& row = state->keys[operation.put().key()];
+      row.create_revision = row.version == 0 ? revision : row.create_revision;
+      row.mod_revision = revision;
+      ++row.version;
+      row.deadline = operation.put().has_ttl_ms() ? stamp + operation.put().ttl_ms() + 1 : 0;
+      row.value = std::make_shared<const std::string>(operation.put().value());
+      changed = true;
+      continue;
+    }
+    const auto first = state->keys.lower_bound(operation.delete_().start_key());
+    const auto last = state->keys.lower_bound(operation.delete_().end_key());
+    changed = changed || first != last;
+    state->keys.erase(first, last);
+  }
+  state->revision += changed ? 1 : 0;
+}
+
+void ApplyToModel(const raft::Entry& entry, StoreState* state) {
+  state->applied = entry.id.index.value();
+  if (entry.payload == nullptr) {
+    return;
+  }
+  raft::CommandBatchReader reader(*entry.payload);
+  while (reader.Next()) {
+    log::v1::Command command;
+    CHECK(command.ParseFromString(std::string(reader.command())));
+    ApplyToModel(command, entry.stamp.value(), state);
+  }
+  CHECK(reader.ok());
+}
+
+}  // namespace
+
+bool operator==(const StoreState::Row& a, const StoreState::Row& b) {
+  return *a.value == *b.value && a.create_revision == b.create_revision &&
+         a.mod_revision == b.mod_revision && a.version == b.version && a.deadline == b.deadline;
+}
+
+bool Matches(const StoreState& expected, const StoreState& found) {
+  const uint64_t last_stamp = expected.log.empty() ? 0 : expected.log.back().stamp.value();
+  return expected.founded == found.founded && expected.hard_state == found.hard_state &&
+         expected.applied == found.applied && expected.revision == found.revision &&
+         expected.keys == found.keys && SameLog(expected.log, found.log) &&
+         last_stamp <= found.cluster_time && found.cluster_time <= expected.cluster_time;
+}
+
+std::string DescribeDifference(const StoreState& expected, const StoreState& found) {
+  std::string text;
+  const auto add = [&text](absl::string_view what, const auto& wanted, const auto& got) {
+    if (wanted != got) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", what, " ", got, " instead of ", wanted);
+    }
+  };
+  add("founded", expected.founded, found.founded);
+  add("term", expected.hard_state.term.value(), found.hard_state.term.value());
+  add("vote", expected.hard_state.vote.value(), found.hard_state.vote.value());
+  add("log entries", expected.log.size(), found.log.size());
+  for (size_t i = 0; i < std::min(expected.log.size(), found.log.size()); ++i) {
+    if (!SameEntry(expected.log[i], found.log[i])) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", "another entry ", i + 1);
+      break;
+    }
+  }
+  add("applied", expected.applied, found.applied);
+  add("revision", expected.revision, found.revision);
+  add("cluster time", expected.cluster_time, found.cluster_time);
+  add("keys", expected.keys.size(), found.keys.size());
+  for (const auto& [key, row] : expected.keys) {
+    const auto other = found.keys.find(key);
+    if (other == found.keys.end()) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", "no ", key);
+    } else if (!(other->second == row)) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", "another ", key);
+    }
+  }
+  for (const auto& [key, row] : found.keys) {
+    if (!expected.keys.contains(key)) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", "also ", key);
+    }
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+absl::StatusOr<StoreState> ReadState(Store* store) {
+  Storage& storage = store->storage();
+  StoreState state;
+  state.founded = storage.configuration().has_value();
+  if (state.founded && (storage.member_name() != kMemberName || storage.member_id() != kMemberId ||
+                        storage.configuration()->cluster_id() != kClusterId)) {
+    return absl::InternalError("another founding record");
+  }
+  RAFTKV_ASSIGN_OR_RETURN(raft::RestoredState restored, storage.Restore());
+  if (restored.previous != raft::EntryId()) {
+    return absl::InternalError("the log does not fit into memory");
+  }
+  state.hard_state = restored.hard_state;
+  state.log = std::move(restored.tail);
+  state.applied = restored.applied.index.value();
+  state.revision = store->machine().revision();
+  state.cluster_time = storage.restored_cluster_time().value();
+
+  const std::shared_ptr<const KvView> view = store->machine().TakeView();
+  RAFTKV_ASSIGN_OR_RETURN(const ScanResult scan,
+                          view->Scan({.interval = {}, .keys_max = 1 << 20, .bytes_max = 1 << 30}));
+  std::set<std::pair<uint64_t, std::string>> deadlines;
+  for (const log::v1::StoredKeyValue& row : scan.rows) {
+    state.keys[row.key()] = {.value = std::make_shared<const std::string>(row.value()),
+                             .create_revision = row.create_revision(),
+                             .mod_revision = row.mod_revision(),
+                             .version = row.version(),
+                             .deadline = row.deadline_ms()};
+    if (row.deadline_ms() != 0) {
+      deadlines.emplace(row.deadline_ms(), row.key());
+    }
+  }
+  if (store->machine().key_count() != static_cast<int64_t>(state.keys.size())) {
+    return absl::InternalError("the number of keys is wrong");
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const DueKeys due,
+                          view->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 1 << 20));
+  std::vector<std::string> expected;
+  for (const auto& [deadline, key] : deadlines) {
+    expected.push_back(key);
+  }
+  if (due.keys != expected) {
+    return absl::InternalError("the rows of deadlines are not those of the keys");
+  }
+  return state;
+}
+
+CrashScript::CrashScript(const ScriptOptions& options, std::vector<StoreState> history)
+    : options_(options), start_(history.size()), rng_(options.seed), states_(std::move(history)) {
+  clock_ = std::max(clock_, now().cluster_time);
+  if (!now().founded) {
+    Found();
+  }
+  for (int i = 0; i < options.steps; ++i) {
+    const uint64_t kind = rng_.Below(100);
+    if (kind < 65) {
+      Append();
+    } else if (kind < 93) {
+      Apply();
+    } else if (kind < 97) {
+      SaveTime();
+    } else if (options.reopens) {
+      FinishStep(Step());
+    }
+  }
+}
+
+StoreState& CrashScript::AddState() {
+  StoreState next = now();
+  return states_.emplace_back(std::move(next));
+}
+
+void CrashScript::FinishStep(Step step) {
+  step.states = states_.size();
+  steps_.push_back(std::move(step));
+}
+
+void CrashScript::Found() {
+  AddState().founded = true;
+  Step step;
+  step.kind = Step::Kind::kFound;
+  FinishStep(std::move(step));
+}
+
+std::string CrashScript::RandomKey() { return absl::StrCat("key", kFirstKey + rng_.Below(kKeys)); }
+
+log::v1::Command CrashScript::MakeCommand() {
+  const uint64_t kind = rng_.Below(100);
+  const std::string value(rng_.Below(options_.value_bytes_max), static_cast<char>(rng_.Next()));
+  if (kind < 55) {
+    return Put(RandomKey(), value);
+  }
+  if (kind < 75) {
+    return PutTtl(RandomKey(), value, 1 + rng_.Below(200));
+  }
+  if (kind < 80) {
+    return Txn({},
+               {PutOp(RandomKey(), value), PutTtlOp(RandomKey(), "t", 50), DeleteOp(RandomKey())});
+  }
+  if (kind < 88) {
+    return Delete(RandomKey());
+  }
+  if (kind < 90) {
+    const uint64_t first = kFirstKey + rng_.Below(kKeys);
+    return Txn({}, {DeleteRangeOp(absl::StrCat("key", first), absl::StrCat("key", first + 4))});
+  }
+  std::vector<std::string> keys;
+  for (const auto& [key, row] : now().keys) {
+    if (row.deadline != 0) {
+      keys.push_back(key);
+    }
+  }
+  return keys.empty() ? Put(RandomKey(), value) : Expire(keys);
+}
+
+raft::Entry CrashScript::MakeEntry(uint64_t index, raft::Term term) {
+  clock_ += rng_.Below(20);
+  if (rng_.Below(10) == 0) {
+    raft::Entry entry = NoOpEntry(index, term.value());
+    entry.stamp = raft::ClusterMillis(clock_);
+    return entry;
+  }
+  std::vector<log::v1::Command> commands;
+  const uint64_t count = 1 + rng_.Below(3);
+  for (uint64_t i = 0; i < count; ++i) {
+    commands.push_back(MakeCommand());
+  }
+  return CommandEntry(index, commands, clock_, term.value());
+}
+
+raft::LogWrite CrashScript::MakeWrite() {
+  StoreState& next = AddState();
+  raft::LogWrite write;
+  uint64_t kept = next.log.size();
+  if (next.hard_state.term.value() == 0 || rng_.Below(8) == 0) {
+    next.hard_state = {.term = next.hard_state.term.Next(), .vote = raft::NodeId(rng_.Below(4))};
+    write.hard_state = next.hard_state;
+    // In a new term the end of the log may not be the leader's.
+    if (kept > next.applied && rng_.Below(2) == 0) {
+      kept -= 1 + rng_.Below(kept - next.applied);
+    }
+  } else if (next.hard_state.vote == raft::kNobody && rng_.Below(2) == 0) {
+    next.hard_state.vote = raft::NodeId(1 + rng_.Below(3));
+    write.hard_state = next.hard_state;
+  }
+  // Only other entries cut the end off.
+  const bool may_be_empty = write.hard_state.has_value() && kept == next.log.size();
+  const uint64_t entries = may_be_empty ? rng_.Below(3) : 1 + rng_.Below(3);
+  next.log.resize(kept);
+  for (uint64_t i = 0; i < entries; ++i) {
+    write.entries.push_back(MakeEntry(next.log.size() + 1, next.hard_state.term));
+    next.log.push_back(write.entries.back());
+  }
+  if (!next.log.empty()) {
+    next.cluster_time = std::max(next.cluster_time, next.log.back().stamp.value());
+  }
+  return write;
+}
+
+void CrashScript::Append() {
+  Step step;
+  step.kind = Step::Kind::kWrite;
+  const uint64_t writes = 1 + rng_.Below(3);
+  for (uint64_t i = 0; i < writes; ++i) {
+    step.writes.push_back(MakeWrite());
+  }
+  FinishStep(std::move(step));
+}
+
+void CrashScript::Apply() {
+  const uint64_t waiting = now().log.size() - now().applied;
+  if (waiting == 0) {
+    return;
+  }
+  Step step;
+  step.kind = Step::Kind::kApply;
+  const uint64_t count = 1 + rng_.Below(std::min<uint64_t>(waiting, 12));
+  for (uint64_t i = 0; i < count; ++i) {
+    step.entries.push_back(now().log[now().applied]);
+    ApplyToModel(step.entries.back(), &AddState());
+  }
+  FinishStep(std::move(step));
+}
+
+void CrashScript::SaveTime() {
+  clock_ += 1 + rng_.Below(50);
+  AddState().cluster_time = clock_;
+  Step step;
+  step.kind = Step::Kind::kSaveTime;
+  step.time = raft::ClusterMillis(clock_);
+  FinishStep(std::move(step));
+}
+
+absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* observer) {
+  using Kind = CrashScript::Step::Kind;
+  for (const CrashScript::Step& step : script.steps()) {
+    observer->OnBegin(step.states);
+    switch (step.kind) {
+      case Kind::kFound:
+        store->storage().Found(kMemberName, kMemberId, FoundingRecord());
+        observer->OnDurable(step.states);
+        break;
+      case Kind::kWrite:
+        store->Write(step.writes);
+        observer->OnDurable(step.states);
+        break;
+      case Kind::kApply:
+        // One by one: more writes that are not synced.
+        for (const raft::Entry& entry : step.entries) {
+          store->Apply({entry});
+        }
+        break;
+      case Kind::kSaveTime:
+        store->storage().SaveClusterTime(step.time);
+        break;
+      case Kind::kReopen:
+        store->Close();
+        RAFTKV_RETURN_IF_ERROR(store->TryOpen());
+        observer->OnDurable(step.states);
+        break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace raftkv::storage

@@ -1,0 +1,121 @@
+// A workload for a Storage together with what the disk must hold after each of its writes. The
+// writes of a script reach the write-ahead log one after the other, so whatever a crash leaves must
+// be the state after one of them: no earlier one than was acknowledged, no later one than was
+// begun.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/rng.h"
+#include "raft/core/output.h"
+#include "raft/core/types.h"
+#include "tests/storage/store_fixture.h"
+
+namespace raftkv::storage {
+
+// Everything that a Storage keeps, but for the data id, in a form of its own.
+struct StoreState {
+  struct Row {
+    std::shared_ptr<const std::string> value;
+    int64_t create_revision = 0;
+    int64_t mod_revision = 0;
+    int64_t version = 0;
+    uint64_t deadline = 0;
+
+    friend bool operator==(const Row& a, const Row& b);
+  };
+
+  bool founded = false;
+  raft::HardState hard_state;
+  std::vector<raft::Entry> log;
+  uint64_t applied = 0;  // Index of the last applied entry.
+  int64_t revision = 0;
+  std::map<std::string, Row> keys;
+  uint64_t cluster_time = 0;  // Where the clock goes on: the largest of what was saved and stamped.
+};
+
+// Whether `found` is the state that is expected. A saved cluster time may be missing: storage skips
+// saving it rather than wait.
+bool Matches(const StoreState& expected, const StoreState& found);
+
+// One line of what differs, for people.
+std::string DescribeDifference(const StoreState& expected, const StoreState& found);
+
+// What an open storage holds. DataLoss when it reports that something is corrupted. Takes the
+// storage's Restore.
+absl::StatusOr<StoreState> ReadState(Store* store);
+
+struct ScriptOptions {
+  uint64_t seed = 1;
+  int steps = 100;
+  uint64_t value_bytes_max = 3000;
+  bool reopens = true;
+};
+
+// A random sequence of: appends of one or more writes at once, with new terms and votes and with
+// suffixes that conflict; applied entries with puts, keys that expire, deletes and expiries; saved
+// cluster times; and ends and new openings of the storage.
+class CrashScript {
+ public:
+  struct Step {
+    enum class Kind { kFound, kWrite, kApply, kSaveTime, kReopen };
+    Kind kind = Kind::kReopen;
+    std::vector<raft::LogWrite> writes;  // Ids are given when they are handed over.
+    std::vector<raft::Entry> entries;    // To apply.
+    raft::ClusterMillis time;
+    size_t states = 0;  // How many there are once the step is done.
+  };
+
+  // Goes on from the last state of `history`, which is not empty.
+  CrashScript(const ScriptOptions& options, std::vector<StoreState> history);
+
+  // How many states the history has.
+  size_t start() const { return start_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  // The history, then one more after each write to the database.
+  const std::vector<StoreState>& states() const { return states_; }
+
+ private:
+  // Each adds a step.
+  void Found();
+  void Append();
+  void Apply();
+  void SaveTime();
+  raft::LogWrite MakeWrite();
+  void FinishStep(Step step);
+
+  // What the next write starts from.
+  const StoreState& now() const { return states_.back(); }
+  StoreState& AddState();
+  raft::Entry MakeEntry(uint64_t index, raft::Term term);
+  log::v1::Command MakeCommand();
+  std::string RandomKey();
+
+  const ScriptOptions options_;
+  const size_t start_;
+  Rng rng_;
+  uint64_t clock_ = 1000;
+  std::vector<Step> steps_;
+  std::vector<StoreState> states_;
+};
+
+// Hears how far a script has come, in numbers of states.
+class ScriptObserver {
+ public:
+  virtual ~ScriptObserver() = default;
+  // The states before `count` may be on disk from now on.
+  virtual void OnBegin(size_t count) = 0;
+  // State number `count` - 1, or a later one, is on disk from now on.
+  virtual void OnDurable(size_t count) = 0;
+};
+
+// Runs a script on an open store. Fails when the store does not open again.
+absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* observer);
+
+}  // namespace raftkv::storage

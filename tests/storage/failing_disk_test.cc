@@ -1,0 +1,183 @@
+// The real storage on a disk of which one operation fails, each in its turn: with EIO as a broken
+// disk answers, and with ENOSPC as a full one. A failed write is unknown, so the process must end,
+// and before it acknowledges anything more; what it acknowledged must be there afterwards. Where a
+// flush or a compaction fails, the log goes on for the moment that it takes to end the process:
+// what it acknowledges then does not hang on what failed.
+#include <signal.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "gtest/gtest.h"
+#include "tests/storage/crash_lab.h"
+#include "tests/storage/isolated.h"
+#include "tests/support/temp_dir.h"
+
+namespace raftkv::storage {
+namespace {
+
+using Kind = DiskOperation::Kind;
+
+// Debian's RocksDB has its assertions on, and one of them can come first: a flush wants to sync a
+// WAL of which a write has just failed.
+constexpr char kOwnAssertion[] = "Assertion `sync_without_flush_called_' failed";
+
+// The failure that a recording holds.
+struct Failure {
+  std::string text;
+  // "write_wal", "sync_table" and so on.
+  std::string kind;
+  bool in_background = false;
+  // RocksDB goes on without its file of options, tries again to delete what is obsolete, and keeps
+  // the inputs of a compaction that did not get all of its space.
+  bool may_be_ignored = false;
+  size_t durable = 0;  // What was acknowledged by then.
+};
+
+std::string FileKind(absl::string_view text) {
+  constexpr std::pair<const char*, const char*> kKinds[] = {
+      {".log", "wal"},          {".sst", "table"},         {"OPTIONS", "options"},
+      {"MANIFEST", "manifest"}, {"dbtmp", "manifest"},     {"FENCE", "fence"},
+      {"FORMAT", "format"},     {"directory", "directory"}};
+  for (const auto& [part, kind] : kKinds) {
+    if (absl::StrContains(text, part)) {
+      return kind;
+    }
+  }
+  return "other";
+}
+
+// Nothing when no operation failed: RocksDB's threads make some runs a little shorter.
+std::optional<Failure> FindFailure(const Recording& recording) {
+  const FaultDisk end = recording.End();
+  Progress progress;
+  std::string before;
+  for (const DiskOperation& operation : recording.operations) {
+    absl::string_view text = operation.path;
+    if (operation.kind != Kind::kMark || !absl::ConsumePrefix(&text, kFailed)) {
+      progress.Update(operation);
+      before = operation.kind == Kind::kMark ? before : Describe(operation, end);
+      continue;
+    }
+    Failure failure;
+    text = operation.path;
+    const bool in_compaction = absl::ConsumePrefix(&text, kFailedInCompaction);
+    failure.in_background = in_compaction || absl::ConsumePrefix(&text, kFailedInFlush);
+    absl::ConsumePrefix(&text, kFailed);
+    failure.text = std::string(text);
+    const std::string file = FileKind(text);
+    const std::string verb(text.substr(0, text.find(' ')));
+    const bool of_options =
+        file == "options" || (file == "directory" && FileKind(before) == "options");
+    failure.kind = absl::StrCat(verb, "_", of_options ? "options" : file);
+    failure.may_be_ignored = of_options || verb == "delete" || in_compaction;
+    failure.durable = progress.durable;
+    return failure;
+  }
+  return std::nullopt;
+}
+
+struct Outcomes {
+  size_t aborted = 0;
+  size_t refused = 0;   // While opening.
+  size_t finished = 0;  // As if nothing had been.
+};
+
+class FailingDiskTest : public testing::Test {
+ protected:
+  // Enough for a few switches of WAL and memtables, and for an opening in the middle.
+  FailingDiskTest() : script_(MakeScript({.seed = 5, .steps = 26, .value_bytes_max = 6000})) {}
+
+  std::string data_dir() const { return dir_.File("data"); }
+
+  size_t CountOperations() {
+    const Recording sound = Record(MakeDisk(data_dir()), Progress(), data_dir(), script_);
+    EXPECT_FALSE(sound.signal.has_value()) << Tail(sound.log);
+    return static_cast<size_t>(std::count_if(
+        sound.operations.begin(), sound.operations.end(),
+        [](const DiskOperation& operation) { return operation.kind != Kind::kMark; }));
+  }
+
+  void CheckEnd(const Recording& recording, const Failure& failure) {
+    Outcomes& outcomes = outcomes_[failure.kind];
+    if (recording.signal.has_value()) {
+      EXPECT_EQ(*recording.signal, SIGABRT) << failure.text << ": " << Tail(recording.log);
+      EXPECT_TRUE(absl::StrContains(recording.log, "stopping: ") ||
+                  absl::StrContains(recording.log, kOwnAssertion))
+          << Tail(recording.log);
+      ++outcomes.aborted;
+    } else if (recording.refused) {
+      ++outcomes.refused;
+    } else {
+      EXPECT_TRUE(failure.may_be_ignored) << failure.text << " ended nothing";
+      ++outcomes.finished;
+    }
+    if (!failure.may_be_ignored && !failure.in_background) {
+      EXPECT_EQ(recording.EndProgress().durable, failure.durable)
+          << "acknowledged after this failed: " << failure.text;
+    }
+  }
+
+  // The disk afterwards: as the process left it, and when the power goes as well.
+  void CheckWhatIsLeft(const Recording& recording, const std::string& failed) {
+    const FaultDisk end = recording.End();
+    const Progress progress = recording.EndProgress();
+    constexpr Survival kBoth[] = {Survival::kEverything, Survival::kSynced};
+    const std::vector<IsolatedResult> results = RunIsolated(2, [&](size_t number) {
+      Rng rng(1);
+      return CheckDisk(end.AfterCrash(kBoth[number], &rng), data_dir(), script_.states(), progress,
+                       /*goes_on=*/false);
+    });
+    for (const IsolatedResult& result : results) {
+      EXPECT_TRUE(IsClean(result.text))
+          << "after " << failed << ": " << result.text << Tail(result.log);
+    }
+  }
+
+  void FailEach(DiskError error, size_t every) {
+    const size_t operations = CountOperations();
+    for (size_t k = 0; k < operations; k += every) {
+      const Recording recording = Record(MakeDisk(data_dir()), Progress(), data_dir(), script_,
+                                         Ending::kClose, DiskFault{.operation = k, .error = error});
+      if (const std::optional<Failure> failure = FindFailure(recording); failure.has_value()) {
+        ++points_;
+        CheckEnd(recording, *failure);
+        CheckWhatIsLeft(recording, failure->text);
+      }
+    }
+    Report("operations", operations);
+    Report("failed_operations", points_);
+    for (const auto& [what, outcomes] : outcomes_) {
+      Report(absl::StrCat(what, "_aborted"), outcomes.aborted);
+      Report(absl::StrCat(what, "_refused"), outcomes.refused);
+      Report(absl::StrCat(what, "_finished"), outcomes.finished);
+    }
+    EXPECT_GT(outcomes_["write_wal"].aborted, 0U);
+  }
+
+ private:
+  integration::TempDir dir_;
+  const CrashScript script_;
+  size_t points_ = 0;
+  std::map<std::string, Outcomes> outcomes_;
+};
+
+using SampledFailingDiskTest = FailingDiskTest;
+
+TEST_F(SampledFailingDiskTest, BrokenAtSomeOperations) { FailEach(DiskError::kIo, 23); }
+
+TEST_F(SampledFailingDiskTest, FullAtSomeOperations) { FailEach(DiskError::kNoSpace, 23); }
+
+TEST_F(FailingDiskTest, BrokenAtEveryOperation) { FailEach(DiskError::kIo, 1); }
+
+TEST_F(FailingDiskTest, FullAtEveryOperation) { FailEach(DiskError::kNoSpace, 1); }
+
+}  // namespace
+}  // namespace raftkv::storage
