@@ -346,13 +346,16 @@ TEST_F(LostLogTest, ADeletedLogFileIsRefusedAndMayBePutBack) {
   ASSERT_FALSE(wal.empty());
   const std::string content = ReadFile(wal);
   fs::remove(wal);
-  ExpectRefusedWhileTheOthersGoOn({data_dir(), wal.filename(), kPutBack});
+  ExpectRefusedWhileTheOthersGoOn({data_dir(), "log", kPutBack});
   ExpectBackWhenRestored(wal, content);
 }
 
 TEST_F(LostLogTest, ALogFileThatIsCutIsRefusedByTheFence) {
-  // The fence follows the last append within 100 ms.
+  // The fence follows an append within 100 ms.
   const std::string fence = data_dir() + "/FENCE";
+  const auto before = fs::file_time_type::clock::now() - Millis(10);  // File times are coarse.
+  ASSERT_TRUE(cluster_.client(0).PutText("key0", std::string(500, 'y')).ok());
+  ASSERT_TRUE(WaitUntil(Millis(5000), [&] { return fs::last_write_time(fence) > before; }));
   cluster_.server(kMember).Kill9();
   const fs::path wal = NewestWal();
   ASSERT_FALSE(wal.empty());
