@@ -247,8 +247,8 @@ std::optional<int> Server::MakeDriver() {
   driver_ = std::make_unique<raft::RaftDriver>(
       driver_options, RandomNonZero(),
       std::make_unique<raft::RaftCore>(config, *std::move(restored), Rng(RandomNonZero())),
-      storage_->restored_cluster_time(), &transport_, storage_->log_store(),
-      storage_->state_machine(), &clock_, this);
+      storage_->restored_clock(), &transport_, storage_->log_store(), storage_->state_machine(),
+      &clock_, this);
   driver_->SetDormant(!storage_->configuration().has_value());
   pool_ = std::make_unique<ReadPool>(kPoolThreads);
   expiry_pool_ = std::make_unique<ReadPool>(1);
@@ -460,7 +460,7 @@ void Server::OnTick() {
   if (const MonotonicNanos now = clock_.Now();
       now >= next_clock_save_ && storage_->state_machine()->earliest_deadline().value() != 0) {
     next_clock_save_ = now + kClockSaveInterval;
-    storage_->SaveClusterTime(driver_->Now());
+    storage_->SaveClusterClock(driver_->ReadClusterClock());
   }
 }
 

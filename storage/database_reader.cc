@@ -88,16 +88,16 @@ absl::StatusOr<AppliedState> DatabaseReader::ReadAppliedState() const {
   return *state;
 }
 
-absl::StatusOr<raft::ClusterMillis> DatabaseReader::ReadSavedClusterTime() const {
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kClusterTimeKey));
+absl::StatusOr<raft::ClusterReading> DatabaseReader::ReadSavedClusterClock() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kClusterClockKey));
   if (!value.has_value()) {
-    return raft::ClusterMillis(0);
+    return raft::ClusterReading();
   }
-  const std::optional<uint64_t> millis = DecodeNumber(*value);
-  if (!millis.has_value()) {
-    return BadBytes("`meta`", "the cluster time makes no sense");
+  const std::optional<raft::ClusterReading> reading = DecodeClusterReading(*value);
+  if (!reading.has_value()) {
+    return BadBytes("`meta`", "the cluster clock makes no sense");
   }
-  return raft::ClusterMillis(*millis);
+  return *reading;
 }
 
 absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> DatabaseReader::ReadMemberRecords()

@@ -40,8 +40,8 @@ class DatabaseReader {
   absl::StatusOr<MemberIdentity> ReadIdentity() const;
   absl::StatusOr<raft::HardState> ReadHardState() const;
   absl::StatusOr<AppliedState> ReadAppliedState() const;
-  // As saved; 0 when it never was.
-  absl::StatusOr<raft::ClusterMillis> ReadSavedClusterTime() const;
+  // As saved; of term 0 when it never was.
+  absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;
   absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
   // 0 when no key has a deadline.
   absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;

@@ -141,6 +141,21 @@ std::optional<raft::HardState> DecodeHardState(absl::string_view value) {
   return reader.ok_at_end() ? std::optional(state) : std::nullopt;
 }
 
+std::string EncodeClusterReading(const raft::ClusterReading& reading) {
+  std::string value;
+  AppendVarint(reading.term.value(), &value);
+  AppendVarint(reading.time.value(), &value);
+  return value;
+}
+
+std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value) {
+  ByteReader reader(value);
+  raft::ClusterReading reading;
+  reading.term = raft::Term(reader.Varint());
+  reading.time = raft::ClusterMillis(reader.Varint());
+  return reader.ok_at_end() ? std::optional(reading) : std::nullopt;
+}
+
 std::string EncodeAppliedState(const AppliedState& state) {
   std::string value;
   AppendVarint(state.id.index.value(), &value);

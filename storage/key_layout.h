@@ -11,8 +11,8 @@
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration
 //                  "hard_state"          term:varint vote:varint
 //                  "applied"             index:varint term:varint stamp:varint revision:varint
-//                  key_count:varint "cluster_time"        millis:varint "member/" id:be64
-//                  raftkv.log.v1.MemberRecord
+//                  key_count:varint "cluster_clock"       term:varint millis:varint "member/"
+//                  id:be64 raftkv.log.v1.MemberRecord
 //   `latest`       key:byte*             1:byte create_revision:varint mod_revision:varint
 //   version:varint
 //                                        deadline:varint value:byte*
@@ -29,6 +29,7 @@
 
 #include "absl/strings/string_view.h"
 #include "raft/core/types.h"
+#include "raft/runtime/cluster_clock.h"
 #include "storage/kv_table.h"
 
 namespace raftkv::storage {
@@ -47,7 +48,7 @@ inline constexpr char kMemberIdKey[] = "member_id";
 inline constexpr char kConfigurationKey[] = "configuration";
 inline constexpr char kHardStateKey[] = "hard_state";
 inline constexpr char kAppliedKey[] = "applied";
-inline constexpr char kClusterTimeKey[] = "cluster_time";
+inline constexpr char kClusterClockKey[] = "cluster_clock";
 inline constexpr char kMemberRecordPrefix[] = "member/";
 // The first key after every "member/" key.
 inline constexpr char kMemberRecordEnd[] = "member0";
@@ -83,10 +84,13 @@ std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_vie
 std::string EncodeHardState(const raft::HardState& state);
 std::optional<raft::HardState> DecodeHardState(absl::string_view value);
 
+std::string EncodeClusterReading(const raft::ClusterReading& reading);
+std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value);
+
 std::string EncodeAppliedState(const AppliedState& state);
 std::optional<AppliedState> DecodeAppliedState(absl::string_view value);
 
-// A number alone in a value: version, member id, cluster time.
+// A number alone in a value: version, member id.
 std::string EncodeNumber(uint64_t number);
 std::optional<uint64_t> DecodeNumber(absl::string_view value);
 

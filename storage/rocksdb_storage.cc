@@ -273,12 +273,11 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   RAFTKV_ASSIGN_OR_RETURN(auto member_records, reader.ReadMemberRecords());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
                           reader.ReadEarliestDeadline());
-  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis saved_time, reader.ReadSavedClusterTime());
-  restored_cluster_time_ = std::max(saved_time, applied.stamp);
-  if (last.has_value()) {
-    // Stamps never go back along the log, so the last is the largest.
-    restored_cluster_time_ = std::max(restored_cluster_time_, last->stamp);
-  }
+  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
+  // Stamps never go back along the log, so the last is the largest.
+  restored_clock_ = raft::RestoredReading(
+      saved_clock,
+      last.has_value() ? raft::ClusterReading{last->id.term, last->stamp} : raft::ClusterReading());
   RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
 
   reader_ = std::make_unique<ReaderThread>();
@@ -350,13 +349,13 @@ absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {
   return restored;
 }
 
-void RocksDbStorage::SaveClusterTime(raft::ClusterMillis now) {
+void RocksDbStorage::SaveClusterClock(const raft::ClusterReading& reading) {
   rocksdb::WriteOptions options;
   options.no_slowdown = true;
   const rocksdb::Status status =
-      db_->Put(options, families_.meta, kClusterTimeKey, EncodeNumber(now.value()));
+      db_->Put(options, families_.meta, kClusterClockKey, EncodeClusterReading(reading));
   if (!status.ok() && !status.IsIncomplete()) {
-    AbortOnWriteFailure("save the cluster time", status);
+    AbortOnWriteFailure("save the cluster clock", status);
   }
 }
 

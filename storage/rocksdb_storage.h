@@ -37,8 +37,8 @@ class RocksDbStorage final : public Storage {
   void Found(const std::string& name, uint64_t member_id,
              const log::v1::ClusterConfiguration& configuration) override;
   absl::StatusOr<raft::RestoredState> Restore() override;
-  raft::ClusterMillis restored_cluster_time() const override { return restored_cluster_time_; }
-  void SaveClusterTime(raft::ClusterMillis now) override;
+  raft::ClusterReading restored_clock() const override { return restored_clock_; }
+  void SaveClusterClock(const raft::ClusterReading& reading) override;
   raft::LogStore* log_store() override { return log_store_.get(); }
   KvStateMachine* state_machine() override { return state_machine_.get(); }
   int64_t DiskBytes() const override;
@@ -69,7 +69,7 @@ class RocksDbStorage final : public Storage {
   // Null only while opening a directory that has none yet.
   std::unique_ptr<DurabilityFence> fence_;
   uint64_t data_id_ = 0;
-  raft::ClusterMillis restored_cluster_time_;
+  raft::ClusterReading restored_clock_;
 
   // Set by Found.
   std::string member_name_;

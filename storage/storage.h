@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "base/waker.h"
 #include "raft/core/raft_core.h"
+#include "raft/runtime/cluster_clock.h"
 #include "raft/runtime/log_store.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "storage/kv_state_machine.h"
@@ -70,10 +71,10 @@ class Storage {
   // What the core starts from, `configuration` left empty (it is configuration()'s ids, which the
   // caller converts). DataLoss when log and applied state do not fit together. Call once.
   virtual absl::StatusOr<raft::RestoredState> Restore() = 0;
-  // The largest cluster time that was saved, applied or is stamped in the log.
-  virtual raft::ClusterMillis restored_cluster_time() const = 0;
-  // Saves the node's cluster time, unsynced, and skips it rather than wait for the disk.
-  virtual void SaveClusterTime(raft::ClusterMillis now) = 0;
+  // The raft::RestoredReading of what was saved and of the log's end.
+  virtual raft::ClusterReading restored_clock() const = 0;
+  // Saves what the cluster clock shows, unsynced, and skips it rather than wait for the disk.
+  virtual void SaveClusterClock(const raft::ClusterReading& reading) = 0;
 
   virtual raft::LogStore* log_store() = 0;
   virtual KvStateMachine* state_machine() = 0;

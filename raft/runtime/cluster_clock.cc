@@ -1,12 +1,28 @@
 #include "raft/runtime/cluster_clock.h"
 
+#include <algorithm>
+
+#include "glog/logging.h"
+
 namespace raftkv::raft {
 
-ClusterClock::ClusterClock(ClusterMillis restored, const MonotonicClock* clock)
-    : clock_(clock), stamp_(restored), seen_at_(clock->Now()) {}
+ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end) {
+  if (saved.term < log_end.term) {
+    return log_end;
+  }
+  return {.term = saved.term, .time = std::max(saved.time, log_end.time)};
+}
+
+ClusterClock::ClusterClock(const ClusterReading& restored, const MonotonicClock* clock)
+    : clock_(clock), term_(restored.term), stamp_(restored.time), seen_at_(clock->Now()) {}
 
 ClusterMillis ClusterClock::Now() const {
   return stamp_ + static_cast<uint64_t>((clock_->Now() - seen_at_) / kNanosPerMilli);
+}
+
+void ClusterClock::Lead(Term term) {
+  CHECK_GE(term, term_);
+  term_ = term;
 }
 
 void ClusterClock::Observe(Term term, ClusterMillis stamp) {

@@ -46,7 +46,7 @@ absl::Status DriverOptions::Validate() const {
 }
 
 RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
-                       std::unique_ptr<RaftCore> core, ClusterMillis restored_cluster_time,
+                       std::unique_ptr<RaftCore> core, const ClusterReading& restored_clock,
                        Transport* transport, LogStore* log_store, StateMachine* state_machine,
                        const MonotonicClock* clock, DriverObserver* observer)
     : options_(options),
@@ -57,7 +57,7 @@ RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
       clock_(clock),
       observer_(observer),
       core_(std::move(core)),
-      cluster_clock_(restored_cluster_time, clock),
+      cluster_clock_(restored_clock, clock),
       watch_(clock->Now()),
       budget_(options.proposals_max, options.proposal_bytes_max),
       proposals_(&budget_, options.leader_wait, FirstNumber(origin)),
@@ -309,6 +309,9 @@ void RaftDriver::CarryOutOutput() {
     return;
   }
   Output output = core_->TakeOutput();
+  if (core_->role() == RaftRole::kLeader) {
+    cluster_clock_.Lead(core_->term());
+  }
   if (output.write.has_value()) {
     log_store_->Write(*std::move(output.write));
   }

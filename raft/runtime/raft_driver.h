@@ -64,7 +64,7 @@ class RaftDriver final : public OutcomeObserver {
  public:
   // `origin` is random, unique to this process. Borrows everything it is given.
   RaftDriver(const DriverOptions& options, uint64_t origin, std::unique_ptr<RaftCore> core,
-             ClusterMillis restored_cluster_time, Transport* transport, LogStore* log_store,
+             const ClusterReading& restored_clock, Transport* transport, LogStore* log_store,
              StateMachine* state_machine, const MonotonicClock* clock, DriverObserver* observer);
 
   // Inputs. They take effect in the next RunTurn at the latest.
@@ -106,6 +106,7 @@ class RaftDriver final : public OutcomeObserver {
 
   const RaftCore& core() const { return *core_; }
   ClusterMillis Now() const { return cluster_clock_.Now(); }
+  ClusterReading ReadClusterClock() const { return cluster_clock_.Read(); }
   // Requests that wait for an answer.
   uint64_t pending_requests() const;
 

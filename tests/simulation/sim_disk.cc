@@ -95,7 +95,7 @@ void SimDisk::TakeFront() {
   } else if (const auto* changes = std::get_if<TableChanges>(&record)) {
     ApplyChanges(*changes, &content_.table);
   } else {
-    content_.cluster_time = std::get<raft::ClusterMillis>(record);
+    content_.cluster_clock = std::get<raft::ClusterReading>(record);
   }
   wal_.pop_front();
 }

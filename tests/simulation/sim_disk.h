@@ -24,14 +24,14 @@ struct DiskContent {
   raft::HardState hard_state;
   std::vector<raft::Entry> log;  // log[i] has index i + 1.
   TableContent table;
-  raft::ClusterMillis cluster_time;
+  raft::ClusterReading cluster_clock;
 };
 
 // Confined to one thread.
 class SimDisk final {
  public:
   // A batch of the log thread, a run of applied entries, or the saved cluster time.
-  using Record = std::variant<std::vector<raft::LogWrite>, TableChanges, raft::ClusterMillis>;
+  using Record = std::variant<std::vector<raft::LogWrite>, TableChanges, raft::ClusterReading>;
 
   // A WAL file has at most `file_records_max` records.
   SimDisk(uint64_t file_records_max, Dice dice, Counters* counters)

@@ -94,11 +94,13 @@ raft::RestoredState SimNode::Restore() {
   return restored;
 }
 
-ClusterMillis SimNode::RestoredClusterTime() const {
+raft::ClusterReading SimNode::RestoredClock() const {
   const DiskContent& content = disk_.content();
-  const ClusterMillis last_stamp =
-      content.log.empty() ? ClusterMillis(0) : content.log.back().stamp;
-  return std::max({content.cluster_time, content.table.applied.stamp, last_stamp});
+  raft::ClusterReading log_end;
+  if (!content.log.empty()) {
+    log_end = {.term = content.log.back().id.term, .time = content.log.back().stamp};
+  }
+  return raft::RestoredReading(content.cluster_clock, log_end);
 }
 
 void SimNode::Start() {
@@ -109,7 +111,7 @@ void SimNode::Start() {
   auto core =
       std::make_unique<raft::RaftCore>(options_.CoreConfig(id_), Restore(), Rng(dice_.Seed()));
   process.driver = std::make_unique<raft::RaftDriver>(
-      options_.driver, /*origin=*/dice_.Seed() | 1, std::move(core), RestoredClusterTime(),
+      options_.driver, /*origin=*/dice_.Seed() | 1, std::move(core), RestoredClock(),
       &process.transport, &process.log_store, &process.state_machine, &process.clock, this);
   process.expirer = std::make_unique<storage::Expirer>(
       process.driver.get(), &process.state_machine, &process.clock,
@@ -242,7 +244,7 @@ void SimNode::Tick() {
   if (now >= process.next_clock_save && process.state_machine.earliest_deadline().value() != 0) {
     // The server's second is its election timeout.
     process.next_clock_save = now + options_.ElectionTimeout();
-    disk_.Write(process.driver->Now());
+    disk_.Write(process.driver->ReadClusterClock());
   }
   RunTurn();
 }

@@ -118,7 +118,7 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void OnEvent(const raft::Event& event) override;
 
   raft::RestoredState Restore();
-  raft::ClusterMillis RestoredClusterTime() const;
+  raft::ClusterReading RestoredClock() const;
   void TakeFrame(raft::NodeId from, Frame frame);
   void Tick();
   void RequestTurn();

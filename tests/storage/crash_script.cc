@@ -153,7 +153,7 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
   state.log = std::move(restored.tail);
   state.applied = restored.applied.index.value();
   state.revision = store->machine().revision();
-  state.cluster_time = storage.restored_cluster_time().value();
+  state.cluster_time = storage.restored_clock().time.value();
 
   const std::shared_ptr<const KvView> view = store->machine().TakeView();
   RAFTKV_ASSIGN_OR_RETURN(const ScanResult scan,
@@ -326,7 +326,7 @@ void CrashScript::SaveTime() {
   AddState().cluster_time = clock_;
   Step step;
   step.kind = Step::Kind::kSaveTime;
-  step.time = raft::ClusterMillis(clock_);
+  step.reading = {.term = now().hard_state.term, .time = raft::ClusterMillis(clock_)};
   FinishStep(std::move(step));
 }
 
@@ -350,7 +350,7 @@ absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* 
         }
         break;
       case Kind::kSaveTime:
-        store->storage().SaveClusterTime(step.time);
+        store->storage().SaveClusterClock(step.reading);
         break;
       case Kind::kReopen:
         store->Close();

@@ -68,7 +68,7 @@ class CrashScript {
     Kind kind = Kind::kReopen;
     std::vector<raft::LogWrite> writes;  // Ids are given when they are handed over.
     std::vector<raft::Entry> entries;    // To apply.
-    raft::ClusterMillis time;
+    raft::ClusterReading reading;
     size_t states = 0;  // How many there are once the step is done.
   };
 

@@ -36,8 +36,9 @@ class ExpirerTest : public testing::Test {
     restored.configuration.voters = {raft::NodeId(1)};
     auto core = std::make_unique<raft::RaftCore>(config, std::move(restored), Rng(1));
     driver_ = std::make_unique<raft::RaftDriver>(
-        raft::DriverOptions(), /*origin=*/7, std::move(core), raft::ClusterMillis(1000),
-        &transport_, &log_, &store_.machine(), &clock_, &observer_);
+        raft::DriverOptions(), /*origin=*/7, std::move(core),
+        raft::ClusterReading{.term = raft::Term(0), .time = raft::ClusterMillis(1000)}, &transport_,
+        &log_, &store_.machine(), &clock_, &observer_);
     expirer_ = std::make_unique<Expirer>(
         driver_.get(), &store_.machine(), &clock_,
         [this](std::shared_ptr<const KvView> view, raft::ClusterMillis now,

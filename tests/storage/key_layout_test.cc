@@ -21,6 +21,8 @@ TEST(KeyLayoutTest, FrozenBytes) {
                  &value);
   EXPECT_EQ(value, "\xac\x02\x02\x05xyz");
   EXPECT_EQ(EncodeHardState({.term = raft::Term(7), .vote = raft::NodeId(3)}), "\x07\x03");
+  EXPECT_EQ(EncodeClusterReading({.term = raft::Term(7), .time = raft::ClusterMillis(300)}),
+            "\x07\xac\x02");
   AppliedState applied;
   applied.id = {raft::Term(2), raft::LogIndex(1)};
   applied.stamp = raft::ClusterMillis(3);
@@ -43,6 +45,9 @@ TEST(KeyLayoutTest, RoundTrips) {
     EXPECT_EQ(DecodeLogKey(EncodeLogKey(raft::LogIndex(number))), raft::LogIndex(number));
     const raft::HardState state{.term = raft::Term(number), .vote = raft::NodeId(number)};
     EXPECT_EQ(DecodeHardState(EncodeHardState(state)), state);
+    const raft::ClusterReading reading{.term = raft::Term(number),
+                                       .time = raft::ClusterMillis(number)};
+    EXPECT_EQ(DecodeClusterReading(EncodeClusterReading(reading)), reading);
     std::string value;
     const raft::Entry entry{.id = {raft::Term(number), raft::LogIndex(9)},
                             .kind = raft::EntryKind::kNoOp,
@@ -82,6 +87,7 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "").has_value());
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01").has_value());
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01\x63\x01").has_value()) << "unknown kind";
+  EXPECT_FALSE(DecodeClusterReading("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";
   EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04").has_value());

@@ -28,6 +28,10 @@ using testing::HasSubstr;
 
 namespace fs = std::filesystem;
 
+raft::ClusterReading Reading(uint64_t term, uint64_t millis) {
+  return {.term = raft::Term(term), .time = raft::ClusterMillis(millis)};
+}
+
 void PutMany(Store& store, int from, int to) {
   for (int i = from; i < to; ++i) {
     store.Run({Put("key" + std::to_string(i), std::string(1000, 'v'))});
@@ -384,7 +388,7 @@ TEST(RestoreTest, FreshDirectoryIsEmpty) {
   EXPECT_EQ(restored->applied, raft::EntryId());
   EXPECT_EQ(restored->previous, raft::EntryId());
   EXPECT_TRUE(restored->tail.empty());
-  EXPECT_EQ(store.storage().restored_cluster_time(), raft::ClusterMillis(0));
+  EXPECT_EQ(store.storage().restored_clock(), raft::ClusterReading());
 }
 
 TEST(RestoreTest, BringsBackTheNewestEntriesAndAllThatAreNotApplied) {
@@ -415,7 +419,7 @@ TEST(RestoreTest, BringsBackTheNewestEntriesAndAllThatAreNotApplied) {
   EXPECT_EQ(restored->previous.index, raft::LogIndex(50));
   EXPECT_EQ(restored->tail.size(), 50u);
   EXPECT_EQ(*restored->tail.front().payload, *unapplied.front().payload);
-  EXPECT_EQ(store.storage().restored_cluster_time(), raft::ClusterMillis(5000));
+  EXPECT_EQ(store.storage().restored_clock().time, raft::ClusterMillis(5000));
 }
 
 TEST(RestoreTest, ClusterTimeIsTheLargestOfAllThatIsKnown) {
@@ -424,13 +428,25 @@ TEST(RestoreTest, ClusterTimeIsTheLargestOfAllThatIsKnown) {
   store.Open();
   store.Run({Put("a", "1")}, /*stamp=*/2000);
   store.Reopen();
-  EXPECT_EQ(store.storage().restored_cluster_time(), raft::ClusterMillis(2000));
-  store.storage().SaveClusterTime(raft::ClusterMillis(7000));
+  EXPECT_EQ(store.storage().restored_clock(), Reading(1, 2000));
+  store.storage().SaveClusterClock(Reading(1, 7000));
   store.Reopen();
-  EXPECT_EQ(store.storage().restored_cluster_time(), raft::ClusterMillis(7000));
+  EXPECT_EQ(store.storage().restored_clock(), Reading(1, 7000));
   store.Append({CommandEntry(2, {Put("a", "2")}, 9000)});
   store.Reopen();
-  EXPECT_EQ(store.storage().restored_cluster_time(), raft::ClusterMillis(9000));
+  EXPECT_EQ(store.storage().restored_clock(), Reading(1, 9000));
+}
+
+TEST(RestoreTest, ATimeSavedBeforeTheLogsLastLeaderIsForgotten) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  // This member ran for long before it heard of the leader of term 1, and crashed before it saved
+  // its clock again.
+  store.storage().SaveClusterClock(Reading(0, 60'000));
+  store.Run({Put("a", "1")}, /*stamp=*/2000);
+  store.Reopen();
+  EXPECT_EQ(store.storage().restored_clock(), Reading(1, 2000));
 }
 
 TEST(RestoreTest, FoundingIsRemembered) {

@@ -170,7 +170,7 @@ void DriverCluster::Start(NodeId node) {
   member.driver = std::make_unique<RaftDriver>(
       options_.driver, origin,
       std::make_unique<RaftCore>(config, std::move(restored), Rng(options_.seed * 1000 + origin)),
-      ClusterMillis(0), &member.transport, &member.store, &member.machine, &clock_,
+      ClusterReading(), &member.transport, &member.store, &member.machine, &clock_,
       &member.observer);
 }
 

@@ -7,15 +7,21 @@
 namespace raftkv::raft {
 namespace {
 
+ClusterReading Reading(uint64_t term, uint64_t millis) {
+  return {.term = Term(term), .time = ClusterMillis(millis)};
+}
+
+ClusterReading StartAt(uint64_t millis) { return Reading(0, millis); }
+
 TEST(ClusterClockTest, StartsAtWhatWasRestored) {
   FakeClock clock;
-  const ClusterClock cluster_clock(ClusterMillis(5000), &clock);
+  const ClusterClock cluster_clock(StartAt(5000), &clock);
   EXPECT_EQ(cluster_clock.Now(), ClusterMillis(5000));
 }
 
 TEST(ClusterClockTest, RunsWithTheMonotonicClockRoundedDown) {
   FakeClock clock;
-  const ClusterClock cluster_clock(ClusterMillis(5000), &clock);
+  const ClusterClock cluster_clock(StartAt(5000), &clock);
   clock.Advance(kNanosPerMilli - 1);
   EXPECT_EQ(cluster_clock.Now(), ClusterMillis(5000));
   clock.Advance(1);
@@ -26,7 +32,7 @@ TEST(ClusterClockTest, RunsWithTheMonotonicClockRoundedDown) {
 
 TEST(ClusterClockTest, JumpsForwardToALaterStamp) {
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(5000), &clock);
+  ClusterClock cluster_clock(StartAt(5000), &clock);
   clock.Advance(3 * kNanosPerMilli);
   cluster_clock.Observe(Term(1), ClusterMillis(9000));
   EXPECT_EQ(cluster_clock.Now(), ClusterMillis(9000));
@@ -36,7 +42,7 @@ TEST(ClusterClockTest, JumpsForwardToALaterStamp) {
 
 TEST(ClusterClockTest, IgnoresOvertakenStampsOfOneLeader) {
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(0), &clock);
+  ClusterClock cluster_clock(StartAt(0), &clock);
   cluster_clock.Observe(Term(1), ClusterMillis(5000));
   clock.Advance(10 * kNanosPerMilli);
   cluster_clock.Observe(Term(1), ClusterMillis(4999));
@@ -49,7 +55,7 @@ TEST(ClusterClockTest, IgnoresOvertakenStampsOfOneLeader) {
 // an hour by the time when its node leads next, or keys expire early by as much.
 TEST(ClusterClockTest, AFastClockDoesNotRunAheadOfItsLeader) {
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(0), &clock);
+  ClusterClock cluster_clock(StartAt(0), &clock);
   uint64_t leaders_millis = 0;
   for (int heartbeat = 0; heartbeat < 100'000; ++heartbeat) {
     leaders_millis += 100;
@@ -65,7 +71,7 @@ TEST(ClusterClockTest, ANewLeadersTimeReplacesWhatWasAheadOfIt) {
   // This node started earlier than its leader, so its own time is ahead; keys must not expire by
   // it.
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(0), &clock);
+  ClusterClock cluster_clock(StartAt(0), &clock);
   clock.Advance(500 * kNanosPerMilli);
   cluster_clock.Observe(Term(1), ClusterMillis(400));
   EXPECT_EQ(cluster_clock.Now(), ClusterMillis(400));
@@ -77,15 +83,47 @@ TEST(ClusterClockTest, ANewLeadersTimeReplacesWhatWasAheadOfIt) {
 
 TEST(ClusterClockTest, ADeposedLeaderIsNotHeard) {
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(0), &clock);
+  ClusterClock cluster_clock(StartAt(0), &clock);
   cluster_clock.Observe(Term(2), ClusterMillis(400));
   cluster_clock.Observe(Term(1), ClusterMillis(900));
   EXPECT_EQ(cluster_clock.Now(), ClusterMillis(400));
 }
 
+TEST(ClusterClockTest, ARestartedNodeStillKnowsItsLeader) {
+  FakeClock clock;
+  ClusterClock cluster_clock(Reading(2, 400), &clock);
+  cluster_clock.Observe(Term(1), ClusterMillis(900));
+  EXPECT_EQ(cluster_clock.Now(), ClusterMillis(400)) << "a deposed leader";
+  cluster_clock.Observe(Term(2), ClusterMillis(399));
+  EXPECT_EQ(cluster_clock.Now(), ClusterMillis(400)) << "overtaken";
+  cluster_clock.Observe(Term(2), ClusterMillis(450));
+  EXPECT_EQ(cluster_clock.Now(), ClusterMillis(450));
+}
+
+TEST(ClusterClockTest, ALeadersOwnCountIsTheTimeOfItsTerm) {
+  FakeClock clock;
+  ClusterClock cluster_clock(Reading(2, 400), &clock);
+  clock.Advance(3 * kNanosPerMilli);
+  cluster_clock.Lead(Term(3));
+  EXPECT_EQ(cluster_clock.Read(), Reading(3, 403));
+  clock.Advance(3 * kNanosPerMilli);
+  EXPECT_EQ(cluster_clock.Read(), Reading(3, 406));
+}
+
+TEST(RestoredReadingTest, TheLaterTermDecidesThenTheLaterTime) {
+  EXPECT_EQ(RestoredReading(Reading(0, 0), Reading(0, 0)), Reading(0, 0)) << "a fresh member";
+  EXPECT_EQ(RestoredReading(Reading(3, 900), Reading(3, 500)), Reading(3, 900));
+  EXPECT_EQ(RestoredReading(Reading(3, 500), Reading(3, 900)), Reading(3, 900));
+  EXPECT_EQ(RestoredReading(Reading(4, 900), Reading(3, 500)), Reading(4, 900));
+  EXPECT_EQ(RestoredReading(Reading(4, 500), Reading(3, 900)), Reading(4, 900))
+      << "its leader raises the stamps of its entries to the log's last";
+  EXPECT_EQ(RestoredReading(Reading(2, 900), Reading(3, 500)), Reading(3, 500))
+      << "of another leader, whose clock may have been ahead";
+}
+
 TEST(ClusterClockTest, StampsInQuickSuccessionDoNotSlowIt) {
   FakeClock clock;
-  ClusterClock cluster_clock(ClusterMillis(0), &clock);
+  ClusterClock cluster_clock(StartAt(0), &clock);
   cluster_clock.Observe(Term(1), ClusterMillis(0));
   // A leader's stamp every 0.1 ms, nearly always equal to what is known: time must not stand still.
   for (uint64_t i = 1; i <= 60; ++i) {

@@ -231,6 +231,16 @@ TEST(RaftDriverTest, ADeposedLeadersLateFrameMovesNoClock) {
   EXPECT_EQ(cluster.driver(leader).Now(), now) << "its own term";
 }
 
+TEST(RaftDriverTest, ALeadersClockIsOfItsOwnTerm) {
+  DriverCluster cluster({});
+  const NodeId leader = cluster.AwaitLeader();
+  cluster.Tick(2);
+  const Term term = cluster.driver(leader).core().term();
+  for (const NodeId node : cluster.nodes()) {
+    EXPECT_EQ(cluster.driver(node).ReadClusterClock().term, term) << node;
+  }
+}
+
 bool MovesOnlyTheCommitIndex(const FakeTransport::SentMessage& sent) {
   const auto* heartbeat = std::get_if<Heartbeat>(&sent.envelope.message);
   return heartbeat != nullptr && heartbeat->round == RoundId(0);
