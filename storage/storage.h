@@ -33,11 +33,13 @@ struct StorageOptions {
   // Entries that a restart brings back into memory, newest first; more when they are not applied
   // yet.
   uint64_t log_memory_bytes_max = 64 << 20;
-  // RocksDB sizes; small in tests so that files switch often. A write buffer much past the CPU's
-  // caches makes each insert dearer, and inserts are a quarter of a write's CPU.
-  uint64_t write_buffer_bytes = 16 << 20;
-  uint64_t log_write_buffer_bytes = 16 << 20;
-  uint64_t wal_bytes_max = 128 << 20;
+  // RocksDB sizes; small in tests so that files switch often. All members flush the same bytes at
+  // about the same moment, and the slowest writes are those that meet a flush: larger buffers make
+  // them rarer, and flush each key that was written over but once. What is not flushed is replayed
+  // at a start, so the WAL's bound is one on that time too, and both families fit into it.
+  uint64_t write_buffer_bytes = 64 << 20;
+  uint64_t log_write_buffer_bytes = 64 << 20;
+  uint64_t wal_bytes_max = 256 << 20;
   uint64_t block_cache_bytes = 256 << 20;
   // Where the files are, but for the directory itself and LOCK; null is the machine's file system.
   // Only tests set it, to put a disk in its place that fails. Outlives the storage.
