@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -379,23 +381,6 @@ bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, S
     outcome->set_revision(totals->revision);
   }
   return true;
-}
-
-void AppendTableReads(const Command& command, TableReads* reads) {
-  for (const Guard& guard : command.txn().guards()) {
-    reads->keys.push_back(guard.key());
-  }
-  for (const Operation& operation : command.txn().operations()) {
-    if (operation.has_put()) {
-      reads->keys.push_back(operation.put().key());
-    } else if (IsSingleKey(operation.delete_())) {
-      reads->keys.push_back(operation.delete_().start_key());
-    } else {
-      reads->intervals.push_back({operation.delete_().start_key(), operation.delete_().end_key()});
-    }
-  }
-  reads->keys.insert(reads->keys.end(), command.expire().keys().begin(),
-                     command.expire().keys().end());
 }
 
 }  // namespace raftkv::storage

@@ -4,13 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
-#include "storage/kv_state_machine.h"
 #include "storage/kv_table.h"
 
 namespace raftkv::storage {
@@ -37,12 +34,5 @@ absl::Status CheckCommand(const log::v1::Command& command);
 [[nodiscard]] bool ApplyCommand(log::v1::Command* command, raft::ClusterMillis stamp,
                                 KvTable* table, StoreTotals* totals,
                                 log::v1::CommandOutcome* outcome);
-
-// What ApplyCommand will read from the table, for bringing it into memory beforehand.
-struct TableReads {
-  std::vector<std::string> keys;
-  std::vector<KeyInterval> intervals;
-};
-void AppendTableReads(const log::v1::Command& command, TableReads* reads);
 
 }  // namespace raftkv::storage

@@ -1,6 +1,5 @@
 // A thread that waits for the disk so that the loop and the log thread need not: loads of old log
-// entries, and blocks that a stalled apply wants in the cache. Both are rare, so one thread is
-// enough.
+// entries, and runs whose apply stalled. Both are rare, so one thread is enough.
 #pragma once
 
 #include <deque>
@@ -20,7 +19,7 @@ class ReaderThread {
   ReaderThread(const ReaderThread&) = delete;
   ReaderThread& operator=(const ReaderThread&) = delete;
 
-  // Runs jobs in the order of the calls. Callers bound their number: a load per peer, one warming.
+  // Runs jobs in the order of the calls. Callers bound their number: a load per peer, one run.
   void Post(std::function<void()> job);
 
  private:

@@ -1,12 +1,11 @@
 #include "storage/rocksdb_kv_state_machine.h"
 
-#include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
-#include "rocksdb/iterator.h"
-#include "storage/command_semantics.h"
 #include "storage/disk_failure.h"
 #include "storage/rocksdb_kv_view.h"
 
@@ -16,33 +15,37 @@ namespace {
 // One write of a run: large enough to spread its fixed cost, small enough for a turn of the loop.
 constexpr uint64_t kRunBytesMax = 4 << 20;
 constexpr uint64_t kRunCommandsMax = 4096;
-// Point reads that one warming brings in; a run that is colder stalls again.
-constexpr size_t kWarmedKeysMax = 4096;
-// A range may be larger than the cache, and then warming it does not help: after so many stalls of
-// one entry the loop waits for the disk, because a cluster that stands still is worse than a slow
-// turn.
-constexpr int kStallsMax = 8;
+// Keys that a run looks at, deleted ones included: a range may hold many.
+constexpr uint64_t kRunKeysMax = 8192;
 
-void ReadIntoCache(const ColumnFamilies& families, const TableReads& reads) {
-  // Failures are left to the read that needs the bytes.
-  rocksdb::PinnableSlice value;
-  for (const std::string& key : reads.keys) {
-    families.db->Get(rocksdb::ReadOptions(), families.latest, key, &value).PermitUncheckedError();
-    value.Reset();
-  }
-  for (const KeyInterval& interval : reads.intervals) {
-    rocksdb::ReadOptions options;
-    const rocksdb::Slice upper_bound = interval.end;
-    if (!interval.end.empty()) {
-      options.iterate_upper_bound = &upper_bound;
+// What another observer wanted of these entries at one moment. It never wants more of them later,
+// because a proposal is known before it can be committed.
+class WantedOutcomes final : public raft::OutcomeObserver {
+ public:
+  WantedOutcomes(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer) {
+    for (const raft::Entry& entry : entries) {
+      if (entry.payload == nullptr) {
+        continue;
+      }
+      raft::CommandBatchReader reader(*entry.payload);
+      while (reader.Next()) {
+        if (observer.Wants(reader.origin(), reader.sequence())) {
+          wanted_.emplace(reader.origin(), reader.sequence());
+        }
+      }
     }
-    const std::unique_ptr<rocksdb::Iterator> iterator(
-        families.db->NewIterator(options, families.latest));
-    for (iterator->Seek(interval.start); iterator->Valid(); iterator->Next()) {
-    }
-    iterator->status().PermitUncheckedError();
   }
-}
+
+  bool Wants(uint64_t origin, uint64_t sequence) const override {
+    return wanted_.contains({origin, sequence});
+  }
+  void OnOutcome(uint64_t /*origin*/, uint64_t /*sequence*/, std::string /*outcome*/) override {
+    LOG(FATAL) << "outcomes are told on the loop";
+  }
+
+ private:
+  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> wanted_;
+};
 
 }  // namespace
 
@@ -59,33 +62,53 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(
 
 size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
                                     raft::OutcomeObserver* observer) {
-  if (run.empty() || warming_) {
+  if (run.empty() || reading_) {
     return 0;
   }
-  const auto reads =
-      stalls_ < kStallsMax ? RunOverlay::Reads::kFromCache : RunOverlay::Reads::kFromDisk;
-  Run prepared{.overlay = RunOverlay(families_, reads),
-               .result = {.applied = applied_, .outcomes = {}}};
-  size_t count = 0;
-  while (count < run.size() && prepared.result.commands < kRunCommandsMax &&
-         prepared.overlay.staged_bytes() < kRunBytesMax) {
-    if (!applier_.Apply(run[count], *observer, &prepared.overlay, &prepared.result)) {
-      stalls_ = count == 0 ? stalls_ + 1 : 1;
-      Warm(run.subspan(count));
+  if (read_run_ != nullptr) {
+    CHECK_LE(read_run_->entries, run.size()) << "entries were offered and taken back";
+    const size_t count = Finish(read_run_.get(), observer);
+    if (count > 0) {
+      read_run_.reset();
+    }
+    return count;
+  }
+  Run prepared(families_, RunOverlay::Reads::kFromCache, applied_);
+  const bool stalled = !Prepare(run, *observer, &applier_, &prepared);
+  if (prepared.entries > 0 && Finish(&prepared, observer) == 0) {
+    return 0;
+  }
+  // Only now: it reads what this run left.
+  if (stalled) {
+    PrepareOnReader(run.subspan(prepared.entries), *observer);
+  }
+  return prepared.entries;
+}
+
+bool RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entries,
+                                    const raft::OutcomeObserver& observer, EntryApplier* applier,
+                                    Run* run) {
+  for (const raft::Entry& entry : entries) {
+    if (run->result.commands >= kRunCommandsMax || run->overlay.keys_met() >= kRunKeysMax ||
+        run->overlay.staged_bytes() >= kRunBytesMax) {
       break;
     }
-    ++count;
+    if (!applier->Apply(entry, observer, &run->overlay, &run->result)) {
+      return false;
+    }
+    ++run->entries;
   }
-  if (count == 0 || !Commit(prepared)) {
+  return true;
+}
+
+size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) {
+  if (!Commit(*run)) {
     return 0;
   }
-  if (!warming_) {
-    stalls_ = 0;
-  }
-  for (AppliedRun::Outcome& outcome : prepared.result.outcomes) {
+  for (AppliedRun::Outcome& outcome : run->result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
   }
-  return count;
+  return run->entries;
 }
 
 bool RocksDbKvStateMachine::Commit(const Run& run) {
@@ -115,25 +138,15 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   return true;
 }
 
-void RocksDbKvStateMachine::Warm(absl::Span<const raft::Entry> stalled) {
-  TableReads reads;
-  log::v1::Command command;
-  for (const raft::Entry& entry : stalled) {
-    if (entry.payload == nullptr || reads.keys.size() >= kWarmedKeysMax) {
-      continue;
-    }
-    raft::CommandBatchReader reader(*entry.payload);
-    while (reader.Next()) {
-      const absl::string_view bytes = reader.command();
-      if (command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-        AppendTableReads(command, &reads);
-      }
-    }
-  }
-  warming_ = true;
-  reader_->Post([this, reads = std::move(reads)] {
-    ReadIntoCache(families_, reads);
-    warming_ = false;
+void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entries,
+                                            const raft::OutcomeObserver& observer) {
+  reading_ = true;
+  reader_->Post([this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
+                 wanted = std::make_shared<WantedOutcomes>(entries, observer)] {
+    auto run = std::make_unique<Run>(families_, RunOverlay::Reads::kFromDisk, applied_);
+    CHECK(Prepare(entries, *wanted, &reader_applier_, run.get())) << "reads from disk do not stall";
+    read_run_ = std::move(run);
+    reading_ = false;
     waker_->Wake();
   });
 }

@@ -1,4 +1,6 @@
-// RocksDbKvStateMachine applies committed entries to RocksDB.
+// RocksDbKvStateMachine applies committed entries to RocksDB. An entry that needs what only the
+// disk knows is prepared by the reader thread, which reads what the entry looks at and no more,
+// each key once, however little the cache holds; the loop then only writes.
 #pragma once
 
 #include <atomic>
@@ -45,16 +47,29 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   }
 
  private:
-  // What a call of Apply has prepared; nothing of it is written yet.
+  // Entries as they will be written at once; nothing of them is written yet.
   struct Run {
+    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const AppliedState& applied)
+        : overlay(families, reads), result{.applied = applied, .outcomes = {}} {}
+
     RunOverlay overlay;
     AppliedRun result;
+    size_t entries = 0;
   };
 
-  // Returns false, and changes nothing, when RocksDB would have had to be waited for.
+  // Adds entries to `run` until it is full. Returns false when the next one stalled. Touches no
+  // field, so that the reader thread may call it.
+  static bool Prepare(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer,
+                      EntryApplier* applier, Run* run);
+  // Has the reader thread prepare the entries after applied_ from the disk; the run waits in
+  // read_run_ when it wakes the loop. Until then nothing is applied, so the disk keeps what it
+  // reads.
+  void PrepareOnReader(absl::Span<const raft::Entry> entries,
+                       const raft::OutcomeObserver& observer);
+  // Writes the run, tells its outcomes and returns the number of its entries. Returns 0, changing
+  // nothing, when RocksDB would have had to be waited for.
+  size_t Finish(Run* run, raft::OutcomeObserver* observer);
   bool Commit(const Run& run);
-  // Brings what `stalled` will read into the block cache, then wakes the loop.
-  void Warm(absl::Span<const raft::Entry> stalled);
 
   const ColumnFamilies families_;
   ReaderThread* const reader_;
@@ -65,10 +80,12 @@ class RocksDbKvStateMachine final : public KvStateMachine {
 
   EarliestDeadline earliest_deadline_;
 
-  // Stalls of the entry after applied_ that a warmed cache did not end.
-  int stalls_ = 0;
-  // Set by the loop, cleared by the reader thread.
-  std::atomic<bool> warming_{false};
+  // Set by the loop, cleared by the reader thread. While it is set, read_run_ and reader_applier_
+  // belong to that thread.
+  std::atomic<bool> reading_{false};
+  // What the reader thread prepared and is not written yet.
+  std::unique_ptr<Run> read_run_;
+  EntryApplier reader_applier_;
 
   // Kept for their memory.
   EntryApplier applier_;

@@ -18,7 +18,7 @@
 
 namespace raftkv::storage {
 
-// Confined to one thread.
+// Confined to one thread at a time.
 class RunOverlay final : public KvTable {
  public:
   // kFromCache: stalls rather than wait for the disk.
@@ -35,6 +35,8 @@ class RunOverlay final : public KvTable {
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
+  // Keys that were found or looked for; never shrinks.
+  uint64_t keys_met() const { return rows_.size(); }
   // Keys, values and rows that WriteTo would write, roughly; never shrinks.
   uint64_t staged_bytes() const { return staged_bytes_; }
   const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
