@@ -15,6 +15,7 @@ namespace {
 constexpr char kDomain[] = "raftkv";
 // API.md §2: the pause that stock clients with a retry policy make after a definite UNAVAILABLE.
 constexpr int kUnavailablePushbackMs = 250;
+constexpr char kUnread[] = "too many answers wait for clients that do not read them";
 
 ApiError InvalidArgument(absl::string_view reason, absl::string_view field, std::string message) {
   return ApiError{.code = grpc::StatusCode::INVALID_ARGUMENT,
@@ -197,6 +198,12 @@ ApiError OutcomeUnknown() {
                   .retry_pushback_ms = -1};
 }
 
+ApiError UnreadOutcome() {
+  ApiError error = OutcomeUnknown();
+  error.message = absl::StrCat("the write was done, but its answer was dropped: ", kUnread);
+  return error;
+}
+
 ApiError Overloaded() {
   return ApiError{.code = grpc::StatusCode::RESOURCE_EXHAUSTED,
                   .reason = "OVERLOADED",
@@ -204,6 +211,12 @@ ApiError Overloaded() {
                   .metadata = {},
                   .retry_delay_ms = kUnavailablePushbackMs,
                   .retry_pushback_ms = std::nullopt};
+}
+
+ApiError Unread() {
+  ApiError error = Overloaded();
+  error.message = absl::StrCat("the answer was dropped: ", kUnread, "; try again later");
+  return error;
 }
 
 ApiError PreconditionFailed(absl::string_view key, int64_t current_mod_revision) {

@@ -56,8 +56,12 @@ ApiError ShuttingDown();
 ApiError TooStale(int64_t min_revision, int64_t revision);
 // UNKNOWN: a write that may have happened, or may yet.
 ApiError OutcomeUnknown();
+// The same for a write that was done, but whose answer there is no room for.
+ApiError UnreadOutcome();
 // RESOURCE_EXHAUSTED: certainly not proposed.
 ApiError Overloaded();
+// The same for a read whose answer there is no room for.
+ApiError Unread();
 // ABORTED.
 ApiError PreconditionFailed(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

@@ -33,6 +33,7 @@ void ClusterService::Start() {
     methods_.push_back(
         UnaryCall::Method{.announce = announce,
                           .handle = [this, handle](UnaryCall* call) { (this->*handle)(call); },
+                          .unsendable = Unread,
                           .queue = node_->loop->queue(),
                           .accounting = &node_->calls});
   };
@@ -56,7 +57,7 @@ void ClusterService::HandleListMembers(UnaryCall* call) {
   if (!call->Parse(&request)) {
     return;
   }
-  const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
+  const MonotonicNanos deadline = call->Deadline();
   node_->ReadWhenFresh(call, request.consistency(), deadline,
                        [this, call] { FinishListMembers(call); });
 }

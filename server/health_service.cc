@@ -127,6 +127,7 @@ void HealthService::Start() {
             grpc_service_.RequestCheck(context, bytes, responder, queue, queue, tag);
           },
       .handle = [this](UnaryCall* call) { HandleCheck(call); },
+      .unsendable = Unread,
       .queue = node_->loop->queue(),
       .accounting = &node_->calls};
   UnaryCall::Announce(check_method_, kPostedCallsPerMethod);

@@ -46,28 +46,30 @@ void KvService::Start() {
   using Bytes = grpc::ByteBuffer*;
   using Responder = UnaryCall::Method::Responder*;
   using Queue = grpc::ServerCompletionQueue*;
-  const auto add = [this](auto announce, void (KvService::*handle)(UnaryCall*)) {
+  const auto add = [this](auto announce, void (KvService::*handle)(UnaryCall*),
+                          ApiError (*unsendable)()) {
     methods_.push_back(
         UnaryCall::Method{.announce = announce,
                           .handle = [this, handle](UnaryCall* call) { (this->*handle)(call); },
+                          .unsendable = unsendable,
                           .queue = node_->loop->queue(),
                           .accounting = &node_->calls});
   };
   add([this](Context c, Bytes b, Responder r, Queue q,
              void* t) { grpc_service_.RequestGet(c, b, r, q, q, t); },
-      &KvService::HandleGet);
+      &KvService::HandleGet, Unread);
   add([this](Context c, Bytes b, Responder r, Queue q,
              void* t) { grpc_service_.RequestPut(c, b, r, q, q, t); },
-      &KvService::HandlePut);
+      &KvService::HandlePut, UnreadOutcome);
   add([this](Context c, Bytes b, Responder r, Queue q,
              void* t) { grpc_service_.RequestDelete(c, b, r, q, q, t); },
-      &KvService::HandleDelete);
+      &KvService::HandleDelete, UnreadOutcome);
   add([this](Context c, Bytes b, Responder r, Queue q,
              void* t) { grpc_service_.RequestList(c, b, r, q, q, t); },
-      &KvService::HandleList);
+      &KvService::HandleList, Unread);
   add([this](Context c, Bytes b, Responder r, Queue q,
              void* t) { grpc_service_.RequestDeleteRange(c, b, r, q, q, t); },
-      &KvService::HandleDeleteRange);
+      &KvService::HandleDeleteRange, UnreadOutcome);
   for (const UnaryCall::Method& method : methods_) {
     UnaryCall::Announce(method, kPostedCallsPerMethod);
   }
@@ -214,7 +216,7 @@ void KvService::Propose(UnaryCall* call, const Command& command, std::string key
     call->Fail(ShuttingDown());
     return;
   }
-  const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
+  const MonotonicNanos deadline = call->Deadline();
   const auto keys_max = static_cast<uint64_t>(node_->options->delete_range_keys_max);
   node_->driver->Propose(
       command.SerializeAsString(), deadline,
@@ -244,7 +246,7 @@ void KvService::Propose(UnaryCall* call, const Command& command, std::string key
 
 void KvService::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, int64_t min_revision,
                               std::function<void()> read) {
-  const MonotonicNanos deadline = call->Deadline(node_->clock->Now(), node_->RequestTimeout());
+  const MonotonicNanos deadline = call->Deadline();
   node_->ReadWhenFresh(call, consistency, deadline,
                        [this, call, min_revision, deadline, read = std::move(read)]() mutable {
                          AwaitRevision(call, min_revision, deadline, std::move(read));

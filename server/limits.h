@@ -28,6 +28,14 @@ inline constexpr uint64_t kClientMessageSlackBytes = 1 * kMiB;
 inline constexpr uint64_t kClientMessageBytesFloor = 4 * kMiB;
 // Streams on one client connection.
 inline constexpr int kClientStreamsMax = 4096;
+// Answers to clients that are not sent yet, because their clients do not read them; smaller ones do
+// not count.
+inline constexpr uint64_t kUnsentAnswerBytesMax = 256 * kMiB;
+inline constexpr uint64_t kSmallAnswerBytes = 4096;
+// A client's connection that is silent for so long is asked for a sign of life, and closed when
+// none comes.
+inline constexpr int kClientKeepaliveMs = 30'000;
+inline constexpr int kClientKeepaliveTimeoutMs = 10'000;
 // A peer's message: an append of append_bytes_max, or one entry with one value, fits with room to
 // spare.
 inline constexpr int kPeerMessageBytesMax = 16 * kMiB;

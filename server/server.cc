@@ -260,6 +260,8 @@ std::optional<int> Server::MakeDriver() {
   node_.state_machine = storage_->state_machine();
   node_.driver = driver_.get();
   node_.member_id = member_id_;
+  node_.calls.clock = &clock_;
+  node_.calls.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   expirer_ = std::make_unique<storage::Expirer>(
       driver_.get(), storage_->state_machine(), &clock_,
       [this](std::shared_ptr<const storage::KvView> view, raft::ClusterMillis now,
@@ -296,6 +298,10 @@ std::optional<int> Server::StartServers() {
   client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // Clients may ping every 10 s; a little less, so that an early one is not punished.
   client_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9000);
+  // Without the last, only two pings go out between two answers.
+  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kClientKeepaliveMs);
+  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kClientKeepaliveTimeoutMs);
+  client_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   client_builder_.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kClientStreamsMax);
   client_builder_.SetMaxReceiveMessageSize(client_message_bytes);
   client_builder_.SetMaxSendMessageSize(-1);
@@ -449,6 +455,7 @@ void Server::OnTick() {
   driver_->Tick();
   peer_service_.Tick();
   kv_service_.Tick();
+  node_.calls.backlog.Tick(clock_.Now());
   if (storage_->configuration().has_value() && !node_.draining) {
     expirer_->Tick();
     publisher_.Tick();

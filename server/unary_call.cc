@@ -37,6 +37,9 @@ void UnaryCall::OnEvent(bool ok) {
       return;
     case State::kFinishing:
       --method_.accounting->in_flight;
+      if (ticket_.has_value()) {
+        method_.accounting->backlog.Remove(*ticket_);
+      }
       delete this;
       return;
     case State::kHandling:
@@ -56,10 +59,11 @@ bool UnaryCall::Parse(google::protobuf::Message* request) {
   return true;
 }
 
-MonotonicNanos UnaryCall::Deadline(MonotonicNanos now, MonotonicNanos default_timeout) const {
+MonotonicNanos UnaryCall::Deadline() const {
+  const MonotonicNanos now = method_.accounting->clock->Now();
   const auto deadline = context_.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) {
-    return now + default_timeout;
+    return now + method_.accounting->default_timeout;
   }
   const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
       deadline - std::chrono::system_clock::now());
@@ -69,8 +73,17 @@ MonotonicNanos UnaryCall::Deadline(MonotonicNanos now, MonotonicNanos default_ti
 
 void UnaryCall::Finish(const google::protobuf::Message& response) {
   CHECK(state_ == State::kHandling);
+  const grpc::ByteBuffer bytes = SerializeMessage(response);
+  AnswerBacklog& backlog = method_.accounting->backlog;
+  if (!backlog.HasRoomFor(bytes.Length())) {
+    Fail(method_.unsendable());
+    return;
+  }
+  if (bytes.Length() >= kSmallAnswerBytes) {
+    ticket_ = backlog.Add(bytes.Length(), Deadline(), [this] { context_.TryCancel(); });
+  }
   state_ = State::kFinishing;
-  responder_.Finish(SerializeMessage(response), grpc::Status::OK, this);
+  responder_.Finish(bytes, grpc::Status::OK, this);
 }
 
 void UnaryCall::Fail(const ApiError& error) {

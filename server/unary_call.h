@@ -8,16 +8,24 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <functional>
+#include <optional>
 
 #include "base/clock.h"
+#include "server/answer_backlog.h"
 #include "server/api_error.h"
 #include "server/event_loop.h"
+#include "server/limits.h"
 
 namespace raftkv::server {
 
-// Counts what is under way, so that a stop can wait for it. Confined to the loop.
+// What the calls of the client port share. Confined to the loop.
 struct CallAccounting {
+  const MonotonicClock* clock = nullptr;
+  // Of calls that come without a deadline.
+  MonotonicNanos default_timeout = 0;
+  // A stop waits for these.
   uint64_t in_flight = 0;
+  AnswerBacklog backlog{kUnsentAnswerBytesMax};
 };
 
 // Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
@@ -31,6 +39,8 @@ class UnaryCall final : public EventTag {
                        grpc::ServerCompletionQueue*, void*)>
         announce;
     std::function<void(UnaryCall*)> handle;
+    // What a call is answered with when too many answers wait already; a write is done by then.
+    ApiError (*unsendable)() = nullptr;
     grpc::ServerCompletionQueue* queue = nullptr;
     CallAccounting* accounting = nullptr;
   };
@@ -41,9 +51,11 @@ class UnaryCall final : public EventTag {
   // Parses the request and looks for fields that this version does not know. Fails the call and
   // returns false when either goes wrong.
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
-  // When the client stops waiting; `default_timeout` from now when it did not say.
-  MonotonicNanos Deadline(MonotonicNanos now, MonotonicNanos default_timeout) const;
+  // When the client stops waiting, or stops being waited for when it did not say.
+  MonotonicNanos Deadline() const;
 
+  // Answers, or fails the call when there is no room for the answer. One that the client has not
+  // taken by the deadline is given up.
   void Finish(const google::protobuf::Message& response);
   void Fail(const ApiError& error);
 
@@ -59,6 +71,8 @@ class UnaryCall final : public EventTag {
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   Method::Responder responder_;
+  // While the answer is on its way.
+  std::optional<AnswerBacklog::Ticket> ticket_;
 };
 
 }  // namespace raftkv::server

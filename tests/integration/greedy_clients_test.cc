@@ -1,0 +1,181 @@
+// Clients that ask and do not read, or do not live any more: what is kept for them is bounded and
+// ends.
+#include <arpa/inet.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/single_node.h"
+
+namespace raftkv::integration {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+// Calls of a unary method, all at once, whose answers nobody reads: each stream's window stays as
+// small as it begins. What ends without being read, ends with its status.
+class UnreadCalls {
+ public:
+  UnreadCalls(const std::string& address, const std::string& method,
+              const google::protobuf::Message& request, size_t count) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // It would widen the windows.
+    stub_ = std::make_unique<grpc::GenericStub>(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+    grpc::Slice slice(request.SerializeAsString());
+    const grpc::ByteBuffer bytes(&slice, 1);
+    for (size_t i = 0; i < count; ++i) {
+      calls_.push_back(std::make_unique<Call>());
+      Call* call = calls_.back().get();
+      call->request = bytes;
+      call->stream = stub_->PrepareCall(&call->context, method, &queue_);
+      call->stream->StartCall(call);
+    }
+    thread_ = std::thread([this] { TakeEvents(); });
+  }
+  ~UnreadCalls() {
+    for (const std::unique_ptr<Call>& call : calls_) {
+      call->context.TryCancel();
+    }
+    thread_.join();
+  }
+
+  // How many ended so far with this code.
+  size_t Ended(grpc::StatusCode code) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return ended_[code];
+  }
+
+ private:
+  struct Call {
+    grpc::ClientContext context;
+    grpc::ByteBuffer request;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+    grpc::Status status;
+    int steps = 0;
+  };
+
+  void TakeEvents() {
+    void* tag = nullptr;
+    bool ok = false;
+    for (size_t left = calls_.size(); left > 0 && queue_.Next(&tag, &ok);) {
+      auto* call = static_cast<Call*>(tag);
+      switch (call->steps++) {
+        case 0:
+          call->stream->WriteLast(call->request, grpc::WriteOptions(), call);
+          break;
+        case 1:
+          call->stream->Finish(&call->status, call);
+          break;
+        default: {
+          const std::lock_guard<std::mutex> lock(mutex_);
+          ++ended_[call->status.error_code()];
+          --left;
+        }
+      }
+    }
+  }
+
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericStub> stub_;
+  std::vector<std::unique_ptr<Call>> calls_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::map<grpc::StatusCode, size_t> ended_;
+};
+
+uint64_t ResidentBytes(pid_t pid) {
+  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
+  for (std::string line; std::getline(status, line);) {
+    const std::vector<std::string> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    uint64_t kilobytes = 0;
+    if (words.size() == 3 && words[0] == "VmRSS:" && absl::SimpleAtoi(words[1], &kilobytes)) {
+      return kilobytes * 1024;
+    }
+  }
+  return 0;
+}
+
+TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
+  // Calls without a deadline have so long.
+  SingleNode node({"--request_timeout_ms=5000"});
+  ASSERT_TRUE(node.Start());
+  ASSERT_TRUE(node.client().PutText("big", std::string(kMiB, 'v')).ok());
+  ASSERT_TRUE(node.client().PutText("small", "1").ok());
+  constexpr size_t kCalls = 1000;
+  {
+    UnreadCalls calls(node.client().address(), "/raftkv.v1.KvService/Get",
+                      Proto<v1::GetRequest>("key: 'big'"), kCalls);
+    // 256 MiB may wait, and an answer is a little more than 1 MiB.
+    ASSERT_TRUE(WaitUntil(Millis(20000), [&] {
+      return calls.Ended(grpc::StatusCode::RESOURCE_EXHAUSTED) >= kCalls - 255;
+    })) << calls.Ended(grpc::StatusCode::RESOURCE_EXHAUSTED);
+    const uint64_t resident = ResidentBytes(node.server().pid());
+    std::cout << "resident: " << resident / kMiB << " MiB\n";
+    EXPECT_GT(resident, 0U);
+    EXPECT_LE(resident, 600 * kMiB);
+    EXPECT_TRUE(node.client().GetText("small").ok()) << "small answers have room";
+    EXPECT_TRUE(node.client().PutText("small", "2").ok());
+
+    const auto refused = node.client().GetText("big");
+    EXPECT_EQ(refused.reason, "OVERLOADED") << refused;
+    // The write is done; its client must not take it for refused.
+    const auto put =
+        node.client().Put(Proto<v1::PutRequest>("key: 'big' text: 'new' return_previous: true"));
+    EXPECT_EQ(put.reason, "OUTCOME_UNKNOWN") << put;
+    EXPECT_EQ(node.client().GetText("big")->kv().text(), "new");
+
+    // They still do not read.
+    ASSERT_TRUE(node.client().PutText("big", std::string(kMiB, 'v')).ok());
+    EXPECT_TRUE(WaitUntil(
+        Millis(20000), [&] { return node.client().GetText("big").ok(); }, Millis(100)))
+        << "their answers are not given up";
+  }
+}
+
+// A connection of HTTP/2 that says hello and nothing more, as of a machine that lost its power.
+TEST(LongGreedyClientsTest, AConnectionWithoutSignsOfLifeIsClosed) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  const std::vector<std::string> address = absl::StrSplit(node.client().address(), ':');
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(address.at(1), &port));
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  ASSERT_EQ(inet_pton(AF_INET, address[0].c_str(), &to.sin_addr), 1);
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  // RFC 9113 §3.4: the preface, and an empty SETTINGS frame.
+  const std::string hello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  ASSERT_EQ(write(connection, hello.data(), hello.size()), static_cast<ssize_t>(hello.size()));
+  const Clock::time_point start = Clock::now();
+  const bool closed = WaitUntil(Millis(90000), [&] {
+    pollfd ready = {.fd = connection, .events = POLLIN, .revents = 0};
+    char bytes[256];
+    return poll(&ready, 1, 1000) == 1 && read(connection, bytes, sizeof(bytes)) <= 0;
+  });
+  EXPECT_TRUE(closed) << "after " << Since(start).count() << " ms";
+  EXPECT_GE(Since(start), Millis(30000)) << "not before it was asked";
+  close(connection);
+}
+
+}  // namespace
+}  // namespace raftkv::integration
