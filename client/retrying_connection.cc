@@ -49,6 +49,7 @@ class Failures {
       unreachable_[address] = std::string(status.message());
     } else {
       last_answer_ = std::move(status);
+      answered_by_ = address;
     }
   }
 
@@ -58,18 +59,42 @@ class Failures {
     if (!last_answer_.ok()) {
       return last_answer_;
     }
+    return WithReason(absl::UnavailableError(CannotConnect()), kReasonCannotConnect,
+                      kClientErrorDomain);
+  }
+
+  // `status`, with which the last try ended at `address`; when it only says that the time was up,
+  // with what the tries before it came to, which is why there was no time left.
+  absl::Status Explain(const std::string& address, const absl::Status& status) const {
+    if (!absl::IsDeadlineExceeded(status) || (last_answer_.ok() && unreachable_.empty())) {
+      return status;
+    }
+    const std::string before =
+        last_answer_.ok() ? CannotConnect()
+                          : absl::StrCat(answered_by_, " answered ",
+                                         absl::StatusCodeToString(last_answer_.code()), " ",
+                                         ErrorReason(last_answer_), ": ", last_answer_.message());
+    absl::Status explained(status.code(), absl::StrCat(status.message(), " (asked ", address,
+                                                       " last; before it, ", before, ")"));
+    status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+      explained.SetPayload(url, payload);
+    });
+    return explained;
+  }
+
+ private:
+  std::string CannotConnect() const {
     const std::string list =
         absl::StrJoin(unreachable_, ", ",
                       [](std::string* out, const std::pair<const std::string, std::string>& entry) {
                         absl::StrAppend(out, entry.first, " (", entry.second, ")");
                       });
-    return WithReason(absl::UnavailableError(absl::StrCat("cannot connect to ", list)),
-                      kReasonCannotConnect, kClientErrorDomain);
+    return absl::StrCat("cannot connect to ", list);
   }
 
- private:
   std::map<std::string, std::string> unreachable_;
   absl::Status last_answer_;
+  std::string answered_by_;
 };
 
 }  // namespace
@@ -194,7 +219,7 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
       TurnAwayFrom(endpoint);
     }
     if (!IsSafeToRetry(kind, status)) {
-      return status;
+      return failures.Explain(endpoints_[endpoint].address, status);
     }
     asked_pause = std::max(asked_pause, RetryDelay(status).value_or(absl::ZeroDuration()));
     failures.Add(endpoints_[endpoint].address, std::move(status));

@@ -33,7 +33,8 @@ std::shared_ptr<SleepingClock> SystemSleepingClock();
 // goes round: at once to the next endpoint, with a pause (Backoff, or longer when the server asks
 // for it) after each full round. Connecting and calling are apart, so that an endpoint that is down
 // costs a write nothing: it is only sent on a connection that stands. A pause that would not end
-// before the deadline is not begun: the call fails with the last answer.
+// before the deadline is not begun: the call fails with the last answer. When the time runs out in
+// the middle of a try, the error also tells what the tries before it came to.
 //
 // A write's error that leaves its outcome open is marked OUTCOME_UNKNOWN, whoever reported it.
 //

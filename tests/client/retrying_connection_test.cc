@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "client/convert.h"
 #include "client/error_payload.h"
 #include "client/errors.h"
@@ -285,6 +286,32 @@ TEST_F(RetryingConnectionTest, StopsWhenTheTimeIsUpWithTheLastAnswer) {
   const absl::Status status = connection.Get("k", {}).status();
   EXPECT_EQ(status.message(), "Socket closed");
   EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+}
+
+TEST_F(RetryingConnectionTest, AnErrorForWantOfTimeTellsWhyTheTimeWasUsedUp) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {Unavailable(kReasonNoLeader)};
+  script_.answers["b:1"] = {absl::DeadlineExceededError("Deadline Exceeded")};
+  const absl::Status read = connection.Get("k", {}).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(read)) << read;
+  EXPECT_EQ(read.message(),
+            "Deadline Exceeded (asked b:1 last; before it, a:1 answered UNAVAILABLE NO_LEADER: "
+            "from the server)");
+
+  script_.answers["a:1"] = {Unavailable(kReasonNoLeader)};
+  script_.answers["b:1"] = {absl::DeadlineExceededError("Deadline Exceeded")};
+  const absl::Status write = connection.Put("k", "v", {}).status();
+  EXPECT_TRUE(absl::StrContains(write.message(), "a:1 answered UNAVAILABLE NO_LEADER")) << write;
+  EXPECT_TRUE(IsOutcomeUnknown(write)) << write;
+}
+
+TEST_F(RetryingConnectionTest, AnErrorForWantOfTimeTellsWhoCouldNotBeReached) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.connect["a:1"] = Refused();
+  script_.answers["b:1"] = {absl::DeadlineExceededError("Deadline Exceeded")};
+  EXPECT_EQ(connection.Get("k", {}).status().message(),
+            "Deadline Exceeded (asked b:1 last; before it, cannot connect to a:1 (Connection "
+            "refused))");
 }
 
 TEST_F(RetryingConnectionTest, RefusesATimeoutThatIsNotPositive) {
