@@ -57,7 +57,7 @@ void ClusterService::HandleListMembers(UnaryCall* call) {
   if (!call->Parse(&request)) {
     return;
   }
-  const MonotonicNanos deadline = call->Deadline();
+  const MonotonicNanos deadline = call->AnswerBy();
   node_->ReadWhenFresh(call, request.consistency(), deadline,
                        [this, call] { FinishListMembers(call); });
 }

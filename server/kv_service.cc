@@ -216,7 +216,7 @@ void KvService::Propose(UnaryCall* call, const Command& command, std::string key
     call->Fail(ShuttingDown());
     return;
   }
-  const MonotonicNanos deadline = call->Deadline();
+  const MonotonicNanos deadline = call->AnswerBy();
   const auto keys_max = static_cast<uint64_t>(node_->options->delete_range_keys_max);
   node_->driver->Propose(
       command.SerializeAsString(), deadline,
@@ -246,7 +246,7 @@ void KvService::Propose(UnaryCall* call, const Command& command, std::string key
 
 void KvService::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, int64_t min_revision,
                               std::function<void()> read) {
-  const MonotonicNanos deadline = call->Deadline();
+  const MonotonicNanos deadline = call->AnswerBy();
   node_->ReadWhenFresh(call, consistency, deadline,
                        [this, call, min_revision, deadline, read = std::move(read)]() mutable {
                          AwaitRevision(call, min_revision, deadline, std::move(read));

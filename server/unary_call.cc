@@ -13,6 +13,16 @@
 
 namespace raftkv::server {
 
+namespace {
+
+constexpr MonotonicNanos kAnswerMarginMax = 200 * kNanosPerMilli;
+
+}  // namespace
+
+MonotonicNanos AnswerMargin(MonotonicNanos left) {
+  return std::min(left / 2, EventLoop::kTick + std::min(left / 10, kAnswerMarginMax));
+}
+
 UnaryCall::UnaryCall(const Method& method) : method_(method), responder_(&context_) {
   method_.announce(&context_, &request_, &responder_, method_.queue, this);
 }
@@ -69,6 +79,12 @@ MonotonicNanos UnaryCall::Deadline() const {
       deadline - std::chrono::system_clock::now());
   // A year is as good as any longer time and cannot overflow.
   return now + std::clamp<int64_t>(left.count(), 0, 365 * 86'400 * kNanosPerSecond);
+}
+
+MonotonicNanos UnaryCall::AnswerBy() const {
+  const MonotonicNanos now = method_.accounting->clock->Now();
+  const MonotonicNanos deadline = Deadline();
+  return deadline - AnswerMargin(deadline - now);
 }
 
 void UnaryCall::Finish(const google::protobuf::Message& response) {

@@ -28,6 +28,10 @@ struct CallAccounting {
   AnswerBacklog backlog{kUnsentAnswerBytesMax};
 };
 
+// How long before a deadline that is `left` away an answer must leave to arrive in time: a share of
+// the time, and the tick that it may be late.
+MonotonicNanos AnswerMargin(MonotonicNanos left);
+
 // Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
 // called.
 class UnaryCall final : public EventTag {
@@ -53,6 +57,9 @@ class UnaryCall final : public EventTag {
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
   // When the client stops waiting, or stops being waited for when it did not say.
   MonotonicNanos Deadline() const;
+  // When a call that still waits must be answered, so that the client hears what it waited for
+  // instead of its own "deadline exceeded".
+  MonotonicNanos AnswerBy() const;
 
   // Answers, or fails the call when there is no room for the answer. One that the client has not
   // taken by the deadline is given up.

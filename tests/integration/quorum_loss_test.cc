@@ -86,6 +86,17 @@ TEST_P(QuorumLossTest, NoLeaderIsTheAnswerAfterThreeElectionTimeouts) {
   EXPECT_LE(Since(start), Millis(5000));
 }
 
+TEST_P(QuorumLossTest, NoLeaderIsTheAnswerALittleBeforeAnEarlierDeadline) {
+  ASSERT_TRUE(WaitUntil(Millis(10000), [&] { return !left().Healthy("raftkv.v1.KvService"); }));
+  constexpr Millis kTimeout(2000);
+  const Clock::time_point start = Clock::now();
+  const auto put = left().PutText("during", "x", kTimeout);
+  EXPECT_EQ(put.reason, "NO_LEADER") << put;
+  EXPECT_GE(Since(start), kTimeout / 2) << "it waits for a leader";
+  const auto get = left().GetText("before", kTimeout);
+  EXPECT_EQ(get.reason, "NO_LEADER") << get;
+}
+
 TEST_P(QuorumLossTest, WhatWasRefusedNeverHappensAndWhatIsUnknownHappensAtMostOnce) {
   // More than one at a time: some are proposed by a leader that does not know yet, others find
   // none.
