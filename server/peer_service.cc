@@ -3,6 +3,8 @@
 #include <glog/logging.h>
 #include <grpcpp/support/async_unary_call.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -263,12 +265,12 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
 void PeerService::SendVoteReply(const raft::Envelope& envelope) {
   const peer::v1::RequestVoteResponse response = wire::ToVoteResponseProto(envelope);
   std::deque<VoteCall*>& open = votes_[envelope.to];
-  for (auto call = open.begin(); call != open.end(); ++call) {
-    if ((*call)->pre_vote() == response.pre_vote()) {
-      (*call)->Answer(response);
-      open.erase(call);
-      return;
-    }
+  const auto call = std::find_if(open.rbegin(), open.rend(), [&](const VoteCall* candidate) {
+    return candidate->pre_vote() == response.pre_vote();
+  });
+  if (call != open.rend()) {
+    (*call)->Answer(response);
+    open.erase(std::next(call).base());
   }
 }
 

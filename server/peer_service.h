@@ -43,8 +43,9 @@ class PeerService final {
   // Ends every stream.
   void Shutdown();
 
-  // Answers the oldest open vote call of the envelope's addressee and kind; dropped when there is
-  // none.
+  // Answers the newest open vote call of the envelope's addressee and kind; dropped when there is
+  // none. A reply says all by itself (thesis §3.4: its term), so any call may carry it, and nobody
+  // may be left behind an older one that the core did not answer.
   void SendVoteReply(const raft::Envelope& envelope);
   // To the addressee's append stream; dropped when it has none.
   void SendAppendReply(const raft::Envelope& envelope);

@@ -72,11 +72,15 @@ class PeerApiTest : public testing::Test {
     return identity;
   }
 
-  grpc::Status RequestVote(const peer::v1::RequestVoteRequest& request) {
+  grpc::Status RequestVote(const peer::v1::RequestVoteRequest& request,
+                           peer::v1::RequestVoteResponse* response) {
     grpc::ClientContext context;
     SetTimeout(&context, Millis(5000));
+    return raft_->RequestVote(&context, request, response);
+  }
+  grpc::Status RequestVote(const peer::v1::RequestVoteRequest& request) {
     peer::v1::RequestVoteResponse response;
-    return raft_->RequestVote(&context, request, &response);
+    return RequestVote(request, &response);
   }
 
   // The end of a stream on which these frames were sent, or DEADLINE_EXCEEDED when it does not end.
@@ -148,6 +152,33 @@ TEST_F(PeerApiTest, AnotherClusterIsRefused) {
   EXPECT_TRUE(WaitUntil(Millis(3000), [&] {
     return absl::StrContains(cluster_->server(target_).Log(), "refused");
   })) << "it is counted and logged";
+}
+
+TEST_F(PeerApiTest, AVoteThatIsNotAnsweredTakesNoOthersAnswer) {
+  // A member with a live leader hears no election, and so does the leader.
+  peer::v1::RequestVoteRequest unheard;
+  *unheard.mutable_identity() = Identity();
+  unheard.set_term(term_ + 5);
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  SetTimeout(&context, Millis(10000));
+  const auto call = raft_->AsyncRequestVote(&context, unheard, &queue);
+  peer::v1::RequestVoteResponse no_response;
+  grpc::Status no_answer;
+  call->Finish(&no_response, &no_answer, nullptr);
+
+  peer::v1::RequestVoteRequest late = unheard;
+  late.set_term(term_);
+  peer::v1::RequestVoteResponse response;
+  const grpc::Status status = RequestVote(late, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.term(), term_);
+  EXPECT_FALSE(response.granted());
+
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+  EXPECT_THAT(no_answer.error_message(), HasSubstr("no answer to this vote"));
 }
 
 TEST_F(PeerApiTest, ACallForSomebodyElseIsRefused) {
