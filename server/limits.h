@@ -32,6 +32,8 @@ inline constexpr int kClientStreamsMax = 4096;
 // not count.
 inline constexpr uint64_t kUnsentAnswerBytesMax = 256 * kMiB;
 inline constexpr uint64_t kSmallAnswerBytes = 4096;
+// Threads for reflection; an open stream takes one, and one waits for the next.
+inline constexpr int kReflectionThreadsMax = 16;
 // A client's connection that is silent for so long is asked for a sign of life, and closed when
 // none comes.
 inline constexpr int kClientKeepaliveMs = 30'000;

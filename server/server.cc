@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -309,6 +310,9 @@ std::optional<int> Server::StartServers() {
   client_builder_.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   client_builder_.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   client_builder_.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+  // But each of its streams keeps a thread; this bounds threads of that kind only.
+  client_builder_.SetResourceQuota(
+      grpc::ResourceQuota("client port").SetMaxThreads(kReflectionThreadsMax));
   client_builder_.RegisterService(kv_service_.grpc_service());
   client_builder_.RegisterService(cluster_service_.grpc_service());
   client_builder_.RegisterService(health_service_.grpc_service());

@@ -7,9 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -148,6 +149,63 @@ TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
         Millis(20000), [&] { return node.client().GetText("big").ok(); }, Millis(100)))
         << "their answers are not given up";
   }
+}
+
+size_t Threads(pid_t pid) {
+  return static_cast<size_t>(
+      std::distance(std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task")),
+                    std::filesystem::directory_iterator()));
+}
+
+// Holds streams of reflection open, each of which costs the server a thread.
+TEST(GreedyClientsTest, OpenReflectionStreamsTakeFewThreadsAndNothingFromOthers) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  grpc::GenericStub stub(node.client().channel());
+  constexpr char kMethod[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+    grpc::Status status;
+  };
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  constexpr size_t kStreams = 64;
+  std::vector<Call> calls(kStreams);
+  const size_t before = Threads(node.server().pid());
+  for (Call& call : calls) {
+    call.stream = stub.PrepareCall(&call.context, kMethod, &queue);
+    call.stream->StartCall(&call);
+    ASSERT_TRUE(queue.Next(&tag, &ok) && ok);
+    call.stream->Finish(&call.status, &call);
+  }
+  // All but those that have a thread are refused.
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(10);
+  size_t refused = 0;
+  for (; refused < kStreams - 16; ++refused) {
+    if (queue.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) {
+      ADD_FAILURE() << refused << " are refused";
+      break;
+    }
+    const grpc::Status& status = static_cast<Call*>(tag)->status;
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+  }
+  EXPECT_LE(Threads(node.server().pid()), before + 16);
+  EXPECT_TRUE(node.client().PutText("a", "1").ok());
+  EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
+  EXPECT_TRUE(node.client().Healthy(""));
+
+  for (Call& call : calls) {
+    call.context.TryCancel();
+  }
+  for (; refused < kStreams; ++refused) {
+    ASSERT_TRUE(queue.Next(&tag, &ok));
+  }
+  // list_services of the reflection protocol.
+  EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
+    return node.client().CallRaw(kMethod, std::string("\x3a\0", 2)).ok();
+  })) << "reflection does not come back";
 }
 
 // A connection of HTTP/2 that says hello and nothing more, as of a machine that lost its power.
