@@ -1,7 +1,6 @@
 #include "server/server.h"
 
 #include <glog/logging.h>
-#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
@@ -22,7 +21,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/version.h"
@@ -34,6 +32,7 @@
 #include "server/event_loop.h"
 #include "server/foreign_data_check.h"
 #include "server/founding.h"
+#include "server/grpc_log.h"
 #include "server/grpc_transport.h"
 #include "server/health_service.h"
 #include "server/kv_service.h"
@@ -51,6 +50,8 @@ namespace {
 // API.md §1.
 constexpr int kExitOk = 0;
 constexpr int kExitBadConfiguration = 1;
+// Almost always a limit of open files that is too low: configuration, too.
+constexpr int kExitDeaf = 1;
 constexpr int kExitBadDirectory = 2;
 // Two signals: the second ends the process at once.
 constexpr int kExitForced = 130;
@@ -159,13 +160,7 @@ int Server::Run() {
   // Before any thread is made, so that all of them leave the signals to TakeSignals.
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  // gRPC's own lines are for people who debug gRPC; what matters of them is said by ours, but for
-  // what it aborts on.
-  gpr_set_log_function([](gpr_log_func_args* line) {
-    if (absl::StartsWith(line->message, "assertion failed")) {
-      LOG(ERROR) << "gRPC: " << line->message;
-    }
-  });
+  TakeGrpcLog();
 
   loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
                                       peer_builder_.AddCompletionQueue(), &clock_);
@@ -445,6 +440,13 @@ void Server::OnFounded(const log::v1::ClusterConfiguration& record) {
 
 void Server::OnTick() {
   TakeSignals();
+  if (GrpcGaveUpPort() && stop_began_ == 0) {
+    exit_code_ =
+        Fail(kExitDeaf,
+             "cannot take new connections any more: stopping, because only a restart opens "
+             "the port again. Is the limit of open files (ulimit -n) high enough?");
+    BeginStop();
+  }
   if (stop_began_ != 0) {
     ContinueStop();
   }

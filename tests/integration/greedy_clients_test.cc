@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -151,10 +152,24 @@ TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
   }
 }
 
-size_t Threads(pid_t pid) {
-  return static_cast<size_t>(
-      std::distance(std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task")),
-                    std::filesystem::directory_iterator()));
+// Of a directory of /proc: threads ("task") or open files ("fd").
+size_t CountEntries(pid_t pid, const std::string& directory) {
+  const std::filesystem::directory_iterator entries(absl::StrCat("/proc/", pid, "/", directory));
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+// A plain TCP connection.
+int Connect(const std::string& address) {
+  const std::vector<std::string> parts = absl::StrSplit(address, ':');
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  int port = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(parts.at(1), &port));
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  EXPECT_EQ(inet_pton(AF_INET, parts[0].c_str(), &to.sin_addr), 1);
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  return connection;
 }
 
 // Holds streams of reflection open, each of which costs the server a thread.
@@ -173,7 +188,7 @@ TEST(GreedyClientsTest, OpenReflectionStreamsTakeFewThreadsAndNothingFromOthers)
   bool ok = false;
   constexpr size_t kStreams = 64;
   std::vector<Call> calls(kStreams);
-  const size_t before = Threads(node.server().pid());
+  const size_t before = CountEntries(node.server().pid(), "task");
   for (Call& call : calls) {
     call.stream = stub.PrepareCall(&call.context, kMethod, &queue);
     call.stream->StartCall(&call);
@@ -191,7 +206,7 @@ TEST(GreedyClientsTest, OpenReflectionStreamsTakeFewThreadsAndNothingFromOthers)
     const grpc::Status& status = static_cast<Call*>(tag)->status;
     EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
   }
-  EXPECT_LE(Threads(node.server().pid()), before + 16);
+  EXPECT_LE(CountEntries(node.server().pid(), "task"), before + 16);
   EXPECT_TRUE(node.client().PutText("a", "1").ok());
   EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
   EXPECT_TRUE(node.client().Healthy(""));
@@ -208,19 +223,29 @@ TEST(GreedyClientsTest, OpenReflectionStreamsTakeFewThreadsAndNothingFromOthers)
   })) << "reflection does not come back";
 }
 
+// gRPC never comes back to a port after one failed accept, so the process must not stay.
+TEST(GreedyClientsTest, AServerWithoutFileDescriptorsStopsAndSaysWhy) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  const auto used = static_cast<rlim_t>(CountEntries(node.server().pid(), "fd"));
+  const rlimit few = {.rlim_cur = used + 8, .rlim_max = used + 8};
+  ASSERT_EQ(prlimit(node.server().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  std::vector<int> connections;
+  for (int i = 0; i < 32; ++i) {
+    connections.push_back(Connect(node.client().address()));
+  }
+  EXPECT_EQ(node.server().WaitExit(), (ExitStatus{.code = 1}));
+  EXPECT_NE(node.server().Log().find("cannot take new connections"), std::string::npos);
+  for (const int connection : connections) {
+    close(connection);
+  }
+}
+
 // A connection of HTTP/2 that says hello and nothing more, as of a machine that lost its power.
 TEST(LongGreedyClientsTest, AConnectionWithoutSignsOfLifeIsClosed) {
   SingleNode node;
   ASSERT_TRUE(node.Start());
-  const std::vector<std::string> address = absl::StrSplit(node.client().address(), ':');
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  int port = 0;
-  ASSERT_TRUE(absl::SimpleAtoi(address.at(1), &port));
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  ASSERT_EQ(inet_pton(AF_INET, address[0].c_str(), &to.sin_addr), 1);
-  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  const int connection = Connect(node.client().address());
   // RFC 9113 §3.4: the preface, and an empty SETTINGS frame.
   const std::string hello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
   ASSERT_EQ(write(connection, hello.data(), hello.size()), static_cast<ssize_t>(hello.size()));
