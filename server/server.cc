@@ -41,6 +41,7 @@
 #include "server/node.h"
 #include "server/peer_service.h"
 #include "server/read_pool.h"
+#include "server/startup_signals.h"
 #include "storage/expirer.h"
 #include "storage/storage.h"
 
@@ -76,14 +77,6 @@ uint64_t RandomNonZero() {
 // gRPC takes a wildcard as an address of its own.
 std::string ListenAddress(const HostPort& address) {
   return address.host.empty() ? absl::StrCat("0.0.0.0:", address.port) : address.ToString();
-}
-
-sigset_t StopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  return signals;
 }
 
 // What others can dial when all that is known is "every interface".
@@ -160,6 +153,7 @@ int Server::Run() {
   // Before any thread is made, so that all of them leave the signals to TakeSignals.
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::optional<StartupSignals> startup_signals(std::in_place);
   TakeGrpcLog();
 
   loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
@@ -172,6 +166,7 @@ int Server::Run() {
   StartServices();
   LogStart();
   JoinCluster();
+  startup_signals.reset();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
   TearDown();
   return exit_code_;

@@ -1,9 +1,11 @@
 // Starting and stopping raftkvd: flags, environment, the ready line, signals.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -189,6 +191,27 @@ TEST_P(StopTest, TheSignalEndsItWithZero) {
   EXPECT_LE(Since(start), Millis(6000));
   ASSERT_TRUE(node.Start());
   EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
+}
+
+TEST_P(StopTest, AStartThatTakesItsTimeIsCutOff) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  ASSERT_EQ(node.server().Stop(), (ExitStatus{.code = 0}));
+  // The start waits until somebody writes there.
+  const std::string format = node.data_dir() + "/FORMAT";
+  std::filesystem::rename(format, format + ".kept");
+  ASSERT_EQ(mkfifo(format.c_str(), 0600), 0);
+  node.server().Start();
+  int fifo = -1;
+  ASSERT_TRUE(WaitUntil(Millis(10000), [&] {
+    fifo = open(format.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    return fifo >= 0;
+  })) << "nobody reads it";
+  node.server().Signal(GetParam());
+  ASSERT_EQ(node.server().WaitExit(Millis(5000)), (ExitStatus{.code = 0}));
+  close(fifo);
+  std::filesystem::rename(format + ".kept", format);
+  EXPECT_TRUE(node.Start());
 }
 
 TEST_P(StopTest, WorkThatIsUnderWayIsFinishedOrRefused) {
