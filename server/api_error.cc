@@ -219,6 +219,17 @@ ApiError Unread() {
   return error;
 }
 
+ApiError TooSlow() {
+  return ApiError{.code = grpc::StatusCode::DEADLINE_EXCEEDED,
+                  .reason = "",
+                  .message =
+                      "reading took longer than the call's deadline, or --request_timeout_ms "
+                      "without one",
+                  .metadata = {},
+                  .retry_delay_ms = std::nullopt,
+                  .retry_pushback_ms = std::nullopt};
+}
+
 ApiError PreconditionFailed(absl::string_view key, int64_t current_mod_revision) {
   return ApiError{
       .code = grpc::StatusCode::ABORTED,

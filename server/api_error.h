@@ -62,6 +62,8 @@ ApiError UnreadOutcome();
 ApiError Overloaded();
 // The same for a read whose answer there is no room for.
 ApiError Unread();
+// DEADLINE_EXCEEDED: a read whose time was over before it was done.
+ApiError TooSlow();
 // ABORTED.
 ApiError PreconditionFailed(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

@@ -131,8 +131,8 @@ void ClusterService::HandleGetStatus(UnaryCall* call) {
   v1::GetStatusResponse response;
   FillStatus(&response);
   const bool submitted =
-      node_->ReadOnPool([call, storage = node_->storage,
-                         response = std::move(response)](const storage::KvView&) mutable {
+      node_->ReadOnPool(call, [call, storage = node_->storage, response = std::move(response)](
+                                  const storage::KvView&, const storage::GivenUp&) mutable {
         response.set_disk_bytes(storage->DiskBytes());
         return [call, response = std::move(response)] { call->Finish(response); };
       });

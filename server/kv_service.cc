@@ -39,6 +39,11 @@ ApiError ProposalError(raft::ProposalResult result) {
   LOG(FATAL) << "an applied proposal is no error";
 }
 
+// What a view could not answer.
+ApiError ReadError(const absl::Status& status) {
+  return absl::IsCancelled(status) ? TooSlow() : Corrupted(status.message());
+}
+
 }  // namespace
 
 void KvService::Start() {
@@ -112,7 +117,8 @@ void KvService::FinishGet(UnaryCall* call, const v1::GetRequest& request) {
       break;
   }
   const bool submitted = node_->ReadOnPool(
-      [this, call, request, response = std::move(response)](const storage::KvView& view) mutable {
+      call, [this, call, request, response = std::move(response)](
+                const storage::KvView& view, const storage::GivenUp& /*given_up*/) mutable {
         auto found = view.Get(request.key());
         return [this, call, as_text = request.as_text(), response = std::move(response),
                 found = std::move(found)]() mutable {
@@ -318,47 +324,49 @@ void KvService::HandleList(UnaryCall* call) {
 
 void KvService::FinishList(UnaryCall* call, const v1::ListRequest& request,
                            const storage::ScanOptions& scan) {
-  const bool submitted =
-      node_->ReadOnPool([this, call, request, scan](const storage::KvView& view) {
-        auto page = view.Scan(scan);
-        return [this, call, request, revision = view.revision(), page = std::move(page)]() mutable {
-          if (!page.ok()) {
-            call->Fail(Corrupted(page.status().message()));
-            return;
-          }
-          v1::ListResponse response;
-          node_->FillHeader(revision, response.mutable_header());
-          response.set_count(static_cast<int64_t>(page->rows.size()));
-          if (page->more) {
-            response.set_next_page_token(MakePageToken(request, page->rows.back().key()));
-          }
-          const ValueForm form =
-              request.keys_only() ? ValueForm::None() : ValueForm(request.as_text());
-          for (StoredKeyValue& record : page->rows) {
-            FillKeyValue(std::move(record), form, node_->driver->Now(), response.add_kvs());
-          }
-          call->Finish(response);
-        };
-      });
+  const bool submitted = node_->ReadOnPool(call, [this, call, request, scan = scan](
+                                                     const storage::KvView& view,
+                                                     const storage::GivenUp& given_up) mutable {
+    scan.given_up = given_up;
+    auto page = view.Scan(scan);
+    return [this, call, request, revision = view.revision(), page = std::move(page)]() mutable {
+      if (!page.ok()) {
+        call->Fail(ReadError(page.status()));
+        return;
+      }
+      v1::ListResponse response;
+      node_->FillHeader(revision, response.mutable_header());
+      response.set_count(static_cast<int64_t>(page->rows.size()));
+      if (page->more) {
+        response.set_next_page_token(MakePageToken(request, page->rows.back().key()));
+      }
+      const ValueForm form = request.keys_only() ? ValueForm::None() : ValueForm(request.as_text());
+      for (StoredKeyValue& record : page->rows) {
+        FillKeyValue(std::move(record), form, node_->driver->Now(), response.add_kvs());
+      }
+      call->Finish(response);
+    };
+  });
   if (!submitted) {
     call->Fail(Overloaded());
   }
 }
 
 void KvService::FinishCount(UnaryCall* call, const storage::KeyInterval& interval) {
-  const bool submitted = node_->ReadOnPool([this, call, interval](const storage::KvView& view) {
-    auto count = view.Count(interval);
-    return [this, call, revision = view.revision(), count = std::move(count)] {
-      if (!count.ok()) {
-        call->Fail(Corrupted(count.status().message()));
-        return;
-      }
-      v1::ListResponse response;
-      node_->FillHeader(revision, response.mutable_header());
-      response.set_count(*count);
-      call->Finish(response);
-    };
-  });
+  const bool submitted = node_->ReadOnPool(
+      call, [this, call, interval](const storage::KvView& view, const storage::GivenUp& given_up) {
+        auto count = view.Count(interval, given_up);
+        return [this, call, revision = view.revision(), count = std::move(count)] {
+          if (!count.ok()) {
+            call->Fail(ReadError(count.status()));
+            return;
+          }
+          v1::ListResponse response;
+          node_->FillHeader(revision, response.mutable_header());
+          response.set_count(*count);
+          call->Finish(response);
+        };
+      });
   if (!submitted) {
     call->Fail(Overloaded());
   }

@@ -42,14 +42,19 @@ void Node::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, Monotonic
   });
 }
 
-bool Node::ReadOnPool(
-    std::function<std::function<void()>(const storage::KvView& view)> read) const {
-  return pool->Submit(
-      [event_loop = loop, view = state_machine->TakeView(), read = std::move(read)]() mutable {
-        std::function<void()> reply = read(*view);
-        view.reset();
-        event_loop->Post(std::move(reply));
-      });
+bool Node::ReadOnPool(UnaryCall* call, PoolRead read) const {
+  storage::GivenUp given_up = [now = clock, deadline = call->AnswerBy()] {
+    return now->Now() >= deadline;
+  };
+  return pool->Submit([event_loop = loop, call, given_up = std::move(given_up),
+                       view = state_machine->TakeView(), read = std::move(read)]() mutable {
+    std::function<void()> reply = [call] { call->Fail(TooSlow()); };
+    if (!given_up()) {
+      reply = read(*view, given_up);
+    }
+    view.reset();
+    event_loop->Post(std::move(reply));
+  });
 }
 
 }  // namespace raftkv::server

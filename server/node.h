@@ -52,9 +52,11 @@ struct Node {
   void ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, MonotonicNanos deadline,
                      std::function<void()> read) const;
   // Runs `read` with the state as of now on the read pool and then what it returned on the loop.
-  // Returns false when the pool is full; nothing happens then.
-  [[nodiscard]] bool ReadOnPool(
-      std::function<std::function<void()>(const storage::KvView& view)> read) const;
+  // `read` should end once `given_up` says that the call's time is over, and does not begin after
+  // it: then the call is failed. Returns false when the pool is full; nothing happens then.
+  using PoolRead = std::function<std::function<void()>(const storage::KvView& view,
+                                                       const storage::GivenUp& given_up)>;
+  [[nodiscard]] bool ReadOnPool(UnaryCall* call, PoolRead read) const;
 };
 
 }  // namespace raftkv::server

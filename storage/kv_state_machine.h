@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,12 +23,17 @@ struct KeyInterval {
   std::string end;
 };
 
+// Asked now and then by a read that may be long, on its thread; true ends it with Cancelled. Empty:
+// never.
+using GivenUp = std::function<bool()>;
+
 struct ScanOptions {
   KeyInterval interval;
   uint64_t keys_max = 0;   // At least 1.
   uint64_t bytes_max = 0;  // Keys and values; at least one key is returned, however large.
   bool keys_only = false;  // Leave values out.
   bool descending = false;
+  GivenUp given_up = nullptr;
 };
 
 struct ScanResult {
@@ -53,7 +59,8 @@ class KvView {
   virtual absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(
       absl::string_view key) const = 0;
   virtual absl::StatusOr<ScanResult> Scan(const ScanOptions& options) const = 0;
-  virtual absl::StatusOr<int64_t> Count(const KeyInterval& interval) const = 0;
+  virtual absl::StatusOr<int64_t> Count(const KeyInterval& interval,
+                                        const GivenUp& given_up) const = 0;
   // Keys whose deadline is at or before `now`, at most `keys_max`.
   virtual absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const = 0;
 };

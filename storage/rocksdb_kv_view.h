@@ -22,7 +22,8 @@ class RocksDbKvView final : public KvView {
   int64_t revision() const override { return revision_; }
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view key) const override;
   absl::StatusOr<ScanResult> Scan(const ScanOptions& options) const override;
-  absl::StatusOr<int64_t> Count(const KeyInterval& interval) const override;
+  absl::StatusOr<int64_t> Count(const KeyInterval& interval,
+                                const GivenUp& given_up) const override;
   absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const override;
 
  private:

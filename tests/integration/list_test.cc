@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/support/parallel.h"
 #include "tests/support/single_node.h"
@@ -185,6 +186,22 @@ TEST_F(ListTest, APageHasAtMostSoManyKeys) {
   EXPECT_EQ(removed.reason, "RANGE_TOO_LARGE") << removed;
   EXPECT_EQ(removed.Meta("limit"), "10000") << removed;
   EXPECT_EQ(client().GetStatus()->key_count(), static_cast<int64_t>(kKeys)) << "nothing was done";
+}
+
+TEST(SlowReadsTest, AReadEndsWithItsTime) {
+  // Calls without a deadline have next to no time; the others are not concerned.
+  SingleNode node({"--request_timeout_ms=1"});
+  ASSERT_TRUE(node.Start());
+  ParallelFor(10'000, 32, [&](size_t i) {
+    EXPECT_TRUE(node.client().PutText(absl::StrCat("k", i), "v").ok());
+  });
+  const auto request = Proto<v1::ListRequest>(
+      "range { prefix: '' } count_only: true consistency: CONSISTENCY_STALE");
+  EXPECT_EQ(node.client().List(request)->count(), 10'000);
+  grpc::ClientContext no_deadline;
+  v1::ListResponse response;
+  const grpc::Status status = node.client().kv()->List(&no_deadline, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
 }
 
 TEST(LargeValuesTest, APageHasAtMostThreeMiBButAtLeastOneKey) {

@@ -67,7 +67,8 @@ class SimKvView final : public storage::KvView {
     return result;
   }
 
-  absl::StatusOr<int64_t> Count(const storage::KeyInterval& interval) const override {
+  absl::StatusOr<int64_t> Count(const storage::KeyInterval& interval,
+                                const storage::GivenUp& /*given_up*/) const override {
     const auto begin = content_.latest.lower_bound(interval.start);
     const auto end =
         interval.end.empty() ? content_.latest.end() : content_.latest.lower_bound(interval.end);

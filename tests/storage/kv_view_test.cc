@@ -8,6 +8,7 @@
 namespace raftkv::storage {
 namespace {
 
+using log::v1::Command;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -50,7 +51,7 @@ TEST_F(KvViewTest, StaysAsItWasTaken) {
   EXPECT_EQ((*view->Get("a"))->key(), "a");
   EXPECT_TRUE((*view->Get("b")).has_value());
   EXPECT_FALSE((*view->Get("c")).has_value());
-  EXPECT_EQ(*view->Count({}), 2);
+  EXPECT_EQ(*view->Count({}, nullptr), 2);
   EXPECT_THAT(Due(*view, 5000).keys, ElementsAre("b"));
   EXPECT_EQ(store_.machine().TakeView()->revision(), 5);
 }
@@ -67,8 +68,26 @@ TEST_F(KvViewTest, ScansHalfOpenIntervalsBothWays) {
   EXPECT_THAT(Keys(Scan(options)), ElementsAre("a"));
   options.interval = {"c", "b"};
   EXPECT_THAT(Keys(Scan(options)), IsEmpty());
-  EXPECT_EQ(*store_.machine().TakeView()->Count({"b", "c"}), 2);
-  EXPECT_EQ(*store_.machine().TakeView()->Count({"c", "b"}), 0);
+  EXPECT_EQ(*store_.machine().TakeView()->Count({"b", "c"}, nullptr), 2);
+  EXPECT_EQ(*store_.machine().TakeView()->Count({"c", "b"}, nullptr), 0);
+}
+
+TEST_F(KvViewTest, LongReadsEndWhenTheyAreGivenUp) {
+  std::vector<Command> puts;
+  for (int i = 0; i < 200; ++i) {
+    puts.push_back(Put("k" + std::to_string(i), "v"));
+  }
+  store_.Run(puts);
+  int looks = 0;
+  const GivenUp at_the_second_look = [&looks] { return ++looks == 2; };
+  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  EXPECT_TRUE(absl::IsCancelled(view->Count({}, at_the_second_look).status()));
+  EXPECT_EQ(looks, 2);
+  looks = 0;
+  const ScanOptions scan{
+      .interval = {}, .keys_max = 1000, .bytes_max = kMany, .given_up = at_the_second_look};
+  EXPECT_TRUE(absl::IsCancelled(view->Scan(scan).status()));
+  EXPECT_EQ(looks, 2);
 }
 
 TEST_F(KvViewTest, ScanSaysWhetherMoreIsLeft) {

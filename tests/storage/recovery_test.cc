@@ -511,7 +511,7 @@ void ReadCorrupt(const std::string& data_dir) {
   const std::shared_ptr<const KvView> view = store.machine().TakeView();
   const auto scan = view->Scan({.interval = {}, .keys_max = 1000, .bytes_max = 1 << 30});
   EXPECT_EQ(scan.status().code(), absl::StatusCode::kDataLoss) << scan.status();
-  EXPECT_EQ(view->Count({}).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(view->Count({}, nullptr).status().code(), absl::StatusCode::kDataLoss);
   int failed_gets = 0;
   for (int i = 0; i < 100; ++i) {
     failed_gets += view->Get("key" + std::to_string(1000 + i)).ok() ? 0 : 1;
