@@ -54,6 +54,60 @@ log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& fou
   return record;
 }
 
+absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
+                                const std::vector<Founder>& founders, const std::string& name,
+                                uint64_t data_id) {
+  const auto self = std::find_if(
+      record.members().begin(), record.members().end(),
+      [&name](const log::v1::ConfiguredMember& member) { return member.name() == name; });
+  if (self == record.members().end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(", which has no member \"", name, "\": check --name and --initial_cluster"));
+  }
+  if (self->data_id() != data_id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
+        ", but the data here is new (", absl::Hex(data_id),
+        "): this member's data was wiped or --data_dir is wrong. A wiped member must not vote "
+        "again under its old identity. Start it with its old data; if that is lost, keep it "
+        "stopped: the other members go on as long as a majority of them is intact (this version "
+        "cannot replace a member yet)"));
+  }
+  // Ids are places in the list, and this member already goes by the one that its own list gives it.
+  const bool same_list =
+      std::equal(record.members().begin(), record.members().end(), founders.begin(), founders.end(),
+                 [&founders](const log::v1::ConfiguredMember& theirs, const Founder& ours) {
+                   return theirs.id() == static_cast<uint64_t>(&ours - founders.data()) + 1 &&
+                          theirs.name() == ours.name && theirs.peer_address() == ours.peer_address;
+                 });
+  if (!same_list) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ", which this member helped to found from another list than --initial_cluster says now: "
+        "start it with --initial_cluster=",
+        absl::StrJoin(record.members(), ",",
+                      [](std::string* out, const log::v1::ConfiguredMember& member) {
+                        absl::StrAppend(out, member.name(), "=", member.peer_address());
+                      })));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
+                                 uint64_t member_id, const std::string& name) {
+  std::vector<std::string> members;
+  for (const log::v1::ConfiguredMember& member : configuration.members()) {
+    if (member.id() == member_id && member.name() == name) {
+      return absl::OkStatus();
+    }
+    members.push_back(absl::StrCat(member.id(), " \"", member.name(), "\""));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("its member ", member_id, " \"", name, "\" is not in its own configuration of ",
+                   absl::StrJoin(members, ", "),
+                   ": put back an intact copy of the directory, or keep this member stopped; the "
+                   "others go on as long as a majority of them is intact"));
+}
+
 peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>& founders) {
   peer::v1::HelloResponse response;
   response.set_name(node.options->name);
@@ -153,33 +207,16 @@ void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
 // A founder that belongs to a cluster already has the record that this node is to adopt, if it is
 // in it.
 void Founding::OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record) {
-  const std::string& name = node_->options->name;
-  const auto self = std::find_if(
-      record.members().begin(), record.members().end(),
-      [&name](const log::v1::ConfiguredMember& member) { return member.name() == name; });
-  const std::string cluster =
-      absl::StrCat("member \"", peer->founder.name, "\" at ", peer->founder.peer_address,
-                   " belongs to cluster ", absl::Hex(record.cluster_id()));
-  if (self == record.members().end()) {
-    over_ = true;
-    hooks_.on_refused(absl::StrCat(cluster, ", which has no member \"", name,
-                                   "\": check --name and --initial_cluster"));
-    return;
-  }
-  if (self->data_id() != node_->storage->data_id()) {
-    over_ = true;
-    hooks_.on_refused(absl::StrCat(
-        cluster, ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
-        ", but the data in ", node_->options->data_dir, " is new (",
-        absl::Hex(node_->storage->data_id()),
-        "): this member's data was wiped or --data_dir is wrong. A wiped member must not vote "
-        "again under its old identity. Start it with its old data; if that is lost, keep it "
-        "stopped: the other members go on as long as a majority of them is intact (this version "
-        "cannot replace a member yet)"));
-    return;
-  }
   over_ = true;
-  hooks_.on_founded(record);
+  const absl::Status adoptable =
+      CheckFoundedRecord(record, founders_, node_->options->name, node_->storage->data_id());
+  if (adoptable.ok()) {
+    hooks_.on_founded(record);
+    return;
+  }
+  hooks_.on_refused(absl::StrCat("--data_dir=", node_->options->data_dir, ": member \"",
+                                 peer->founder.name, "\" at ", peer->founder.peer_address,
+                                 " belongs to cluster ", record.cluster_id(), adoptable.message()));
 }
 
 void Founding::FoundWhenAllAnswered() {

@@ -1,6 +1,5 @@
-// Founding brings several fresh nodes together into one cluster (DESIGN §3): each asks every other
-// founder who it is, and once all have answered with the same list, all store the same founding
-// record.
+// Founding brings several fresh nodes together into one cluster: each asks every other founder who
+// it is, and once all have answered with the same list, all store the same founding record.
 #pragma once
 
 #include <deque>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
 #include "server/hello_asker.h"
@@ -22,6 +22,20 @@ namespace raftkv::server {
 // hash of the rest. `data_ids` are by name. REQUIRES: one for every founder.
 log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
                                                  const std::map<std::string, uint64_t>& data_ids);
+
+// Whether member `name`, whose directory has `data_id` and who was to found a cluster of
+// `founders`, may take over the record of a cluster that one of them belongs to already: the record
+// is of this very list and holds this directory. FailedPrecondition otherwise, with the words that
+// follow
+// "... belongs to cluster ...": what differs, and what to do.
+absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
+                                const std::vector<Founder>& founders, const std::string& name,
+                                uint64_t data_id);
+
+// Whether a stored configuration holds the member as which it is stored: none may speak in the name
+// of another. FailedPrecondition otherwise, with what to do.
+absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
+                                 uint64_t member_id, const std::string& name);
 
 // Confined to the loop.
 class Founding final {

@@ -48,7 +48,7 @@
 namespace raftkv::server {
 namespace {
 
-// API.md §1.
+// Promised to whoever supervises the process.
 constexpr int kExitOk = 0;
 constexpr int kExitBadConfiguration = 1;
 // Almost always a limit of open files that is too low: configuration, too.
@@ -212,6 +212,12 @@ std::optional<int> Server::MakeDriver() {
                                                   ": the stored configuration is "
                                                   "damaged: ",
                                                   configuration.status().message()));
+    }
+    const absl::Status identity =
+        CheckStoredIdentity(*storage_->configuration(), member_id_, storage_->member_name());
+    if (!identity.ok()) {
+      return Fail(kExitBadDirectory,
+                  absl::StrCat("--data_dir=", options_.data_dir, ": ", identity.message()));
     }
     restored->configuration = *std::move(configuration);
   } else {

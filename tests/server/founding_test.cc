@@ -84,5 +84,42 @@ TEST(MakeFoundingRecordTest, AnythingElseMakesAnotherCluster) {
   EXPECT_EQ(ids.count(0), 0u);
 }
 
+// What a founder makes of the record that another founder has stored already.
+class CheckFoundedRecordTest : public testing::Test {
+ protected:
+  absl::Status Check(const std::string& list, const std::string& name, uint64_t data_id) const {
+    return CheckFoundedRecord(record_, *ParseInitialCluster(list), name, data_id);
+  }
+
+  const log::v1::ClusterConfiguration record_ =
+      MakeFoundingRecord(ThreeFounders(), DataIds{{"n1", 11}, {"n2", 22}, {"n3", 33}});
+};
+
+constexpr char kList[] = "n1=host-1:2380,n2=host-2:2380,n3=host-3:2380";
+
+TEST_F(CheckFoundedRecordTest, ItsOwnIsTaken) {
+  EXPECT_TRUE(Check(kList, "n1", 11).ok());
+  EXPECT_TRUE(Check(kList, "n3", 33).ok());
+}
+
+TEST_F(CheckFoundedRecordTest, AnotherListIsRefusedAndTheRightOneNamed) {
+  for (const char* list :
+       {"n0=host-0:2380,n1=host-1:2380,n2=host-2:2380,n3=host-3:2380",
+        "n1=host-1:2380,n2=host-2:2380", "n1=host-1:2380,n2=host-9:2380,n3=host-3:2380",
+        "n1=host-1:2380,n2=host-2:2380,n4=host-3:2380"}) {
+    const absl::Status status = Check(list, "n1", 11);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << list;
+    EXPECT_NE(status.message().find(std::string("--initial_cluster=") + kList), std::string::npos)
+        << status;
+  }
+}
+
+TEST_F(CheckFoundedRecordTest, AWipedMemberAndAStrangerAreRefused) {
+  const absl::Status wiped = Check(kList, "n1", 12);
+  EXPECT_NE(wiped.message().find("wiped"), std::string::npos) << wiped;
+  const absl::Status stranger = Check(kList, "n4", 44);
+  EXPECT_NE(stranger.message().find("no member \"n4\""), std::string::npos) << stranger;
+}
+
 }  // namespace
 }  // namespace raftkv::server
