@@ -116,10 +116,9 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
     response->add_warnings(
         "the number of voters is even: one voter less would survive as many failures");
   }
-  if (peer_service_->refused_calls() > 0) {
+  if (const PeerRefusals& refusals = node_->peer_refusals; refusals.count() > 0) {
     response->add_warnings(
-        absl::StrCat("refused ", peer_service_->refused_calls(),
-                     " peer calls, the last one: ", peer_service_->last_refusal()));
+        absl::StrCat("refused ", refusals.count(), " peer calls, the last one: ", refusals.last()));
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include "raftkv/v1/cluster.grpc.pb.h"
 #include "server/node.h"
-#include "server/peer_service.h"
 #include "server/unary_call.h"
 
 namespace raftkv::server {
@@ -16,9 +15,7 @@ class ClusterService final {
   using GrpcService = v1::ClusterService::WithRawMethod_ListMembers<
       v1::ClusterService::WithRawMethod_GetStatus<v1::ClusterService::Service>>;
 
-  // Borrows both; `peer_service` knows what was refused, for the warnings.
-  ClusterService(Node* node, const PeerService* peer_service)
-      : node_(node), peer_service_(peer_service) {}
+  explicit ClusterService(Node* node) : node_(node) {}
 
   GrpcService* grpc_service() { return &grpc_service_; }
   // Starts taking calls. REQUIRES: the server is started.
@@ -31,7 +28,6 @@ class ClusterService final {
   void FillStatus(v1::GetStatusResponse* response) const;
 
   Node* const node_;
-  const PeerService* const peer_service_;
   GrpcService grpc_service_;
   std::vector<UnaryCall::Method> methods_;
 };

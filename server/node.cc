@@ -2,9 +2,15 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/api_error.h"
 
 namespace raftkv::server {
+
+grpc::Status Node::RefuseContent(raft::NodeId from, const absl::Status& status) {
+  return peer_refusals.RefuseContent(
+      from, absl::StrCat("member ", member_id, " \"", options->name, "\""), status);
+}
 
 void Node::FillHeader(int64_t revision, v1::ResponseHeader* header) const {
   header->set_cluster_id(configuration().has_value() ? configuration()->cluster_id() : 0);

@@ -15,6 +15,7 @@
 #include "raftkv/v1/types.pb.h"
 #include "server/event_loop.h"
 #include "server/options.h"
+#include "server/peer_refusals.h"
 #include "server/read_pool.h"
 #include "server/unary_call.h"
 #include "storage/kv_state_machine.h"
@@ -40,11 +41,14 @@ struct Node {
   // From the signal to stop on: new requests are refused.
   bool draining = false;
   CallAccounting calls;
+  PeerRefusals peer_refusals;
 
   // The configuration of the cluster; nullopt while it is not founded.
   const std::optional<log::v1::ClusterConfiguration>& configuration() const {
     return storage->configuration();
   }
+  // Refuses what member `from` said, naming both sides.
+  grpc::Status RefuseContent(raft::NodeId from, const absl::Status& status);
   MonotonicNanos RequestTimeout() const { return options->request_timeout_ms * kNanosPerMilli; }
   void FillHeader(int64_t revision, v1::ResponseHeader* header) const;
   // Calls `read` once the applied state is as fresh as `consistency` says, or fails the call: by

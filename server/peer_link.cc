@@ -120,9 +120,15 @@ void PeerLink::OnVoteAnswer(VoteCall* call, const grpc::Status& status,
     return;
   }
   auto envelope = wire::FromProto(response, peer_, raft::NodeId(node_->member_id));
-  if (envelope.ok()) {
-    node_->driver->Step(*std::move(envelope));
+  absl::Status taken = envelope.status();
+  if (taken.ok()) {
+    taken = node_->driver->core().CheckMessage(*envelope);
   }
+  if (!taken.ok()) {
+    node_->RefuseContent(peer_, taken);
+    return;
+  }
+  node_->driver->Step(*std::move(envelope));
 }
 
 void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time) {
@@ -174,10 +180,12 @@ grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& fram
   OnReachable();
   auto envelopes = wire::FromProto(frame, peer_, raft::NodeId(node_->member_id));
   if (!envelopes.ok()) {
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                        std::string(envelopes.status().message()));
+    return node_->RefuseContent(peer_, envelopes.status());
   }
   for (raft::Envelope& envelope : *envelopes) {
+    if (absl::Status status = node_->driver->core().CheckMessage(envelope); !status.ok()) {
+      return node_->RefuseContent(peer_, status);
+    }
     node_->driver->Step(std::move(envelope));
   }
   return grpc::Status::OK;
@@ -224,7 +232,7 @@ void PeerLink::OpenForwardStream() {
 grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
   auto reply = wire::FromProto(frame);
   if (!reply.ok()) {
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, std::string(reply.status().message()));
+    return node_->RefuseContent(peer_, reply.status());
   }
   node_->driver->OnForwardReply(peer_, *std::move(reply));
   return grpc::Status::OK;

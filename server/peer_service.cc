@@ -31,8 +31,10 @@ grpc::Status CheckIdentity(const Node& node, const peer::v1::PeerIdentity& ident
   return ToGrpc(wire::CheckIdentity(identity, *node.configuration(), raft::NodeId(node.member_id)));
 }
 
-const grpc::Status kSecondOpening(grpc::StatusCode::INVALID_ARGUMENT,
-                                  "only the first frame of a stream may be an opening");
+absl::Status SecondOpening() {
+  return absl::InvalidArgumentError("only the first frame of a stream may be an opening");
+}
+
 const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
 
 }  // namespace
@@ -123,8 +125,11 @@ void PeerService::Start(Hooks hooks) {
             [this, stream, from](const peer::v1::AppendEntriesRequest& frame) {
               return OnAppendFrame(stream, from.get(), frame);
             },
-        .on_malformed = [this,
-                         from](const grpc::Status& status) { return RefuseContent(*from, status); },
+        .on_malformed =
+            [this, from](const grpc::Status& status) {
+              return node_->RefuseContent(*from,
+                                          absl::InvalidArgumentError(status.error_message()));
+            },
         .on_open = nullptr,
         .on_end = [this, from] { append_streams_.erase(*from); },
         .on_status = nullptr};
@@ -136,8 +141,11 @@ void PeerService::Start(Hooks hooks) {
             [this, stream, from](peer::v1::ForwardRequest frame) {
               return OnForwardFrame(stream, from.get(), std::move(frame));
             },
-        .on_malformed = [this,
-                         from](const grpc::Status& status) { return RefuseContent(*from, status); },
+        .on_malformed =
+            [this, from](const grpc::Status& status) {
+              return node_->RefuseContent(*from,
+                                          absl::InvalidArgumentError(status.error_message()));
+            },
         .on_open = nullptr,
         .on_end = [this, from] { forward_streams_.erase(*from); },
         .on_status = nullptr};
@@ -148,35 +156,17 @@ void PeerService::Start(Hooks hooks) {
   ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_);
 }
 
-grpc::Status PeerService::Refuse(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    return status;  // Not founded yet: the caller will be welcome later.
-  }
-  ++refused_calls_;
-  last_refusal_ = status.error_message();
-  LOG_EVERY_T(WARNING, 1) << "refused a peer's call (" << refused_calls_
-                          << " so far): " << status.error_message();
-  return status;
-}
-
-grpc::Status PeerService::RefuseContent(raft::NodeId from, const grpc::Status& status) {
-  return Refuse(
-      grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                   absl::StrCat("from member ", from.value(), " to member ", node_->member_id,
-                                " \"", node_->options->name, "\": ", status.error_message())));
-}
-
 template <typename Stream, typename Frame>
 grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
                                     std::map<raft::NodeId, Stream*>* streams) {
   if (!frame.has_opening()) {
-    return Refuse(grpc::Status(
+    return node_->peer_refusals.Refuse(grpc::Status(
         grpc::StatusCode::INVALID_ARGUMENT,
         absl::StrCat("the first frame of a stream to member ", node_->member_id, " \"",
                      node_->options->name, "\" must be an opening that says who calls")));
   }
   if (grpc::Status status = CheckIdentity(*node_, frame.opening()); !status.ok()) {
-    return Refuse(status);
+    return node_->peer_refusals.Refuse(status);
   }
   const raft::NodeId sender(frame.opening().sender_id());
   // A peer that opens a new stream has given up the old one; what is still on its way there must
@@ -198,16 +188,26 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
     return OnOpening(stream, frame, from, &append_streams_);
   }
   if (frame.has_opening()) {
-    return RefuseContent(*from, kSecondOpening);
+    return node_->RefuseContent(*from, SecondOpening());
   }
   const raft::Term leader_term(frame.term());
   const raft::ClusterMillis cluster_time(frame.cluster_time_ms());
   auto envelopes = wire::FromProto(std::move(frame), *from, raft::NodeId(node_->member_id));
   if (!envelopes.ok()) {
-    return RefuseContent(*from, ToGrpc(envelopes.status()));
+    return node_->RefuseContent(*from, envelopes.status());
   }
-  node_->driver->ObserveClusterTime(leader_term, cluster_time);
+  if (envelopes->empty()) {
+    return node_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
+  }
+  bool observed = false;
   for (raft::Envelope& envelope : *envelopes) {
+    if (absl::Status status = node_->driver->core().CheckMessage(envelope); !status.ok()) {
+      return node_->RefuseContent(*from, status);
+    }
+    // A clock is set by nobody whose words are refused.
+    if (!std::exchange(observed, true)) {
+      node_->driver->ObserveClusterTime(leader_term, cluster_time);
+    }
     node_->driver->Step(std::move(envelope));
   }
   return grpc::Status::OK;
@@ -219,22 +219,21 @@ grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* fr
     return OnOpening(stream, frame, from, &forward_streams_);
   }
   if (frame.has_opening()) {
-    return RefuseContent(*from, kSecondOpening);
+    return node_->RefuseContent(*from, SecondOpening());
   }
   auto request = wire::FromProto(std::move(frame));
   if (!request.ok()) {
-    return RefuseContent(*from, ToGrpc(request.status()));
+    return node_->RefuseContent(*from, request.status());
   }
   // What is in the log must be applied by every member, so nothing broken may get there.
   log::v1::Command command;
   for (const raft::Proposal& proposal : request->proposals) {
     if (!command.ParseFromString(proposal.command)) {
-      return RefuseContent(
-          *from, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                              absl::StrCat("proposal ", proposal.sequence, " holds no command")));
+      return node_->RefuseContent(*from, absl::InvalidArgumentError(absl::StrCat(
+                                             "proposal ", proposal.sequence, " holds no command")));
     }
     if (const absl::Status status = storage::CheckCommand(command); !status.ok()) {
-      return RefuseContent(*from, ToGrpc(status));
+      return node_->RefuseContent(*from, status);
     }
   }
   node_->driver->OnForwardRequest(*from, *std::move(request));
@@ -243,13 +242,17 @@ grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* fr
 
 void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request) {
   if (grpc::Status status = CheckIdentity(*node_, request.identity()); !status.ok()) {
-    call->Refuse(Refuse(status));
+    call->Refuse(node_->peer_refusals.Refuse(status));
     return;
   }
   const raft::NodeId sender(request.identity().sender_id());
   auto envelope = wire::FromProto(request, sender, raft::NodeId(node_->member_id));
   if (!envelope.ok()) {
-    call->Refuse(RefuseContent(sender, ToGrpc(envelope.status())));
+    call->Refuse(node_->RefuseContent(sender, envelope.status()));
+    return;
+  }
+  if (absl::Status status = node_->driver->core().CheckMessage(*envelope); !status.ok()) {
+    call->Refuse(node_->RefuseContent(sender, status));
     return;
   }
   hooks_.on_peer_seen(sender, request.identity().sender_peer_address());

@@ -51,11 +51,6 @@ class PeerService final {
   void SendAppendReply(const raft::Envelope& envelope);
   void SendForwardReply(raft::NodeId origin, raft::ForwardReply reply);
 
-  // Calls that were refused for their identity or their content since the start, and why the last
-  // was.
-  uint64_t refused_calls() const { return refused_calls_; }
-  const std::string& last_refusal() const { return last_refusal_; }
-
  private:
   class HelloCall;
   class VoteCall;
@@ -72,10 +67,6 @@ class PeerService final {
   grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
                          std::map<raft::NodeId, Stream*>* streams);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
-  // Counts and logs a refusal, and returns what to answer.
-  grpc::Status Refuse(const grpc::Status& status);
-  // The same for something that makes no sense, naming both sides.
-  grpc::Status RefuseContent(raft::NodeId from, const grpc::Status& status);
 
   Node* const node_;
   Hooks hooks_;
@@ -89,8 +80,6 @@ class PeerService final {
   std::map<raft::NodeId, ForwardStream*> forward_streams_;
   // At most kPendingVotesMax per peer, oldest first.
   std::map<raft::NodeId, std::deque<VoteCall*>> votes_;
-  uint64_t refused_calls_ = 0;
-  std::string last_refusal_;
 };
 
 }  // namespace raftkv::server

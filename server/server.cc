@@ -141,7 +141,7 @@ class Server final : public raft::DriverObserver {
   std::unique_ptr<ForeignDataCheck> foreign_data_check_;
   MemberPublisher publisher_{&node_};
   KvService kv_service_{&node_};
-  ClusterService cluster_service_{&node_, &peer_service_};
+  ClusterService cluster_service_{&node_};
   HealthService health_service_{&node_};
   std::unique_ptr<grpc::Server> client_server_;
   std::unique_ptr<grpc::Server> peer_server_;

@@ -3,46 +3,12 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <limits>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "raft/core/describe.h"
 
 namespace raftkv::raft {
-namespace {
-
-// Far beyond what a cluster can reach; a peer's number above it is nonsense, and keeps arithmetic
-// from wrapping.
-constexpr uint64_t kNumberMax = std::numeric_limits<uint64_t>::max() / 4;
-
-absl::Status CheckAppend(Term term, const AppendRequest& request) {
-  EntryId before = request.previous;
-  if (before.index.value() > kNumberMax || request.commit_index.value() > kNumberMax) {
-    return absl::InvalidArgumentError("an index is out of range");
-  }
-  std::optional<ClusterMillis> stamp;
-  for (const Entry& entry : request.entries) {
-    if (entry.id.index != before.index.Next()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("entry ", Describe(entry.id), " does not follow ", Describe(before)));
-    }
-    if (entry.id.term < before.term || (stamp.has_value() && entry.stamp < *stamp)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("entry ", Describe(entry.id), " goes back in term or time"));
-    }
-    before = entry.id;
-    stamp = entry.stamp;
-  }
-  if (before.term > term) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("entry ", Describe(before), " is of a later term than its message"));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 RaftCore::RaftCore(const RaftConfig& config, RestoredState restored, Rng rng)
     : config_(config),
@@ -107,47 +73,6 @@ void RaftCore::Step(Envelope envelope) {
   } else {
     HandleHeartbeatReply(envelope, std::get<HeartbeatReply>(envelope.message));
   }
-}
-
-absl::Status RaftCore::CheckEnvelope(const Envelope& envelope) const {
-  if (envelope.to != self_) {
-    return absl::InvalidArgumentError(absl::StrCat("this is node ", self_.value()));
-  }
-  if (envelope.from == self_ || !configuration_.IsMember(envelope.from)) {
-    return absl::InvalidArgumentError("the sender is no other member");
-  }
-  if (envelope.term.value() > kNumberMax) {
-    return absl::InvalidArgumentError("the term is out of range");
-  }
-  if (const auto* append = std::get_if<AppendRequest>(&envelope.message)) {
-    return CheckAppend(envelope.term, *append);
-  }
-  return envelope.term < term() ? absl::OkStatus() : CheckAgainstLog(envelope);
-}
-
-// What a message claims about this node's own log or rounds. Old messages are dealt with before it
-// matters.
-absl::Status RaftCore::CheckAgainstLog(const Envelope& envelope) const {
-  const LogIndex last = log_.last().index;
-  if (const auto* heartbeat = std::get_if<Heartbeat>(&envelope.message)) {
-    // A leader tells of nothing that this node has not acknowledged to it.
-    if (heartbeat->commit_index > last) {
-      return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
-    }
-  }
-  const Leader* leader = leader_role();
-  if (leader == nullptr || envelope.term > term()) {
-    return absl::OkStatus();
-  }
-  const auto* accepted = std::get_if<AppendAccepted>(&envelope.message);
-  if (accepted != nullptr && accepted->match_index > last) {
-    return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
-  }
-  const auto* reply = std::get_if<HeartbeatReply>(&envelope.message);
-  if (reply != nullptr && reply->round > leader->last_round) {
-    return absl::InvalidArgumentError("the round was not begun");
-  }
-  return absl::OkStatus();
 }
 
 // Thesis §3.3: whoever sees a higher term adopts it, and messages of lower terms are answered with

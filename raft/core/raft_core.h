@@ -60,6 +60,12 @@ class RaftCore {
   // to this node, comes from a stranger or breaks the protocol changes nothing and becomes an
   // Event.
   void Step(Envelope envelope);
+  // Whether a correct peer can have sent this, for all that this node knows: InvalidArgument with
+  // what is wrong, when it breaks the protocol or contradicts what is settled (who leads the term,
+  // what is committed or agreed with this leader). Step ends the process on such contradictions,
+  // since two sides cannot both be right; whoever takes messages from the network asks first and
+  // refuses the peer instead.
+  absl::Status CheckMessage(const Envelope& envelope) const;
   // Appends one entry of commands and returns its id. Unavailable when this node does not lead,
   // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
   // entry's is raised to it.
@@ -120,9 +126,15 @@ class RaftCore {
   enum class ReplicationStep { kNothing, kSend, kLoad };
   class InvariantScope;
 
-  // Inputs of peers (raft_core.cc): the rules of terms, then one handler per message.
+  // What peers say (message_check.cc).
   absl::Status CheckEnvelope(const Envelope& envelope) const;
   absl::Status CheckAgainstLog(const Envelope& envelope) const;
+  absl::Status CheckClaimToLead(const Envelope& envelope) const;
+  absl::Status CheckAgainstAgreed(const Envelope& envelope, const AppendRequest& request) const;
+  absl::Status ContradictsAgreed(EntryId id) const;
+  absl::Status CheckFirstNewStamp(const AppendRequest& request) const;
+
+  // Inputs of peers (raft_core.cc): the rules of terms, then one handler per message.
   // Returns false when the message is done with.
   bool AdoptTerm(const Envelope& envelope);
   void AnswerOldTerm(const Envelope& envelope);

@@ -41,6 +41,10 @@ std::optional<Term> RaftLog::TermAt(LogIndex index) const {
   return index == previous_.index ? previous_.term : At(index).id.term;
 }
 
+ClusterMillis RaftLog::StampAt(LogIndex index) const {
+  return index == previous_.index ? previous_stamp_ : At(index).stamp;
+}
+
 const Entry& RaftLog::At(LogIndex index) const {
   CHECK_GE(index, first_index());
   CHECK_LE(index, last().index);

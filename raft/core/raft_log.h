@@ -36,6 +36,8 @@ class RaftLog {
   uint64_t memory_bytes() const { return memory_bytes_; }
   // Term 0 at index 0; nothing where memory does not reach.
   std::optional<Term> TermAt(LogIndex index) const;
+  // 0 at index 0. REQUIRES: previous().index <= index <= last().index.
+  ClusterMillis StampAt(LogIndex index) const;
   // REQUIRES: the entry is in memory.
   const Entry& At(LogIndex index) const;
   // Entries from `first` on, as many as `bytes_max` allows but at least one. REQUIRES: `first` is
@@ -91,8 +93,8 @@ class RaftLog {
 
   EntryId previous_;
   ClusterMillis previous_stamp_;
-  std::deque<Entry>
-      entries_;  // Invariant: contiguous, right after previous_; terms and stamps never fall.
+  // Invariant: contiguous, right after previous_; terms and stamps never fall.
+  std::deque<Entry> entries_;
   uint64_t memory_bytes_ = 0;  // Invariant: the sum of entries_' size_bytes().
 
   LogIndex next_to_write_;  // Invariant: durable_ < next_to_write_ <= last().index + 1.

@@ -315,6 +315,74 @@ TEST_F(MalformedFrameTest, BytesThatAreNoMessageHarmNobody) {
   }
 }
 
+// Words that are well formed, and that no correct member can say.
+class LyingMemberTest : public PeerApiTest {
+ protected:
+  void SetUp() override {
+    PeerApiTest::SetUp();
+    // A follower with its log settled; the other one's name is borrowed.
+    ASSERT_TRUE(cluster_->WaitUntilEqual());
+    leader_ = target_;
+    target_ = cluster_->Other(leader_);
+    impersonated_ = cluster_->Other(target_);
+    raft_ = peer::v1::RaftService::NewStub(MakeChannel(cluster_->peer_address(target_)));
+    last_index_ = cluster_->client(target_).GetStatus()->last_index();
+  }
+
+  void ExpectRefused(uint64_t term, const std::string& message, const std::string& words) {
+    peer::v1::AppendEntriesRequest opening;
+    *opening.mutable_opening() = Identity();
+    auto frame = Proto<peer::v1::AppendEntriesRequest>(message);
+    frame.set_term(term);
+    const grpc::Status status = Append({opening, frame});
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT)
+        << message << ": " << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr(words));
+    EXPECT_THAT(status.error_message(),
+                HasSubstr(absl::StrCat("from member ", TestCluster::Id(impersonated_),
+                                       " to member ", TestCluster::Id(target_))));
+    EXPECT_TRUE(cluster_->server(target_).running()) << cluster_->server(target_).LogTail();
+    const auto answer = cluster_->client(target_).GetStatus();
+    EXPECT_THAT(answer->DebugString(), HasSubstr(words)) << "it is counted";
+  }
+
+  size_t leader_ = 0;
+  uint64_t last_index_ = 0;
+};
+
+TEST_F(LyingMemberTest, ASecondLeaderOfTheTermIsRefused) {
+  const std::string words = absl::StrCat("node ", TestCluster::Id(leader_), " leads term ", term_);
+  ExpectRefused(term_, "messages { heartbeat { round: 1 } }", words);
+  ExpectRefused(term_, "messages { append { } }", words);
+  // And by the leader itself.
+  target_ = leader_;
+  raft_ = peer::v1::RaftService::NewStub(MakeChannel(cluster_->peer_address(target_)));
+  ExpectRefused(term_, "messages { heartbeat { round: 1 } }", words);
+}
+
+TEST_F(LyingMemberTest, ALeaderThatContradictsTheCommittedLogIsRefused) {
+  ExpectRefused(term_ + 1,
+                absl::StrCat("messages { append { entries { term: ", term_ + 1,
+                             " index: 1 kind: KIND_NO_OP } } }"),
+                absl::StrCat(term_ + 1, "/1 contradicts entry"));
+  ExpectRefused(term_ + 1,
+                absl::StrCat("messages { append { previous_index: ", last_index_,
+                             " previous_term: ", term_ + 1, " } }"),
+                "contradicts entry");
+}
+
+TEST_F(LyingMemberTest, AnEntryFromBeforeTheOneThatItFollowsIsRefused) {
+  ExpectRefused(term_ + 1,
+                absl::StrCat("messages { append { previous_index: ", last_index_,
+                             " previous_term: ", term_, " entries { term: ", term_ + 1, " index: ",
+                             last_index_ + 1, " kind: KIND_NO_OP cluster_time_ms: 1 } } }"),
+                "is stamped 1, before the entry that it follows");
+}
+
+TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {
+  ExpectRefused(term_ + 1, "cluster_time_ms: 1", "without a message");
+}
+
 TEST_F(PeerApiTest, TheClientPortServesNoPeerCalls) {
   peer::v1::HelloRequest request;
   const auto reply = cluster_->client(target_).CallRaw("/raftkv.peer.v1.RaftService/Hello",

@@ -198,6 +198,9 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
     for (Envelope& message : *messages) {
       trace_.Add({HashOf(message), from.value(), id_.value()},
                  [&] { return absl::StrCat("  ", raft::Describe(message)); });
+      // No node lies here, so none may be refused.
+      const absl::Status possible = driver.core().CheckMessage(message);
+      CHECK(possible.ok()) << raft::Describe(message) << ": " << possible;
       driver.Step(std::move(message));
     }
   };

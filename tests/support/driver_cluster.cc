@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "raft/core/describe.h"
+
 namespace raftkv::raft {
 namespace {
 
@@ -212,6 +214,9 @@ void DriverCluster::DeliverOne(UnderWay item) {
   switch (item.traffic()) {
     case Traffic::kRaft: {
       auto& message = std::get<FakeTransport::SentMessage>(item.content);
+      // No member lies here, so none may be refused.
+      const absl::Status possible = to.core().CheckMessage(message.envelope);
+      CHECK(possible.ok()) << Describe(message.envelope) << ": " << possible;
       if (std::holds_alternative<AppendRequest>(message.envelope.message) ||
           std::holds_alternative<Heartbeat>(message.envelope.message)) {
         to.ObserveClusterTime(message.envelope.term, message.cluster_time);

@@ -259,6 +259,11 @@ void RaftCluster::Deliver(Envelope envelope) {
   if (!IsUp(to) || IsCut(envelope.from, to)) {
     return;
   }
+  const absl::Status possible = nodes_.at(to).core->CheckMessage(envelope);
+  oracle_.Expect(possible.ok(), [&] {
+    return absl::StrCat("what a correct node said is refused: ", Describe(envelope), ": ",
+                        possible.message());
+  });
   nodes_.at(to).core->Step(std::move(envelope));
   Drain(to);
 }
