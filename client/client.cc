@@ -91,8 +91,8 @@ absl::StatusOr<MemberStatus> Client::GetStatus(absl::string_view endpoint,
   return connection_->GetStatus(endpoint, options);
 }
 
-absl::StatusOr<absl::Duration> Client::CheckHealth(absl::string_view endpoint,
-                                                   const MemberOptions& options) {
+absl::StatusOr<HealthResult> Client::CheckHealth(absl::string_view endpoint,
+                                                 const MemberOptions& options) {
   return connection_->CheckHealth(endpoint, options);
 }
 

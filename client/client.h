@@ -26,6 +26,10 @@ class Connection;
 // cannot do a write twice: reads that a server or a connection answered with UNAVAILABLE, writes of
 // which it is certain that they were not taken in.
 //
+// All endpoints must be members of one cluster. An answer that comes from another cluster than the
+// first one did is an error that names both, FAILED_PRECONDITION / CLUSTER_MISMATCH; of a write,
+// which is done there by then, IsOutcomeUnknown. GetStatus and CheckHealth ask anybody.
+//
 // A failed call returns the server's canonical code and message; client/errors.h reads the rest. A
 // write whose error is not IsOutcomeUnknown changed nothing.
 //
@@ -71,10 +75,9 @@ class Client {
                                          const MemberOptions& options = {});
 
   // Makes the member at `endpoint` confirm with the leader and a majority that it can serve a
-  // linearizable read; writes nothing. Returns how long that took, connecting left out. Not tried
-  // again.
-  absl::StatusOr<absl::Duration> CheckHealth(absl::string_view endpoint,
-                                             const MemberOptions& options = {});
+  // linearizable read; writes nothing. Not tried again.
+  absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
+                                           const MemberOptions& options = {});
 
  private:
   std::shared_ptr<Connection> connection_;

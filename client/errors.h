@@ -17,6 +17,8 @@ inline constexpr char kReasonOutcomeUnknown[] = "OUTCOME_UNKNOWN";
 inline constexpr char kReasonPreconditionFailed[] = "PRECONDITION_FAILED";
 // The library's own: no endpoint could be connected, so nothing was sent.
 inline constexpr char kReasonCannotConnect[] = "CANNOT_CONNECT";
+// The library's own: an endpoint answered for another cluster than an earlier one.
+inline constexpr char kReasonClusterMismatch[] = "CLUSTER_MISMATCH";
 
 // Who gave a reason: a server, or the library itself.
 inline constexpr char kServerErrorDomain[] = "raftkv";

@@ -41,6 +41,13 @@ absl::Status MarkOutcomeUnknown(absl::Status status) {
   return WithReason(std::move(marked), kReasonOutcomeUnknown, kClientErrorDomain);
 }
 
+// Whether CheckCluster said so, of a read or of a write.
+bool IsOfAnotherCluster(const absl::Status& status) {
+  const std::optional<ErrorDetails> details = GetErrorDetails(status);
+  return absl::IsFailedPrecondition(status) && details.has_value() &&
+         details->domain == kClientErrorDomain;
+}
+
 // What the tries of one call came to.
 class Failures {
  public:
@@ -171,15 +178,17 @@ absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view end
   return ToResult(response);
 }
 
-absl::StatusOr<absl::Duration> RetryingConnection::CheckHealth(absl::string_view endpoint,
-                                                               const MemberOptions& options) {
+absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view endpoint,
+                                                             const MemberOptions& options) {
   RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
   MemberOptions linearizable = options;
   linearizable.consistency = Consistency::kLinearizable;
   const MonotonicNanos begin = clock_->Now();
-  RAFTKV_RETURN_IF_ERROR(
-      direct.stub->ListMembers(direct.timeout, MakeListMembersRequest(linearizable)).status());
-  return absl::Nanoseconds(clock_->Now() - begin);
+  RAFTKV_ASSIGN_OR_RETURN(
+      const v1::ListMembersResponse response,
+      direct.stub->ListMembers(direct.timeout, MakeListMembersRequest(linearizable)));
+  return HealthResult{.header = ToResult(response).header,
+                      .took = absl::Nanoseconds(clock_->Now() - begin)};
 }
 
 template <typename Request, typename Response>
@@ -189,9 +198,11 @@ absl::StatusOr<Response> RetryingConnection::Call(
     const Request& request) {
   absl::StatusOr<Response> response = Response();
   RAFTKV_RETURN_IF_ERROR(RunAttempts(kind, timeout.value_or(options_.request_timeout),
-                                     [&](Stub& stub, absl::Duration remaining) {
-                                       response = (stub.*method)(remaining, request);
-                                       return response.status();
+                                     [&](const Endpoint& endpoint, absl::Duration remaining) {
+                                       response = (*endpoint.stub.*method)(remaining, request);
+                                       return response.ok()
+                                                  ? CheckCluster(kind, endpoint, response->header())
+                                                  : response.status();
                                      }));
   return response;
 }
@@ -208,14 +219,15 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
   absl::Duration asked_pause;
   size_t endpoint = PreferredEndpoint();
   for (size_t tries = 1; UntilDeadline(deadline) > absl::ZeroDuration(); ++tries) {
-    absl::Status status = TryOnce(kind, *endpoints_[endpoint].stub, deadline, attempt);
+    absl::Status status = TryOnce(kind, endpoints_[endpoint], deadline, attempt);
     if (status.ok()) {
       Prefer(endpoint);
       return status;
     }
     // A member that let the time run out may be frozen: this call is over, but the next should not
     // meet it again.
-    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+        IsOfAnotherCluster(status)) {
       TurnAwayFrom(endpoint);
     }
     if (!IsSafeToRetry(kind, status)) {
@@ -238,18 +250,45 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
   return failures.Summary();
 }
 
-absl::Status RetryingConnection::TryOnce(CallKind kind, Stub& stub, MonotonicNanos deadline,
-                                         Attempt attempt) {
+absl::Status RetryingConnection::TryOnce(CallKind kind, const Endpoint& endpoint,
+                                         MonotonicNanos deadline, Attempt attempt) {
   // A share of the time only, so that one endpoint that swallows packets leaves some for the
   // others.
   const absl::Duration share = UntilDeadline(deadline) / static_cast<int64_t>(endpoints_.size());
-  RAFTKV_RETURN_IF_ERROR(stub.Connect(std::min(options_.connect_timeout, share)));
-  absl::Status status = attempt(stub, UntilDeadline(deadline));
+  RAFTKV_RETURN_IF_ERROR(endpoint.stub->Connect(std::min(options_.connect_timeout, share)));
+  absl::Status status = attempt(endpoint, UntilDeadline(deadline));
   if (!status.ok() && kind == CallKind::kWrite && !IsCertainlyNotDone(status) &&
       !IsOutcomeUnknown(status)) {
     return MarkOutcomeUnknown(std::move(status));
   }
   return status;
+}
+
+absl::Status RetryingConnection::CheckCluster(CallKind kind, const Endpoint& endpoint,
+                                              const v1::ResponseHeader& header) {
+  const uint64_t cluster = header.cluster_id();
+  MutexLock lock(&mutex_);
+  // A member whose cluster is not founded yet answers for none.
+  if (cluster == 0 || cluster == cluster_id_) {
+    return absl::OkStatus();
+  }
+  if (cluster_id_ == 0) {
+    cluster_id_ = cluster;
+    cluster_endpoint_ = endpoint.address;
+    return absl::OkStatus();
+  }
+  const absl::Status mismatch = absl::FailedPreconditionError(absl::StrCat(
+      "endpoint ", endpoint.address, " is of cluster ", cluster, ", but endpoint ",
+      cluster_endpoint_, " of cluster ", cluster_id_,
+      ": name members of one cluster only; a member that was started with an empty directory may "
+      "have founded a cluster of its own, stop that one"));
+  if (kind == CallKind::kWrite) {
+    return WithReason(
+        absl::Status(mismatch.code(),
+                     absl::StrCat(mismatch.message(), "; the write was done in cluster ", cluster)),
+        kReasonOutcomeUnknown, kClientErrorDomain);
+  }
+  return WithReason(mismatch, kReasonClusterMismatch, kClientErrorDomain);
 }
 
 absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(

@@ -55,15 +55,15 @@ class RetryingConnection final : public Connection {
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                          const MemberOptions& options) override;
-  absl::StatusOr<absl::Duration> CheckHealth(absl::string_view endpoint,
-                                             const MemberOptions& options) override;
+  absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
+                                           const MemberOptions& options) override;
 
  private:
   struct Endpoint {
     std::string address;
     std::shared_ptr<Stub> stub;
   };
-  using Attempt = absl::FunctionRef<absl::Status(Stub& stub, absl::Duration timeout)>;
+  using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
 
   // Makes the RPC `method` until it succeeds, must not be repeated, or the tries or the time are
   // used up.
@@ -73,7 +73,11 @@ class RetryingConnection final : public Connection {
                                                                          const Request&),
                                 const Request& request);
   absl::Status RunAttempts(CallKind kind, absl::Duration timeout, Attempt attempt);
-  absl::Status TryOnce(CallKind kind, Stub& stub, MonotonicNanos deadline, Attempt attempt);
+  absl::Status TryOnce(CallKind kind, const Endpoint& endpoint, MonotonicNanos deadline,
+                       Attempt attempt);
+  // Whether an answer comes from the cluster that answered first.
+  absl::Status CheckCluster(CallKind kind, const Endpoint& endpoint,
+                            const v1::ResponseHeader& header);
   // The stub of an endpoint that a caller names, connected, and what is left of the timeout.
   struct Direct {
     std::shared_ptr<Stub> stub;
@@ -99,6 +103,9 @@ class RetryingConnection final : public Connection {
   // Invariant: preferred_ < endpoints_.size().
   size_t preferred_ ABSL_GUARDED_BY(mutex_) = 0;
   Rng rng_ ABSL_GUARDED_BY(mutex_);
+  // The cluster of the first answer, and who gave it; 0 before.
+  uint64_t cluster_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string cluster_endpoint_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace raftkv::client

@@ -176,6 +176,12 @@ struct ListMembersResult {
   std::vector<Member> members = {};
 };
 
+// A member that can serve linearizable reads.
+struct HealthResult {
+  ResponseHeader header = {};
+  absl::Duration took = {};  // connecting left out
+};
+
 // One member's own state.
 struct MemberStatus {
   ResponseHeader header = {};

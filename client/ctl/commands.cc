@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "client/ctl/escape.h"
 #include "client/ctl/output.h"
@@ -100,7 +102,13 @@ class Run {
       }
     }
     terminal_.out << FormatStatuses(global_.format, statuses);
-    return code;
+    Clusters clusters;
+    for (const EndpointStatus& status : statuses) {
+      if (status.status.ok()) {
+        clusters[status.status->header.cluster_id].push_back(status.endpoint);
+      }
+    }
+    return AreOne(std::move(clusters)) ? code : ExitCode::kUnhealthy;
   }
 
   ExitCode operator()(const EndpointHealthCommand& command) {
@@ -111,12 +119,22 @@ class Run {
     std::vector<EndpointHealth> healths;
     size_t unhealthy = targets->unpublished;
     for (const std::string& endpoint : targets->endpoints) {
-      healths.push_back(EndpointHealth{endpoint, client_.CheckHealth(endpoint)});
-      unhealthy += healths.back().took.ok() ? 0 : 1;
+      const absl::StatusOr<HealthResult> health = client_.CheckHealth(endpoint);
+      if (health.ok()) {
+        healths.push_back({endpoint, health->took, health->header.cluster_id});
+      } else {
+        healths.push_back({endpoint, health.status()});
+        ++unhealthy;
+      }
     }
     terminal_.out << FormatHealth(global_.format, healths);
+    Clusters clusters;
+    for (const EndpointHealth& health : healths) {
+      clusters[health.cluster_id].push_back(health.endpoint);
+    }
+    const bool one = AreOne(std::move(clusters));
     if (unhealthy == 0) {
-      return ExitCode::kOk;
+      return one ? ExitCode::kOk : ExitCode::kUnhealthy;
     }
     terminal_.err << "Error: " << unhealthy << " of " << healths.size() + targets->unpublished
                   << " endpoints are unhealthy; see raftkvctl endpoint status\n";
@@ -183,6 +201,26 @@ class Run {
       terminal_.out << FormatKeys(global_.format, header, kept, view);
     }
     return found;
+  }
+
+  // Endpoints by the cluster that they answer for; 0 is none that is known.
+  using Clusters = std::map<uint64_t, std::vector<std::string>>;
+
+  // Says so when the endpoints are not of one cluster.
+  bool AreOne(Clusters clusters) const {
+    clusters.erase(0);
+    if (clusters.size() <= 1) {
+      return true;
+    }
+    terminal_.err << "Error: the endpoints are of " << clusters.size() << " clusters: "
+                  << absl::StrJoin(clusters, ", ",
+                                   [](std::string* out, const Clusters::value_type& cluster) {
+                                     absl::StrAppend(out, cluster.first, " (",
+                                                     absl::StrJoin(cluster.second, ","), ")");
+                                   })
+                  << "; a member that was started with an empty directory may have founded a "
+                     "cluster of its own: stop it, and see what it logged\n";
+    return false;
   }
 
   // Whom the endpoint commands ask.

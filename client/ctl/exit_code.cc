@@ -16,6 +16,7 @@ absl::string_view Advice(const absl::Status& status) {
   static constexpr Entry kByReason[] = {
       {kReasonCannotConnect, "is raftkvd running there? Use --endpoints"},
       {kReasonOutcomeUnknown, "read the key before you write it again"},
+      {kReasonClusterMismatch, "see raftkvctl endpoint status"},
       {kReasonNoLeader,
        "a majority of the members must be up: see raftkvctl endpoint status --cluster"},
       {kReasonShuttingDown, "try again, or name more members with --endpoints"},
@@ -50,6 +51,9 @@ ExitCode ExitCodeFor(const absl::Status& status) {
   const std::optional<ErrorDetails> details = GetErrorDetails(status);
   if (details.has_value() && details->reason == kReasonCannotConnect) {
     return ExitCode::kCannotConnect;
+  }
+  if (details.has_value() && details->reason == kReasonClusterMismatch) {
+    return ExitCode::kUnhealthy;
   }
   if (details.has_value() && details->domain == kServerErrorDomain) {
     return ExitCode::kServerError;

@@ -28,6 +28,7 @@ struct EndpointStatus {
 struct EndpointHealth {
   std::string endpoint;
   absl::StatusOr<absl::Duration> took;
+  uint64_t cluster_id = 0;  // 0: not known
 };
 
 // Every text ends with a newline, or is empty. JSON is one line; text in it that is not UTF-8 comes

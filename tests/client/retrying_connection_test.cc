@@ -39,6 +39,7 @@ struct Script {
   std::map<std::string, absl::Status> connect;              // by address; absent: connected
   std::map<std::string, std::deque<absl::Status>> answers;  // by address
   std::map<std::string, absl::Duration> answer_takes;       // by address
+  std::map<std::string, uint64_t> clusters;                 // by address; 0: none is known
   std::vector<std::string> asked;                           // addresses of the RPCs made
   std::vector<absl::Duration> timeouts;                     // of the RPCs made
   std::vector<absl::Duration> connect_timeouts;
@@ -86,15 +87,16 @@ class ScriptedStub final : public Stub {
     script_->timeouts.push_back(timeout);
     script_->clock->Advance(script_->answer_takes[address_]);
     std::deque<absl::Status>& answers = script_->answers[address_];
-    if (answers.empty()) {
-      return Response();
+    if (!answers.empty()) {
+      const absl::Status answer = answers.front();
+      answers.pop_front();
+      if (!answer.ok()) {
+        return answer;
+      }
     }
-    const absl::Status answer = answers.front();
-    answers.pop_front();
-    if (!answer.ok()) {
-      return answer;
-    }
-    return Response();
+    Response response;
+    response.mutable_header()->set_cluster_id(script_->clusters[address_]);
+    return response;
   }
 
   const std::string address_;
@@ -135,6 +137,7 @@ class RetryingConnectionTest : public ::testing::Test {
                  .connect = {},
                  .answers = {},
                  .answer_takes = {},
+                 .clusters = {},
                  .asked = {},
                  .timeouts = {},
                  .connect_timeouts = {}};
@@ -346,10 +349,40 @@ TEST_F(RetryingConnectionTest, StatusAndHealthAskTheNamedEndpointOnceOnly) {
   EXPECT_TRUE(absl::IsInvalidArgument(connection.GetStatus("nonsense", {}).status()));
 }
 
+TEST_F(RetryingConnectionTest, AnAnswerOfAnotherClusterIsAnError) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.clusters = {{"a:1", 7}, {"b:1", 8}};
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  script_.connect["a:1"] = Refused();
+  const absl::Status read = connection.Get("k", {}).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(read)) << read;
+  EXPECT_EQ(ErrorReason(read), kReasonClusterMismatch);
+  for (const char* words : {"b:1 is of cluster 8", "a:1 of cluster 7"}) {
+    EXPECT_NE(read.message().find(words), std::string::npos) << read;
+  }
+  const absl::Status write = connection.Put("k", "v", {}).status();
+  EXPECT_TRUE(IsOutcomeUnknown(write)) << write;
+  EXPECT_NE(write.message().find("the write was done in cluster 8"), std::string::npos) << write;
+  // The right one is asked as soon as it is back.
+  script_.connect.clear();
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  EXPECT_EQ(connection.GetStatus("b:1", {})->header.cluster_id, 8u) << "anybody may be asked";
+}
+
+TEST_F(RetryingConnectionTest, AMemberThatIsNotFoundedAnswersForNoCluster) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.clusters = {{"a:1", 0}, {"b:1", 8}};
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  script_.connect["a:1"] = Refused();
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+  script_.connect = {{"b:1", Refused()}};
+  EXPECT_TRUE(connection.Get("k", {}).ok());
+}
+
 TEST_F(RetryingConnectionTest, HealthTellsHowLongTheReadTook) {
   RetryingConnection connection = ConnectToTwo();
   script_.answer_takes["b:1"] = absl::Milliseconds(7);
-  EXPECT_EQ(*connection.CheckHealth("b:1", {}), absl::Milliseconds(7));
+  EXPECT_EQ(connection.CheckHealth("b:1", {})->took, absl::Milliseconds(7));
 }
 
 }  // namespace

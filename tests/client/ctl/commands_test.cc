@@ -35,8 +35,8 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
   MOCK_METHOD(absl::StatusOr<MemberStatus>, GetStatus, (absl::string_view, const MemberOptions&),
               (override));
-  MOCK_METHOD(absl::StatusOr<absl::Duration>, CheckHealth,
-              (absl::string_view, const MemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
+              (override));
 };
 
 absl::Status ServerError() {
@@ -185,7 +185,7 @@ TEST_F(CommandsTest, HealthOfTheClusterAsksThePublishedAddresses) {
   EXPECT_CALL(*connection_, ListMembers(Field(&MemberOptions::consistency, Consistency::kStale)))
       .WillOnce(Return(ListMembersResult{.members = {Member{.id = 1, .client_address = "c:1"}}}));
   EXPECT_CALL(*connection_, CheckHealth(absl::string_view("c:1"), _))
-      .WillOnce(Return(absl::Milliseconds(2)));
+      .WillOnce(Return(HealthResult{.took = absl::Milliseconds(2)}));
   EXPECT_EQ(RunIt(EndpointHealthCommand{.cluster = true}), ExitCode::kOk);
   EXPECT_EQ(out_.str(), "c:1 is healthy: read index took = 2.0ms\n");
   EXPECT_EQ(err_.str(), "");
@@ -202,12 +202,41 @@ TEST_F(CommandsTest, AMemberThatCannotBeAskedIsUnhealthy) {
 
 TEST_F(CommandsTest, OneUnhealthyEndpointIsExit5) {
   EXPECT_CALL(*connection_, CheckHealth(absl::string_view("a:1"), _))
-      .WillOnce(Return(absl::Milliseconds(2)));
+      .WillOnce(Return(HealthResult{.took = absl::Milliseconds(2)}));
   EXPECT_CALL(*connection_, CheckHealth(absl::string_view("b:1"), _))
       .WillOnce(Return(ServerError()));
   EXPECT_EQ(RunIt(EndpointHealthCommand{}), ExitCode::kUnhealthy);
   EXPECT_EQ(out_.str(), "a:1 is healthy: read index took = 2.0ms\nb:1 is unhealthy: no leader\n");
   EXPECT_THAT(err_.str(), HasSubstr("1 of 2 endpoints are unhealthy"));
+}
+
+TEST_F(CommandsTest, EndpointsOfTwoClustersAreExit5) {
+  const auto of_cluster = [](uint64_t id) { return ResponseHeader{.cluster_id = id}; };
+  EXPECT_CALL(*connection_, CheckHealth(absl::string_view("a:1"), _))
+      .Times(2)
+      .WillRepeatedly(Return(HealthResult{.header = of_cluster(7)}));
+  EXPECT_CALL(*connection_, CheckHealth(absl::string_view("b:1"), _))
+      .WillOnce(Return(HealthResult{.header = of_cluster(8)}))
+      .WillOnce(Return(HealthResult{.header = of_cluster(7)}));
+  EXPECT_EQ(RunIt(EndpointHealthCommand{}), ExitCode::kUnhealthy);
+  EXPECT_THAT(err_.str(), StartsWith("Error: the endpoints are of 2 clusters: 7 (a:1), 8 (b:1);"));
+  err_.str("");
+  EXPECT_EQ(RunIt(EndpointHealthCommand{}), ExitCode::kOk);
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(CommandsTest, StatusTellsClustersApartToo) {
+  // A member that is not founded yet is of no cluster.
+  for (const uint64_t second : {8, 7, 0}) {
+    err_.str("");
+    EXPECT_CALL(*connection_, GetStatus(absl::string_view("a:1"), _))
+        .WillOnce(Return(MemberStatus{.header = {.cluster_id = 7}}));
+    EXPECT_CALL(*connection_, GetStatus(absl::string_view("b:1"), _))
+        .WillOnce(Return(MemberStatus{.header = {.cluster_id = second}}));
+    const bool differ = second == 8;
+    EXPECT_EQ(RunIt(EndpointStatusCommand{}), differ ? ExitCode::kUnhealthy : ExitCode::kOk);
+    EXPECT_EQ(err_.str().empty(), !differ) << err_.str();
+  }
 }
 
 TEST_F(CommandsTest, OutputThatCannotBeWrittenIsAnError) {
