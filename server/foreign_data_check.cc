@@ -51,10 +51,10 @@ void ForeignDataCheck::OnAnswer(const log::v1::ConfiguredMember& member, const g
     return;
   }
   over_ = true;
-  on_foreign_(absl::StrCat("--data_dir=", node_->options->data_dir, " belongs to cluster ",
-                           absl::Hex(own), ", but member \"", member.name(), "\" at ",
-                           member.peer_address(), " and a majority of the others are in cluster ",
-                           absl::Hex(foreign_clusters_[member.id()]),
+  on_foreign_(absl::StrCat("--data_dir=", node_->options->data_dir, " belongs to cluster ", own,
+                           ", but member \"", member.name(), "\" at ", member.peer_address(),
+                           " and a majority of the others are in cluster ",
+                           foreign_clusters_[member.id()],
                            ": start this member with the directory that it had in that cluster"));
 }
 

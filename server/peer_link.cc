@@ -248,15 +248,16 @@ void PeerLink::OnPeerSeen() {
 }
 
 void PeerLink::OnReachable() {
-  if (!reachable_) {
-    reachable_ = true;
+  if (logged_ != grpc::StatusCode::OK) {
+    logged_ = grpc::StatusCode::OK;
     LOG(INFO) << "member " << peer_ << " \"" << name_ << "\" at " << address_ << " answers again";
   }
 }
 
 void PeerLink::OnUnreachable(const grpc::Status& status) {
-  if (reachable_) {
-    reachable_ = false;
+  // A member that refuses is another matter than one that is away.
+  if (logged_ != status.error_code()) {
+    logged_ = status.error_code();
     LOG(WARNING) << "member " << peer_ << " \"" << name_ << "\" at " << address_
                  << " does not take entries: " << status.error_message();
   }

@@ -86,8 +86,8 @@ class PeerLink final {
   // A stream that failed is not opened again before this.
   MonotonicNanos next_append_attempt_ = 0;
   MonotonicNanos next_forward_attempt_ = 0;
-  // What was logged last.
-  bool reachable_ = true;
+  // What was logged last: OK, or how the stream ended.
+  grpc::StatusCode logged_ = grpc::StatusCode::OK;
   bool shut_down_ = false;
 };
 

@@ -28,7 +28,21 @@ grpc::Status CheckIdentity(const Node& node, const peer::v1::PeerIdentity& ident
     return grpc::Status(grpc::StatusCode::UNAVAILABLE,
                         absl::StrCat("member \"", node.options->name, "\" is not founded yet"));
   }
-  return ToGrpc(wire::CheckIdentity(identity, *node.configuration(), raft::NodeId(node.member_id)));
+  const log::v1::ClusterConfiguration& own = *node.configuration();
+  const absl::Status status = wire::CheckIdentity(identity, own, raft::NodeId(node.member_id));
+  if (own.members_size() == 1 && identity.cluster_id() != own.cluster_id()) {
+    // Not more than a warning: the word of a stranger must not stop a node.
+    LOG_EVERY_T(WARNING, 60) << "member " << identity.sender_id() << " of cluster "
+                             << identity.cluster_id() << " calls this address for its member "
+                             << identity.addressee_id() << ", but this node is cluster "
+                             << own.cluster_id() << " all by itself. If it is meant to be that "
+                             << "member, then --data_dir=" << node.options->data_dir
+                             << " is not that member's, or was wiped, and without "
+                                "--initial_cluster it founded a cluster of its own: stop it, and "
+                                "start it with the directory that it had. Clients that know this "
+                                "address may read and write the wrong cluster meanwhile";
+  }
+  return ToGrpc(status);
 }
 
 absl::Status SecondOpening() {

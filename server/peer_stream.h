@@ -64,20 +64,7 @@ class PeerStream {
     MaybeWrite();
   }
   // Ends the stream; the other end sees `status` when this is the server's end.
-  void End(const grpc::Status& status) {
-    if (ended_) {
-      return;
-    }
-    ended_ = true;
-    open_ = false;
-    status_ = status;
-    queue_.clear();
-    queued_bytes_ = 0;
-    StartEnd(/*write_pending=*/writing_);
-    if (auto on_end = std::move(handlers_.on_end); on_end) {
-      on_end();
-    }
-  }
+  void End(const grpc::Status& status) { End(status, Side::kThis); }
   // Ends the stream without telling its owner.
   void Abandon(const grpc::Status& status) {
     handlers_ = Handlers{};
@@ -107,8 +94,26 @@ class PeerStream {
 
   virtual void StartRead(grpc::ByteBuffer* frame, EventTag* tag) = 0;
   virtual void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) = 0;
+  // Who ended the stream.
+  enum class Side { kThis, kOther };
+
   // Begins the end: cancels what is under way, where needed, and calls Finish when that is allowed.
-  virtual void StartEnd(bool write_pending) = 0;
+  virtual void StartEnd(Side by, bool write_pending) = 0;
+
+  void End(const grpc::Status& status, Side by) {
+    if (ended_) {
+      return;
+    }
+    ended_ = true;
+    open_ = false;
+    status_ = status;
+    queue_.clear();
+    queued_bytes_ = 0;
+    StartEnd(by, /*write_pending=*/writing_);
+    if (auto on_end = std::move(handlers_.on_end); on_end) {
+      on_end();
+    }
+  }
 
   // REQUIRES: the other end can be written to.
   void Opened() {
@@ -151,7 +156,7 @@ class PeerStream {
       return;
     }
     if (!ok) {
-      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer ended the stream"));
+      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer ended the stream"), Side::kOther);
       return;
     }
     In frame;
@@ -191,7 +196,7 @@ class PeerStream {
     if (ended_) {
       OnWriteOverAfterEnd();
     } else if (!ok) {
-      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer is gone"));
+      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer is gone"), Side::kOther);
     } else {
       MaybeWrite();
     }
@@ -237,8 +242,11 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
   void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) override {
     stream_->Write(frame, tag);
   }
-  void StartEnd(bool /*write_pending*/) override {
-    context_.TryCancel();
+  void StartEnd(typename Base::Side by, bool /*write_pending*/) override {
+    // A call that is cancelled no longer tells why the other end ended it.
+    if (by == Base::Side::kThis) {
+      context_.TryCancel();
+    }
     this->Begin(&finish_);
     stream_->Finish(&final_status_, &finish_);
   }
@@ -250,10 +258,13 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
     if (ok) {
       this->Opened();
     } else {
-      this->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "cannot connect"));
+      this->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "cannot connect"), Base::Side::kOther);
     }
   }
-  void OnFinish(bool /*ok*/) { this->Finished(final_status_); }
+  void OnFinish(bool /*ok*/) {
+    const bool cancelled = final_status_.error_code() == grpc::StatusCode::CANCELLED;
+    this->Finished(cancelled ? this->status() : final_status_);
+  }
 
   typename Base::Operation start_{this,
                                   static_cast<void (Base::*)(bool)>(&OutgoingPeerStream::OnStart)};
@@ -289,7 +300,7 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
   void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) override {
     stream_.Write(frame, tag);
   }
-  void StartEnd(bool write_pending) override {
+  void StartEnd(typename Base::Side /*by*/, bool write_pending) override {
     if (write_pending) {
       context_.TryCancel();
     } else {

@@ -386,8 +386,8 @@ void Server::LogStart() const {
     for (const log::v1::ConfiguredMember& member : storage_->configuration()->members()) {
       members.push_back(absl::StrCat(member.name(), "=", member.peer_address()));
     }
-    LOG(INFO) << "cluster " << absl::StrCat(absl::Hex(storage_->configuration()->cluster_id()))
-              << " of " << absl::StrJoin(members, ", ");
+    LOG(INFO) << "cluster " << storage_->configuration()->cluster_id() << " of "
+              << absl::StrJoin(members, ", ");
   } else {
     LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
               << " member(s)";
@@ -433,8 +433,8 @@ void Server::JoinCluster() {
 
 void Server::OnFounded(const log::v1::ClusterConfiguration& record) {
   storage_->Found(options_.name, member_id_, record);
-  LOG(INFO) << "cluster " << absl::StrCat(absl::Hex(record.cluster_id())) << " is founded with "
-            << record.members_size() << " member(s)";
+  LOG(INFO) << "cluster " << record.cluster_id() << " is founded with " << record.members_size()
+            << " member(s)";
   driver_->SetDormant(false);
   transport_.Connect();
 }

@@ -104,11 +104,10 @@ absl::Status CheckNothingLost(const std::string& fence_path, const FenceRecord& 
   }
   if (recorded.cluster_id != 0 &&
       (recorded.cluster_id != database.cluster_id || recorded.member_id != database.member_id)) {
-    return absl::DataLossError(
-        absl::StrCat("the database has lost who it belongs to: ", fence_path, " recorded member ",
-                     recorded.member_id, " of cluster ", absl::Hex(recorded.cluster_id),
-                     ", the database says member ", database.member_id, " of cluster ",
-                     absl::Hex(database.cluster_id), ". ", kRemedy, kKeepStopped));
+    return absl::DataLossError(absl::StrCat(
+        "the database has lost who it belongs to: ", fence_path, " recorded member ",
+        recorded.member_id, " of cluster ", recorded.cluster_id, ", the database says member ",
+        database.member_id, " of cluster ", database.cluster_id, ". ", kRemedy, kKeepStopped));
   }
   const bool forgot_term = database.hard_state.term < recorded.hard_state.term;
   const bool forgot_vote = database.hard_state.term == recorded.hard_state.term &&

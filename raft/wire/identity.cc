@@ -24,12 +24,11 @@ absl::Status Mismatch(const peer::v1::PeerIdentity& identity,
                       const log::v1::ClusterConfiguration& configuration, raft::NodeId self,
                       absl::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat(
-      what, ": caller is member ", identity.sender_id(), " of cluster ",
-      absl::Hex(identity.cluster_id(), absl::kZeroPad16), " with data id ",
-      absl::Hex(identity.sender_data_id(), absl::kZeroPad16), ", protocol ",
+      what, ": caller is member ", identity.sender_id(), " of cluster ", identity.cluster_id(),
+      " with data id ", absl::Hex(identity.sender_data_id(), absl::kZeroPad16), ", protocol ",
       identity.protocol_version(), ", calling member ", identity.addressee_id(),
-      "; callee is member ", self.value(), " of cluster ",
-      absl::Hex(configuration.cluster_id(), absl::kZeroPad16), ", protocol ", kProtocolVersion));
+      "; callee is member ", self.value(), " of cluster ", configuration.cluster_id(),
+      ", protocol ", kProtocolVersion));
 }
 
 }  // namespace

@@ -269,7 +269,7 @@ TEST_F(CheckNothingLostTest, AnotherDatabase) {
   database_ = MakeRecord(8);
   database_.cluster_id = 0;
   database_.member_id = 0;
-  EXPECT_THAT(Check(), HasSubstr("member 2 of cluster c"));
+  EXPECT_THAT(Check(), HasSubstr("member 2 of cluster 12,"));
 }
 
 }  // namespace
