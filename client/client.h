@@ -1,9 +1,10 @@
 // raftkv::Client reads and writes a raftkv cluster.
 //
-//   absl::StatusOr<raftkv::Client> client = raftkv::Client::Create({.endpoints = {"10.0.0.1:2379",
-//   "10.0.0.2:2379"}}); absl::StatusOr<raftkv::PutResult> put = client->Put("greeting", "hello",
-//   {.ttl = absl::Seconds(5)}); if (!put.ok() && raftkv::IsOutcomeUnknown(put.status())) { ... } //
-//   it may have happened
+//   absl::StatusOr<raftkv::Client> client =
+//       raftkv::Client::Create({.endpoints = {"10.0.0.1:2379", "10.0.0.2:2379"}});
+//   absl::StatusOr<raftkv::PutResult> put =
+//       client->Put("greeting", "hello", {.ttl = absl::Seconds(5)});
+//   if (!put.ok() && raftkv::IsOutcomeUnknown(put.status())) { ... }  // it may have happened
 #pragma once
 
 #include <functional>

@@ -13,7 +13,7 @@ namespace raftkv::server {
 namespace {
 
 constexpr char kDomain[] = "raftkv";
-// API.md §2: the pause that stock clients with a retry policy make after a definite UNAVAILABLE.
+// The pause that stock clients with a retry policy make after a definite UNAVAILABLE.
 constexpr int kUnavailablePushbackMs = 250;
 constexpr char kUnread[] = "too many answers wait for clients that do not read them";
 

@@ -1,9 +1,10 @@
 // grpc.health.v1 on the loop. gRPC's own service would bring a pool of polling threads that take
 // events away from the loop and hand them back (docs/adr/0003-own-health-service.md).
 //
-//   ""                      SERVING from ready to drain, quorum or not: liveness
-//   raftkv.v1.KvService ... SERVING while a leader is known and applied state is caught up:
-//   readiness raftkv.leader           SERVING while this member leads
+//   ""                       SERVING from ready to drain, quorum or not: liveness
+//   raftkv.v1.KvService ...  SERVING while a leader is known and applied state is caught up:
+//                            readiness
+//   raftkv.leader            SERVING while this member leads
 #pragma once
 
 #include <array>

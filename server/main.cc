@@ -13,7 +13,7 @@
 
 namespace {
 
-// API.md §1.
+// Promised to whoever supervises the process.
 constexpr int kExitBadFlags = 1;
 
 // A log reader that goes away must not end the process, nor must a few hundred connections use up

@@ -1,5 +1,4 @@
-// The rules for the fields of client requests (API.md §2), and what the checked fields become in
-// the log.
+// The rules for the fields of client requests, and what the checked fields become in the log.
 #pragma once
 
 #include <google/protobuf/duration.pb.h>

@@ -5,9 +5,9 @@
 
 namespace raftkv::server {
 
-// Runs a member until SIGTERM or SIGINT and returns the exit code of API.md §1: 0 after a clean
-// stop, 1 when an address cannot be listened on, 2 when the data directory cannot be used. Blocks
-// both signals in the whole process, so call it from the only thread.
+// Runs a member until SIGTERM or SIGINT and returns the exit code: 0 after a clean stop, 1 when an
+// address cannot be listened on, 2 when the data directory cannot be used. Blocks both signals in
+// the whole process, so call it from the only thread.
 int RunServer(const ServerOptions& options);
 
 }  // namespace raftkv::server

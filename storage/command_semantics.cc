@@ -275,8 +275,8 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
 }
 
 // The leader named keys that were due when it looked; what counts is the deadline that a key has
-// now and the stamp that every member sees (DESIGN: a stale Expire must not remove a key that was
-// written again).
+// now and the stamp that every member sees: a stale Expire must not remove a key that was written
+// again.
 bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table,
                  StoreTotals* totals) {
   int64_t removed = 0;

@@ -10,15 +10,14 @@
 //                  "member_id"           id:varint
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration
 //                  "hard_state"          term:varint vote:varint
-//                  "applied"             index:varint term:varint stamp:varint revision:varint
-//                  key_count:varint "cluster_clock"       term:varint millis:varint "member/"
-//                  id:be64 raftkv.log.v1.MemberRecord
+//                  "applied"             index:varint term:varint stamp:varint
+//                                        revision:varint key_count:varint
+//                  "cluster_clock"       term:varint millis:varint
+//                  "member/" id:be64     raftkv.log.v1.MemberRecord
 //   `latest`       key:byte*             1:byte create_revision:varint mod_revision:varint
-//   version:varint
-//                                        deadline:varint value:byte*
-//   `ttl`          deadline:be64         empty; one row for each key of `latest` whose deadline is
-//   not 0
-//                    key:byte*
+//                                        version:varint deadline:varint value:byte*
+//   `ttl`          deadline:be64         empty; one row for each key of `latest` whose deadline
+//                    key:byte*           is not 0
 //
 //   varint := base-128, least significant group first, at most 10 bytes; be64 sorts by number.
 #pragma once

@@ -1,11 +1,12 @@
 // What a leader knows of one follower's log and what it has under way to it. Every transition
 // between probing and replicating is made here.
 //
-//            accepted                                      accepted
-//   Probe ------------------> Replicate                  -----------> Replicate, window shrinks
-//     ^  <------------------                              sent
-//     |   rejected, stream lost, window stuck            -----------> Replicate, window grows, next
-//     moves on
+//            accepted
+//   Probe ------------------> Replicate ---+ accepted: the window shrinks
+//     |  <------------------      ^        | sent: the window grows, next moves on
+//     |   rejected,               +--------+
+//     |   stream lost,
+//     |   window stuck
 //     +--- rejected: next moves back
 //
 // Probe: next_index() is a guess; one message at a time asks about it. Replicate: the logs agree

@@ -29,8 +29,8 @@
 namespace raftkv::raft {
 
 struct DriverOptions {
-  // Own entries not yet committed while the next batch gathers; 1 was best on small machines
-  // (DESIGN §4).
+  // Own entries not yet committed while the next batch gathers; 1 was best where it was measured,
+  // on small machines.
   uint64_t uncommitted_entries_max = 1;
   // Commands and bytes of one entry; a larger single command is sent alone.
   uint64_t entry_commands_max = 1024;

@@ -17,7 +17,7 @@
 //     value nobody read, and whose presence or revision nobody needs, is never taken that way.
 //   - Of optional operations that can do the same from now on, only the first is tried.
 //   - A configuration is left when one was seen that needed no optional operation more for the
-//   same.
+//     same.
 #pragma once
 
 #include <cstdint>

@@ -5,12 +5,11 @@
 // deleted. So its version counts the writes that happened, and its mod_revision orders everything
 // that anybody may see of it:
 //   - a write acknowledged at revision r may not be missing from an answer that was asked for
-//   later, nor may what an
-//     earlier answer showed;
+//     later, nor may what an earlier answer showed;
 //   - two answers with the same mod_revision hold the same value;
 //   - a value that was reported as not written is never seen;
 //   - at the end, acknowledged writes <= version <= acknowledged writes + writes of unknown
-//   outcome.
+//     outcome.
 #pragma once
 
 #include <cstdint>
