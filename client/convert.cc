@@ -14,8 +14,9 @@ namespace {
 // bare RESOURCE_EXHAUSTED that does not say whether the write was taken in.
 constexpr size_t kValueBytesMax = size_t{3} << 20;
 
+// What every server would refuse with the same reason.
 absl::Status Refuse(absl::string_view reason, absl::string_view message) {
-  return WithReason(absl::InvalidArgumentError(message), reason, kServerErrorDomain);
+  return WithReason(absl::InvalidArgumentError(message), reason, kClientErrorDomain);
 }
 
 absl::Status CheckText(absl::string_view field, absl::string_view text) {

@@ -15,9 +15,10 @@ constexpr char kFooter[] =
     "Global options, which may stand anywhere: raftkvctl --help.\n"
     "Data goes to stdout, everything else to stderr. A key or value that starts with '-' comes "
     "after '--'.\n"
-    "Exit: 0 ok, 1 error or (with --fail-missing) no key, 2 cannot connect, 4 server error, 5 "
-    "cluster unhealthy,\n"
-    "128 bad arguments.";
+    "Exit: 0 ok, 1 error or (with --fail-missing) no key, 2 cannot connect, 4 the server answered "
+    "with an error, also\n"
+    "one about an argument, 5 cluster unhealthy or endpoints of two clusters, 128 bad arguments, "
+    "no server asked.";
 
 // What CLI11 fills in before it is checked and given its types.
 struct Words {
@@ -91,8 +92,8 @@ void AddKeyCommands(CLI::App& app, Words& words) {
       ->option_text("N [0]");
   get->add_option("--consistency", words.consistency,
                   "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
-      ->check(CLI::IsMember({"l", "s"}))
-      ->option_text("l|s [l]");
+      ->check(CLI::IsMember({"l", "s", "linearizable", "stale"}))
+      ->option_text("l|s|linearizable|stale [l]");
   get->add_flag("--print-value-only", words.get.print_value_only, "Print values without keys");
   get->add_flag("--fail-missing", words.get.fail_missing, "Exit 1 when there is no such key");
 
@@ -132,7 +133,7 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   }
   if (app.got_subcommand("get")) {
     words.get.consistency =
-        words.consistency == "s" ? Consistency::kStale : Consistency::kLinearizable;
+        words.consistency[0] == 's' ? Consistency::kStale : Consistency::kLinearizable;
     return words.get;
   }
   if (app.got_subcommand("del")) {
@@ -174,17 +175,18 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   } catch (const CLI::RequiredError& error) {
     // CLI11 would only say what is missing, and not that a word before it means nothing.
     const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-    return EarlyExit{
-        .code = ExitCode::kBadArguments,
-        .err = (unknown.empty() ? error.what() : "\"" + unknown.front() + "\" is not known here") +
-               std::string("\nRun with --help for more information.\n")};
+    return EarlyExit{.code = ExitCode::kBadArguments,
+                     .err = "Error: " +
+                            (unknown.empty() ? std::string(error.what())
+                                             : "\"" + unknown.front() + "\" is not known here") +
+                            std::string("\nRun with --help for more information.\n")};
   } catch (const CLI::ParseError& error) {
     std::ostringstream out;
     std::ostringstream err;
     const int code = app.exit(error, out, err);
     return EarlyExit{.code = code == 0 ? ExitCode::kOk : ExitCode::kBadArguments,
                      .out = out.str(),
-                     .err = err.str()};
+                     .err = code == 0 ? err.str() : "Error: " + err.str()};
   }
   return Invocation{
       .global = {.endpoints = absl::StrSplit(words.endpoints, ',', absl::SkipWhitespace()),

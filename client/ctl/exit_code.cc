@@ -40,7 +40,9 @@ absl::string_view Advice(const absl::Status& status) {
     return "try again, or see raftkvctl endpoint health";
   }
   if (absl::IsUnimplemented(status)) {
-    return "is that endpoint a raftkvd's --listen_client address, and as new as this raftkvctl?";
+    return "is that a peer port? Use a raftkvd's client address (--listen_client), and a raftkvd "
+           "as "
+           "new as this raftkvctl";
   }
   return "see raftkvctl --help";
 }
@@ -57,6 +59,9 @@ ExitCode ExitCodeFor(const absl::Status& status) {
   }
   if (details.has_value() && details->domain == kServerErrorDomain) {
     return ExitCode::kServerError;
+  }
+  if (details.has_value() && absl::IsInvalidArgument(status)) {
+    return ExitCode::kBadArguments;
   }
   switch (status.code()) {
     case absl::StatusCode::kDeadlineExceeded:

@@ -18,9 +18,10 @@ enum class ExitCode : int {
   kBadArguments = 128,
 };
 
-// kServerError when a server gave the answer, kCannotConnect when none could be reached, kUnhealthy
-// when servers of two clusters answered, kError for what is neither: the time ran out or the
-// connection broke. REQUIRES: !status.ok().
+// kServerError when a server gave the answer, also one about the arguments; kBadArguments when they
+// were found to be wrong before a server was asked; kCannotConnect when none could be reached;
+// kUnhealthy when servers of two clusters answered; kError for what is neither: the time ran out or
+// the connection broke. REQUIRES: !status.ok().
 ExitCode ExitCodeFor(const absl::Status& status);
 
 // One line for a human, without "Error: ": what went wrong, the reason, whom it was asked of, what

@@ -329,6 +329,7 @@ TEST_F(RetryingConnectionTest, RefusesWhatCannotTravelWithoutAsking) {
   const absl::Status not_text = connection.Get("\xff", {}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(not_text));
   EXPECT_EQ(ErrorReason(not_text), "MALFORMED");
+  EXPECT_EQ(GetErrorDetails(not_text)->domain, kClientErrorDomain) << "no server said so";
   const std::string large((size_t{3} << 20) + 1, 'x');
   EXPECT_EQ(ErrorReason(connection.Put("k", large, {}).status()), "VALUE_TOO_LARGE");
   const PutOptions contradiction{.ttl = absl::Seconds(1), .keep_ttl = true};

@@ -18,6 +18,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr ExitStatus kOk{.code = 0};
 
@@ -169,6 +170,15 @@ TEST_F(CtlTest, ExitCodes) {
   EXPECT_THAT(refused.err, AllOf(HasSubstr("BAD_KEY"), HasSubstr("4097")));
   EXPECT_THAT(refused.err, Not(HasSubstr(std::string(65, 'k'))));
 
+  const CommandResult not_text = Ctl({"put", "\xff", "x"});
+  EXPECT_EQ(not_text.exit, (ExitStatus{.code = 128})) << not_text;
+  EXPECT_THAT(not_text.err, AllOf(StartsWith("Error: "), HasSubstr("MALFORMED")));
+
+  const CommandResult peer_port =
+      RunCommand({RaftkvctlPath(), "--endpoints", cluster_->peer_address(0), "get", "a"});
+  EXPECT_EQ(peer_port.exit, (ExitStatus{.code = 4})) << peer_port;
+  EXPECT_THAT(peer_port.err, HasSubstr("is that a peer port?"));
+
   const CommandResult unhealthy =
       Ctl({"endpoint", "health", "--endpoints", cluster_->client_address(0) + "," + nobody});
   EXPECT_NE(unhealthy.exit, kOk) << unhealthy;
@@ -182,7 +192,7 @@ TEST_F(CtlTest, ExitCodes) {
                                                     {"get", "a", "--consistency=x"}}) {
     const CommandResult bad = Ctl(arguments);
     EXPECT_EQ(bad.exit, (ExitStatus{.code = 128})) << testing::PrintToString(arguments) << bad;
-    EXPECT_THAT(bad.err, Not(IsEmpty()));
+    EXPECT_THAT(bad.err, StartsWith("Error: "));
     EXPECT_THAT(bad.out, IsEmpty());
   }
 }

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
 
 namespace raftkv::ctl {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::variant<Invocation, EarlyExit> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "raftkvctl");
@@ -111,6 +114,15 @@ TEST(CommandLineTest, Get) {
   EXPECT_TRUE(full.prefix && full.keys_only && full.print_value_only && full.fail_missing);
   EXPECT_EQ(full.limit, 7);
   EXPECT_EQ(full.consistency, Consistency::kStale);
+  const std::map<const char*, Consistency> names = {{"l", Consistency::kLinearizable},
+                                                    {"linearizable", Consistency::kLinearizable},
+                                                    {"s", Consistency::kStale},
+                                                    {"stale", Consistency::kStale}};
+  for (const auto& [name, consistency] : names) {
+    EXPECT_EQ(std::get<GetCommand>(Good({"get", "k", "--consistency", name}).command).consistency,
+              consistency)
+        << name;
+  }
 }
 
 TEST(CommandLineTest, TheOtherCommands) {
@@ -150,7 +162,7 @@ TEST(CommandLineTest, BadArgumentsExit128AndSayWhichOnStderr) {
   for (const auto& test : kCases) {
     const EarlyExit early = Early(test.arguments);
     EXPECT_EQ(early.code, ExitCode::kBadArguments) << ::testing::PrintToString(test.arguments);
-    EXPECT_THAT(early.err, HasSubstr(test.named));
+    EXPECT_THAT(early.err, AllOf(StartsWith("Error: "), HasSubstr(test.named)));
     EXPECT_EQ(early.out, "");
   }
 }
