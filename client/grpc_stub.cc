@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/error_chain.h"
 #include "client/error_payload.h"
 #include "client/errors.h"
 #include "raftkv/v1/cluster.grpc.pb.h"
@@ -44,12 +45,6 @@ grpc::ChannelArguments ChannelSettings() {
 
 std::chrono::system_clock::time_point DeadlineAfter(absl::Duration timeout) {
   return std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout);
-}
-
-// The cause behind gRPC's chain of "failed to ...: ...: Connection refused".
-std::string InnermostCause(absl::string_view message) {
-  const size_t colon = message.rfind(": ");
-  return std::string(colon == absl::string_view::npos ? message : message.substr(colon + 2));
 }
 
 absl::Status CannotConnect(absl::string_view cause) {

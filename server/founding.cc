@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "base/stable_hash.h"
 #include "raft/wire/identity.h"
+#include "server/log_text.h"
 
 namespace raftkv::server {
 namespace {
@@ -181,7 +182,7 @@ void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
   }
   peer->data_id = 0;
   if (!status.ok()) {
-    peer->problem = status.error_message();
+    peer->problem = PeerFailureText(status);
     return;
   }
   if (response.protocol_version() != wire::kProtocolVersion) {

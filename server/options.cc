@@ -38,6 +38,17 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address, boo
   return absl::OkStatus();
 }
 
+// The client and the peer API are two servers.
+absl::Status CheckApart(const HostPort& client, const HostPort& peer) {
+  const bool same_host = client.host == peer.host || client.IsWildcard() || peer.IsWildcard();
+  if (same_host && client.port == peer.port && client.port != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen_peer=", peer.ToString(),
+                     ": must be another address than --listen_client=", client.ToString()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<HostPort> HostPort::Parse(absl::string_view text) {
@@ -123,6 +134,8 @@ absl::Status ServerOptions::Complete() {
   }
   RAFTKV_RETURN_IF_ERROR(CheckAddress("listen_client", listen_client, /*dialled=*/false));
   RAFTKV_RETURN_IF_ERROR(CheckAddress("listen_peer", listen_peer, /*dialled=*/false));
+  RAFTKV_RETURN_IF_ERROR(
+      CheckApart(*HostPort::Parse(listen_client), *HostPort::Parse(listen_peer)));
   if (!advertise_client.empty()) {
     RAFTKV_RETURN_IF_ERROR(CheckAddress("advertise_client", advertise_client, /*dialled=*/true));
   }

@@ -13,6 +13,7 @@
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
+#include "server/log_text.h"
 
 namespace raftkv::server {
 namespace {
@@ -259,7 +260,7 @@ void PeerLink::OnUnreachable(const grpc::Status& status) {
   if (logged_ != status.error_code()) {
     logged_ = status.error_code();
     LOG(WARNING) << "member " << peer_ << " \"" << name_ << "\" at " << address_
-                 << " does not take entries: " << status.error_message();
+                 << " does not take entries: " << PeerFailureText(status);
   }
 }
 

@@ -25,7 +25,6 @@
 #include "absl/strings/str_join.h"
 #include "base/version.h"
 #include "google/rpc/error_details.pb.h"
-#include "raft/core/describe.h"
 #include "raft/runtime/raft_driver.h"
 #include "raft/wire/convert.h"
 #include "server/cluster_service.h"
@@ -37,6 +36,8 @@
 #include "server/health_service.h"
 #include "server/kv_service.h"
 #include "server/limits.h"
+#include "server/listen_failure.h"
+#include "server/log_text.h"
 #include "server/member_publisher.h"
 #include "server/node.h"
 #include "server/peer_service.h"
@@ -66,6 +67,12 @@ constexpr MonotonicNanos kAddressLookInterval = kNanosPerSecond;
 int Fail(int exit_code, const std::string& message) {
   std::cerr << "raftkvd: " << message << std::endl;
   return exit_code;
+}
+
+int FailToListen(const char* flag, const std::string& address) {
+  return Fail(kExitBadConfiguration,
+              absl::StrCat("--", flag, "=", address,
+                           ": cannot listen there: ", WhyCannotListen(*HostPort::Parse(address))));
 }
 
 uint64_t RandomNonZero() {
@@ -314,10 +321,7 @@ std::optional<int> Server::StartServers() {
   client_builder_.RegisterService(health_service_.grpc_service());
   client_server_ = client_builder_.BuildAndStart();
   if (client_server_ == nullptr) {
-    return Fail(
-        kExitBadConfiguration,
-        absl::StrCat("--listen_client=", options_.listen_client,
-                     ": cannot listen there; is the address in use or not this machine's?"));
+    return FailToListen("listen_client", options_.listen_client);
   }
 
   peer_builder_.AddListeningPort(ListenAddress(listen_peer), grpc::InsecureServerCredentials(),
@@ -338,10 +342,7 @@ std::optional<int> Server::StartServers() {
   peer_builder_.RegisterService(peer_service_.forward_service());
   peer_server_ = peer_builder_.BuildAndStart();
   if (peer_server_ == nullptr) {
-    return Fail(
-        kExitBadConfiguration,
-        absl::StrCat("--listen_peer=", options_.listen_peer,
-                     ": cannot listen there; is the address in use or not this machine's?"));
+    return FailToListen("listen_peer", options_.listen_peer);
   }
 
   peer_address_ = options_.advertise_peer;
@@ -398,11 +399,10 @@ void Server::LogStart() const {
             << storage_->state_machine()->key_count() << " keys";
   LOG(INFO) << "heartbeats every " << options_.heartbeat_interval_ms << " ms, elections after "
             << options_.election_timeout_ms << " to " << 2 * options_.election_timeout_ms
-            << " ms without one (a tick is 10 ms); values up to " << options_.value_bytes_max
-            << " bytes";
+            << " ms without one; values up to " << options_.value_bytes_max << " bytes";
   std::cerr << "raftkvd ready name=" << options_.name << " id=" << member_id_
             << " client=" << client_address_ << " peer=" << peer_address_
-            << " http= data=" << options_.data_dir << std::endl;
+            << " http=off data=" << options_.data_dir << std::endl;
 }
 
 void Server::JoinCluster() {
@@ -571,18 +571,18 @@ void Server::OnEvent(const raft::Event& event) {
   switch (event.kind) {
     case raft::Event::Kind::kRoleChanged:
     case raft::Event::Kind::kLogTruncated:
-      LOG(INFO) << raft::Describe(event);
+      LOG(INFO) << EventText(event);
       return;
     case raft::Event::Kind::kLeaderChanged:
       if (event.leader == raft::kNobody) {
-        LOG(INFO) << raft::Describe(event);
+        LOG(INFO) << EventText(event);
       } else {
         LOG(INFO) << "following member " << MemberText(event.leader) << ", leader of term "
                   << event.term;
       }
       return;
     case raft::Event::Kind::kMessageRefused:
-      LOG_EVERY_T(WARNING, 1) << raft::Describe(event);
+      LOG_EVERY_T(WARNING, 1) << EventText(event);
       return;
   }
 }

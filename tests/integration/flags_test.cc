@@ -115,7 +115,7 @@ TEST(StartTest, TheReadyLineSaysWhereEverythingIs) {
   const std::string ready = log.substr(log.find("raftkvd ready"));
   EXPECT_THAT(ready, AllOf(HasSubstr("name=default"), HasSubstr("id=1"),
                            HasSubstr("client=127.0.0.1:"), HasSubstr("peer=127.0.0.1:"),
-                           HasSubstr("http="), HasSubstr("data=" + node.data_dir())));
+                           HasSubstr("http=off "), HasSubstr("data=" + node.data_dir())));
   EXPECT_FALSE(absl::EndsWith(node.server().client_address(), ":0")) << "the real port";
   EXPECT_FALSE(absl::EndsWith(node.server().peer_address(), ":0"));
   EXPECT_LE(Lines(log.substr(0, log.find("raftkvd ready"))).size(), 12U) << "a start is readable:\n"

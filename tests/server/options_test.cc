@@ -202,6 +202,8 @@ TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
   for (const char* address : {":0", "0.0.0.0:2379", "[::]:1", "host:65535"}) {
     ServerOptions options;
     options.listen_client = address;
+    EXPECT_TRUE(options.Complete().ok()) << address;
+    options.listen_client = "127.0.0.1:0";
     options.listen_peer = address;
     EXPECT_TRUE(options.Complete().ok()) << address;
   }
@@ -211,6 +213,20 @@ TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
   ServerOptions peer = With(&ServerOptions::listen_peer, "nowhere");
   EXPECT_THAT(ErrorOf(peer.Complete()),
               AllOf(HasSubstr("--listen_peer=nowhere"), HasSubstr("host:port")));
+}
+
+TEST(ServerOptionsTest, TheTwoApisListenApart) {
+  ServerOptions options;
+  for (const char* client : {"127.0.0.1:2380", ":2380", "0.0.0.0:2380", "[::]:2380"}) {
+    options.listen_client = client;
+    EXPECT_THAT(ErrorOf(options.Complete()),
+                AllOf(HasSubstr("--listen_peer=127.0.0.1:2380"), HasSubstr("--listen_client=")))
+        << client;
+  }
+  options.listen_client = "127.0.0.2:2380";
+  EXPECT_TRUE(options.Complete().ok());
+  options.listen_client = options.listen_peer = ":0";
+  EXPECT_TRUE(options.Complete().ok()) << "port 0 is any, each time another";
 }
 
 TEST(ServerOptionsTest, WhatItAdvertisesCanBeDialled) {
