@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "raft/core/describe.h"
+#include "raft/runtime/command_batch.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
@@ -43,6 +45,31 @@ grpc::Status CheckIdentity(const Node& node, const peer::v1::PeerIdentity& ident
                                 "address may read and write the wrong cluster meanwhile";
   }
   return ToGrpc(status);
+}
+
+// Every leader checks commands before they get into its log, so entries hold none that cannot be
+// read; stored here, one would end this member at its every start. A kind of command that is not
+// known here is no fault of the sender: what becomes of it is decided where it is applied.
+absl::Status CheckCommands(const raft::Message& message) {
+  const auto* append = std::get_if<raft::AppendRequest>(&message);
+  if (append == nullptr) {
+    return absl::OkStatus();
+  }
+  log::v1::Command command;
+  for (const raft::Entry& entry : append->entries) {
+    if (entry.payload == nullptr) {
+      continue;
+    }
+    raft::CommandBatchReader batch(*entry.payload);
+    while (batch.Next()) {
+      const absl::string_view bytes = batch.command();
+      if (!command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("entry ", raft::Describe(entry.id), " holds a broken command"));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SecondOpening() {
@@ -215,7 +242,9 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
   }
   bool observed = false;
   for (raft::Envelope& envelope : *envelopes) {
-    if (absl::Status status = node_->driver->core().CheckMessage(envelope); !status.ok()) {
+    absl::Status status = node_->driver->core().CheckMessage(envelope);
+    status.Update(CheckCommands(envelope.message));
+    if (!status.ok()) {
       return node_->RefuseContent(*from, status);
     }
     // A clock is set by nobody whose words are refused.

@@ -379,6 +379,17 @@ TEST_F(LyingMemberTest, AnEntryFromBeforeTheOneThatItFollowsIsRefused) {
                 "is stamped 1, before the entry that it follows");
 }
 
+// The batch is whole: origin 1, sequence 1, a command of one byte that is none.
+TEST_F(LyingMemberTest, AnEntryWithABrokenCommandIsRefused) {
+  ExpectRefused(
+      term_ + 1,
+      absl::StrCat("messages { append { previous_index: ", last_index_, " previous_term: ", term_,
+                   " entries { term: ", term_ + 1, " index: ", last_index_ + 1,
+                   R"( kind: KIND_COMMANDS cluster_time_ms: 4000000000
+                       payload: "\001\000\000\000\000\000\000\000\001\001\377" } } })"),
+      "holds a broken command");
+}
+
 TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {
   ExpectRefused(term_ + 1, "cluster_time_ms: 1", "without a message");
 }
