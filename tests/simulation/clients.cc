@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/fingerprints.h"
 
 namespace raftkv::simulation {
 
@@ -80,7 +81,7 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
   operation.node = node;
   operation.invoked = scheduler_.now();
   operation.floor = cluster_.answers().floor();
-  trace_.Add({place, node.value()}, [&] {
+  trace_.Add({node.value(), FingerprintOf(operation.request)}, [&] {
     const Request& asked = operation.request;
     const std::string what =
         asked.kind == RequestKind::kWrite ? asked.command.txn().ShortDebugString()
@@ -134,7 +135,7 @@ void Clients::Finish(size_t place, std::optional<Reply> reply) {
   operation.done = true;
   operation.completed = scheduler_.now();
   operation.unknown = !reply.has_value();
-  trace_.Add({place, reply.has_value() ? static_cast<uint64_t>(reply->status) : 99}, [&] {
+  trace_.Add({place, reply.has_value() ? FingerprintOf(*reply) : 0}, [&] {
     if (!reply.has_value()) {
       return absl::StrCat("op ", place + 1, " -> unknown");
     }

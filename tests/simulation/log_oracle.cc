@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "base/stable_hash.h"
 #include "raft/core/describe.h"
-#include "tests/simulation/trace.h"
+#include "tests/simulation/fingerprints.h"
 
 namespace raftkv::simulation {
 
@@ -14,15 +13,6 @@ using raft::EntryId;
 using raft::LogIndex;
 using raft::NodeId;
 using raft::Term;
-
-namespace {
-
-uint64_t HashOf(const raft::Entry& entry) {
-  const uint64_t hash = Mix(Mix(static_cast<uint64_t>(entry.kind)) ^ entry.stamp.value());
-  return entry.payload == nullptr ? hash : Mix(hash ^ StableHash(*entry.payload));
-}
-
-}  // namespace
 
 void LogOracle::OnStarted(NodeId node) {
   NodeLog& log = logs_[node];
@@ -46,10 +36,10 @@ void LogOracle::OnWrite(NodeId node, const raft::LogWrite& write) {
     }
     const EntryId previous = log.ids.empty() ? EntryId() : log.ids.back();
     const auto [known, is_new] =
-        entries_.emplace(Key(entry.id), KnownEntry{.content_hash = HashOf(entry),
+        entries_.emplace(Key(entry.id), KnownEntry{.content = FingerprintOf(entry),
                                                    .previous = previous,
                                                    .proposed_at = scheduler_.now()});
-    findings_.Expect(is_new || (known->second.content_hash == HashOf(entry) &&
+    findings_.Expect(is_new || (known->second.content == FingerprintOf(entry) &&
                                 known->second.previous == previous),
                      [&] {
                        return absl::StrCat("node ", node.value(), " has another ", Describe(entry),

@@ -43,7 +43,7 @@ class LogOracle {
  private:
   using Key2 = std::pair<raft::Term, raft::LogIndex>;
   struct KnownEntry {
-    uint64_t content_hash;
+    uint64_t content;  // Its fingerprint.
     raft::EntryId previous;
     SimTime proposed_at;
   };

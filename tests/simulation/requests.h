@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+#include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
 #include "storage/kv_state_machine.h"
 #include "tests/simulation/command_tag.h"

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "raft/core/describe.h"
+#include "tests/simulation/fingerprints.h"
 
 namespace raftkv::simulation {
 
@@ -20,39 +21,24 @@ namespace {
 constexpr SimTime kTurnDelayMax = 100'000;
 constexpr MonotonicNanos kClockOffsetMax = 1'000'000 * kNanosPerSecond;
 
-uint64_t HashOf(const Envelope& envelope) {
-  uint64_t hash = Mix(envelope.term.value()) ^ envelope.message.index();
-  if (const auto* append = std::get_if<raft::AppendRequest>(&envelope.message)) {
-    hash = Mix(hash ^ append->previous.index.value()) ^ append->entries.size();
-    hash = Mix(hash ^ append->commit_index.value());
-  } else if (const auto* accepted = std::get_if<raft::AppendAccepted>(&envelope.message)) {
-    hash = Mix(hash ^ accepted->match_index.value());
-  } else if (const auto* vote = std::get_if<raft::VoteReply>(&envelope.message)) {
-    hash = Mix(hash ^ (vote->granted ? 1 : 2));
-  }
-  return hash;
-}
-
 }  // namespace
 
 SimNode::Process::Process(SimNode* node)
     : events(&node->scheduler_),
       clock(&node->scheduler_, node->dice_.Between(0, kClockOffsetMax), node->drift_ppm_),
       transport(node->id_, &node->network_,
-                [node](const Envelope& envelope) { node->observer_.OnSent(*node, envelope); }),
+                [node](const Envelope& envelope) { node->OnSent(envelope); }),
       log_store(&node->options_, &events, &node->disk_, &node->disk_faults_,
                 Dice(node->dice_.Seed(), "log store"), &node->counters_,
-                {.on_write =
-                     [node](const raft::LogWrite& write) { node->observer_.OnWrite(*node, write); },
+                {.on_write = [node](const raft::LogWrite& write) { node->OnWrite(write); },
                  .on_news = [node] { node->RequestTurn(); },
                  .on_failed_sync = [node] { node->OnFailedSync(); }}),
-      state_machine(&node->options_, &events, &node->disk_,
-                    Dice(node->dice_.Seed(), "state machine"), &node->counters_,
-                    {.on_news = [node] { node->RequestTurn(); },
-                     .on_applied =
-                         [node](const std::vector<AppliedStep>& steps) {
-                           node->observer_.OnApplied(*node, steps);
-                         }}) {}
+      state_machine(
+          &node->options_, &events, &node->disk_, Dice(node->dice_.Seed(), "state machine"),
+          &node->counters_,
+          {.on_news = [node] { node->RequestTurn(); },
+           .on_applied =
+               [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); }}) {}
 
 SimNode::SimNode(NodeId id, const Surroundings& surroundings)
     : id_(id),
@@ -196,7 +182,7 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
   raft::RaftDriver& driver = *process_->driver;
   const auto step = [&](std::vector<Envelope>* messages) {
     for (Envelope& message : *messages) {
-      trace_.Add({HashOf(message), from.value(), id_.value()},
+      trace_.Add({FingerprintOf(message)},
                  [&] { return absl::StrCat("  ", raft::Describe(message)); });
       // No node lies here, so none may be refused.
       const absl::Status possible = driver.core().CheckMessage(message);
@@ -205,6 +191,7 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
     }
   };
   if (auto* leader = std::get_if<LeaderFrame>(&frame)) {
+    trace_.Add({leader->term.value(), leader->cluster_time.value()});
     const ClusterMillis before = driver.Now();
     driver.ObserveClusterTime(leader->term, leader->cluster_time);
     counters_.Note(Situation::kClusterClockStepBack, driver.Now() < before ? 1 : 0);
@@ -215,7 +202,7 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
     std::vector<Envelope> message = {std::move(vote->message)};
     step(&message);
   } else if (auto* request = std::get_if<raft::ForwardRequest>(&frame)) {
-    trace_.Add({from.value(), id_.value(), request->proposals.size(), request->reads.size()}, [&] {
+    trace_.Add({from.value(), id_.value(), FingerprintOf(*request)}, [&] {
       return absl::StrCat(
           "  ", from.value(), "->", id_.value(), " forward term=", request->term.value(),
           " proposals=", request->proposals.size(), " reads=", request->reads.size());
@@ -223,13 +210,12 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
     driver.OnForwardRequest(from, std::move(*request));
   } else {
     auto& reply = std::get<raft::ForwardReply>(frame);
-    trace_.Add({from.value(), id_.value(), reply.reads.size(), reply.refused_proposals.size()},
-               [&] {
-                 return absl::StrCat("  ", from.value(), "->", id_.value(),
-                                     " forward reply: refused=", reply.refused_proposals.size(),
-                                     " reads=", reply.reads.size(),
-                                     " refused_reads=", reply.refused_reads.size());
-               });
+    trace_.Add({from.value(), id_.value(), FingerprintOf(reply)}, [&] {
+      return absl::StrCat("  ", from.value(), "->", id_.value(),
+                          " forward reply: refused=", reply.refused_proposals.size(),
+                          " reads=", reply.reads.size(),
+                          " refused_reads=", reply.refused_reads.size());
+    });
     driver.OnForwardReply(from, std::move(reply));
   }
 }
@@ -276,6 +262,29 @@ void SimNode::RunTurn() {
   if (more) {
     RequestTurn();
   }
+}
+
+void SimNode::OnSent(const Envelope& envelope) {
+  // Told when it arrives; what is lost counts as well.
+  trace_.Add({FingerprintOf(envelope)});
+  observer_.OnSent(*this, envelope);
+}
+
+void SimNode::OnWrite(const raft::LogWrite& write) {
+  trace_.Add({id_.value(), FingerprintOf(write)},
+             [&] { return absl::StrCat("n", id_.value(), " writes ", raft::Describe(write)); });
+  observer_.OnWrite(*this, write);
+}
+
+void SimNode::OnApplied(const std::vector<AppliedStep>& steps) {
+  for (const AppliedStep& step : steps) {
+    trace_.Add({id_.value(), step.state_hash}, [&] {
+      return absl::StrCat("n", id_.value(), " applies ", raft::Describe(step.entry.id),
+                          ": revision ", step.applied.revision, ", ", step.applied.key_count,
+                          " keys");
+    });
+  }
+  observer_.OnApplied(*this, steps);
 }
 
 void SimNode::OnEvent(const raft::Event& event) {

@@ -117,6 +117,10 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   // DriverObserver.
   void OnEvent(const raft::Event& event) override;
 
+  void OnSent(const raft::Envelope& envelope);
+  void OnWrite(const raft::LogWrite& write);
+  void OnApplied(const std::vector<AppliedStep>& steps);
+
   raft::RestoredState Restore();
   raft::ClusterReading RestoredClock() const;
   void TakeFrame(raft::NodeId from, Frame frame);

@@ -13,11 +13,15 @@ uint64_t Mix(uint64_t number) {
   return number ^ (number >> 31);
 }
 
-void Trace::Add(std::initializer_list<uint64_t> numbers, absl::FunctionRef<std::string()> line) {
+void Trace::Add(std::initializer_list<uint64_t> numbers) {
   hash_ = Mix(hash_ ^ static_cast<uint64_t>(scheduler_.now()));
   for (const uint64_t number : numbers) {
     hash_ = Mix(hash_ ^ number);
   }
+}
+
+void Trace::Add(std::initializer_list<uint64_t> numbers, absl::FunctionRef<std::string()> line) {
+  Add(numbers);
   if (print_) {
     const int64_t micros = scheduler_.now() / 1000;
     std::printf("%4" PRId64 ".%06" PRId64 "  %s\n", micros / 1'000'000, micros % 1'000'000,

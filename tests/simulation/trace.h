@@ -7,7 +7,6 @@
 #include <string>
 
 #include "absl/functional/function_ref.h"
-#include "base/stable_hash.h"
 #include "tests/simulation/scheduler.h"
 
 namespace raftkv::simulation {
@@ -24,6 +23,8 @@ class Trace {
   // Notes that something happened: `numbers` say what, for the hash; `line` is asked for only when
   // somebody reads it.
   void Add(std::initializer_list<uint64_t> numbers, absl::FunctionRef<std::string()> line);
+  // The same where a line would only repeat another.
+  void Add(std::initializer_list<uint64_t> numbers);
 
   uint64_t hash() const { return hash_; }
 
