@@ -184,6 +184,9 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
       } else if (absl::StrContains(event.reason, "no election won")) {
         counters_.Note(Situation::kCandidateGaveUp);
       }
+      if (event.role == RaftRole::kLeader && on_leader_) {
+        on_leader_(node.id());
+      }
       break;
     case Event::Kind::kLeaderChanged:
       break;

@@ -49,6 +49,10 @@ class Cluster final : public NodeObserver {
   void set_on_aborted(std::function<void(raft::NodeId)> on_aborted) {
     on_aborted_ = std::move(on_aborted);
   }
+  // A node has won an election, and what it sends as the leader has not left yet.
+  void set_on_leader(std::function<void(raft::NodeId)> on_leader) {
+    on_leader_ = std::move(on_leader);
+  }
   // A process ended; `silently`: its machine with it.
   void set_on_gone(std::function<void(raft::NodeId, bool silently)> on_gone) {
     on_gone_ = std::move(on_gone);
@@ -102,6 +106,7 @@ class Cluster final : public NodeObserver {
   // Operations whose command is in some log, and in which entry first.
   std::map<OperationNumber, raft::EntryId> proposed_;
   std::function<void(raft::NodeId)> on_aborted_;
+  std::function<void(raft::NodeId)> on_leader_;
   std::function<void(raft::NodeId, bool)> on_gone_;
 };
 

@@ -49,6 +49,7 @@ constexpr Named kNames[] = {
     {Situation::kBridge, "bridge"},
     {Situation::kStar, "star"},
     {Situation::kClogged, "clogged"},
+    {Situation::kJuggle, "new leaders stranded"},
     {Situation::kProposalForwarded, "proposal forwarded"},
     {Situation::kForwardStreamLostWithProposals, "forward stream lost with proposals"},
     {Situation::kForwardRefused, "forward refused"},

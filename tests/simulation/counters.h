@@ -54,6 +54,7 @@ enum class Situation {
   kBridge,
   kStar,
   kClogged,
+  kJuggle,
   // Requests.
   kProposalForwarded,
   kForwardStreamLostWithProposals,

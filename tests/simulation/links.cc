@@ -22,7 +22,7 @@ bool Links::IsSilentFor(raft::NodeId a, raft::NodeId b, SimTime limit) const {
 
 SimTime Links::DrawDelay(Link link) {
   SimTime delay = dice_.Between(options_.delay_min, options_.delay_max);
-  if (dice_.Chance(options_.late_permille)) {
+  if (!reliable_ && dice_.Chance(options_.late_permille)) {
     delay *= dice_.Between(2, kLateFactorMax);
   }
   const auto clogged = clogged_until_.find(link);

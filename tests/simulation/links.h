@@ -29,7 +29,11 @@ class Links {
 
   // Nothing arrives on the link before `until`; nothing is lost by it.
   void Clog(Link link, SimTime until) { clogged_until_[link] = until; }
-  void UnclogAll() { clogged_until_.clear(); }
+  // From now on no packet is late, and no link clogged.
+  void BecomeReliable() {
+    reliable_ = true;
+    clogged_until_.clear();
+  }
 
   // How long the next packet takes.
   SimTime DrawDelay(Link link);
@@ -38,6 +42,7 @@ class Links {
   const SimOptions& options_;
   const Scheduler& scheduler_;
   Dice dice_;
+  bool reliable_ = false;
   std::map<Link, SimTime> cut_since_;
   std::map<Link, SimTime> clogged_until_;
 };

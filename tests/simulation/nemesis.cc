@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace raftkv::simulation {
 
 using raft::NodeId;
@@ -12,16 +14,19 @@ namespace {
 constexpr uint64_t kAllNodesPermille = 120;  // Crashes that take every node at once.
 constexpr uint64_t kVictimLeadsPermille = 500;
 constexpr SimTime kHealthyTurnDelay = 100'000;
+constexpr int64_t kJuggleTimeoutsMax = 25;
 
 }  // namespace
 
-Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Cluster* cluster,
+Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, Cluster* cluster,
                  Counters* counters)
     : options_(*options),
       scheduler_(*scheduler),
+      trace_(*trace),
       cluster_(*cluster),
       counters_(*counters),
       dice_(options->seed, "nemesis") {
+  cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
   cluster_.set_on_aborted([this](NodeId node) {
     if (frozen_) {
       cluster_.Start(node);
@@ -50,8 +55,12 @@ void Nemesis::Later(Scheduler::Event end) {
   });
 }
 
+void Nemesis::Note(absl::string_view what, NodeId node) {
+  trace_.Add({node.value()}, [&] { return absl::StrCat("n", node.value(), " ", what); });
+}
+
 void Nemesis::BeginOne() {
-  switch (dice_.Below(11)) {
+  switch (dice_.Below(12)) {
     case 0:
     case 1:
       CrashSome();
@@ -77,6 +86,9 @@ void Nemesis::BeginOne() {
       break;
     case 9:
       ClogSome();
+      break;
+    case 10:
+      options_.nodes >= 5 ? Juggle() : ResetSome();
       break;
     default:
       ResetSome();
@@ -126,13 +138,16 @@ void Nemesis::TroubleDisk() {
   DiskFaults& faults = cluster_.node(node).disk_faults();
   switch (dice_.Below(3)) {
     case 0:
+      Note("will fail to sync", node);
       faults.next_sync_fails = true;
       break;
     case 1:
+      Note("waits for its disk", node);
       faults.stalled = true;
       Later([&faults] { faults.stalled = false; });
       break;
     default:
+      Note("has a slow disk", node);
       faults.slowness = dice_.Between(2, 40);
       Later([&faults] { faults.slowness = 1; });
   }
@@ -140,6 +155,7 @@ void Nemesis::TroubleDisk() {
 
 void Nemesis::SlowDown() {
   const NodeId node = SomeVictim();
+  Note("is slow", node);
   cluster_.node(node).SetTurnDelay(dice_.Between(kHealthyTurnDelay, options_.ElectionTimeout()));
   Later([this, node] { cluster_.node(node).SetTurnDelay(kHealthyTurnDelay); });
 }
@@ -216,6 +232,43 @@ void Nemesis::Star() {
   CutAll(links);
 }
 
+void Nemesis::Juggle() {
+  if (pivot_ != raft::kNobody) {
+    return;
+  }
+  pivot_ = AnyNode();
+  counters_.Note(Situation::kJuggle);
+  Note("is what new leaders reach", pivot_);
+  // It takes several elections.
+  scheduler_.After(dice_.Between(4, kJuggleTimeoutsMax) * options_.ElectionTimeout(),
+                   [this] { EndJuggle(); });
+}
+
+void Nemesis::OnLeader(NodeId leader) {
+  if (pivot_ == raft::kNobody || leader == pivot_) {
+    return;
+  }
+  for (const Link& link : std::exchange(juggled_, {})) {
+    cluster_.network().Heal(link);
+  }
+  for (const NodeId other : cluster_.ids()) {
+    if (other != leader && other != pivot_) {
+      juggled_.emplace_back(leader, other);
+      juggled_.emplace_back(other, leader);
+    }
+  }
+  for (const Link& link : juggled_) {
+    cluster_.network().Cut(link);
+  }
+}
+
+void Nemesis::EndJuggle() {
+  pivot_ = raft::kNobody;
+  for (const Link& link : std::exchange(juggled_, {})) {
+    cluster_.network().Heal(link);
+  }
+}
+
 void Nemesis::ClogSome() {
   for (const NodeId from : cluster_.ids()) {
     for (const NodeId to : cluster_.ids()) {
@@ -239,6 +292,7 @@ void Nemesis::ResetSome() {
 }
 
 void Nemesis::Freeze(const std::set<NodeId>& core) {
+  EndJuggle();
   frozen_ = true;
   cluster_.network().BecomeReliable();
   for (const NodeId node : cluster_.ids()) {

@@ -10,6 +10,7 @@
 #include "tests/simulation/dice.h"
 #include "tests/simulation/options.h"
 #include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
 
 namespace raftkv::simulation {
 
@@ -17,7 +18,8 @@ namespace raftkv::simulation {
 // thread.
 class Nemesis {
  public:
-  Nemesis(const SimOptions* options, Scheduler* scheduler, Cluster* cluster, Counters* counters);
+  Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, Cluster* cluster,
+          Counters* counters);
 
   void Start();
   // From now on no fault begins or ends by itself. Everything that is wrong within `core` ends, and
@@ -30,6 +32,7 @@ class Nemesis {
 
   // Runs `end` after the length of a fault, unless frozen by then.
   void Later(Scheduler::Event end);
+  void Note(absl::string_view what, raft::NodeId node);
   void BeginFaults();
   void BeginOne();
   void CrashSome();
@@ -43,6 +46,12 @@ class Nemesis {
   void Star();
   void ClogSome();
   void ResetSome();
+  // Until the fault is over, each new leader reaches only the pivot. So several leaders one after
+  // the other begin entries that they cannot commit, and the pivot's log goes to and fro (thesis
+  // figure 8).
+  void Juggle();
+  void OnLeader(raft::NodeId leader);
+  void EndJuggle();
   // Cuts the links, and heals them when the fault is over.
   void CutAll(const std::vector<Link>& links);
 
@@ -53,10 +62,14 @@ class Nemesis {
 
   const SimOptions& options_;
   Scheduler& scheduler_;
+  Trace& trace_;
   Cluster& cluster_;
   Counters& counters_;
   Dice dice_;
   bool frozen_ = false;
+  // Of Juggle: kNobody when there is none, and what keeps the newest leader from the others.
+  raft::NodeId pivot_ = raft::kNobody;
+  std::vector<Link> juggled_;
 };
 
 }  // namespace raftkv::simulation

@@ -224,7 +224,7 @@ void Network::ResetStreams(NodeId opener, NodeId acceptor) {
 
 void Network::BecomeReliable() {
   reliable_ = true;
-  links_.UnclogAll();
+  links_.BecomeReliable();
 }
 
 }  // namespace raftkv::simulation

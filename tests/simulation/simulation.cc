@@ -37,7 +37,7 @@ class Run {
         trace_(&scheduler_, print_trace),
         cluster_(&options_, &trace_, &scheduler_, &counters_),
         clients_(&options_, &scheduler_, &trace_, &cluster_, &counters_),
-        nemesis_(&options_, &scheduler_, &cluster_, &counters_),
+        nemesis_(&options_, &scheduler_, &trace_, &cluster_, &counters_),
         dice_(options.seed, "run") {}
 
   RunResult Do() {
