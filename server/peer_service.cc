@@ -240,19 +240,16 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
   if (envelopes->empty()) {
     return node_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
   }
-  bool observed = false;
   for (raft::Envelope& envelope : *envelopes) {
     absl::Status status = node_->driver->core().CheckMessage(envelope);
     status.Update(CheckCommands(envelope.message));
     if (!status.ok()) {
       return node_->RefuseContent(*from, status);
     }
-    // A clock is set by nobody whose words are refused.
-    if (!std::exchange(observed, true)) {
-      node_->driver->ObserveClusterTime(leader_term, cluster_time);
-    }
     node_->driver->Step(std::move(envelope));
   }
+  // Only now: a clock is set by nobody whose words are refused.
+  node_->driver->ObserveClusterTime(leader_term, cluster_time);
   return grpc::Status::OK;
 }
 

@@ -265,6 +265,8 @@ NodeId RaftCore::leader() const {
 }
 
 EntryId RaftCore::last_entry() const { return log_.last(); }
+
+ClusterMillis RaftCore::last_stamp() const { return log_.last_stamp(); }
 LogIndex RaftCore::commit_index() const { return log_.commit_index(); }
 LogIndex RaftCore::applied_index() const { return log_.applied_index(); }
 LogIndex RaftCore::durable_index() const { return log_.durable_index(); }

@@ -98,6 +98,7 @@ class RaftCore {
   NodeId vote() const;
   NodeId leader() const;  // kNobody when unknown.
   EntryId last_entry() const;
+  ClusterMillis last_stamp() const;  // Of the last entry.
   LogIndex commit_index() const;
   LogIndex applied_index() const;
   LogIndex durable_index() const;

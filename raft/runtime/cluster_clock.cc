@@ -7,7 +7,7 @@
 namespace raftkv::raft {
 
 ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end) {
-  if (saved.term < log_end.term) {
+  if (saved.term != log_end.term) {
     return log_end;
   }
   return {.term = saved.term, .time = std::max(saved.time, log_end.time)};
@@ -25,13 +25,22 @@ void ClusterClock::Lead(Term term) {
   term_ = term;
 }
 
+void ClusterClock::FollowLog(const ClusterReading& log_end) {
+  if (log_end.term != term_) {
+    term_ = log_end.term;
+    Set(log_end.time);
+  }
+}
+
 void ClusterClock::Observe(Term term, ClusterMillis stamp) {
   // An equal stamp is ignored as well: taking it would throw away the fraction of a millisecond
   // gone by since.
-  if (term < term_ || (term == term_ && stamp <= stamp_)) {
-    return;
+  if (term == term_ && stamp > stamp_) {
+    Set(stamp);
   }
-  term_ = term;
+}
+
+void ClusterClock::Set(ClusterMillis stamp) {
   stamp_ = stamp;
   seen_at_ = clock_->Now();
 }

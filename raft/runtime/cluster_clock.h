@@ -14,19 +14,21 @@ struct ClusterReading {
   friend bool operator==(const ClusterReading&, const ClusterReading&) = default;
 };
 
-// Where the clock of a restarted node goes on: at `saved`, or at the term and stamp of the log's
-// end. Of two terms the later decides, whatever the times: until it heard of its last leader the
-// node may have been ahead of it by as much as their processes had started apart
+// Where the clock of a restarted node goes on: at `saved`, unless the log ends in an entry of
+// another leader; then at that entry's stamp, whatever the times, because the two leaders' clocks
+// may be apart by as much as their processes had started
 // (docs/adr/0005-followers-take-their-leaders-time.md).
 ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end);
 
-// The newest stamp of the newest leader heard of, plus the node's own monotonic time since it was
-// seen: never ahead of that leader's clock by more than the two clocks differ over that time. Wall
-// clocks do not touch it, and time during which the whole cluster was down does not count.
+// The newest stamp of the leader whose entry is the last of the node's log, plus the node's own
+// monotonic time since it was seen: never ahead of that leader's clock by more than the two clocks
+// differ over that time. Wall clocks do not touch it, and time during which the whole cluster was
+// down does not count.
 //
-// A newer stamp replaces what the one before it amounted to, even when it is lower: deadlines are
-// counted on the clocks of leaders, and a node whose clock ran ahead of the one that it follows
-// would let keys expire early when it leads next
+// Deadlines are counted on the clocks of the leaders that stamped the entries, and a node that
+// leads next with these entries and a clock ahead of those would let keys expire early. So a newer
+// stamp replaces what the one before it amounted to, even when it is lower, and the time of a
+// leader whose entries the node does not have says nothing about the entries that it has
 // (docs/adr/0005-followers-take-their-leaders-time.md). Confined to the loop's thread.
 class ClusterClock {
  public:
@@ -38,15 +40,21 @@ class ClusterClock {
   // Now(), and whose time that is; what to save for a restart.
   ClusterReading Read() const { return {.term = term_, .time = Now()}; }
   // From now on this node's own count is the time of `term`, which it leads.
-  // REQUIRES: no later leader was heard of.
+  // REQUIRES: its log ends in no later term.
   void Lead(Term term);
-  // Takes note of what the leader of `term` stamped on a message. Ignored when it is of an older
-  // term, or not above the last one in the same: messages may overtake each other.
+  // The node's log ends in an entry of this term and stamp. Where that is another leader's than the
+  // last one was, of a later or of an earlier term, the clock starts at the stamp: a lower bound of
+  // that leader's time.
+  void FollowLog(const ClusterReading& log_end);
+  // Takes note of what the leader of `term` stamped on a message. Ignored when the log ends in
+  // another term, or when it is not above the last one: messages may overtake each other.
   void Observe(Term term, ClusterMillis stamp);
 
  private:
+  void Set(ClusterMillis stamp);
+
   const MonotonicClock* const clock_;
-  // The newest leader heard of.
+  // Of the log's last entry, as far as told.
   Term term_;
   // Now() == stamp_ + (clock_->Now() - seen_at_).
   ClusterMillis stamp_;

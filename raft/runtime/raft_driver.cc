@@ -83,13 +83,17 @@ void RaftDriver::Tick() {
   DeliverAnswers();
 }
 
-void RaftDriver::Step(Envelope envelope) { core_->Step(std::move(envelope)); }
+void RaftDriver::Step(Envelope envelope) {
+  core_->Step(std::move(envelope));
+  // A leader's own count goes on at the end of its own log (CarryOutOutput).
+  if (core_->role() != RaftRole::kLeader) {
+    cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
+  }
+}
 
 void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
-  // While this member leads, its own clock is the cluster's: a late frame of the leader before must
-  // not move it, or keys would expire early.
-  const bool leads = core_->role() == RaftRole::kLeader;
-  if (term > core_->term() || (term == core_->term() && !leads)) {
+  // While this member leads, its own clock is the cluster's.
+  if (core_->role() != RaftRole::kLeader) {
     cluster_clock_.Observe(term, stamp);
   }
 }

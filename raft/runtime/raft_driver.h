@@ -75,8 +75,8 @@ class RaftDriver final : public OutcomeObserver {
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }
   void Step(Envelope envelope);
-  // What the leader of `term` stamped on its frame, before the frame's messages are stepped.
-  // Ignored when that leader is deposed as far as this member knows.
+  // What the leader of `term` stamped on its frame, after the frame's messages were stepped.
+  // Ignored unless this member's log ends in an entry of that leader.
   void ObserveClusterTime(Term term, ClusterMillis stamp);
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);

@@ -191,11 +191,15 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
     }
   };
   if (auto* leader = std::get_if<LeaderFrame>(&frame)) {
-    trace_.Add({leader->term.value(), leader->cluster_time.value()});
     const ClusterMillis before = driver.Now();
+    trace_.Add({leader->term.value(), leader->cluster_time.value(), before.value()}, [&] {
+      return absl::StrCat("n", id_.value(), " at cluster time ", before.value(), " hears ",
+                          leader->cluster_time.value(), " from the leader of term ",
+                          leader->term.value());
+    });
+    step(&leader->messages);
     driver.ObserveClusterTime(leader->term, leader->cluster_time);
     counters_.Note(Situation::kClusterClockStepBack, driver.Now() < before ? 1 : 0);
-    step(&leader->messages);
   } else if (auto* follower = std::get_if<FollowerFrame>(&frame)) {
     step(&follower->messages);
   } else if (auto* vote = std::get_if<VoteFrame>(&frame)) {

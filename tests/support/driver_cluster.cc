@@ -217,11 +217,13 @@ void DriverCluster::DeliverOne(UnderWay item) {
       // No member lies here, so none may be refused.
       const absl::Status possible = to.core().CheckMessage(message.envelope);
       CHECK(possible.ok()) << Describe(message.envelope) << ": " << possible;
-      if (std::holds_alternative<AppendRequest>(message.envelope.message) ||
-          std::holds_alternative<Heartbeat>(message.envelope.message)) {
-        to.ObserveClusterTime(message.envelope.term, message.cluster_time);
-      }
+      const Term term = message.envelope.term;
+      const bool is_leaders = std::holds_alternative<AppendRequest>(message.envelope.message) ||
+                              std::holds_alternative<Heartbeat>(message.envelope.message);
       to.Step(std::move(message.envelope));
+      if (is_leaders) {
+        to.ObserveClusterTime(term, message.cluster_time);
+      }
       break;
     }
     case Traffic::kForwardRequest:

@@ -231,6 +231,22 @@ TEST(RaftDriverTest, ADeposedLeadersLateFrameMovesNoClock) {
   EXPECT_EQ(cluster.driver(leader).Now(), now) << "its own term";
 }
 
+// The member may lead next, with entries that were stamped by another clock.
+TEST(RaftDriverTest, ALeaderWhoseEntriesAreMissingMovesNoClock) {
+  DriverCluster cluster({});
+  const NodeId follower = cluster.Others(cluster.AwaitLeader()).front();
+  RaftDriver& driver = cluster.driver(follower);
+  const Term next(driver.core().term().value() + 1);
+  const ClusterMillis now = driver.Now();
+  driver.Step({.from = cluster.Others(follower).back(),
+               .to = follower,
+               .term = next,
+               .message = Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}});
+  ASSERT_EQ(driver.core().term(), next);
+  driver.ObserveClusterTime(next, now + 1000);
+  EXPECT_EQ(driver.Now(), now);
+}
+
 TEST(RaftDriverTest, ALeadersClockIsOfItsOwnTerm) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
