@@ -102,11 +102,14 @@ void Ledger::CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind) {
   const int64_t lead =
       static_cast<int64_t>(entry.stamp.value()) * kNanosPerMilli - FastestNanos(entry.proposed_at);
   // A stamp is rounded down, so it may be a millisecond behind its moment.
-  findings_.Expect(!least_lead_.has_value() || lead <= *least_lead_ + kNanosPerMilli, [&] {
-    return absl::StrCat("cluster time is ahead by ", lead - *least_lead_, " ns at index ",
-                        entry.index.value(), ", stamp ", entry.stamp.value());
+  findings_.Expect(!least_lead_.has_value() || lead <= least_lead_->nanos + kNanosPerMilli, [&] {
+    return absl::StrCat("cluster time runs ahead by ", lead - least_lead_->nanos, " ns from index ",
+                        least_lead_->index.value(), " to ", entry.index.value(), ", stamp ",
+                        entry.stamp.value());
   });
-  least_lead_ = std::min(lead, least_lead_.value_or(lead));
+  if (!least_lead_.has_value() || lead < least_lead_->nanos) {
+    least_lead_ = {.nanos = lead, .index = entry.index};
+  }
 }
 
 void Ledger::CheckExpiries(const EntryFacts& entry) {

@@ -63,6 +63,11 @@ class Ledger {
     int64_t revision;
   };
 
+  struct Lead {
+    int64_t nanos;
+    raft::LogIndex index;
+  };
+
   void Append(raft::NodeId node, const raft::Entry& entry);
   void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);
   // Between any two entries of commands, cluster time never runs faster than the fastest clock.
@@ -81,8 +86,8 @@ class Ledger {
   ModelStore model_;
   std::map<OperationNumber, Effect> effects_;
   std::set<OperationNumber> refused_;
-  // The smallest (stamp - fastest clock) of all entries so far, in nanoseconds.
-  std::optional<int64_t> least_lead_;
+  // The smallest (stamp - fastest clock) of all entries so far.
+  std::optional<Lead> least_lead_;
   raft::ClusterMillis last_stamp_;
   std::optional<SimTime> all_down_at_;
 };
