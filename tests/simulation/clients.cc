@@ -19,8 +19,9 @@ using raft::NodeId;
 
 namespace {
 
-// Keys of both kinds are used alike, but the checker of single keys (tests/linearizability) does
-// not know everything that is done to the second.
+// Keys of both kinds are used alike, but only the second see transactions of several operations,
+// deletions of ranges, and whatever else the checker of single keys (tests/linearizability) has no
+// word for.
 constexpr char kPlainPrefix[] = "a/";
 constexpr char kRichPrefix[] = "b/";
 constexpr SimTime kClientDelayMax = 500'000;
@@ -37,7 +38,10 @@ Clients::Clients(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       trace_(*trace),
       cluster_(*cluster),
       counters_(*counters),
-      dice_(options->seed, "clients") {
+      dice_(options->seed, "clients"),
+      nodes_(cluster->ids()),
+      timeout_(options->timeout),
+      wanted_(options->operations) {
   operations_.reserve(options->operations * 2);
   cluster_.set_on_gone([this](NodeId node, bool silently) { OnNodeGone(node, silently); });
 }
@@ -50,16 +54,27 @@ void Clients::Start() {
 
 void Clients::ThinkThenAct(uint64_t client) {
   scheduler_.After(dice_.Between(0, options_.think_max), [this, client] {
-    if (begun_ == options_.operations) {
+    if (begun_ == wanted_) {
+      idle_.push_back(client);
       return;
     }
     ++begun_;
-    Ask(DrawRequest(), dice_.Pick(cluster_.ids()), [this, client](const ClientOperation&) {
+    Ask(DrawRequest(), dice_.Pick(nodes_), [this, client](const ClientOperation&) {
       ++ended_;
       ThinkThenAct(client);
     });
     operations_.back().client = client;
   });
+}
+
+void Clients::GoOn(uint64_t operations, std::vector<NodeId> nodes, MonotonicNanos timeout) {
+  CHECK(finished());
+  nodes_ = std::move(nodes);
+  timeout_ = timeout;
+  wanted_ += operations;
+  for (const uint64_t client : std::exchange(idle_, {})) {
+    ThinkThenAct(client);
+  }
 }
 
 void Clients::Ask(Request request, NodeId node, std::function<void(const ClientOperation&)> done) {
@@ -71,8 +86,9 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
     Operation* const first = request.command.mutable_txn()->mutable_operations(0);
     for (Operation& each : *request.command.mutable_txn()->mutable_operations()) {
       if (each.has_put()) {
-        each.mutable_put()->set_value(
-            TaggedValue(request.number, &each == first ? dice_.Below(kValueBytesMax) : 0));
+        each.mutable_put()->set_value(TaggedValue(request.number,
+                                                  &each == first ? dice_.Below(kValueBytesMax) : 0,
+                                                  options_.value_filler));
       }
     }
     Tag(request.number, &request.command);
@@ -172,12 +188,23 @@ void Clients::OnNodeGone(NodeId node, bool silently) {
   }
 }
 
+std::vector<std::string> Clients::keys() const {
+  std::vector<std::string> keys;
+  for (uint64_t number = 0; number < options_.keys; ++number) {
+    keys.push_back(absl::StrCat(kPlainPrefix, number));
+    keys.push_back(absl::StrCat(kRichPrefix, number));
+  }
+  return keys;
+}
+
+bool Clients::IsWrittenAlone(absl::string_view key) { return absl::StartsWith(key, kPlainPrefix); }
+
 std::string Clients::DrawKey() {
   return absl::StrCat(dice_.Chance(600) ? kPlainPrefix : kRichPrefix, dice_.Below(options_.keys));
 }
 
 Request Clients::DrawPlainPut() {
-  Request request{.kind = RequestKind::kWrite, .timeout = options_.timeout};
+  Request request{.kind = RequestKind::kWrite, .timeout = timeout_};
   log::v1::PutOperation* put = request.command.mutable_txn()->add_operations()->mutable_put();
   put->set_key(absl::StrCat(kPlainPrefix, dice_.Below(options_.keys)));
   return request;
@@ -186,14 +213,14 @@ Request Clients::DrawPlainPut() {
 Request Clients::ListAll() const {
   return {.kind = RequestKind::kList,
           .scan = {.interval = {}, .keys_max = 1000, .bytes_max = 1 << 20},
-          .timeout = options_.timeout};
+          .timeout = timeout_};
 }
 
 Request Clients::DrawRequest() {
   if (!dice_.Chance(options_.read_permille)) {
     return DrawWrite();
   }
-  Request request{.linearizable = dice_.Chance(700), .timeout = options_.timeout};
+  Request request{.linearizable = dice_.Chance(700), .timeout = timeout_};
   if (dice_.Chance(250)) {
     request.kind = RequestKind::kList;
     DrawRange(&request.scan.interval.start, &request.scan.interval.end);
@@ -208,7 +235,7 @@ Request Clients::DrawRequest() {
 }
 
 Request Clients::DrawWrite() {
-  Request request{.kind = RequestKind::kWrite, .timeout = options_.timeout};
+  Request request{.kind = RequestKind::kWrite, .timeout = timeout_};
   Txn* const txn = request.command.mutable_txn();
   const std::string key = DrawKey();
   if (dice_.Chance(250)) {
@@ -243,7 +270,7 @@ void Clients::DrawGuard(const std::string& key, Txn* txn) {
       guard->set_version(dice_.Between(0, 3));
       break;
     default:
-      guard->set_value(TaggedValue(1 + dice_.Below(operations_.size() + 1), 0));
+      guard->set_value(TaggedValue(1 + dice_.Below(operations_.size() + 1), 0, /*filler=*/'.'));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
@@ -38,10 +39,13 @@ class Clients {
 
   void Start();
   // Whether all operations were begun and ended.
-  bool finished() const { return ended_ >= options_.operations; }
+  bool finished() const { return ended_ == wanted_; }
 
   // From now on every request and every answer arrives.
   void BecomeReliable() { reliable_ = true; }
+  // They begin so many `operations` more, through these nodes only, and wait so long for an answer.
+  // REQUIRES: finished().
+  void GoOn(uint64_t operations, std::vector<raft::NodeId> nodes, MonotonicNanos timeout);
   // Asks `node` outside of the usual course, and calls `done` when the operation has ended.
   void Ask(Request request, raft::NodeId node, std::function<void(const ClientOperation&)> done);
   // A Put of a fresh value to any key.
@@ -50,13 +54,12 @@ class Clients {
   Request ListAll() const;
 
   const std::vector<ClientOperation>& operations() const { return operations_; }
+  // All keys that anybody may write.
+  std::vector<std::string> keys() const;
+  // Whether each write of this key writes nothing else.
+  static bool IsWrittenAlone(absl::string_view key);
 
  private:
-  struct Pending {
-    size_t place;  // In operations_.
-    uint64_t lives;
-  };
-
   void ThinkThenAct(uint64_t client);
   Request DrawRequest();
   Request DrawWrite();
@@ -84,8 +87,12 @@ class Clients {
   std::vector<ClientOperation> operations_;  // operations_[i] has number i + 1.
   std::vector<std::function<void(const ClientOperation&)>> on_done_;
   bool reliable_ = false;
+  std::vector<raft::NodeId> nodes_;  // That are asked.
+  MonotonicNanos timeout_;
+  uint64_t wanted_;
   uint64_t begun_ = 0;
   uint64_t ended_ = 0;
+  std::vector<uint64_t> idle_;  // Clients that found nothing left to do.
   // By key, the mod_revision that some client saw last.
   std::map<std::string, int64_t> seen_revisions_;
 };

@@ -16,9 +16,9 @@ constexpr uint64_t kTagBase = uint64_t{1} << 40;
 
 }  // namespace
 
-std::string TaggedValue(OperationNumber number, size_t bytes) {
+std::string TaggedValue(OperationNumber number, size_t bytes, char filler) {
   std::string value = absl::StrCat(number, "@");
-  value.resize(std::max(value.size(), bytes), '.');
+  value.resize(std::max(value.size(), bytes), filler);
   return value;
 }
 

@@ -13,8 +13,8 @@ namespace raftkv::simulation {
 // Numbers the operations of a run; 0 is none.
 using OperationNumber = uint64_t;
 
-// The value that operation `number` writes, padded to `bytes` if it is shorter.
-std::string TaggedValue(OperationNumber number, size_t bytes);
+// The value that operation `number` writes, filled up to `bytes` if it is shorter.
+std::string TaggedValue(OperationNumber number, size_t bytes, char filler);
 
 // Marks the command's first operation. REQUIRES: it is a delete, or a put of a tagged value.
 void Tag(OperationNumber number, log::v1::Command* command);

@@ -128,7 +128,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   SimOptions options;
   options.seed = seed;
   Dice dice(seed, "options");
-  options.nodes = dice.Pick<uint64_t>({1, 3, 3, 3, 3, 3, 5, 5, 5, 5});
+  options.nodes = dice.Pick<uint64_t>({1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 7});
   DrawProtocol(&dice, &options);
   DrawEnvironment(&dice, &options);
   DrawClients(&dice, &options);

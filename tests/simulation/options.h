@@ -59,6 +59,7 @@ struct SimOptions {
   uint64_t clients = 0;
   uint64_t operations = 0;
   uint64_t keys = 0;
+  char value_filler = '.';  // Makes values longer. Nothing else depends on it.
   SimTime think_max = 0;
   MonotonicNanos timeout = 0;
   uint64_t ttl_ms_max = 0;

@@ -27,8 +27,10 @@ constexpr int64_t kAgreedTimeouts = 20;
 constexpr int64_t kAskTimeouts = 4;
 // A run that is not over by then hangs.
 constexpr int64_t kRunTimeouts = 5000;
-// "At most 250 ms on a healthy cluster", where an election timeout is a second.
-constexpr int64_t kExpiryLateShare = 4;
+// How long clients go on in a cluster that is well, how long each answer may take, and the whole.
+constexpr uint64_t kOperationsWhenWell = 60;
+constexpr int64_t kAnswerTimeouts = 20;
+constexpr int64_t kWellTimeouts = 400;
 
 class Run {
  public:
@@ -47,6 +49,9 @@ class Run {
              "the clients do not come to an end");
     if (IsSafe()) {
       Recover();
+    }
+    if (IsSafe()) {
+      StayWell();
     }
     if (IsSafe()) {
       CheckAtEnd();
@@ -86,9 +91,38 @@ class Run {
     if (!IsSafe()) {
       return;
     }
+    RunUntil([this] { return HaveAgreed() && NothingIsOverdue(); }, kAgreedTimeouts * Timeout(),
+             "the nodes do not come to agree");
+  }
+
+  // Nothing goes wrong any more, so nothing may be refused, late or in doubt.
+  void StayWell() {
+    const size_t first = clients_.operations().size();
+    const SimNode& leader = cluster_.node(cluster_.Leader());
+    const raft::Term term = leader.core().term();
+    clients_.GoOn(kOperationsWhenWell, {core_.begin(), core_.end()}, kAnswerTimeouts * Timeout());
+    RunUntil(
+        [&] {
+          cluster_.findings().Expect(
+              leader.core().role() == raft::RaftRole::kLeader && leader.core().term() == term, [&] {
+                return absl::StrCat("node ", leader.id().value(), " loses a healthy cluster");
+              });
+          cluster_.findings().Expect(NothingIsOverdue(), [] { return "a key outlives its time"; });
+          return clients_.finished();
+        },
+        kWellTimeouts * Timeout(), "the clients of a healthy cluster do not come to an end");
+    for (size_t place = first; place < clients_.operations().size(); ++place) {
+      const ClientOperation& operation = clients_.operations()[place];
+      const bool answered = operation.done && !operation.unknown &&
+                            (operation.reply.status == Reply::Status::kOk ||
+                             operation.reply.status == Reply::Status::kOverloaded);
+      cluster_.findings().Expect(!IsSafe() || answered, [&] {
+        return absl::StrCat("a healthy cluster does not answer operation ", place + 1);
+      });
+    }
     AskUntilAnswered([this] { return clients_.ListAll(); }, &readable_);
-    RunUntil([this] { return readable_ && HaveAgreed() && NothingIsOverdue(); },
-             kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
+    RunUntil([this] { return readable_ && HaveAgreed(); }, kAgreedTimeouts * Timeout(),
+             "the nodes do not come to agree at the end");
   }
 
   NodeId SomeCore() {
@@ -110,20 +144,26 @@ class Run {
 
   // All that work apply the same, and it is all that was ever acknowledged or committed.
   bool HaveAgreed() {
-    return std::all_of(core_.begin(), core_.end(), [this](NodeId node) {
-      const SimNode& member = cluster_.node(node);
-      return member.is_up() && member.state_machine().applied().index == cluster_.ledger().last();
-    });
+    return core_.contains(cluster_.Leader()) &&
+           std::all_of(core_.begin(), core_.end(), [this](NodeId node) {
+             const SimNode& member = cluster_.node(node);
+             return member.is_up() &&
+                    member.state_machine().applied().index == cluster_.ledger().last();
+           });
   }
 
-  // Whether no key is there whose time was up a while ago.
+  // Whether no key is there whose time was up a while ago. A round of expiry, from the scan to the
+  // commit, takes less than half an election timeout, and takes so many keys along as the options
+  // say.
   bool NothingIsOverdue() {
     const SimNode& leader = cluster_.node(cluster_.Leader());
-    const raft::ClusterMillis earliest = leader.state_machine().content().ttl.empty()
-                                             ? raft::ClusterMillis(0)
-                                             : leader.state_machine().content().ttl.begin()->first;
-    const auto late = static_cast<uint64_t>(Timeout() / kExpiryLateShare / kNanosPerMilli);
-    return earliest.value() == 0 || earliest + late > leader.driver().Now();
+    const auto& ttl = leader.state_machine().content().ttl;
+    if (ttl.empty()) {
+      return true;
+    }
+    const auto rounds = static_cast<int64_t>(2 + ttl.size() / options_.due_keys_max);
+    const auto late = static_cast<uint64_t>(rounds * Timeout() / 2 / kNanosPerMilli);
+    return ttl.begin()->first + late > leader.driver().Now();
   }
 
   void CheckAtEnd() {
