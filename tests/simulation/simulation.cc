@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tests/linearizability/checker.h"
+#include "tests/linearizability/revision_rules.h"
+#include "tests/simulation/client_history.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/nemesis.h"
@@ -177,6 +180,23 @@ class Run {
       if (operation.unknown) {
         cluster_.answers().OnUnknownAtEnd(operation.request);
       }
+    }
+    CheckHistory();
+  }
+
+  // Black box: from what clients saw alone, whatever nodes and the other oracles believe.
+  void CheckHistory() {
+    linearizability::History history =
+        ToHistory(clients_.operations(), clients_.keys(), options_.drift_ppm_max);
+    const linearizability::CheckReport report = linearizability::CheckLinearizability(history);
+    cluster_.findings().Expect(report.verdict == linearizability::Verdict::kOk,
+                               [&] { return report.explanation; });
+    // A revision is one write's only where transactions have one operation.
+    std::erase_if(history, [](const linearizability::Operation& operation) {
+      return !Clients::IsWrittenAlone(operation.key);
+    });
+    for (const std::string& violation : linearizability::CheckRevisions(history)) {
+      cluster_.findings().Expect(false, [&] { return violation; });
     }
   }
 
