@@ -26,6 +26,8 @@ namespace {
 constexpr int64_t kWritableTimeouts = 20;
 // And within so many more the nodes agree.
 constexpr int64_t kAgreedTimeouts = 20;
+// What the faults have left behind is over by then, and by a silence limit (at most 4.5) more.
+constexpr int64_t kCalmTimeouts = 2;
 // How long each attempt may take.
 constexpr int64_t kAskTimeouts = 4;
 // A run that is not over by then hangs.
@@ -94,8 +96,10 @@ class Run {
     if (!IsSafe()) {
       return;
     }
-    RunUntil([this] { return HaveAgreed() && NothingIsOverdue(); }, kAgreedTimeouts * Timeout(),
-             "the nodes do not come to agree");
+    // Packets that were late already, and streams whose end nobody has noticed, are still about.
+    const SimTime calm = scheduler_.now() + options_.silence_limit + kCalmTimeouts * Timeout();
+    RunUntil([&] { return scheduler_.now() >= calm && HaveAgreed() && NothingIsOverdue(); },
+             kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
   }
 
   // Nothing goes wrong any more, so nothing may be refused, late or in doubt.
