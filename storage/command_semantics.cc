@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "glog/logging.h"
 #include "google/protobuf/message.h"
 
@@ -289,7 +290,7 @@ bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table
       continue;
     }
     const raft::ClusterMillis deadline = (*found)->header.deadline;
-    if (deadline.value() != 0 && deadline <= stamp) {
+    if (deadline.value() != 0 && (deadline <= stamp || RAFTKV_MUTANT(kExpireTakesRenewed))) {
       table->Delete(key);
       ++removed;
     }

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "base/mutant.h"
+
 namespace raftkv::storage {
 namespace {
 
@@ -30,7 +32,7 @@ void EarliestDeadline::OnScanned(raft::LogIndex applied, raft::ClusterMillis nex
     recent_.pop_front();
   }
   earliest_ = next_deadline;
-  if (recent_.empty()) {
+  if (recent_.empty() || RAFTKV_MUTANT(kScanPassesKeys)) {
     return;
   }
   const raft::ClusterMillis recent = recent_.front().second;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/mutant.h"
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
 #include "storage/disk_failure.h"
@@ -114,6 +115,9 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
 bool RocksDbKvStateMachine::Commit(const Run& run) {
   batch_.Clear();
   const raft::ClusterMillis earliest = run.overlay.WriteTo(&batch_);
+  if (RAFTKV_MUTANT(kAppliedIndexApart)) {
+    families_.db->Write(rocksdb::WriteOptions(), &batch_).PermitUncheckedError();
+  }
   const rocksdb::Status built =
       batch_.Put(families_.meta, kAppliedKey, EncodeAppliedState(run.result.applied));
   CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "glog/logging.h"
 #include "rocksdb/iterator.h"
 #include "rocksdb/write_batch.h"
@@ -144,17 +145,23 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     last_ = write.entries.back().id;
   }
 
+  if (RAFTKV_MUTANT(kFenceAheadOfLog)) {
+    FollowWithFence();
+  }
   // Not sync=true: that would hold RocksDB's write lead during the fdatasync, and apply would queue
   // behind it.
   rocksdb::WriteOptions options;
   options.protection_bytes_per_key = kProtectionBytesPerKey;
-  if (const rocksdb::Status status = families_.db->Write(options, &batch); !status.ok()) {
+  if (const rocksdb::Status status = families_.db->Write(options, &batch);
+      !status.ok() && !RAFTKV_MUTANT(kFailedWriteIgnored)) {
     AbortOnWriteFailure("write the Raft log", status);
   }
-  if (const rocksdb::Status status = families_.db->SyncWAL(); !status.ok()) {
+  const bool needs_sync = appended || !RAFTKV_MUTANT(kVoteNotSynced);
+  if (const rocksdb::Status status = needs_sync ? families_.db->SyncWAL() : rocksdb::Status::OK();
+      !status.ok() && !RAFTKV_MUTANT(kFailedSyncIgnored) && !RAFTKV_MUTANT(kFailedWriteIgnored)) {
     AbortOnWriteFailure("sync the Raft log", status);
   }
-  if (hard_state_ != fence_->recorded().hard_state) {
+  if (hard_state_ != fence_->recorded().hard_state && !RAFTKV_MUTANT(kFenceLagsVote)) {
     FollowWithFence();
   } else if (appended && !fence_behind_since_.has_value()) {
     fence_behind_since_ = clock_.Now();
@@ -169,7 +176,7 @@ void RocksDbLogStore::LowerFence(const std::vector<raft::LogWrite>& writes) {
       kept = std::min(kept, write.entries.front().id.index.Previous());
     }
   }
-  if (kept < recorded.durable.index) {
+  if (kept < recorded.durable.index && !RAFTKV_MUTANT(kFenceNotLowered)) {
     fence_->RecordProgress(recorded.hard_state, {.term = ReadTerm(kept), .index = kept});
   }
 }

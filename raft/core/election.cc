@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -140,7 +141,7 @@ void RaftCore::CountOwnVote() {
 
 void RaftCore::MaybeWinPreVote() {
   const std::map<NodeId, bool>& votes = std::get<PreCandidate>(role_).votes;
-  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
+  if (TallyVotes(configuration_, votes) == VoteTally::kWon || RAFTKV_MUTANT(kNoPreVote)) {
     BecomeCandidate(absl::StrCat("pre-votes of ", DescribeGrants(votes)));
   }
 }
@@ -155,11 +156,15 @@ void RaftCore::MaybeWinVote() {
 // A leader is in contact with a quorum, or CheckQuorum would have ended its role. A request from
 // the very node that this one follows shows that it leads no longer.
 bool RaftCore::HasLiveLeaderOtherThan(NodeId candidate) const {
+  if (RAFTKV_MUTANT(kNoStickiness)) {
+    return false;
+  }
   if (leader_role() != nullptr) {
     return true;
   }
   const auto* follower = std::get_if<Follower>(&role_);
-  return follower != nullptr && follower->leader != kNobody && follower->leader != candidate &&
+  return follower != nullptr && follower->leader != kNobody &&
+         (follower->leader != candidate || RAFTKV_MUTANT(kOwnLeadersPreVoteRefused)) &&
          follower->ticks_since_leader < config_.election_timeout_ticks;
 }
 
@@ -175,16 +180,25 @@ bool RaftCore::IsUpToDate(EntryId last_entry) const {
 void RaftCore::HandlePreVoteRequest(const Envelope& envelope, const VoteRequest& request) {
   const bool grant = envelope.term > term() && !HasLiveLeaderOtherThan(envelope.from) &&
                      IsUpToDate(request.last_entry);
-  Send(envelope.from, grant ? envelope.term : term(),
+  if (RAFTKV_MUTANT(kPreVoteForgetsVote) && grant) {
+    SetHardState({.term = term(), .vote = kNobody});
+  }
+  if (RAFTKV_MUTANT(kPreVoteGrantResetsTimer) && grant && role() == RaftRole::kFollower) {
+    std::get<Follower>(role_).election = NewElectionTimer();
+  }
+  const Term own_term = RAFTKV_MUTANT(kPreVoteRefusalHidesTerm) ? envelope.term.Previous() : term();
+  Send(envelope.from, grant ? envelope.term : own_term,
        VoteReply{.pre_vote = true, .granted = grant});
 }
 
 void RaftCore::HandleVoteRequest(const Envelope& envelope, const VoteRequest& request) {
   CHECK_EQ(envelope.term, term());
   const NodeId candidate = envelope.from;
-  const bool vote_is_free = vote() == kNobody || vote() == candidate;
-  const bool grant =
-      vote_is_free && !HasLiveLeaderOtherThan(candidate) && IsUpToDate(request.last_entry);
+  const bool vote_is_free =
+      vote() == kNobody || (vote() == candidate && !RAFTKV_MUTANT(kRepeatedVoteRefused));
+  const bool grant = vote_is_free && !HasLiveLeaderOtherThan(candidate) &&
+                     IsUpToDate(request.last_entry) &&
+                     !(RAFTKV_MUTANT(kLearnerRefusesVote) && !configuration_.IsVoter(self_));
   if (grant) {
     SetHardState({.term = term(), .vote = candidate});
     if (auto* follower = std::get_if<Follower>(&role_)) {
@@ -205,7 +219,9 @@ void RaftCore::HandleVoteReply(const Envelope& envelope, const VoteReply& reply)
       pre_candidate->votes[envelope.from] |= reply.granted;
       MaybeWinPreVote();
     }
-    return;
+    if (!RAFTKV_MUTANT(kPreVoteGrantCountsAsVote) || !reply.granted) {
+      return;
+    }
   }
   if (auto* candidate = std::get_if<Candidate>(&role_)) {
     CHECK_EQ(envelope.term, term());

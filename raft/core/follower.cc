@@ -6,14 +6,26 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "raft/core/raft_core.h"
 
 namespace raftkv::raft {
+namespace {
+
+// An acknowledgement promises that what it names is durable and agrees with this term's leader.
+LogIndex PromisedIndex(const Follower& follower, const RaftLog& log) {
+  return RAFTKV_MUTANT(kAcksBeforeDurable) ? follower.verified
+                                           : std::min(follower.verified, log.durable_index());
+}
+
+}  // namespace
 
 Follower& RaftCore::FollowSender(const Envelope& envelope) {
   CHECK_EQ(envelope.term, term());
-  CHECK(leader_of_term_ == kNobody || leader_of_term_ == envelope.from)
-      << "both " << leader_of_term_ << " and " << envelope.from << " lead term " << term();
+  if (!RAFTKV_MUTANT(kSecondLeaderTolerated)) {
+    CHECK(leader_of_term_ == kNobody || leader_of_term_ == envelope.from)
+        << "both " << leader_of_term_ << " and " << envelope.from << " lead term " << term();
+  }
   auto* follower = std::get_if<Follower>(&role_);
   if (follower == nullptr || follower->leader != envelope.from) {
     BecomeFollower(term(), envelope.from,
@@ -41,8 +53,10 @@ void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest reque
   // appends. Nothing beyond it may be committed, however far the leader is (thesis figure 3.1, rule
   // 5 of AppendEntries).
   follower.verified = std::max(follower.verified, end);
-  log_.CommitTo(std::min(request.commit_index, follower.verified));
-  if (std::min(follower.verified, log_.durable_index()) >= end) {
+  log_.CommitTo(std::min(request.commit_index, RAFTKV_MUTANT(kCommitsBeyondMatch)
+                                                   ? log_.last().index
+                                                   : follower.verified));
+  if (PromisedIndex(follower, log_) >= end) {
     follower.acknowledgement_due = true;
   }
 }
@@ -78,11 +92,9 @@ void RaftCore::HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartb
   }
 }
 
-// An acknowledgement promises that what it names is durable and agrees with this term's leader. One
-// that a leader waits for goes out as soon as a write carries it on.
+// What a leader waits for goes out as soon as a write carries it on.
 void RaftCore::MaybeAcknowledge(Follower& follower) {
-  const LogIndex promised = std::min(follower.verified, log_.durable_index());
-  if (follower.leader != kNobody && promised > follower.acknowledged) {
+  if (follower.leader != kNobody && PromisedIndex(follower, log_) > follower.acknowledged) {
     follower.acknowledgement_due = true;
   }
 }
@@ -93,7 +105,7 @@ void RaftCore::SendAcknowledgement(Follower& follower) {
   }
   CHECK_NE(follower.leader, kNobody);
   follower.acknowledgement_due = false;
-  follower.acknowledged = std::min(follower.verified, log_.durable_index());
+  follower.acknowledged = PromisedIndex(follower, log_);
   Send(follower.leader, term(), AppendAccepted{.match_index = follower.acknowledged});
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -36,12 +37,12 @@ void RaftCore::TickLeader(Leader& leader) {
     progress.Tick();
   }
   // A leader that cannot write would hold the cluster up for as long as its heartbeats go out.
-  if (DiskIsStalled()) {
+  if (DiskIsStalled() && !RAFTKV_MUTANT(kStalledDiskLeads)) {
     return BecomeFollower(
         term(), kNobody,
         absl::StrCat("own log write takes longer than ", config_.election_timeout_ticks, " ticks"));
   }
-  if (!HasQuorumContact(leader)) {
+  if (!HasQuorumContact(leader) && !RAFTKV_MUTANT(kNoCheckQuorum)) {
     return BecomeFollower(term(), kNobody, "lost contact with a quorum");
   }
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
@@ -78,7 +79,7 @@ EntryId RaftCore::AppendOwnEntry(Leader& leader, EntryKind kind, std::string pay
                                  ClusterMillis stamp) {
   Entry entry{.id = {.term = term(), .index = log_.last().index.Next()},
               .kind = kind,
-              .stamp = std::max(stamp, log_.last_stamp()),
+              .stamp = RAFTKV_MUTANT(kStampsGoBack) ? stamp : std::max(stamp, log_.last_stamp()),
               .payload = nullptr};
   if (!payload.empty()) {
     entry.payload = std::make_shared<const std::string>(std::move(payload));
@@ -120,12 +121,14 @@ void RaftCore::HandleAppendRejected(const Envelope& envelope, const AppendReject
 }
 
 void RaftCore::MaybeCommit(Leader& leader) {
+  const LogIndex own =
+      RAFTKV_MUTANT(kLeaderCountsUnsynced) ? log_.last().index : log_.durable_index();
   const LogIndex reached = CommittedIndex(configuration_, [&](NodeId voter) {
-    return voter == self_ ? log_.durable_index() : leader.followers.at(voter).match_index();
+    return voter == self_ ? own : leader.followers.at(voter).match_index();
   });
   // Thesis §3.6.2, figure 3.7: a majority that holds an entry of an earlier term does not keep it
   // from being overwritten; it is committed by what follows it.
-  if (reached < leader.term_start) {
+  if (reached < leader.term_start && !RAFTKV_MUTANT(kCommitsPriorTerm)) {
     return;
   }
   const LogIndex before = log_.commit_index();
@@ -171,7 +174,7 @@ void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry>
   const Term asked_in = load->second;
   open_loads_.erase(load);
   Leader* leader = leader_role();
-  if (leader == nullptr || asked_in != term()) {
+  if (leader == nullptr || (asked_in != term() && !RAFTKV_MUTANT(kLoadOfOldTermSent))) {
     return;
   }
   FollowerProgress& progress = leader->followers.at(peer);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace raftkv::raft {
 
 void InflightWindow::Add(LogIndex last, uint64_t bytes) {
@@ -115,7 +117,8 @@ void FollowerProgress::OnHeartbeatReply(RoundId round) {
 }
 
 LogIndex FollowerProgress::SafeCommitIndex(LogIndex commit_index) const {
-  return std::min(commit_index, match_index_);
+  return RAFTKV_MUTANT(kHeartbeatTellsUnmatched) ? commit_index
+                                                 : std::min(commit_index, match_index_);
 }
 
 void FollowerProgress::OnCommitIndexSent(LogIndex commit_index) {

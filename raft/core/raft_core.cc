@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "raft/core/describe.h"
 
 namespace raftkv::raft {
@@ -92,6 +93,10 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
     if (reply != nullptr && reply->pre_vote) {
       return true;
     }
+    if (RAFTKV_MUTANT(kAckOfOldTermCounts) &&
+        std::holds_alternative<AppendAccepted>(envelope.message)) {
+      return true;
+    }
     AnswerOldTerm(envelope);
     return false;
   }
@@ -112,6 +117,8 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
 void RaftCore::AnswerOldTerm(const Envelope& envelope) {
   if (std::holds_alternative<VoteRequest>(envelope.message)) {
     Reply(envelope, VoteReply{.pre_vote = false, .granted = false});
+  } else if (RAFTKV_MUTANT(kStaleLeaderNotTold)) {
+    return;
   } else if (std::holds_alternative<AppendRequest>(envelope.message) ||
              std::holds_alternative<Heartbeat>(envelope.message)) {
     // It answers no round; what counts is the envelope's term, which makes the stale leader step
@@ -210,7 +217,7 @@ void RaftCore::Send(NodeId to, Term term_of_message, Message message) {
   CHECK_NE(to, self_);
   Envelope envelope{
       .from = self_, .to = to, .term = term_of_message, .message = std::move(message)};
-  if (hard_state_durable()) {
+  if (hard_state_durable() || RAFTKV_MUTANT(kSendsBeforeDurable)) {
     output_.messages.push_back(std::move(envelope));
     return;
   }
@@ -281,7 +288,8 @@ uint64_t RaftCore::uncommitted_entries() const {
 
 bool RaftCore::has_committed_in_term() const {
   const Leader* leader = leader_role();
-  return leader != nullptr && log_.commit_index() >= leader->term_start;
+  return leader != nullptr &&
+         (log_.commit_index() >= leader->term_start || RAFTKV_MUTANT(kReadsBeforeOwnCommit));
 }
 
 const Configuration& RaftCore::configuration() const { return configuration_; }

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -27,8 +28,9 @@ void RaftCore::RequestRead(ReadId id, NodeId asker) {
     output_.reads.push_back(Aborted(id));
     return;
   }
-  if (has_committed_in_term() &&
-      IsQuorum(configuration_, [&](NodeId voter) { return voter == self_ || voter == asker; })) {
+  const bool asker_confirms =
+      IsQuorum(configuration_, [&](NodeId voter) { return voter == self_ || voter == asker; });
+  if (has_committed_in_term() && (asker_confirms || RAFTKV_MUTANT(kReadsOnALease))) {
     output_.reads.push_back({.id = id, .aborted = false, .read_index = log_.commit_index()});
     return;
   }
@@ -42,7 +44,7 @@ bool RaftCore::MayBeginRound(const Leader& leader) const {
 }
 
 void RaftCore::BeginRound(Leader& leader, bool with_learners) {
-  leader.last_round = leader.last_round.Next();
+  leader.last_round = RAFTKV_MUTANT(kRoundIdReused) ? RoundId(1) : leader.last_round.Next();
   if (!leader.waiting_reads.empty() && has_committed_in_term()) {
     leader.confirming.push_back({.round = leader.last_round,
                                  .read_index = log_.commit_index(),
@@ -90,7 +92,9 @@ void RaftCore::MaybeConfirmReads(Leader& leader) {
 void RaftCore::AbortReads(Leader& leader) {
   for (const ReadBatch& batch : leader.confirming) {
     for (ReadId id : batch.reads) {
-      output_.reads.push_back(Aborted(id));
+      output_.reads.push_back(RAFTKV_MUTANT(kReadsOutliveLeadership)
+                                  ? ReadOutcome{.id = id, .read_index = batch.read_index}
+                                  : Aborted(id));
     }
   }
   for (ReadId id : leader.waiting_reads) {

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "glog/logging.h"
 
 namespace raftkv::raft {
 
 ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end) {
-  if (saved.term != log_end.term) {
+  if (RAFTKV_MUTANT(kRestartForgetsTime)) {
+    return saved;
+  }
+  if (saved.term != log_end.term && !RAFTKV_MUTANT(kOldTermsClockRestored)) {
     return log_end;
   }
   return {.term = saved.term, .time = std::max(saved.time, log_end.time)};
@@ -26,6 +30,9 @@ void ClusterClock::Lead(Term term) {
 }
 
 void ClusterClock::FollowLog(const ClusterReading& log_end) {
+  if (RAFTKV_MUTANT(kUnheardLeadersClock) && log_end.term < term_) {
+    return;
+  }
   if (log_end.term != term_) {
     term_ = log_end.term;
     Set(log_end.time);
@@ -35,7 +42,12 @@ void ClusterClock::FollowLog(const ClusterReading& log_end) {
 void ClusterClock::Observe(Term term, ClusterMillis stamp) {
   // An equal stamp is ignored as well: taking it would throw away the fraction of a millisecond
   // gone by since.
-  if (term == term_ && stamp > stamp_) {
+  if (RAFTKV_MUTANT(kUnheardLeadersClock) && term > term_) {
+    term_ = term;
+    return Set(stamp);
+  }
+  if ((term == term_ || RAFTKV_MUTANT(kDeposedLeadersClockHeard)) &&
+      stamp > (RAFTKV_MUTANT(kFastClockKept) ? Now() : stamp_)) {
     Set(stamp);
   }
 }

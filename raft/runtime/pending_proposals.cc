@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/mutant.h"
+
 namespace raftkv::raft {
 namespace {
 
@@ -179,7 +181,8 @@ void PendingProposals::ExpireBound(MonotonicNanos now, const LeaderWatch& watch)
       ++bound;
       continue;
     }
-    Finish(&pending, ProposalResult::kOutcomeUnknown);
+    Finish(&pending, RAFTKV_MUTANT(kTimeoutIsFailure) ? ProposalResult::kNoLeader
+                                                      : ProposalResult::kOutcomeUnknown);
     bound = bound_.erase(bound);
   }
 }

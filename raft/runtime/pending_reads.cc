@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/mutant.h"
+
 namespace raftkv::raft {
 
 void PendingReads::Add(MonotonicNanos deadline, MonotonicNanos now, ReadCallback done) {
@@ -74,7 +76,8 @@ void PendingReads::ReturnOverdue(MonotonicNanos now) {
 }
 
 void PendingReads::OnApplied(LogIndex applied) {
-  while (!confirmed_.empty() && confirmed_.begin()->first <= applied) {
+  while (!confirmed_.empty() &&
+         (confirmed_.begin()->first <= applied || RAFTKV_MUTANT(kReadBeforeApplied))) {
     FinishAll(&confirmed_.begin()->second, ReadResult::kReady);
     confirmed_.erase(confirmed_.begin());
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "raft/runtime/command_batch.h"
 
 namespace raftkv::raft {
@@ -86,14 +87,15 @@ void RaftDriver::Tick() {
 void RaftDriver::Step(Envelope envelope) {
   core_->Step(std::move(envelope));
   // A leader's own count goes on at the end of its own log (CarryOutOutput).
-  if (core_->role() != RaftRole::kLeader) {
+  if (core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
   }
 }
 
 void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
   // While this member leads, its own clock is the cluster's.
-  if (core_->role() != RaftRole::kLeader) {
+  if ((core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) ||
+      RAFTKV_MUTANT(kDeposedLeadersClockHeard)) {
     cluster_clock_.Observe(term, stamp);
   }
 }
@@ -155,6 +157,9 @@ void RaftDriver::OnForwardLost(NodeId /*leader*/) {
   // Proposals stay bound: a copy under way may still be appended. Reads do no harm when they are
   // asked for twice.
   reads_.ReturnForwarded();
+  if (RAFTKV_MUTANT(kLostForwardProposedAgain)) {
+    proposals_.ReturnFrom(0);
+  }
 }
 
 bool RaftDriver::RunTurn() {
@@ -191,11 +196,12 @@ void RaftDriver::Shutdown() {
 uint64_t RaftDriver::pending_requests() const { return proposals_.size() + reads_.size(); }
 
 bool RaftDriver::Wants(uint64_t origin, uint64_t sequence) const {
-  return origin == origin_ && proposals_.Contains(sequence);
+  return (origin == origin_ || RAFTKV_MUTANT(kOutcomeBySequenceOnly)) &&
+         proposals_.Contains(sequence);
 }
 
 void RaftDriver::OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) {
-  if (origin == origin_) {
+  if (origin == origin_ || RAFTKV_MUTANT(kOutcomeBySequenceOnly)) {
     proposals_.OnApplied(sequence, std::move(outcome));
   }
 }
@@ -260,7 +266,11 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
     return;
   }
   // Stamped after the batch was drained: no command in it was asked for after its stamp.
-  const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), cluster_clock_.Now());
+  const ClusterMillis stamp =
+      RAFTKV_MUTANT(kStampsWithOwnClock)
+          ? ClusterMillis(static_cast<uint64_t>(clock_->Now() / kNanosPerMilli))
+          : cluster_clock_.Now();
+  const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), stamp);
   log_full_ = !appended.ok();
   if (log_full_) {
     proposals_.ReturnFrom(first_sequence);
