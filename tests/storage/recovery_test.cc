@@ -251,10 +251,10 @@ TEST(RecoveryTest, RestartsWithFlushedFilesSeeNoGap) {
   }
 }
 
-TEST(RecoveryTest, CorruptTableBlockIsDataLossNotAShortResult) {
-  TempDir dir;
+// A closed database of 100 keys whose large table files have a bad block.
+void MakeCorrupt(const std::string& data_dir) {
   {
-    Store store(dir.File("data"));
+    Store store(data_dir);
     // One table file per family, so that no compaction is due.
     store.options().write_buffer_bytes = 64 << 20;
     store.options().log_write_buffer_bytes = 64 << 20;
@@ -263,17 +263,35 @@ TEST(RecoveryTest, CorruptTableBlockIsDataLossNotAShortResult) {
       store.Run({Put("key" + std::to_string(1000 + i), std::string(1000, 'v'))});
     }
   }
-  FlushAll(dir.File("data") + "/db");
+  FlushAll(data_dir + "/db");
   // The largest table files hold the values; everything but footers and indexes is data.
-  for (const std::string& file : FilesWithSuffix(dir.File("data") + "/db", ".sst")) {
+  for (const std::string& file : FilesWithSuffix(data_dir + "/db", ".sst")) {
     if (fs::file_size(file) > 50000) {
       FlipByte(file, fs::file_size(file) / 2);
     }
   }
+}
 
+TEST(RecoveryTest, CorruptTableBlockIsDataLossNotAShortResult) {
+  TempDir dir;
+  MakeCorrupt(dir.File("data"));
   // In a process of its own: the end of a view lets RocksDB compact, and a compaction that meets
   // the bad block aborts.
   EXPECT_EQ(RunMode({kReadCorrupt, dir.File("data")}), 0);
+}
+
+// It would delete fewer keys than the other members do.
+TEST(RecoveryDeathTest, RangeDeleteOverACorruptBlockEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  TempDir dir;
+  EXPECT_EXIT(
+      {
+        MakeCorrupt(dir.File("data"));
+        Store store(dir.File("data"));
+        store.Open();
+        store.Run({Txn({}, {DeleteRangeOp("key", "kez")})});
+      },
+      testing::KilledBySignal(SIGABRT), "stopping: `latest` is corrupted");
 }
 
 TEST(RecoveryTest, MissingTableFileIsDataLoss) {
