@@ -97,12 +97,13 @@ class FailingDiskTest : public testing::Test {
 
   std::string data_dir() const { return dir_.File("data"); }
 
-  size_t CountOperations() {
-    const Recording sound = Record(MakeDisk(data_dir()), Progress(), data_dir(), script_);
+  // What the script does to a sound disk.
+  std::vector<DiskOperation> SoundOperations() {
+    Recording sound = Record(MakeDisk(data_dir()), Progress(), data_dir(), script_);
     EXPECT_FALSE(sound.signal.has_value()) << Tail(sound.log);
-    return static_cast<size_t>(std::count_if(
-        sound.operations.begin(), sound.operations.end(),
-        [](const DiskOperation& operation) { return operation.kind != Kind::kMark; }));
+    std::erase_if(sound.operations,
+                  [](const DiskOperation& operation) { return operation.kind == Kind::kMark; });
+    return std::move(sound.operations);
   }
 
   void CheckEnd(const Recording& recording, const Failure& failure) {
@@ -141,16 +142,21 @@ class FailingDiskTest : public testing::Test {
     }
   }
 
+  void FailAt(size_t operation, DiskError error) {
+    const Recording recording =
+        Record(MakeDisk(data_dir()), Progress(), data_dir(), script_, Ending::kClose,
+               DiskFault{.operation = operation, .error = error});
+    if (const std::optional<Failure> failure = FindFailure(recording); failure.has_value()) {
+      ++points_;
+      CheckEnd(recording, *failure);
+      CheckWhatIsLeft(recording, failure->text);
+    }
+  }
+
   void FailEach(DiskError error, size_t every) {
-    const size_t operations = CountOperations();
+    const size_t operations = SoundOperations().size();
     for (size_t k = 0; k < operations; k += every) {
-      const Recording recording = Record(MakeDisk(data_dir()), Progress(), data_dir(), script_,
-                                         Ending::kClose, DiskFault{.operation = k, .error = error});
-      if (const std::optional<Failure> failure = FindFailure(recording); failure.has_value()) {
-        ++points_;
-        CheckEnd(recording, *failure);
-        CheckWhatIsLeft(recording, failure->text);
-      }
+      FailAt(k, error);
     }
     Report("operations", operations);
     Report("failed_operations", points_);
@@ -160,6 +166,17 @@ class FailingDiskTest : public testing::Test {
       Report(absl::StrCat(what, "_finished"), outcomes.finished);
     }
     EXPECT_GT(outcomes_["write_wal"].aborted, 0U);
+  }
+
+  // All that is acknowledged hangs on these, and a sample of all operations may miss them.
+  void FailSyncsOfTheLog(size_t times) {
+    const std::vector<DiskOperation> operations = SoundOperations();
+    for (size_t k = operations.size(); k > 0 && outcomes_["sync_wal"].aborted < times; --k) {
+      if (operations[k - 1].kind == Kind::kSyncFile) {
+        FailAt(k - 1, DiskError::kIo);
+      }
+    }
+    EXPECT_EQ(outcomes_["sync_wal"].aborted, times);
   }
 
  private:
@@ -172,6 +189,8 @@ class FailingDiskTest : public testing::Test {
 using SampledFailingDiskTest = FailingDiskTest;
 
 TEST_F(SampledFailingDiskTest, BrokenAtSomeOperations) { FailEach(DiskError::kIo, 23); }
+
+TEST_F(SampledFailingDiskTest, BrokenAtSyncsOfTheLog) { FailSyncsOfTheLog(3); }
 
 TEST_F(SampledFailingDiskTest, FullAtSomeOperations) { FailEach(DiskError::kNoSpace, 23); }
 
