@@ -1,0 +1,40 @@
+// The harm that a chaos run does, by name, and how often each kind was really felt.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace raftkv::chaos {
+
+enum class FaultKind {
+  kKill,         // kill -9 of any member
+  kKillLeader,   // of the leader
+  kKillAll,      // of all at once
+  kRestart,      // SIGTERM
+  kPause,        // SIGSTOP for 1 to 15 s
+  kPauseLeader,  // of the leader
+};
+inline constexpr size_t kFaultKinds = 6;
+
+// As typed after --faults.
+absl::string_view Name(FaultKind kind);
+std::vector<FaultKind> AllFaultKinds();
+// "kill,pause" -> the kinds; empty -> all. InvalidArgument names what is not known.
+absl::StatusOr<std::vector<FaultKind>> ParseFaultKinds(absl::string_view list);
+
+// Confined to one thread.
+class FaultCounts {
+ public:
+  // Notes a fault that had its effect.
+  void Add(FaultKind kind) { ++counts_[static_cast<size_t>(kind)]; }
+  uint64_t count(FaultKind kind) const { return counts_[static_cast<size_t>(kind)]; }
+
+ private:
+  std::array<uint64_t, kFaultKinds> counts_{};
+};
+
+}  // namespace raftkv::chaos
