@@ -37,6 +37,8 @@ readonly BUILD_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
   clang-format-14
+  e2fsprogs
+  mount
   python3
   rocksdb-tools
 )
