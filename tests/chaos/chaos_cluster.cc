@@ -1,9 +1,18 @@
 #include "tests/chaos/chaos_cluster.h"
 
+#include <glog/logging.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdio>
+#include <filesystem>
 #include <numeric>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/temp_dir.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -12,21 +21,64 @@ using integration::ExitStatus;
 using integration::Millis;
 using integration::TestCluster;
 
+constexpr ExitStatus kKilled{.code = -1, .signal = SIGKILL};
+constexpr ExitStatus kAborted{.code = -1, .signal = SIGABRT};
 constexpr Millis kFindLeaderMax(5000);
 constexpr Millis kStatusMax(300);
+
+std::vector<int> PeerPorts(const TestCluster& members) {
+  std::vector<int> ports;
+  for (size_t node = 0; node < members.size(); ++node) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(members.peer_address(node), ':');
+    int port = 0;
+    CHECK(absl::SimpleAtoi(parts.second, &port));
+    ports.push_back(port);
+  }
+  return ports;
+}
 
 }  // namespace
 
 ChaosCluster::ChaosCluster(const ChaosClusterOptions& options)
-    : members_({.size = options.size, .flags = {}}), stopped_(options.size, false) {}
+    : options_(options),
+      members_({.size = options.size, .flags = {}}),
+      network_(PeerPorts(members_)),
+      stopped_(options.size, false) {
+  PrepareServers();
+}
+
+void ChaosCluster::PrepareServers() {
+  for (size_t node = 0; node < size(); ++node) {
+    members_.server(node).options().env = {
+        absl::StrCat("LD_PRELOAD=", FAIL_SYNC_PATH, ":", REDIRECT_CONNECT_PATH),
+        absl::StrCat("FAIL_SYNC_WHILE=", SyncMarker(node)), network_.EnvironmentOf(node)};
+  }
+}
 
 bool ChaosCluster::Start() {
+  if (options_.disks && !CreateDisks()) {
+    return false;
+  }
   for (size_t node = 0; node < size(); ++node) {
     if (!members_.Start(node)) {
       return false;
     }
   }
   return members_.WaitForLeader().has_value();
+}
+
+bool ChaosCluster::CreateDisks() {
+  for (size_t node = 0; node < size(); ++node) {
+    const std::string mount_point = members_.data_dir(node);
+    disks_.push_back(std::make_unique<LoopDisk>(absl::StrCat(mount_point, ".image"), mount_point));
+    const absl::Status created = disks_.back()->Create();
+    EXPECT_TRUE(created.ok()) << created;
+    if (!created.ok()) {
+      return false;
+    }
+  }
+  return true;
 }
 
 std::vector<size_t> ChaosCluster::all() const {
@@ -58,8 +110,7 @@ void ChaosCluster::Kill(const std::vector<size_t>& nodes) {
     stopped_[node] = true;
   }
   for (const size_t node : nodes) {
-    EXPECT_EQ(members_.server(node).WaitExit(), (ExitStatus{.code = -1, .signal = SIGKILL}))
-        << TestCluster::Name(node);
+    EXPECT_EQ(members_.server(node).WaitExit(), kKilled) << TestCluster::Name(node);
   }
 }
 
@@ -69,9 +120,52 @@ void ChaosCluster::Stop(size_t node) {
       << TestCluster::Name(node) << " does not stop in order";
 }
 
+void ChaosCluster::CutPower(const std::vector<size_t>& nodes) {
+  for (const size_t node : nodes) {
+    disks_[node]->CutPower();
+  }
+  for (const size_t node : nodes) {
+    members_.server(node).Signal(SIGKILL);
+    stopped_[node] = true;
+  }
+  for (const size_t node : nodes) {
+    // Some meet the dead disk before the signal meets them.
+    const auto exit = members_.server(node).WaitExit();
+    EXPECT_TRUE(exit == kKilled || exit == kAborted) << TestCluster::Name(node);
+    disks_[node]->Remount();
+  }
+}
+
+std::string ChaosCluster::SyncMarker(size_t node) const {
+  return members_.dir().File(absl::StrCat("sync.", TestCluster::Name(node)));
+}
+
+void ChaosCluster::MisbehaveAtSync(size_t node, const std::string& how) {
+  const std::string marker = SyncMarker(node);
+  std::filesystem::remove(absl::StrCat(marker, ".felt"));
+  integration::WriteFile(absl::StrCat(marker, ".new"), how);
+  std::filesystem::rename(absl::StrCat(marker, ".new"), marker);
+}
+
+void ChaosCluster::BehaveAtSync(size_t node) { std::filesystem::remove(SyncMarker(node)); }
+
+bool ChaosCluster::FeltAtSync(size_t node) const {
+  return std::filesystem::exists(absl::StrCat(SyncMarker(node), ".felt"));
+}
+
+bool ChaosCluster::AwaitAbort(size_t node, Millis timeout) {
+  const auto exit = members_.server(node).WaitExit(timeout);
+  if (exit == kAborted) {
+    stopped_[node] = true;
+  }
+  return stopped_[node];
+}
+
 bool ChaosCluster::Recover() {
+  network_.Heal();
   bool well = true;
   for (size_t node = 0; node < size(); ++node) {
+    BehaveAtSync(node);
     const auto exit = members_.server(node).WaitExit(Millis(0));
     if (exit.has_value() && !stopped_[node]) {
       ADD_FAILURE() << TestCluster::Name(node) << " ended by itself: " << *exit << "\n"

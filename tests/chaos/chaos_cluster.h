@@ -1,16 +1,23 @@
-// A cluster that harm is done to on purpose: it knows which members are down because somebody
-// wanted it, so that a member that ends by itself is noticed.
+// A cluster that harm is done to on purpose: with a disk of its own for every member, a network in
+// this process, and syncs that misbehave on demand. It knows which members are down because
+// somebody wanted it, so that a member that ends by itself is noticed.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "tests/chaos/loop_disk.h"
+#include "tests/chaos/peer_network.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::chaos {
 
 struct ChaosClusterOptions {
   size_t size = 3;
+  // Whether members get disks of their own. REQUIRES: TryDisks succeeded.
+  bool disks = false;
 };
 
 // Stopped until started. Whatever goes wrong is a gtest failure. Confined to the main thread, the
@@ -23,6 +30,7 @@ class ChaosCluster {
   bool Start();
 
   integration::TestCluster& members() { return members_; }
+  PeerNetwork& network() { return network_; }
   size_t size() const { return members_.size(); }
   std::vector<size_t> all() const;
   // Who leads now, by its own word; nothing when nobody does for some seconds.
@@ -35,13 +43,37 @@ class ChaosCluster {
   // SIGSTOP and SIGCONT.
   void Freeze(size_t node) { members_.Pause(node); }
   void Thaw(size_t node) { members_.Resume(node); }
+  // Cuts the power of these disks at once; the processes are killed, and the disks are mounted as
+  // after a reboot. REQUIRES: disks.
+  void CutPower(const std::vector<size_t>& nodes);
 
-  // Starts everybody who is down. False with a gtest failure when somebody is down whom nobody
-  // stopped, or does not start.
+  // From here on syncs of the member do what fail_sync.c understands by `how`: "error", "delay
+  // 100", "lie".
+  void MisbehaveAtSync(size_t node, const std::string& how);
+  void BehaveAtSync(size_t node);
+  // Whether a sync has met that since MisbehaveAtSync.
+  bool FeltAtSync(size_t node) const;
+  // REQUIRES: disks.
+  void FillDisk(size_t node) { disks_[node]->Fill(); }
+  void FreeDisk(size_t node) { disks_[node]->Free(); }
+  // Whether the member has aborted by now, or does within `timeout`, as it must when it cannot
+  // write.
+  bool AwaitAbort(size_t node, integration::Millis timeout);
+
+  // Heals the network and the syncs, and starts everybody who is down. False with a gtest failure
+  // when somebody is down whom nobody stopped, or does not start.
   bool Recover();
 
  private:
+  void PrepareServers();
+  bool CreateDisks();
+  std::string SyncMarker(size_t node) const;
+
+  const ChaosClusterOptions options_;
   integration::TestCluster members_;
+  PeerNetwork network_;
+  // Empty, or by node. Gone before the directories that they are mounted on.
+  std::vector<std::unique_ptr<LoopDisk>> disks_;
   // By node.
   std::vector<bool> stopped_;
 };

@@ -1,5 +1,8 @@
 #include "tests/chaos/clients.h"
 
+#include <gtest/gtest.h>
+
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -115,7 +118,7 @@ std::string Clients::KeyOfNow(char family, uint64_t number) const {
 Operation Clients::NextOperation(Client* client) {
   simulation::Dice& dice = client->dice;
   const uint64_t draw = dice.Below(100);
-  const bool with_ttl = dice.Chance(150);
+  const bool with_ttl = options_.ttl_keys && dice.Chance(150);
   Operation operation{.client = client->number,
                       .key = with_ttl ? KeyOfNow('t', dice.Below(kTtlKeys))
                                       : KeyOfNow('r', dice.Below(kRegisters))};
@@ -180,6 +183,17 @@ bool Clients::ReadEverything() {
     complete = complete && counts().failed == failed_before;
   }
   return complete;
+}
+
+std::optional<Millis> Clients::AwaitWrite(Millis timeout) const {
+  const Clock::time_point start = Clock::now();
+  const uint64_t before = acknowledged_writes_;
+  if (!integration::WaitUntil(
+          timeout, [&] { return acknowledged_writes_ > before; }, Millis(5))) {
+    ADD_FAILURE() << "no write is acknowledged in " << timeout.count() << " ms";
+    return std::nullopt;
+  }
+  return integration::Since(start);
 }
 
 Clients::OnceWrites Clients::AcknowledgedOnce() const {

@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +29,8 @@ struct ClientOptions {
   uint64_t seed = 1;
   // A client waits this long between two calls, so that two cores carry the cluster as well.
   integration::Millis pause = integration::Millis(10);
+  // Whether some keys get a ttl.
+  bool ttl_keys = true;
   // For tests of the checks: some writes are noted as acknowledged that were never sent.
   bool lie = false;
 };
@@ -66,6 +68,9 @@ class Clients {
   Counts counts() const;
   // Writes that were acknowledged so far.
   uint64_t acknowledged_writes() const { return acknowledged_writes_.load(); }
+  // Waits until one more write is acknowledged and returns how long that took; nothing with a gtest
+  // failure when it takes longer than `timeout`.
+  std::optional<integration::Millis> AwaitWrite(integration::Millis timeout) const;
   // Between acknowledged writes.
   integration::Millis longest_write_gap() const { return write_progress_.longest_gap(); }
 

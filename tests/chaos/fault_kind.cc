@@ -22,8 +22,36 @@ absl::string_view Name(FaultKind kind) {
       return "pause";
     case FaultKind::kPauseLeader:
       return "pause-leader";
+    case FaultKind::kPartition:
+      return "partition";
+    case FaultKind::kOneWay:
+      return "one-way";
+    case FaultKind::kBridge:
+      return "bridge";
+    case FaultKind::kDelay:
+      return "delay";
+    case FaultKind::kLongDelay:
+      return "long-delay";
+    case FaultKind::kResets:
+      return "resets";
+    case FaultKind::kSlowSync:
+      return "slow-sync";
+    case FaultKind::kFailedSync:
+      return "failed-sync";
+    case FaultKind::kFullDisk:
+      return "full-disk";
+    case FaultKind::kPowerCut:
+      return "power-cut";
+    case FaultKind::kPowerCutAll:
+      return "power-cut-all";
   }
   return "";
+}
+
+bool NeedsDisks(FaultKind kind) { return kind >= FaultKind::kFullDisk; }
+
+bool IsOfNetwork(FaultKind kind) {
+  return kind >= FaultKind::kPartition && kind <= FaultKind::kResets;
 }
 
 std::vector<FaultKind> AllFaultKinds() {

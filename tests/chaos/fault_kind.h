@@ -17,11 +17,25 @@ enum class FaultKind {
   kRestart,      // SIGTERM
   kPause,        // SIGSTOP for 1 to 15 s
   kPauseLeader,  // of the leader
+  kPartition,    // two groups hear nothing of each other
+  kOneWay,       // one member is not heard, or hears nothing
+  kBridge,       // two groups hear only one member that both hear
+  kDelay,        // 75 +- 50 ms between all members
+  kLongDelay,    // one second from and to one member
+  kResets,       // twice a second, 5 to 30 % of the connections are reset
+  kSlowSync,     // each sync takes 20 ms to 3 s
+  kFailedSync,   // a sync answers EIO, and the member must abort
+  kFullDisk,     // no space is left, and the member must abort
+  kPowerCut,     // of one member
+  kPowerCutAll,  // of all at once
 };
-inline constexpr size_t kFaultKinds = 6;
+inline constexpr size_t kFaultKinds = 17;
 
 // As typed after --faults.
 absl::string_view Name(FaultKind kind);
+// It needs a disk of its own for every member.
+bool NeedsDisks(FaultKind kind);
+bool IsOfNetwork(FaultKind kind);
 std::vector<FaultKind> AllFaultKinds();
 // "kill,pause" -> the kinds; empty -> all. InvalidArgument names what is not known.
 absl::StatusOr<std::vector<FaultKind>> ParseFaultKinds(absl::string_view list);

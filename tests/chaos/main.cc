@@ -2,9 +2,10 @@
 //
 //   raftkv_chaos --nodes=3 --duration=60 --seed=1
 //   raftkv_chaos --faults=kill-leader,pause    these kinds alone
+//   raftkv_chaos --power-cuts=50               all members lose their power, 50 times
 //
-// Exit 0: no promise was broken. 1: one was, or the run itself failed. The logs of the servers and
-// the history are kept then.
+// Exit 0: no promise was broken. 1: one was, or the run itself failed; the servers' logs and the
+// history are kept then. 77: this machine lets us do nothing of what was asked for.
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include <chrono>
 #include <iostream>
 #include <string>
-#include <thread>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -22,12 +22,15 @@
 #include "tests/chaos/final_checks.h"
 #include "tests/chaos/leader_watch.h"
 #include "tests/chaos/nemesis.h"
+#include "tests/chaos/power_cuts.h"
 
 namespace raftkv::chaos {
 namespace {
 
 using integration::Clock;
 using integration::Millis;
+
+constexpr int kSkipped = 77;
 
 struct CommandLine {
   size_t nodes = 3;
@@ -36,90 +39,131 @@ struct CommandLine {
   uint64_t longest_fault_s = 15;
   std::string faults;
   bool every_kind = false;
-  bool lie = false;
+  uint64_t power_cuts = 0;
+  bool lying_clients = false;
+  bool lying_disks = false;
 };
 
 struct Figures {
+  FaultCounts faults;
+  Millis longest_recovery = Millis(0);
+  uint64_t power_cuts_of_all = 0;
   uint64_t lost_writes = 0;
   HistoryVerdict history;
 };
 
-// Quiet, then everything is read and compared.
-Figures Conclude(ChaosCluster* cluster, Clients* clients) {
-  Figures figures;
+// Quiet, then everything is read and compared, unless something is wrong already.
+void Conclude(ChaosCluster* cluster, Clients* clients, Figures* figures) {
   clients->Pause();
-  EXPECT_TRUE(cluster->members().WaitForLeader().has_value());
-  EXPECT_TRUE(clients->ReadEverything()) << "a cluster that is well does not answer a read";
-  figures.lost_writes = CheckAgreement(&cluster->members(), *clients);
+  if (!testing::Test::HasFailure() && cluster->members().WaitForLeader().has_value()) {
+    EXPECT_TRUE(clients->ReadEverything()) << "a cluster that is well does not answer a read";
+    figures->lost_writes += CheckAgreement(&cluster->members(), *clients);
+  }
   clients->Finish();
-  figures.history = CheckHistory(clients->history(), cluster->members().dir().File("history.txt"));
-  return figures;
+  figures->history = CheckHistory(clients->history(), cluster->members().dir().File("history.txt"));
 }
 
-void ReportKinds(const CommandLine& line, const std::vector<FaultKind>& kinds,
-                 const FaultCounts& counts) {
+void DoHarm(const CommandLine& line, const std::vector<FaultKind>& kinds, ChaosCluster* cluster,
+            Clients* clients, Figures* figures) {
+  if (line.power_cuts > 0) {
+    const PowerCutFigures cuts = CutPowerAgainAndAgain(
+        {.seed = line.seed, .cuts = line.power_cuts, .lying_disks = line.lying_disks}, cluster,
+        clients);
+    figures->power_cuts_of_all = cuts.cuts;
+    figures->lost_writes = cuts.lost_writes;
+    return;
+  }
+  const auto longest = std::chrono::seconds(line.longest_fault_s);
+  Nemesis nemesis(cluster, clients, {.seed = line.seed, .kinds = kinds, .longest = longest});
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(line.duration_s);
+  while (Clock::now() < end && nemesis.RunEpisode()) {
+  }
+  figures->faults = nemesis.counts();
+  figures->longest_recovery = nemesis.longest_recovery();
+  figures->power_cuts_of_all = nemesis.counts().count(FaultKind::kPowerCutAll);
+}
+
+void ReportFaults(const CommandLine& line, const std::vector<FaultKind>& kinds,
+                  const FaultCounts& counts) {
+  std::cout << "faults:";
   for (const FaultKind kind : kinds) {
-    std::cout << "fault " << Name(kind) << ": " << counts.count(kind) << "\n";
+    std::cout << " " << Name(kind) << " " << counts.count(kind);
     if (line.every_kind) {
       EXPECT_GT(counts.count(kind), 0U) << "never felt: " << Name(kind);
     }
   }
+  std::cout << "\n";
 }
 
-void Report(const Clients& clients, const LeaderWatch& watch, const Nemesis& nemesis,
-            const Figures& figures) {
+void Report(const Clients& clients, const LeaderWatch& watch, const Figures& figures) {
   const Clients::Counts counts = clients.counts();
   std::cout << "operations: " << counts.total() << ", " << counts.ok << " ok, "
             << counts.precondition_failed << " precondition failed, " << counts.failed
-            << " failed, " << counts.unknown << " unknown; " << clients.acknowledged_writes()
-            << " writes acknowledged, " << figures.lost_writes << " lost\n"
+            << " failed, " << counts.unknown << " unknown\n"
+            << "writes acknowledged: " << clients.acknowledged_writes() << ", lost "
+            << figures.lost_writes << "; power cuts of all: " << figures.power_cuts_of_all << "\n"
             << "longest time without a write: " << clients.longest_write_gap().count()
             << " ms, without a leader: " << watch.longest_without_leader().count()
-            << " ms, from mended to written: " << nemesis.longest_recovery().count() << " ms\n"
+            << " ms, from mended to written: " << figures.longest_recovery.count() << " ms\n"
             << "checker: " << figures.history.operations << " operations, " << figures.history.steps
             << " steps, " << figures.history.duration.count() << " ms\n";
 }
 
-void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds) {
-  ChaosCluster cluster({.size = line.nodes});
+void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds, bool disks) {
+  ChaosCluster cluster({.size = line.nodes, .disks = disks});
   if (!cluster.Start()) {
     return;
   }
-  Clients clients(&cluster.members(), {.seed = line.seed, .lie = line.lie});
+  Clients clients(&cluster.members(),
+                  {.seed = line.seed, .ttl_keys = line.power_cuts == 0, .lie = line.lying_clients});
   LeaderWatch watch(&cluster.members());
-  const auto longest = std::chrono::seconds(line.longest_fault_s);
-  Nemesis nemesis(&cluster, &clients, {.seed = line.seed, .kinds = kinds, .longest = longest});
-  const Clock::time_point end = Clock::now() + std::chrono::seconds(line.duration_s);
-  while (Clock::now() < end && nemesis.RunEpisode()) {
+  Figures figures;
+  DoHarm(line, kinds, &cluster, &clients, &figures);
+  Conclude(&cluster, &clients, &figures);
+  if (line.power_cuts == 0) {
+    ReportFaults(line, kinds, figures.faults);
   }
-  const Figures figures = Conclude(&cluster, &clients);
-  ReportKinds(line, kinds, nemesis.counts());
-  Report(clients, watch, nemesis, figures);
+  Report(clients, watch, figures);
   if (testing::Test::HasFailure()) {
     setenv("RAFTKV_TEST_KEEP", "1", /*overwrite=*/1);
   }
 }
 
+int Run(const CommandLine& line) {
+  auto kinds = ParseFaultKinds(line.faults);
+  if (!kinds.ok()) {
+    std::cerr << kinds.status().message() << "\n";
+    return EXIT_FAILURE;
+  }
+  const absl::Status disks = TryDisks();
+  if (!disks.ok()) {
+    std::cout << "SKIPPED: power cuts and full disks, they need root and loop devices: "
+              << disks.message() << std::endl;
+    std::erase_if(*kinds, NeedsDisks);
+    if (kinds->empty() || line.power_cuts > 0) {
+      return kSkipped;
+    }
+  }
+  RunAll(line, *kinds, disks.ok());
+  const bool failed = testing::Test::HasFailure();
+  std::cout << (failed ? "FAILED" : "OK") << ": seed " << line.seed << std::endl;
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int Main(int argc, char** argv) {
   CommandLine line;
   CLI::App app("Does harm to real raftkvd processes and checks what clients saw.", "raftkv_chaos");
-  app.add_option("--nodes", line.nodes, "members")->check(CLI::IsMember({1, 3, 5}));
+  app.add_option("--nodes", line.nodes, "members")->check(CLI::IsMember({3, 5}));
   app.add_option("--seed", line.seed, "what the faults and the clients' calls follow from");
   app.add_option("--duration", line.duration_s, "seconds under faults");
   app.add_option("--longest-fault", line.longest_fault_s, "seconds that one fault lasts at most");
   app.add_option("--faults", line.faults, "kinds, with commas between; default all");
   app.add_flag("--every-kind", line.every_kind, "fail when a kind of fault had no effect");
-  app.add_flag("--lie", line.lie, "let clients lie, to see that it is noticed");
+  app.add_option("--power-cuts", line.power_cuts, "cut the power of all so often, and do no more");
+  app.add_flag("--lying-clients", line.lying_clients, "see that false acknowledgements are found");
+  app.add_flag("--lying-disks", line.lying_disks, "with --power-cuts: see that a loss is found");
   CLI11_PARSE(app, argc, argv);
-  const auto kinds = ParseFaultKinds(line.faults);
-  if (!kinds.ok()) {
-    std::cerr << kinds.status().message() << "\n";
-    return EXIT_FAILURE;
-  }
-  RunAll(line, *kinds);
-  const bool failed = testing::Test::HasFailure();
-  std::cout << (failed ? "FAILED" : "OK") << ": seed " << line.seed << std::endl;
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return Run(line);
 }
 
 }  // namespace

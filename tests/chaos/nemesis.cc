@@ -6,6 +6,9 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
+#include "tests/chaos/network_faults.h"
+
 namespace raftkv::chaos {
 namespace {
 
@@ -16,10 +19,19 @@ using integration::TestCluster;
 // From the end of all faults until a write is acknowledged: two elections, and what two busy cores
 // add.
 constexpr Millis kRecoveryMax(20'000);
-constexpr Millis kCalmMax(1000);
+constexpr int64_t kCalmMaxMs = 1000;
 // Two of three faults are short.
 constexpr uint64_t kShortPermille = 667;
 constexpr Millis kShort(3000);
+constexpr uint64_t kCompanionPermille = 300;
+constexpr uint64_t kTakeLeaderPermille = 500;
+constexpr Millis kAbortMax(10'000);
+// What may still be under way when a disk is mended.
+constexpr Millis kLateAbortMax(500);
+// Large values use up what the files of a full disk have in reserve.
+constexpr size_t kHogBytes = 512 << 10;
+constexpr Millis kHogTimeout(1000);
+constexpr uint64_t kHogKeys = 4;
 
 }  // namespace
 
@@ -28,12 +40,22 @@ Nemesis::Nemesis(ChaosCluster* cluster, Clients* clients, const NemesisOptions& 
 
 bool Nemesis::RunEpisode() {
   const FaultKind kind = NextKind();
-  const bool felt = Strike(kind);
-  if (felt) {
-    counts_.Add(kind);
+  const std::optional<FaultKind> companion = Companion(kind);
+  const RelayCounts before = cluster_->network().counts();
+  if (companion.has_value()) {
+    std::cout << "with " << Name(*companion) << ": ";
+    BeginNetworkFault(*companion, cluster_->FindLeader(), &cluster_->network(), &dice_);
   }
-  const bool recovered = cluster_->Recover() && AwaitWrites();
-  Last(Millis(0), kCalmMax);
+  if (Strike(kind)) {
+    counts_.Add(kind);
+  } else {
+    std::cout << "  without effect" << std::endl;
+  }
+  if (companion.has_value() && FeltInNetwork(*companion, before, cluster_->network().counts())) {
+    counts_.Add(*companion);
+  }
+  const bool recovered = Recover();
+  std::this_thread::sleep_for(Millis(dice_.Between(0, kCalmMaxMs)));
   return recovered;
 }
 
@@ -47,75 +69,138 @@ FaultKind Nemesis::NextKind() {
   return kind;
 }
 
+std::optional<FaultKind> Nemesis::Companion(FaultKind kind) {
+  std::vector<FaultKind> possible;
+  std::copy_if(options_.kinds.begin(), options_.kinds.end(), std::back_inserter(possible),
+               IsOfNetwork);
+  if (IsOfNetwork(kind) || possible.empty() || !dice_.Chance(kCompanionPermille)) {
+    return std::nullopt;
+  }
+  return dice_.Pick(possible);
+}
+
 bool Nemesis::Strike(FaultKind kind) {
+  const std::optional<size_t> leader = cluster_->FindLeader();
+  const bool needs_leader = kind == FaultKind::kKillLeader || kind == FaultKind::kPauseLeader;
+  const bool takes_leader = needs_leader || dice_.Chance(kTakeLeaderPermille);
+  const size_t any = dice_.Below(cluster_->size());
+  const size_t victim = takes_leader ? leader.value_or(any) : any;
+  std::cout << Name(kind);
+  if (!IsOfNetwork(kind)) {
+    std::cout << " " << TestCluster::Name(victim) << (leader == victim ? ", the leader" : "");
+  }
+  std::cout << std::endl;
   switch (kind) {
     case FaultKind::kKill:
     case FaultKind::kKillLeader:
     case FaultKind::kKillAll:
-      return KillSome(kind);
     case FaultKind::kRestart:
-      return Restart();
+      return Kill(kind, victim) && (!needs_leader || leader.has_value());
     case FaultKind::kPause:
     case FaultKind::kPauseLeader:
-      return Freeze(kind);
+      return Freeze(victim) && (!needs_leader || leader.has_value());
+    case FaultKind::kPartition:
+    case FaultKind::kOneWay:
+    case FaultKind::kBridge:
+    case FaultKind::kDelay:
+    case FaultKind::kLongDelay:
+    case FaultKind::kResets:
+      return DisturbNetwork(kind, leader);
+    case FaultKind::kSlowSync:
+      return SlowSyncs(victim);
+    case FaultKind::kFailedSync:
+      return FailSync(victim);
+    case FaultKind::kFullDisk:
+      return FillDisk(victim);
+    case FaultKind::kPowerCut:
+      return CutPower({victim});
+    case FaultKind::kPowerCutAll:
+      return CutPower(cluster_->all());
   }
   return false;
 }
 
-bool Nemesis::KillSome(FaultKind kind) {
-  if (kind == FaultKind::kKillAll) {
-    std::cout << "kill all" << std::endl;
-    cluster_->Kill(cluster_->all());
-    return true;
+bool Nemesis::Kill(FaultKind kind, size_t victim) {
+  if (kind == FaultKind::kRestart) {
+    cluster_->Stop(victim);
+  } else {
+    cluster_->Kill(kind == FaultKind::kKillAll ? cluster_->all() : std::vector<size_t>{victim});
   }
-  const auto victim = Victim(kind == FaultKind::kKillLeader);
-  if (!victim.has_value()) {
-    return false;
-  }
-  std::cout << Name(kind) << " " << TestCluster::Name(*victim) << std::endl;
-  cluster_->Kill({*victim});
-  Last(Millis(0), options_.longest);
+  Last(Millis(0));
   return true;
 }
 
-bool Nemesis::Restart() {
-  const size_t victim = AnyMember();
-  std::cout << "restart " << TestCluster::Name(victim) << std::endl;
-  cluster_->Stop(victim);
-  Last(Millis(0), options_.longest);
+bool Nemesis::Freeze(size_t victim) {
+  cluster_->Freeze(victim);
+  Last(Millis(1000));
+  cluster_->Thaw(victim);
   return true;
 }
 
-bool Nemesis::Freeze(FaultKind kind) {
-  const auto victim = Victim(kind == FaultKind::kPauseLeader);
-  if (!victim.has_value()) {
-    return false;
+bool Nemesis::DisturbNetwork(FaultKind kind, std::optional<size_t> leader) {
+  const RelayCounts before = cluster_->network().counts();
+  BeginNetworkFault(kind, leader, &cluster_->network(), &dice_);
+  Last(Millis(1000));
+  return FeltInNetwork(kind, before, cluster_->network().counts());
+}
+
+bool Nemesis::SlowSyncs(size_t victim) {
+  static const std::vector<int> kDelaysMs = {20, 100, 400, 3000};
+  const std::string how = absl::StrCat("delay ", dice_.Pick(kDelaysMs));
+  const bool everybody = dice_.Chance(300);
+  for (const size_t node : cluster_->all()) {
+    if (everybody || node == victim) {
+      cluster_->MisbehaveAtSync(node, how);
+    }
   }
-  std::cout << Name(kind) << " " << TestCluster::Name(*victim) << std::endl;
-  cluster_->Freeze(*victim);
-  Last(Millis(1000), options_.longest);
-  cluster_->Thaw(*victim);
+  Last(Millis(1000));
+  return cluster_->FeltAtSync(victim);
+}
+
+bool Nemesis::FailSync(size_t victim) {
+  cluster_->MisbehaveAtSync(victim, "error");
+  const bool aborted = cluster_->AwaitAbort(victim, kAbortMax);
+  cluster_->BehaveAtSync(victim);
+  EXPECT_TRUE(aborted || !cluster_->FeltAtSync(victim) ||
+              cluster_->AwaitAbort(victim, kLateAbortMax))
+      << TestCluster::Name(victim) << " goes on after a failed sync";
+  return aborted;
+}
+
+bool Nemesis::FillDisk(size_t victim) {
+  cluster_->FillDisk(victim);
+  const Clock::time_point start = Clock::now();
+  bool aborted = false;
+  for (uint64_t i = 0; !aborted && integration::Since(start) < kAbortMax; ++i) {
+    const size_t other = (victim + 1) % cluster_->size();
+    cluster_->members().client(other).PutText(absl::StrCat("hog/", i % kHogKeys),
+                                              std::string(kHogBytes, 'h'), kHogTimeout);
+    aborted = cluster_->AwaitAbort(victim, Millis(0));
+  }
+  cluster_->FreeDisk(victim);
+  return aborted || cluster_->AwaitAbort(victim, kLateAbortMax);
+}
+
+bool Nemesis::CutPower(const std::vector<size_t>& victims) {
+  cluster_->CutPower(victims);
+  Last(Millis(0));
   return true;
 }
 
-std::optional<size_t> Nemesis::Victim(bool leader) {
-  return leader ? cluster_->FindLeader() : AnyMember();
-}
-
-void Nemesis::Last(Millis shortest, Millis longest) {
-  const Millis bound = dice_.Chance(kShortPermille) ? std::min(kShort, longest) : longest;
+void Nemesis::Last(Millis shortest) {
+  const Millis bound =
+      dice_.Chance(kShortPermille) ? std::min(kShort, options_.longest) : options_.longest;
   std::this_thread::sleep_for(
       Millis(dice_.Between(shortest.count(), std::max(shortest, bound).count())));
 }
 
-bool Nemesis::AwaitWrites() {
-  const Clock::time_point start = Clock::now();
-  const uint64_t before = clients_->acknowledged_writes();
-  const bool written = integration::WaitUntil(
-      kRecoveryMax, [&] { return clients_->acknowledged_writes() > before; }, Millis(5));
-  EXPECT_TRUE(written) << "no write in " << kRecoveryMax.count() << " ms after all was mended";
-  longest_recovery_ = std::max(longest_recovery_, integration::Since(start));
-  return written;
+bool Nemesis::Recover() {
+  if (!cluster_->Recover()) {
+    return false;
+  }
+  const std::optional<Millis> written = clients_->AwaitWrite(kRecoveryMax);
+  longest_recovery_ = std::max(longest_recovery_, written.value_or(kRecoveryMax));
+  return written.has_value();
 }
 
 }  // namespace raftkv::chaos

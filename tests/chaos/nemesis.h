@@ -1,8 +1,11 @@
-// Does harm to a cluster, one episode after the other: one kind of fault strikes, lasts, is mended,
-// and the cluster must take writes again. Every kind comes before any comes again.
+// Does harm to a cluster, one episode after the other: a fault strikes, lasts, is mended, and the
+// cluster must take writes again. Every kind comes before any comes again. Sometimes the network
+// has a fault of its own meanwhile.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "tests/chaos/chaos_cluster.h"
@@ -23,7 +26,7 @@ struct NemesisOptions {
 // thread.
 class Nemesis {
  public:
-  // REQUIRES: both outlive it; kinds are not empty.
+  // REQUIRES: both outlive it; kinds are not empty, and the cluster has what they need.
   Nemesis(ChaosCluster* cluster, Clients* clients, const NemesisOptions& options);
 
   // False with a gtest failure when the cluster does not recover.
@@ -35,18 +38,21 @@ class Nemesis {
 
  private:
   FaultKind NextKind();
-  // Returns whether the fault had its effect.
+  // A fault of the network that accompanies the kind.
+  std::optional<FaultKind> Companion(FaultKind kind);
+  // All of these return whether the fault had its effect.
   bool Strike(FaultKind kind);
-  bool KillSome(FaultKind kind);
-  bool Restart();
-  bool Freeze(FaultKind kind);
+  bool Kill(FaultKind kind, size_t victim);
+  bool Freeze(size_t victim);
+  bool DisturbNetwork(FaultKind kind, std::optional<size_t> leader);
+  bool SlowSyncs(size_t victim);
+  bool FailSync(size_t victim);
+  bool FillDisk(size_t victim);
+  bool CutPower(const std::vector<size_t>& victims);
 
-  size_t AnyMember() { return dice_.Below(cluster_->size()); }
-  // A member that the kind strikes: the leader, or any.
-  std::optional<size_t> Victim(bool leader);
   // Lets a fault last, mostly for a short time.
-  void Last(integration::Millis shortest, integration::Millis longest);
-  bool AwaitWrites();
+  void Last(integration::Millis shortest);
+  bool Recover();
 
   ChaosCluster* const cluster_;
   Clients* const clients_;
