@@ -32,6 +32,7 @@ class PeerNetwork {
   std::string EnvironmentOf(size_t member) const;
 
   void SetRule(size_t from, size_t to, const LinkRule& rule);
+  LinkRule rule(size_t from, size_t to) const { return CurrentWeather().rules[from][to]; }
   // Twice a second, so many of 1000 connections are reset.
   void SetResets(uint64_t permille);
   // All as it was at first.
