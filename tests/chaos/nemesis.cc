@@ -121,10 +121,15 @@ bool Nemesis::Strike(FaultKind kind) {
 }
 
 bool Nemesis::Kill(FaultKind kind, size_t victim) {
+  // With all of them down there is nothing to see, so that does not last.
+  if (kind == FaultKind::kKillAll) {
+    cluster_->Kill(cluster_->all());
+    return true;
+  }
   if (kind == FaultKind::kRestart) {
     cluster_->Stop(victim);
   } else {
-    cluster_->Kill(kind == FaultKind::kKillAll ? cluster_->all() : std::vector<size_t>{victim});
+    cluster_->Kill({victim});
   }
   Last(Millis(0));
   return true;
@@ -183,7 +188,9 @@ bool Nemesis::FillDisk(size_t victim) {
 
 bool Nemesis::CutPower(const std::vector<size_t>& victims) {
   cluster_->CutPower(victims);
-  Last(Millis(0));
+  if (victims.size() < cluster_->size()) {
+    Last(Millis(0));
+  }
   return true;
 }
 
