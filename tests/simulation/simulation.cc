@@ -96,7 +96,8 @@ class Run {
     if (!IsSafe()) {
       return;
     }
-    // Packets that were late already, and streams whose end nobody has noticed, are still about.
+    // What the faults have left: keys that came due while nobody led, packets that were late
+    // already, streams whose end nobody has noticed.
     const SimTime calm = scheduler_.now() + options_.silence_limit + kCalmTimeouts * Timeout();
     RunUntil([&] { return scheduler_.now() >= calm && HaveAgreed() && NothingIsOverdue(); },
              kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
