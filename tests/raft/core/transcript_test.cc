@@ -1,21 +1,26 @@
 // Runs every transcript of tests/raft/testdata and compares what the cluster does with what the
 // file says.
 //
-// After a deliberate change of behaviour: RAFTKV_REWRITE_TRANSCRIPTS=1 raft_transcript_test, and
-// review the diff.
-#include <cstdlib>
+// After a deliberate change of behaviour: raft_transcript_test --rewrite, and review the diff.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/raft_script.h"
 
 namespace raftkv::raft {
+
+// Set by main below.
+bool rewrite_transcripts = false;
+
 namespace {
 
 std::vector<std::string> TranscriptNames() {
@@ -47,7 +52,7 @@ TEST_P(TranscriptTest, DoesWhatItSays) {
   const std::string expected = ReadFile(path);
   ASSERT_FALSE(expected.empty());
   const std::string actual = RunTranscript(expected);
-  if (std::getenv("RAFTKV_REWRITE_TRANSCRIPTS") != nullptr) {
+  if (rewrite_transcripts) {
     std::ofstream(path) << actual;
   } else {
     EXPECT_EQ(actual, expected);
@@ -111,3 +116,16 @@ TEST(SafetyOracleTest, FindsEveryBrokenPromise) {
 
 }  // namespace
 }  // namespace raftkv::raft
+
+int main(int argc, char** argv) {
+  testing::InitGoogleMock(&argc, argv);
+  for (int place = 1; place < argc; ++place) {
+    if (absl::string_view(argv[place]) != "--rewrite") {
+      std::cerr << "raft_transcript_test: unknown argument " << argv[place]
+                << "; allowed: --rewrite, which makes what happens now the expectation\n";
+      return 2;
+    }
+    raftkv::raft::rewrite_transcripts = true;
+  }
+  return RUN_ALL_TESTS();
+}
