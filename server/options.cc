@@ -65,7 +65,8 @@ absl::StatusOr<HostPort> HostPort::Parse(absl::string_view text) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_' ||
            (bracketed && (c == ':' || c == '%'));
   });
-  if (!well_formed) {
+  // What is written in brackets is printed in brackets.
+  if (!well_formed || (bracketed && !absl::StrContains(host, ':'))) {
     return absl::InvalidArgumentError("must be host:port, or [address]:port for IPv6");
   }
   HostPort result{.host = std::string(host), .port = 0};

@@ -43,10 +43,26 @@ TEST(HostPortTest, ParsesWhatItPrints) {
 }
 
 TEST(HostPortTest, RefusesWhatIsNoAddress) {
-  for (const char* text :
-       {"", "localhost", "localhost:", "localhost:-1", "localhost:65536", "localhost:http",
-        "localhost:23 79", "localhost:99999999999", "::1:2379", "[::1:2379", "::1]:2379",
-        "two words:1", "a,b:1", "http://host:1", "host:1/path", "host=a:1", "user@host:1"}) {
+  for (const char* text : {"",
+                           "localhost",
+                           "localhost:",
+                           "localhost:-1",
+                           "localhost:65536",
+                           "localhost:http",
+                           "localhost:23 79",
+                           "localhost:99999999999",
+                           "::1:2379",
+                           "[::1:2379",
+                           "::1]:2379",
+                           "[host]:1",
+                           "[]:1",
+                           "[f%eth0]:1",
+                           "two words:1",
+                           "a,b:1",
+                           "http://host:1",
+                           "host:1/path",
+                           "host=a:1",
+                           "user@host:1"}) {
     const absl::StatusOr<HostPort> parsed = HostPort::Parse(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_THAT(ErrorOf(parsed.status()), testing::ContainsRegex("host:port|65535")) << text;
