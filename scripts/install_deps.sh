@@ -4,7 +4,7 @@
 #   scripts/install_deps.sh            what the build needs
 #   scripts/install_deps.sh --tests    also what the tests and the quickstart use
 #   scripts/install_deps.sh --runtime  only what the built programs load
-#   scripts/install_deps.sh --long     --tests, and buf
+#   scripts/install_deps.sh --long     --tests, and buf and the coverage report
 #   scripts/install_deps.sh --docker   what makes a base image where none can be pulled
 #
 # Go programs (grpcurl, buf) are built into build/tools when Go is there, so nothing else on the machine changes.
@@ -41,6 +41,9 @@ readonly TEST_PACKAGES=(
   mount
   python3
   rocksdb-tools
+)
+readonly LONG_PACKAGES=(
+  gcovr
 )
 readonly RUNTIME_PACKAGES=(
   libabsl20220623
@@ -108,6 +111,7 @@ case $profile in
     install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
     install_go_program grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl "$GRPCURL_VERSION"
     if [[ $profile == --long ]]; then
+      install_packages "${LONG_PACKAGES[@]}"
       install_go_program buf github.com/bufbuild/buf/cmd/buf "$BUF_VERSION"
     fi
     ;;

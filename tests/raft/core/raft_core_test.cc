@@ -195,6 +195,23 @@ TEST(DurabilityTest, AcknowledgesOnlyWhatThisLeaderSaid) {
   EXPECT_EQ(node->last_entry(), Id(2, 3));
 }
 
+// The write began late, so the stall shows only when the node already asks for pre-votes.
+TEST(DurabilityTest, APreCandidateWaitsForAStalledDiskToo) {
+  Node node(SomeState(1, {}), /*seed=*/1);
+  node.SlowDisk();
+  node.Step(2, 1, Append(EntryId(), {MakeEntry(1, 1)}));
+  for (uint64_t tick = 0; tick < kElectionTicks - 1; ++tick) {
+    node->Tick();
+  }
+  EXPECT_THAT(node.Turn(), IsEmpty());
+  const uint64_t asked_after = node.TicksIn(RaftRole::kFollower);
+  ASSERT_EQ(node->role(), RaftRole::kPreCandidate);
+  node.Tick(kElectionTicks - asked_after);
+  EXPECT_THAT(node.Tick(3 * kElectionTicks), IsEmpty()) << "it asks for nothing meanwhile";
+  node->OnPersisted(node.last_write);
+  EXPECT_FALSE(node.Tick(kElectionTicks).empty()) << "it asks again";
+}
+
 TEST(DurabilityDeathTest, WriteIdsGoForward) {
   Node node;
   EXPECT_DEATH(node->OnPersisted(WriteId(1)), "Check failed");
