@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh         under 20 minutes on two cores from a clean clone
 #   scripts/test.sh --long  also what takes longer: the idle cluster, more leader kills, docker, buf's lint,
-#                           the coverage of raft/core
+#                           the fuzzers, the coverage of raft/core
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -74,22 +74,9 @@ std::string ReadStart(const std::string& path) {
 
 std::string FormatLine(uint64_t version) { return absl::StrCat(kFormatPrefix, version, "\n"); }
 
-// The version that FORMAT says, when it is one that this program can use.
 absl::StatusOr<uint64_t> ReadVersion(rocksdb::FileSystem* files, const std::string& path) {
   RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadSmallFile(files, path));
-  absl::string_view number = line;
-  uint64_t version = 0;
-  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n") &&
-      absl::SimpleAtoi(number, &version) && version >= 1) {
-    if (version <= kDirectoryVersion) {
-      return version;
-    }
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " says format version ", number, ", this raftkvd uses version ",
-                     kDirectoryVersion, ": run a raftkvd that knows version ", number));
-  }
-  return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
-                                          kDirectoryVersion, "\". ", kRemedy));
+  return ParseFormat(path, line);
 }
 
 absl::StatusOr<std::set<std::string>> ListNames(rocksdb::FileSystem* files,
@@ -181,6 +168,22 @@ absl::StatusOr<int> Lock(const std::string& directory) {
 }
 
 }  // namespace
+
+absl::StatusOr<uint64_t> ParseFormat(absl::string_view path, absl::string_view line) {
+  absl::string_view number = line;
+  uint64_t version = 0;
+  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n") &&
+      absl::SimpleAtoi(number, &version) && version >= 1) {
+    if (version <= kDirectoryVersion) {
+      return version;
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " says format version ", number, ", this raftkvd uses version ",
+                     kDirectoryVersion, ": run a raftkvd that knows version ", number));
+  }
+  return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
+                                          kDirectoryVersion, "\". ", kRemedy));
+}
 
 absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
                                                   std::shared_ptr<rocksdb::FileSystem> files) {

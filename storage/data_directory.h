@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "rocksdb/file_system.h"
 
 namespace raftkv::storage {
@@ -27,6 +28,10 @@ inline constexpr char kFenceFile[] = "FENCE";
 // Version 1 had no fence. Such a directory is taken over: it gets one and becomes version 2, which
 // a raftkvd that would not keep the fence refuses.
 inline constexpr uint64_t kDirectoryVersion = 2;
+
+// The version that the FORMAT file at `path` says. FailedPrecondition when this program does not
+// know it, DataLoss when `line`, its bytes, is nothing that raftkv wrote.
+absl::StatusOr<uint64_t> ParseFormat(absl::string_view path, absl::string_view line);
 
 // Confined to one thread.
 class DataDirectory {
