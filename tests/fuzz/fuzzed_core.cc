@@ -162,7 +162,7 @@ void FuzzedCore::Act(ByteSource* source) {
 }
 
 void FuzzedCore::Deliver(Envelope envelope) {
-  if (!IsLieOfALeader(envelope)) {
+  if (core_->CheckMessage(envelope).ok()) {
     core_->Step(std::move(envelope));
     CarryOut();
   }
@@ -222,48 +222,6 @@ void FuzzedCore::CarryOut() {
       to_apply_ = entry.id.index;
     }
   }
-}
-
-bool FuzzedCore::IsLieOfALeader(const Envelope& envelope) const {
-  if (!wire::IsLeaderMessage(envelope.message) || envelope.term < core_->term()) {
-    return false;
-  }
-  const NodeId leader_of_term = core_->View().leader_of_term;
-  if (envelope.term == core_->term() && leader_of_term != raft::kNobody &&
-      leader_of_term != envelope.from) {
-    return true;
-  }
-  const auto* request = std::get_if<raft::AppendRequest>(&envelope.message);
-  return request != nullptr && ContradictsLog(envelope, *request);
-}
-
-bool FuzzedCore::ContradictsLog(const Envelope& envelope,
-                                const raft::AppendRequest& request) const {
-  const bool follows = envelope.term == core_->term() && core_->leader() == envelope.from;
-  const LogIndex agreed =
-      follows ? std::max(core_->commit_index(), core_->View().verified) : core_->commit_index();
-  const auto own = [this](LogIndex index) -> const Entry* {
-    const bool is_there = index > LogIndex(0) && index.value() <= log_.size();
-    return is_there ? &log_[index.value() - 1] : nullptr;
-  };
-  const Entry* before = own(request.previous.index);
-  if (before != nullptr && request.previous.index <= agreed &&
-      before->id.term != request.previous.term) {
-    return true;
-  }
-  ClusterMillis stamp = before == nullptr ? ClusterMillis(0) : before->stamp;
-  for (const Entry& entry : request.entries) {
-    const Entry* mine = own(entry.id.index);
-    const bool differs = mine != nullptr && mine->id.term != entry.id.term;
-    if ((differs && entry.id.index <= agreed) || entry.stamp < stamp) {
-      return true;
-    }
-    if (mine != nullptr && !differs && mine->stamp != entry.stamp) {
-      return true;  // Equal ids are equal entries.
-    }
-    stamp = entry.stamp;
-  }
-  return false;
 }
 
 }  // namespace raftkv::fuzz

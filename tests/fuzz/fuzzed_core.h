@@ -22,8 +22,8 @@ class FuzzedCore {
 
   // One input that is no message: time, the disk, a proposal, a read, a crash.
   void Act(ByteSource* source);
-  // A message of a peer. One that no correct leader could send, whatever happens to messages, is
-  // left out (IsLieOfALeader).
+  // A message of a peer, as a server takes it: what the core says no correct peer sends does not
+  // reach it. All else must not end the process.
   void Deliver(raft::Envelope envelope);
 
  private:
@@ -34,12 +34,6 @@ class FuzzedCore {
   void AnswerLoad();
   // Carries out what the core wants, except for the disk and the state machine.
   void CarryOut();
-
-  // A leader that contradicts what the core knows for certain: a second one of a term, one without
-  // an entry that is committed, or one that changes what it said. The core ends the process then,
-  // so that no more than one member is lost.
-  bool IsLieOfALeader(const raft::Envelope& envelope) const;
-  bool ContradictsLog(const raft::Envelope& envelope, const raft::AppendRequest& request) const;
 
   raft::RaftConfig config_;
   raft::Configuration configuration_;
