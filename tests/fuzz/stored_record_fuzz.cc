@@ -115,8 +115,6 @@ void ApplyPayload(absl::string_view payload) {
         !CheckCommand(command).ok() || command.has_member_record()) {
       continue;  // The table knows keys only.
     }
-    TableReads reads;
-    AppendTableReads(command, &reads);
     const StoreTotals before = totals;
     log::v1::CommandOutcome outcome;
     stamp = stamp + reader.sequence() % 1000;
