@@ -41,8 +41,7 @@ absl::string_view Advice(const absl::Status& status) {
   }
   if (absl::IsUnimplemented(status)) {
     return "is that a peer port? Use a raftkvd's client address (--listen_client), and a raftkvd "
-           "as "
-           "new as this raftkvctl";
+           "as new as this raftkvctl";
   }
   return "see raftkvctl --help";
 }
