@@ -212,6 +212,7 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
     bytes += entry->size_bytes();
     if (id.index <= applied.index && bytes > bytes_max) {
       restored->previous = id;
+      restored->previous_stamp = entry->stamp;
       break;
     }
     tail.push_back(*std::move(entry));

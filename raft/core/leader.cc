@@ -28,7 +28,7 @@ void RaftCore::BecomeLeader(std::string reason) {
   CHECK_EQ(leader_of_term_, kNobody);
   leader_of_term_ = self_;
   // Thesis §6.4: committing an entry of its own term tells the leader what is committed.
-  AppendOwnEntry(std::get<Leader>(role_), EntryKind::kNoOp, "", log_.last_stamp());
+  AppendOwnEntry(std::get<Leader>(role_), EntryKind::kNoOp, "", cluster_time_);
   EmitRoleEvent(std::move(reason));
 }
 

@@ -70,6 +70,9 @@ class RaftCore {
   // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
   // entry's is raised to it.
   absl::StatusOr<EntryId> Propose(std::string payload, ClusterMillis stamp);
+  // What cluster time is by now; stamps the no-op of a term that begins. Unless told, the no-op has
+  // the last entry's stamp.
+  void SetClusterTime(ClusterMillis now) { cluster_time_ = now; }
   // Asks for the read index of a linearizable read (thesis §6.4); answered through Output::reads,
   // also when this node does not lead. `asker` is this node, or a member that was in this node's
   // term when it asked. REQUIRES: `id` is new.
@@ -224,6 +227,7 @@ class RaftCore {
 
   Rng rng_;
   RaftLog log_;
+  ClusterMillis cluster_time_;
   HardState hard_state_;
   // Who leads the term, once known, also when given up. Invariant: set once per term.
   NodeId leader_of_term_ = kNobody;

@@ -24,9 +24,10 @@ ClusterMillis ClusterClock::Now() const {
   return stamp_ + static_cast<uint64_t>((clock_->Now() - seen_at_) / kNanosPerMilli);
 }
 
-void ClusterClock::Lead(Term term) {
-  CHECK_GE(term, term_);
-  term_ = term;
+void ClusterClock::Lead(const ClusterReading& log_end) {
+  CHECK_GE(log_end.term, term_);
+  term_ = log_end.term;
+  RaiseTo(log_end.time);
 }
 
 void ClusterClock::FollowLog(const ClusterReading& log_end) {
@@ -36,6 +37,13 @@ void ClusterClock::FollowLog(const ClusterReading& log_end) {
   if (log_end.term != term_) {
     term_ = log_end.term;
     Set(log_end.time);
+  }
+  RaiseTo(log_end.time);
+}
+
+void ClusterClock::RaiseTo(ClusterMillis stamp) {
+  if (stamp > Now()) {
+    Set(stamp);
   }
 }
 

@@ -39,12 +39,14 @@ class ClusterClock {
   ClusterMillis Now() const;
   // Now(), and whose time that is; what to save for a restart.
   ClusterReading Read() const { return {.term = term_, .time = Now()}; }
-  // From now on this node's own count is the time of `term`, which it leads.
-  // REQUIRES: its log ends in no later term.
-  void Lead(Term term);
+  // From now on this node's own count, which is not below the stamp of its log's end, is the time
+  // of the term that it leads. REQUIRES: its log ends in that term.
+  void Lead(const ClusterReading& log_end);
   // The node's log ends in an entry of this term and stamp. Where that is another leader's than the
   // last one was, of a later or of an earlier term, the clock starts at the stamp: a lower bound of
-  // that leader's time.
+  // that leader's time. Of the same leader's, the clock goes on from the stamp if that is ahead:
+  // whoever catches up with an old leader's entries gets them from another, whose time is not
+  // listened to.
   void FollowLog(const ClusterReading& log_end);
   // Takes note of what the leader of `term` stamped on a message. Ignored when the log ends in
   // another term, or when it is not above the last one: messages may overtake each other.
@@ -52,6 +54,7 @@ class ClusterClock {
 
  private:
   void Set(ClusterMillis stamp);
+  void RaiseTo(ClusterMillis stamp);
 
   const MonotonicClock* const clock_;
   // Of the log's last entry, as far as told.

@@ -71,6 +71,7 @@ RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
 }
 
 void RaftDriver::Tick() {
+  TellCoreTheTime();
   if (!dormant_) {
     core_->Tick();
   }
@@ -85,12 +86,16 @@ void RaftDriver::Tick() {
 }
 
 void RaftDriver::Step(Envelope envelope) {
+  TellCoreTheTime();
   core_->Step(std::move(envelope));
   // A leader's own count goes on at the end of its own log (CarryOutOutput).
   if (core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
   }
 }
+
+// Whatever comes next may make this member the leader.
+void RaftDriver::TellCoreTheTime() { core_->SetClusterTime(cluster_clock_.Now()); }
 
 void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
   // While this member leads, its own clock is the cluster's.
@@ -166,6 +171,7 @@ bool RaftDriver::RunTurn() {
   CHECK(!in_turn_) << "a callback must not run a turn";
   in_turn_ = true;
   apply_stalled_ = false;
+  TellCoreTheTime();
   TakeFinishedLogWork();
   for (int pass = 0; pass < kPassesPerTurnMax; ++pass) {
     HandOutRequests();
@@ -324,7 +330,7 @@ void RaftDriver::CarryOutOutput() {
   }
   Output output = core_->TakeOutput();
   if (core_->role() == RaftRole::kLeader) {
-    cluster_clock_.Lead(core_->term());
+    cluster_clock_.Lead({.term = core_->term(), .time = core_->last_stamp()});
   }
   if (output.write.has_value()) {
     log_store_->Write(*std::move(output.write));

@@ -115,6 +115,7 @@ class RaftDriver final : public OutcomeObserver {
   void OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) override;
 
  private:
+  void TellCoreTheTime();
   void TakeFinishedLogWork();
   // Brings what waits to whoever leads.
   void HandOutRequests();

@@ -95,7 +95,7 @@ void Ledger::CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind) {
                         " at index ", entry.index.value());
   });
   last_stamp_ = entry.stamp;
-  // A no-op repeats the stamp before it, whatever the time.
+  // The stamp of a no-op, which no deadline is counted from, may be of a moment before it.
   if (kind == raft::EntryKind::kNoOp) {
     return;
   }

@@ -117,10 +117,28 @@ TEST(ClusterClockTest, ALeadersOwnCountIsTheTimeOfItsTerm) {
   FakeClock clock;
   ClusterClock cluster_clock(Reading(2, 400), &clock);
   clock.Advance(3 * kNanosPerMilli);
-  cluster_clock.Lead(Term(3));
+  cluster_clock.Lead(Reading(3, 403));
   EXPECT_EQ(cluster_clock.Read(), Reading(3, 403));
   clock.Advance(3 * kNanosPerMilli);
   EXPECT_EQ(cluster_clock.Read(), Reading(3, 406));
+}
+
+// It had been down, and gets what the leader of term 2 wrote from the one of term 3, whose
+// time it does not listen to yet. Its clock must not stay behind its log: when it led then, others
+// would count from the log's stamps and it from its own.
+TEST(ClusterClockTest, ItIsNotBehindALogThatIsCaughtUpWith) {
+  FakeClock clock;
+  ClusterClock cluster_clock(Reading(2, 400), &clock);
+  cluster_clock.FollowLog(Reading(2, 60'000));
+  cluster_clock.Observe(Term(3), ClusterMillis(90'000));
+  EXPECT_EQ(cluster_clock.Read(), Reading(2, 60'000));
+}
+
+TEST(ClusterClockTest, ALeaderIsNotBehindItsLog) {
+  FakeClock clock;
+  ClusterClock cluster_clock(Reading(2, 400), &clock);
+  cluster_clock.Lead(Reading(3, 500));
+  EXPECT_EQ(cluster_clock.Read(), Reading(3, 500));
 }
 
 TEST(RestoredReadingTest, TheLogsEndDecidesThenTheLaterTime) {

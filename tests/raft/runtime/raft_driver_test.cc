@@ -247,6 +247,15 @@ TEST(RaftDriverTest, ALeaderWhoseEntriesAreMissingMovesNoClock) {
   EXPECT_EQ(driver.Now(), now);
 }
 
+// Else two restarts in a row, of an idle cluster, would forget how long it had been idle.
+TEST(RaftDriverTest, ATermBeginsWithTheTimeAndNotWithTheLastStamp) {
+  DriverCluster cluster({.members = 1});
+  const NodeId leader = cluster.AwaitLeader();
+  const uint64_t elected_at = cluster.driver(leader).core().last_stamp().value();
+  EXPECT_GT(elected_at, 0u);
+  EXPECT_LE(elected_at, cluster.driver(leader).Now().value());
+}
+
 TEST(RaftDriverTest, ALeadersClockIsOfItsOwnTerm) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
