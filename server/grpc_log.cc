@@ -24,7 +24,11 @@ void OnLine(gpr_log_func_args* line) {
 
 }  // namespace
 
-void TakeGrpcLog() { gpr_set_log_function(OnLine); }
+void TakeGrpcLog() {
+  // Whatever GRPC_VERBOSITY says: a port that is given up must not go unnoticed.
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  gpr_set_log_function(OnLine);
+}
 
 bool GrpcGaveUpPort() { return gave_up_port; }
 

@@ -42,6 +42,7 @@ void UnaryCall::OnEvent(bool ok) {
       }
       new UnaryCall(method_);
       state_ = State::kHandling;
+      deadline_ = ClientsDeadline();
       ++method_.accounting->in_flight;
       method_.handle(this);
       return;
@@ -69,7 +70,7 @@ bool UnaryCall::Parse(google::protobuf::Message* request) {
   return true;
 }
 
-MonotonicNanos UnaryCall::Deadline() const {
+MonotonicNanos UnaryCall::ClientsDeadline() const {
   const MonotonicNanos now = method_.accounting->clock->Now();
   const auto deadline = context_.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) {
@@ -83,8 +84,7 @@ MonotonicNanos UnaryCall::Deadline() const {
 
 MonotonicNanos UnaryCall::AnswerBy() const {
   const MonotonicNanos now = method_.accounting->clock->Now();
-  const MonotonicNanos deadline = Deadline();
-  return deadline - AnswerMargin(deadline - now);
+  return deadline_ - AnswerMargin(std::max<MonotonicNanos>(deadline_ - now, 0));
 }
 
 void UnaryCall::Finish(const google::protobuf::Message& response) {
@@ -96,7 +96,11 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
     return;
   }
   if (bytes.Length() >= kSmallAnswerBytes) {
-    ticket_ = backlog.Add(bytes.Length(), Deadline(), [this] { context_.TryCancel(); });
+    // A client with a far deadline must not keep the room of all others for as long.
+    const CallAccounting& accounting = *method_.accounting;
+    const MonotonicNanos give_up_at =
+        std::min(deadline_, accounting.clock->Now() + accounting.default_timeout);
+    ticket_ = backlog.Add(bytes.Length(), give_up_at, [this] { context_.TryCancel(); });
   }
   state_ = State::kFinishing;
   responder_.Finish(bytes, grpc::Status::OK, this);

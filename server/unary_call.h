@@ -56,13 +56,13 @@ class UnaryCall final : public EventTag {
   // returns false when either goes wrong.
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
   // When the client stops waiting, or stops being waited for when it did not say.
-  MonotonicNanos Deadline() const;
+  MonotonicNanos Deadline() const { return deadline_; }
   // When a call that still waits must be answered, so that the client hears what it waited for
   // instead of its own "deadline exceeded".
   MonotonicNanos AnswerBy() const;
 
   // Answers, or fails the call when there is no room for the answer. One that the client has not
-  // taken by the deadline is given up.
+  // taken by the deadline, or for as long as a call without one would be waited for, is given up.
   void Finish(const google::protobuf::Message& response);
   void Fail(const ApiError& error);
 
@@ -72,12 +72,15 @@ class UnaryCall final : public EventTag {
   enum class State { kAnnounced, kHandling, kFinishing };
 
   explicit UnaryCall(const Method& method);
+  MonotonicNanos ClientsDeadline() const;
 
   const Method& method_;
   State state_ = State::kAnnounced;
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   Method::Responder responder_;
+  // Set when the call arrives.
+  MonotonicNanos deadline_ = 0;
   // While the answer is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
 };
