@@ -91,6 +91,9 @@ class Failures {
 
  private:
   std::string CannotConnect() const {
+    if (unreachable_.empty()) {
+      return "there was no time to connect to any endpoint";
+    }
     const std::string list =
         absl::StrJoin(unreachable_, ", ",
                       [](std::string* out, const std::pair<const std::string, std::string>& entry) {

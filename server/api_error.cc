@@ -187,6 +187,13 @@ ApiError TooStale(int64_t min_revision, int64_t revision) {
                                                ", not yet min_revision ", min_revision));
 }
 
+ApiError Behind() {
+  return Unavailable(
+      "TOO_STALE",
+      "this member lags behind: it has not applied in time what was committed before "
+      "the read; ask another member, or try again later");
+}
+
 ApiError OutcomeUnknown() {
   return ApiError{.code = grpc::StatusCode::UNKNOWN,
                   .reason = "OUTCOME_UNKNOWN",

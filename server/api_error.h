@@ -54,6 +54,7 @@ ApiError UnknownField(absl::string_view field);
 ApiError NoLeader();
 ApiError ShuttingDown();
 ApiError TooStale(int64_t min_revision, int64_t revision);
+ApiError Behind();
 // UNKNOWN: a write that may have happened, or may yet.
 ApiError OutcomeUnknown();
 // The same for a write that was done, but whose answer there is no room for.

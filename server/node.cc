@@ -38,6 +38,9 @@ void Node::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, Monotonic
       case raft::ReadResult::kNoLeader:
         call->Fail(NoLeader());
         return;
+      case raft::ReadResult::kBehind:
+        call->Fail(Behind());
+        return;
       case raft::ReadResult::kOverloaded:
         call->Fail(Overloaded());
         return;

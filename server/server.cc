@@ -101,6 +101,9 @@ class Server final : public raft::DriverObserver {
  private:
   // Each returns an exit code when the server cannot go on.
   std::optional<int> OpenStorage();
+  // Whether --initial_cluster names this member; it must, unless the member is founded already.
+  bool IsFounder() const;
+  int RefuseAsFounder() const;
   std::optional<int> MakeDriver();
   std::optional<int> StartServers();
   void StartServices();
@@ -182,13 +185,9 @@ int Server::Run() {
 std::optional<int> Server::OpenStorage() {
   if (!options_.initial_cluster.empty()) {
     founders_ = *ParseInitialCluster(options_.initial_cluster);
-    const bool listed = std::any_of(founders_.begin(), founders_.end(),
-                                    [this](const Founder& f) { return f.name == options_.name; });
-    // What is stored wins over the list, so with data the list does not matter.
-    if (!listed && !storage::Storage::HoldsData(options_.data_dir)) {
-      return Fail(kExitBadConfiguration,
-                  absl::StrCat("--initial_cluster=", options_.initial_cluster,
-                               ": must contain this member, --name=", options_.name));
+    // Asked here as well, so that a mistake leaves no directory behind.
+    if (!storage::Storage::HoldsData(options_.data_dir) && !IsFounder()) {
+      return RefuseAsFounder();
     }
   }
   auto storage = storage::Storage::Open({.data_dir = options_.data_dir}, loop_.get());
@@ -196,6 +195,10 @@ std::optional<int> Server::OpenStorage() {
     return Fail(kExitBadDirectory, std::string(storage.status().message()));
   }
   storage_ = *std::move(storage);
+  // What is stored wins over the list, so for a founded member the list does not matter.
+  if (!storage_->configuration().has_value() && !founders_.empty() && !IsFounder()) {
+    return RefuseAsFounder();
+  }
   if (!storage_->member_name().empty() && storage_->member_name() != options_.name) {
     return Fail(
         kExitBadDirectory,
@@ -204,6 +207,17 @@ std::optional<int> Server::OpenStorage() {
                      ": start it with its own name, or give this member its own directory"));
   }
   return std::nullopt;
+}
+
+bool Server::IsFounder() const {
+  return std::any_of(founders_.begin(), founders_.end(),
+                     [this](const Founder& f) { return f.name == options_.name; });
+}
+
+int Server::RefuseAsFounder() const {
+  return Fail(kExitBadConfiguration,
+              absl::StrCat("--initial_cluster=", options_.initial_cluster,
+                           ": must contain this member, --name=", options_.name));
 }
 
 std::optional<int> Server::MakeDriver() {

@@ -94,7 +94,8 @@ void AddKeyCommands(CLI::App& app, Words& words) {
                   "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
       ->check(CLI::IsMember({"l", "s", "linearizable", "stale"}))
       ->option_text("l|s|linearizable|stale [l]");
-  get->add_flag("--print-value-only", words.get.print_value_only, "Print values without keys");
+  get->add_flag("--print-value-only", words.get.print_value_only, "Print values without keys")
+      ->excludes("--keys-only");
   get->add_flag("--fail-missing", words.get.fail_missing, "Exit 1 when there is no such key");
 
   CLI::App* del =

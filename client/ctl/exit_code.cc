@@ -80,7 +80,11 @@ std::string DescribeError(const absl::Status& status, const std::vector<std::str
   const std::string reason = ErrorReason(status);
   if (reason != kReasonCannotConnect) {
     absl::StrAppend(&text, " (", absl::StatusCodeToString(status.code()), reason.empty() ? "" : "/",
-                    reason, ", asked ", absl::StrJoin(endpoints, ","), ")");
+                    reason);
+    if (ExitCodeFor(status) != ExitCode::kBadArguments) {
+      absl::StrAppend(&text, ", asked ", absl::StrJoin(endpoints, ","));
+    }
+    absl::StrAppend(&text, ")");
   }
   return absl::StrCat(text, "; ", Advice(status));
 }

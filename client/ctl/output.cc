@@ -187,8 +187,11 @@ std::string HealthLine(const EndpointHealth& endpoint) {
     return absl::StrCat(endpoint.endpoint,
                         " is healthy: read index took = ", FormatTook(*endpoint.took), "\n");
   }
-  return absl::StrCat(endpoint.endpoint, " is unhealthy: ",
-                      EscapeControls(endpoint.took.status().message(), Newlines::kEscape), "\n");
+  const absl::Status& status = endpoint.took.status();
+  const std::string why = status.message().empty() ? absl::StatusCodeToString(status.code())
+                                                   : std::string(status.message());
+  return absl::StrCat(endpoint.endpoint, " is unhealthy: ", EscapeControls(why, Newlines::kEscape),
+                      "\n");
 }
 
 Json ToJson(const EndpointHealth& endpoint) {

@@ -97,8 +97,8 @@ void PendingReads::Expire(MonotonicNanos now, const LeaderWatch& watch) {
     FinishDue(&group.reads, ReadResult::kNoLeader, now, nowhere_since);
   }
   for (auto& [read_index, reads] : confirmed_) {
-    // A leader did its part; it is applying that is too slow.
-    FinishDue(&reads, ReadResult::kOverloaded, now, nowhere_since);
+    // The leader did its part.
+    FinishDue(&reads, ReadResult::kBehind, now, nowhere_since);
   }
   std::erase_if(confirmed_, [](const auto& item) { return item.second.empty(); });
 }

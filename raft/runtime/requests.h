@@ -19,7 +19,8 @@ using ProposalCallback = std::function<void(ProposalResult result, std::string o
 enum class ReadResult {
   kReady,  // The applied state now reflects every write acknowledged before the read was asked for.
   kNoLeader,
-  kOverloaded,
+  kBehind,      // This node has not applied the read index in time.
+  kOverloaded,  // A queue was full.
   kShuttingDown,
 };
 using ReadCallback = std::function<void(ReadResult result)>;

@@ -121,6 +121,19 @@ class NobodyToWake final : public Waker {
   void Wake() override {}
 };
 
+TEST_F(FoundingTest, AListWithoutThisMemberIsRefusedAlsoAfterAFailedStart) {
+  ServerOptions options = Options(absl::StrCat("n2=", n2_address_, ",n3=127.0.0.1:1"));
+  {
+    // Such a start leaves a directory that is not founded.
+    NobodyToWake waker;
+    ASSERT_TRUE(storage::Storage::Open({.data_dir = options.data_dir}, &waker).ok());
+  }
+  ServerProcess n1(options);
+  n1.Start();
+  EXPECT_EQ(n1.WaitExit(), ExitStatus{.code = 1}) << n1.LogTail();
+  EXPECT_THAT(n1.Log(), HasSubstr("must contain this member, --name=n1"));
+}
+
 TEST_F(FoundingTest, ADirectoryThatDoesNotHoldItsOwnMemberIsRefused) {
   const struct {
     uint64_t member_id;

@@ -158,6 +158,7 @@ std::vector<ErrorCase> ErrorTable() {
       {NoLeader(), kUnavailable, "NO_LEADER", {}, 250, 250},
       {ShuttingDown(), kUnavailable, "SHUTTING_DOWN", {}, 250, 250},
       {TooStale(9, 8), kUnavailable, "TOO_STALE", {}, 250, 250},
+      {Behind(), kUnavailable, "TOO_STALE", {}, 250, 250},
       {OutcomeUnknown(), StatusCode::UNKNOWN, "OUTCOME_UNKNOWN", {}, kNone, -1},
       {Overloaded(), StatusCode::RESOURCE_EXHAUSTED, "OVERLOADED", {}, 250, kNone},
       {PreconditionFailed("k", 7),

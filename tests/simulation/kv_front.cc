@@ -37,6 +37,7 @@ Reply::Status StatusOf(ReadResult result) {
       return Reply::Status::kOk;
     case ReadResult::kNoLeader:
       return Reply::Status::kNoLeader;
+    case ReadResult::kBehind:
     case ReadResult::kOverloaded:
       return Reply::Status::kOverloaded;
     case ReadResult::kShuttingDown:

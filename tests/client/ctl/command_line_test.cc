@@ -106,12 +106,13 @@ TEST(CommandLineTest, Get) {
   EXPECT_FALSE(plain.prefix || plain.keys_only || plain.print_value_only || plain.fail_missing);
   EXPECT_EQ(plain.limit, 0);
   EXPECT_EQ(plain.consistency, Consistency::kLinearizable);
-  const auto full =
-      std::get<GetCommand>(Good({"get", "", "--prefix", "--keys-only", "--limit", "7",
-                                 "--consistency=s", "--print-value-only", "--fail-missing"})
-                               .command);
+  const auto full = std::get<GetCommand>(Good({"get", "", "--prefix", "--keys-only", "--limit", "7",
+                                               "--consistency=s", "--fail-missing"})
+                                             .command);
   EXPECT_EQ(full.key, "");
-  EXPECT_TRUE(full.prefix && full.keys_only && full.print_value_only && full.fail_missing);
+  EXPECT_TRUE(full.prefix && full.keys_only && full.fail_missing);
+  EXPECT_TRUE(
+      std::get<GetCommand>(Good({"get", "k", "--print-value-only"}).command).print_value_only);
   EXPECT_EQ(full.limit, 7);
   EXPECT_EQ(full.consistency, Consistency::kStale);
   const std::map<const char*, Consistency> names = {{"l", Consistency::kLinearizable},
@@ -146,6 +147,7 @@ TEST(CommandLineTest, BadArgumentsExit128AndSayWhichOnStderr) {
       {{"put", "k", "v", "w"}, "w"},
       {{"put", "k", "v", "--ttl", "soon"}, "soon"},
       {{"put", "k", "v", "--ttl", "5s", "--keep-ttl"}, "--keep-ttl"},
+      {{"get", "k", "--keys-only", "--print-value-only"}, "--keys-only"},
       {{"get"}, "key"},
       {{"get", "k", "--limit=-1"}, "--limit"},
       {{"get", "k", "--limit=many"}, "--limit"},

@@ -69,6 +69,13 @@ TEST(DescribeErrorTest, SaysWhatWhereAndWhatToDo) {
       "raftkvctl endpoint status --cluster");
 }
 
+TEST(DescribeErrorTest, WhatWasFoundBeforeAServerWasAskedNamesNone) {
+  EXPECT_EQ(DescribeError(client::WithReason(absl::InvalidArgumentError("key is not valid UTF-8"),
+                                             "MALFORMED", kClientErrorDomain),
+                          {"a:1"}),
+            "key is not valid UTF-8 (INVALID_ARGUMENT/MALFORMED); see raftkvctl --help");
+}
+
 TEST(DescribeErrorTest, EveryErrorHasAnActionAndItsEndpoints) {
   for (int code = 1; code <= 16; ++code) {
     const absl::Status status(static_cast<absl::StatusCode>(code), "");

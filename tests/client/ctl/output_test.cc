@@ -180,6 +180,11 @@ TEST(FormatStatusesTest, SizesAreForHumans) {
   }
 }
 
+TEST(FormatHealthTest, AnErrorWithoutAMessageIsNamed) {
+  EXPECT_EQ(FormatHealth(OutputFormat::kSimple, {{"a:1", absl::UnimplementedError("")}}),
+            "a:1 is unhealthy: UNIMPLEMENTED\n");
+}
+
 TEST(FormatHealthTest, EveryFormat) {
   const std::vector<EndpointHealth> endpoints = {{"a:1", absl::Microseconds(2'100)},
                                                  {"b:1", absl::UnavailableError("gone")}};

@@ -398,7 +398,7 @@ TEST(ProposalFateTest, AnswersToAnEarlierProcessFindNobody) {
   EXPECT_NE(before.reads[0], after.reads[0]);
 }
 
-TEST(ProposalFateTest, AReadThatIsConfirmedButNotAppliedIsOverloadedAtTheDeadline) {
+TEST(ProposalFateTest, AReadThatIsConfirmedButNotAppliedIsToldSoAtTheDeadline) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
   cluster.machine(leader).TakeAtMost(0);
@@ -406,7 +406,7 @@ TEST(ProposalFateTest, AReadThatIsConfirmedButNotAppliedIsOverloadedAtTheDeadlin
   cluster.Settle();
   const auto read = cluster.Read(leader, 50 * kMilli);
   cluster.Tick(5);
-  EXPECT_EQ(read->result, ReadResult::kOverloaded);
+  EXPECT_EQ(read->result, ReadResult::kBehind);
 }
 
 TEST(ProposalFateTest, AMemberThatDoesNotLeadRefusesWithItsTerm) {
