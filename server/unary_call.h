@@ -55,8 +55,6 @@ class UnaryCall final : public EventTag {
   // Parses the request and looks for fields that this version does not know. Fails the call and
   // returns false when either goes wrong.
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
-  // When the client stops waiting, or stops being waited for when it did not say.
-  MonotonicNanos Deadline() const { return deadline_; }
   // When a call that still waits must be answered, so that the client hears what it waited for
   // instead of its own "deadline exceeded".
   MonotonicNanos AnswerBy() const;
@@ -79,7 +77,8 @@ class UnaryCall final : public EventTag {
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   Method::Responder responder_;
-  // Set when the call arrives.
+  // When the client stops waiting, or stops being waited for when it did not say. Set when the call
+  // arrives.
   MonotonicNanos deadline_ = 0;
   // While the answer is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
