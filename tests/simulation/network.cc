@@ -70,13 +70,20 @@ bool Network::IsLost(Link link) {
   return lost;
 }
 
+bool Network::SentAsDatagram(Link link, Envelope* message) {
+  if (options_.wire_bytes) {
+    *message = ThroughWire(*message);
+  }
+  if (options_.network_mode != NetworkMode::kDatagrams) {
+    return false;
+  }
+  SendDatagram(link, VoteFrame{std::move(*message)});
+  return true;
+}
+
 void Network::SendVoteRequest(Envelope message) {
   const Link link(message.from, message.to);
-  if (options_.wire_bytes) {
-    message = ThroughWire(message);
-  }
-  if (options_.network_mode == NetworkMode::kDatagrams) {
-    SendDatagram(link, VoteFrame{std::move(message)});
+  if (SentAsDatagram(link, &message)) {
     return;
   }
   // A call needs a connection, so both ways.
@@ -111,11 +118,7 @@ void Network::DeliverVoteRequest(Envelope message, SimTime asked_at, uint64_t ca
 
 void Network::SendVoteReply(Envelope message) {
   const Link link(message.from, message.to);
-  if (options_.wire_bytes) {
-    message = ThroughWire(message);
-  }
-  if (options_.network_mode == NetworkMode::kDatagrams) {
-    SendDatagram(link, VoteFrame{std::move(message)});
+  if (SentAsDatagram(link, &message)) {
     return;
   }
   const bool pre_vote = std::get<raft::VoteReply>(message.message).pre_vote;

@@ -58,6 +58,9 @@ class Network {
   SimTime VoteTimeout() const { return options_.ElectionTimeout(); }
   // Sends one message by itself, with all that may befall it.
   void SendDatagram(Link link, const Frame& frame);
+  // Takes a message about votes through the wire's bytes, where they are simulated, and sends it by
+  // itself, where messages travel so. Returns whether it sent it.
+  bool SentAsDatagram(Link link, raft::Envelope* message);
   void SendOneDatagram(Link link, const Frame& frame);
   void DeliverVoteRequest(raft::Envelope message, SimTime asked_at, uint64_t callers_life);
   void DeliverVoteReply(raft::Envelope message, const VoteCall& call);
