@@ -7,9 +7,10 @@
 
 namespace raftkv {
 
-// FNV-1a with 64 bits. Not against adversaries.
-inline uint64_t StableHash(absl::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
+inline constexpr uint64_t kStableHashOfNothing = 0xcbf29ce484222325;
+
+// FNV-1a with 64 bits. Not against adversaries. With `hash`, what came before is hashed already.
+inline uint64_t StableHash(absl::string_view bytes, uint64_t hash = kStableHashOfNothing) {
   for (const char byte : bytes) {
     hash ^= static_cast<unsigned char>(byte);
     hash *= 0x100000001b3;

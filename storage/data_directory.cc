@@ -72,11 +72,9 @@ std::string ReadStart(const std::string& path) {
   return std::string(bytes, static_cast<size_t>(std::max<ssize_t>(size, 0)));
 }
 
-std::string FormatLine(uint64_t version) { return absl::StrCat(kFormatPrefix, version, "\n"); }
-
-absl::StatusOr<uint64_t> ReadVersion(rocksdb::FileSystem* files, const std::string& path) {
+absl::Status CheckFormatFile(rocksdb::FileSystem* files, const std::string& path) {
   RAFTKV_ASSIGN_OR_RETURN(const std::string line, ReadSmallFile(files, path));
-  return ParseFormat(path, line);
+  return CheckFormat(path, line);
 }
 
 absl::StatusOr<std::set<std::string>> ListNames(rocksdb::FileSystem* files,
@@ -169,20 +167,20 @@ absl::StatusOr<int> Lock(const std::string& directory) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> ParseFormat(absl::string_view path, absl::string_view line) {
+absl::Status CheckFormat(absl::string_view path, absl::string_view line) {
   absl::string_view number = line;
   uint64_t version = 0;
-  if (absl::ConsumePrefix(&number, kFormatPrefix) && absl::ConsumeSuffix(&number, "\n") &&
-      absl::SimpleAtoi(number, &version) && version >= 1) {
-    if (version <= kDirectoryVersion) {
-      return version;
-    }
+  if (!absl::ConsumePrefix(&number, kFormatPrefix) || !absl::ConsumeSuffix(&number, "\n") ||
+      !absl::SimpleAtoi(number, &version) || version < 1) {
+    return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
+                                            kDirectoryVersion, "\". ", kRemedy));
+  }
+  if (version != kDirectoryVersion) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " says format version ", number, ", this raftkvd uses version ",
                      kDirectoryVersion, ": run a raftkvd that knows version ", number));
   }
-  return absl::DataLossError(absl::StrCat(path, " is corrupted: it should say \"raftkv ",
-                                          kDirectoryVersion, "\". ", kRemedy));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
@@ -196,7 +194,7 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
   RAFTKV_RETURN_IF_ERROR(CheckNotForeign(path, names));
   const std::string format_path = absl::StrCat(path, "/", kFormatFile);
   if (names.contains(kFormatFile)) {
-    RAFTKV_RETURN_IF_ERROR(ReadVersion(files.get(), format_path).status());
+    RAFTKV_RETURN_IF_ERROR(CheckFormatFile(files.get(), format_path));
   }
   RAFTKV_ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
   DataDirectory directory(path, std::move(files), lock_fd);
@@ -204,8 +202,10 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
   // Again, because another process may have been busy with the directory until the lock was ours.
   RAFTKV_ASSIGN_OR_RETURN(names, ListNames(directory.files(), path));
   directory.has_database_ = names.contains(kDatabase);
-  if (names.contains(kFormatFile)) {
-    RAFTKV_ASSIGN_OR_RETURN(directory.version_, ReadVersion(directory.files(), format_path));
+  directory.is_complete_ = names.contains(kFormatFile);
+  directory.has_fence_ = directory.is_complete_ || names.contains(kFenceFile);
+  if (directory.is_complete_) {
+    RAFTKV_RETURN_IF_ERROR(CheckFormatFile(directory.files(), format_path));
     const rocksdb::IOStatus current = directory.files()->FileExists(
         absl::StrCat(directory.database_path(), "/CURRENT"), rocksdb::IOOptions(), nullptr);
     if (!current.ok()) {
@@ -221,7 +221,8 @@ DataDirectory::DataDirectory(DataDirectory&& other) noexcept
       files_(std::move(other.files_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
       has_database_(other.has_database_),
-      version_(other.version_) {}
+      has_fence_(other.has_fence_),
+      is_complete_(other.is_complete_) {}
 
 DataDirectory::~DataDirectory() {
   if (lock_fd_ >= 0) {
@@ -256,12 +257,12 @@ absl::Status DataDirectory::FinishDatabase() {
 
 absl::Status DataDirectory::MarkComplete() {
   CHECK(has_database_);
-  if (version_ == kDirectoryVersion) {
+  if (is_complete_) {
     return absl::OkStatus();
   }
-  RAFTKV_RETURN_IF_ERROR(
-      ReplaceFile(files(), absl::StrCat(path_, "/", kFormatFile), FormatLine(kDirectoryVersion)));
-  version_ = kDirectoryVersion;
+  RAFTKV_RETURN_IF_ERROR(ReplaceFile(files(), absl::StrCat(path_, "/", kFormatFile),
+                                     absl::StrCat(kFormatPrefix, kDirectoryVersion, "\n")));
+  is_complete_ = true;
   return absl::OkStatus();
 }
 

@@ -25,13 +25,12 @@ namespace raftkv::storage {
 inline constexpr char kFormatFile[] = "FORMAT";
 inline constexpr char kFenceFile[] = "FENCE";
 
-// Version 1 had no fence. Such a directory is taken over: it gets one and becomes version 2, which
-// a raftkvd that would not keep the fence refuses.
-inline constexpr uint64_t kDirectoryVersion = 2;
+// Versions 1 and 2 were never released: their fence, if any, did not know of the MANIFEST.
+inline constexpr uint64_t kDirectoryVersion = 3;
 
-// The version that the FORMAT file at `path` says. FailedPrecondition when this program does not
-// know it, DataLoss when `line`, its bytes, is nothing that raftkv wrote.
-absl::StatusOr<uint64_t> ParseFormat(absl::string_view path, absl::string_view line);
+// Whether the FORMAT file at `path` says kDirectoryVersion. FailedPrecondition when it says another,
+// DataLoss when `line`, its bytes, is nothing that raftkv wrote.
+absl::Status CheckFormat(absl::string_view path, absl::string_view line);
 
 // Confined to one thread.
 class DataDirectory {
@@ -49,9 +48,9 @@ class DataDirectory {
 
   // Whether step 4 is done: there is a database.
   bool has_database() const { return has_database_; }
-  // Whether step 5 is known to be done: the directory is complete and of a version with a fence, so
-  // the file must be there.
-  bool has_fence() const { return version_ >= kDirectoryVersion; }
+  // Whether step 5 is done, as far as can be told: once the directory is complete, the file must be
+  // there.
+  bool has_fence() const { return has_fence_; }
   std::string database_path() const;
   std::string fence_path() const;
   rocksdb::FileSystem* files() const { return files_.get(); }
@@ -70,8 +69,8 @@ class DataDirectory {
   std::shared_ptr<rocksdb::FileSystem> files_;
   int lock_fd_;
   bool has_database_ = false;
-  // What FORMAT says; 0 while it is not there.
-  uint64_t version_ = 0;
+  bool has_fence_ = false;
+  bool is_complete_ = false;
 };
 
 }  // namespace raftkv::storage

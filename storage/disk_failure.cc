@@ -9,21 +9,23 @@ namespace raftkv::storage {
 namespace {
 
 // Not LOG(FATAL): its stack trace would bury the one line that an operator needs.
-[[noreturn]] void LogAndAbort(absl::string_view message) {
+void LogLast(absl::string_view message) {
   LOG(ERROR) << message;
   google::FlushLogFiles(google::GLOG_INFO);
-  std::abort();
 }
 
 }  // namespace
 
 void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status) {
-  LogAndAbort(absl::StrCat("stopping: could not ", what, ": ", status.ToString(),
-                           ". Nothing acknowledged is lost; restart once the cause is gone."));
+  LogLast(absl::StrCat("stopping: could not ", what, ": ", status.ToString(),
+                       ". Nothing acknowledged is lost; restart once the cause is gone."));
+  std::abort();
 }
 
-void AbortOnCorruption(absl::string_view what, absl::string_view detail) {
-  LogAndAbort(absl::StrCat("stopping: ", what, " is corrupted: ", detail, ". ", kRemedy));
+void ExitOnCorruption(absl::string_view what, absl::string_view detail) {
+  LogLast(absl::StrCat("stopping: ", what, " is corrupted: ", detail, ". ", kRemedy));
+  // Without destructors: other threads are at work.
+  std::_Exit(kExitDamaged);
 }
 
 absl::Status ReadFailure(absl::string_view what, const rocksdb::Status& status) {

@@ -18,8 +18,11 @@ inline constexpr char kRemedy[] =
 // Logs one line that says what failed and what to do, then aborts. `what` is like "sync the Raft
 // log".
 [[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);
-// The same for bytes that are on disk but are not what was written there: a restart will not help.
-[[noreturn]] void AbortOnCorruption(absl::string_view what, absl::string_view detail);
+// Bytes are on disk that are not what was written there, and the caller has nobody to tell: logs the
+// same kind of line and ends the process with kExitDamaged, at once, since a restart will not help.
+// Nothing is lost by it that a kill would not lose. From any thread.
+inline constexpr int kExitDamaged = 2;
+[[noreturn]] void ExitOnCorruption(absl::string_view what, absl::string_view detail);
 
 // A failed read as DataLoss, with what to do. REQUIRES: !status.ok().
 absl::Status ReadFailure(absl::string_view what, const rocksdb::Status& status);

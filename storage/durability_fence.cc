@@ -15,15 +15,19 @@
 namespace raftkv::storage {
 namespace {
 
-constexpr absl::string_view kMagic = "raftkvF1";
+constexpr absl::string_view kProgressMagic = "raftkvF2";
+constexpr absl::string_view kManifestMagic = "raftkvM1";
 constexpr size_t kNumberBytes = 8;
-constexpr size_t kNumbers = 9;  // Between the magic and the checksum.
-constexpr size_t kCheckedBytes = 8 + kNumbers * kNumberBytes;
-constexpr size_t kSlots = 2;
+// Between the magic and the checksum.
+constexpr size_t kProgressNumbers = 9;
+constexpr size_t kManifestNumbers = 7;
 
-constexpr char kKeepStopped[] =
-    " If that cannot be done, keep this member stopped: the others go on as long as a majority of "
-    "them is intact.";
+// Where the slots lie in the file.
+constexpr size_t kPair = 2;
+constexpr size_t kSyncedSlot = 0;
+constexpr size_t kWrittenSlot = kSyncedSlot + kPair;
+constexpr size_t kManifestSlot = kWrittenSlot + 1;
+constexpr size_t kSlots = kManifestSlot + kPair;
 
 const rocksdb::IOOptions kIoOptions;
 
@@ -41,6 +45,51 @@ uint64_t ReadNumber(absl::string_view bytes, size_t at) {
   return number;
 }
 
+// A slot's bytes but for the zeros at its end.
+template <size_t kNumbers>
+std::string EncodeNumbers(absl::string_view magic, const std::array<uint64_t, kNumbers>& numbers) {
+  std::string bytes(magic);
+  for (const uint64_t number : numbers) {
+    AppendNumber(number, &bytes);
+  }
+  AppendNumber(StableHash(bytes), &bytes);
+  return bytes;
+}
+
+template <size_t kNumbers>
+std::optional<std::array<uint64_t, kNumbers>> DecodeNumbers(absl::string_view magic,
+                                                            absl::string_view bytes) {
+  const size_t checked = magic.size() + kNumbers * kNumberBytes;
+  if (bytes.size() < checked + kNumberBytes || !absl::StartsWith(bytes, magic) ||
+      ReadNumber(bytes, checked) != StableHash(bytes.substr(0, checked))) {
+    return std::nullopt;
+  }
+  std::array<uint64_t, kNumbers> numbers;
+  for (size_t i = 0; i < kNumbers; ++i) {
+    numbers[i] = ReadNumber(bytes, magic.size() + i * kNumberBytes);
+  }
+  return numbers;
+}
+
+absl::string_view SlotOf(absl::string_view file, size_t slot) {
+  return file.substr(slot * kFenceSlotBytes, kFenceSlotBytes);
+}
+
+// The newer record of a pair of slots, nothing when neither holds one.
+template <typename Slot>
+std::optional<Slot> NewerOfPair(absl::string_view file, size_t first,
+                                std::optional<Slot> (*decode)(absl::string_view)) {
+  std::optional<Slot> newer;
+  for (size_t i = 0; i < kPair; ++i) {
+    const std::optional<Slot> slot = decode(SlotOf(file, first + i));
+    if (slot.has_value() && slot->sequence % kPair == i &&
+        (!newer.has_value() || slot->sequence > newer->sequence)) {
+      newer = slot;
+    }
+  }
+  return newer;
+}
+
 std::string Describe(const FenceRecord& record) {
   const std::string vote = record.hard_state.vote == raft::kNobody
                                ? "no vote"
@@ -54,36 +103,25 @@ std::string Describe(const FenceRecord& record) {
 
 }  // namespace
 
+const char kKeepStopped[] =
+    " If that cannot be done, keep this member stopped: the others go on as long as a majority of "
+    "them is intact.";
+
 std::string EncodeFenceSlot(uint64_t sequence, const FenceRecord& record) {
-  const std::array<uint64_t, kNumbers> numbers = {sequence,
-                                                  record.data_id,
-                                                  record.cluster_id,
-                                                  record.member_id,
-                                                  record.hard_state.term.value(),
-                                                  record.hard_state.vote.value(),
-                                                  record.durable.index.value(),
-                                                  record.durable.term.value(),
-                                                  record.first_wal};
-  std::string bytes(kMagic);
-  for (const uint64_t number : numbers) {
-    AppendNumber(number, &bytes);
-  }
-  AppendNumber(StableHash(bytes), &bytes);
-  bytes.resize(kFenceSlotBytes);
-  return bytes;
+  return EncodeNumbers<kProgressNumbers>(
+      kProgressMagic,
+      {sequence, record.data_id, record.cluster_id, record.member_id,
+       record.hard_state.term.value(), record.hard_state.vote.value(), record.durable.index.value(),
+       record.durable.term.value(), record.first_wal});
 }
 
 std::optional<FenceSlot> DecodeFenceSlot(absl::string_view bytes) {
-  if (bytes.size() < kCheckedBytes + kNumberBytes || !absl::StartsWith(bytes, kMagic) ||
-      ReadNumber(bytes, kCheckedBytes) != StableHash(bytes.substr(0, kCheckedBytes))) {
+  const auto numbers = DecodeNumbers<kProgressNumbers>(kProgressMagic, bytes);
+  if (!numbers.has_value()) {
     return std::nullopt;
   }
-  std::array<uint64_t, kNumbers> numbers;
-  for (size_t i = 0; i < kNumbers; ++i) {
-    numbers[i] = ReadNumber(bytes, kMagic.size() + i * kNumberBytes);
-  }
   const auto [sequence, data_id, cluster_id, member_id, term, vote, durable_index, durable_term,
-              first_wal] = numbers;
+              first_wal] = *numbers;
   return FenceSlot{.sequence = sequence,
                    .record = {.data_id = data_id,
                               .cluster_id = cluster_id,
@@ -92,6 +130,25 @@ std::optional<FenceSlot> DecodeFenceSlot(absl::string_view bytes) {
                               .durable = {.term = raft::Term(durable_term),
                                           .index = raft::LogIndex(durable_index)},
                               .first_wal = first_wal}};
+}
+
+std::string EncodeManifestSlot(uint64_t sequence, const ManifestRecord& record) {
+  const auto& [current, before] = record;
+  return EncodeNumbers<kManifestNumbers>(
+      kManifestMagic, {sequence, current.number, current.bytes, current.hash, before.number,
+                       before.bytes, before.hash});
+}
+
+std::optional<ManifestSlot> DecodeManifestSlot(absl::string_view bytes) {
+  const auto numbers = DecodeNumbers<kManifestNumbers>(kManifestMagic, bytes);
+  if (!numbers.has_value()) {
+    return std::nullopt;
+  }
+  const auto [sequence, number, size, hash, before_number, before_size, before_hash] = *numbers;
+  return ManifestSlot{
+      .sequence = sequence,
+      .record = {.current = {.number = number, .bytes = size, .hash = hash},
+                 .before = {.number = before_number, .bytes = before_size, .hash = before_hash}}};
 }
 
 absl::Status CheckNothingLost(const std::string& fence_path, const FenceRecord& recorded,
@@ -126,11 +183,18 @@ absl::Status CheckNothingLost(const std::string& fence_path, const FenceRecord& 
 }
 
 absl::StatusOr<std::unique_ptr<DurabilityFence>> DurabilityFence::Create(
-    std::shared_ptr<rocksdb::FileSystem> files, const std::string& path,
-    const FenceRecord& record) {
-  // Whole and twice, so that later records need no space and there is never a slot without one.
-  RAFTKV_RETURN_IF_ERROR(ReplaceFile(
-      files.get(), path, absl::StrCat(EncodeFenceSlot(0, record), EncodeFenceSlot(1, record))));
+    std::shared_ptr<rocksdb::FileSystem> files, const std::string& path, const FenceRecord& record,
+    const ManifestRecord& manifest) {
+  // Whole, with a record in each slot, so that later ones need no space and a damaged slot does not
+  // bring back what an earlier opening recorded.
+  std::string bytes;
+  for (const std::string& slot :
+       {EncodeFenceSlot(0, record), EncodeFenceSlot(1, record), EncodeFenceSlot(1, record),
+        EncodeManifestSlot(0, manifest), EncodeManifestSlot(1, manifest)}) {
+    bytes += slot;
+    bytes.resize((bytes.size() + kFenceSlotBytes - 1) / kFenceSlotBytes * kFenceSlotBytes);
+  }
+  RAFTKV_RETURN_IF_ERROR(ReplaceFile(files.get(), path, bytes));
   return Open(std::move(files), path);
 }
 
@@ -154,7 +218,6 @@ absl::StatusOr<std::unique_ptr<DurabilityFence>> DurabilityFence::Open(
 }
 
 absl::Status DurabilityFence::Load() {
-  MutexLock lock(&mutex_);
   std::string scratch(kSlots * kFenceSlotBytes, '\0');
   rocksdb::Slice read;
   const rocksdb::IOStatus status =
@@ -165,24 +228,35 @@ absl::Status DurabilityFence::Load() {
   if (read.size() != scratch.size()) {
     return BadBytes(path_, absl::StrCat("it has only ", read.size(), " bytes"));
   }
-  bool found = false;
-  for (size_t i = 0; i < kSlots; ++i) {
-    const std::optional<FenceSlot> slot =
-        DecodeFenceSlot(ToView(read).substr(i * kFenceSlotBytes, kFenceSlotBytes));
-    if (slot.has_value() && slot->sequence % kSlots == i &&
-        (!found || slot->sequence > sequence_)) {
-      found = true;
-      sequence_ = slot->sequence;
-      recorded_ = slot->record;
-    }
+  const absl::string_view bytes = ToView(read);
+  const auto synced = NewerOfPair<FenceSlot>(bytes, kSyncedSlot, DecodeFenceSlot);
+  const auto written = DecodeFenceSlot(SlotOf(bytes, kWrittenSlot));
+  const auto manifest = NewerOfPair<ManifestSlot>(bytes, kManifestSlot, DecodeManifestSlot);
+  if (!synced.has_value() || !manifest.has_value()) {
+    return BadBytes(path_, absl::StrCat("neither of its two records of ",
+                                        synced.has_value() ? "the MANIFEST" : "the log",
+                                        " can be read, and no crash does that"));
   }
-  return found ? absl::OkStatus()
-               : BadBytes(path_, "neither of its two records can be read, and no crash does that");
+  MutexLock lock(&mutex_);
+  recorded_is_synced_ = !written.has_value() || written->sequence <= synced->sequence;
+  synced_sequence_ = synced->sequence;
+  const FenceSlot& newest = recorded_is_synced_ ? *synced : *written;
+  sequence_ = newest.sequence;
+  recorded_ = newest.record;
+  MutexLock manifest_lock(&manifest_mutex_);
+  manifest_sequence_ = manifest->sequence;
+  manifest_ = manifest->record;
+  return absl::OkStatus();
 }
 
 FenceRecord DurabilityFence::recorded() const {
   MutexLock lock(&mutex_);
   return recorded_;
+}
+
+ManifestRecord DurabilityFence::manifest() const {
+  MutexLock lock(&manifest_mutex_);
+  return manifest_;
 }
 
 void DurabilityFence::Record(const FenceRecord& record) {
@@ -207,22 +281,54 @@ void DurabilityFence::RecordProgress(const raft::HardState& hard_state,
   RecordLocked(record);
 }
 
-void DurabilityFence::RecordLocked(const FenceRecord& record) {
+void DurabilityFence::NoteProgress(const raft::HardState& hard_state,
+                                   const raft::EntryId& durable) {
+  MutexLock lock(&mutex_);
+  FenceRecord record = recorded_;
+  record.hard_state = hard_state;
+  record.durable = durable;
   if (record == recorded_) {
     return;
   }
-  const uint64_t sequence = sequence_ + 1;
+  recorded_ = record;
+  recorded_is_synced_ = false;
+  ++sequence_;
+  WriteSlot(kWrittenSlot, EncodeFenceSlot(sequence_, record), /*sync=*/false);
+}
+
+void DurabilityFence::RecordManifest(const ManifestRecord& manifest) {
+  MutexLock lock(&manifest_mutex_);
+  if (manifest == manifest_) {
+    return;
+  }
+  manifest_ = manifest;
+  ++manifest_sequence_;
+  WriteSlot(kManifestSlot + manifest_sequence_ % kPair,
+            EncodeManifestSlot(manifest_sequence_, manifest), /*sync=*/true);
+}
+
+void DurabilityFence::RecordLocked(const FenceRecord& record) {
+  if (record == recorded_ && recorded_is_synced_) {
+    return;
+  }
+  // The next one whose place is not that of the last synced record.
+  const uint64_t next = sequence_ + 1;
+  synced_sequence_ = next % kPair == synced_sequence_ % kPair ? next + 1 : next;
+  sequence_ = synced_sequence_;
+  recorded_ = record;
+  recorded_is_synced_ = true;
+  WriteSlot(kSyncedSlot + sequence_ % kPair, EncodeFenceSlot(sequence_, record), /*sync=*/true);
+}
+
+void DurabilityFence::WriteSlot(size_t slot, const std::string& bytes, bool sync) {
   rocksdb::IOStatus status =
-      file_->Write(sequence % kSlots * kFenceSlotBytes, ToSlice(EncodeFenceSlot(sequence, record)),
-                   kIoOptions, nullptr);
-  if (status.ok()) {
+      file_->Write(slot * kFenceSlotBytes, ToSlice(bytes), kIoOptions, nullptr);
+  if (status.ok() && sync) {
     status = file_->Sync(kIoOptions, nullptr);
   }
   if (!status.ok()) {
     AbortOnWriteFailure(absl::StrCat("write ", path_), status);
   }
-  sequence_ = sequence;
-  recorded_ = record;
 }
 
 }  // namespace raftkv::storage

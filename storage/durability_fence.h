@@ -1,14 +1,19 @@
 // DurabilityFence is a small file beside the database that remembers how far the database had come.
-// A database can come back without what was synced: a file was deleted, emptied or cut, or an older
-// copy was put in its place, and RocksDB opens it without a word. A member with such a database has
-// forgotten votes and entries that others count on. The fence is how it notices.
+// A database can come back without what was written: a file was deleted, emptied or cut, a bit of it
+// flipped, or an older copy was put in its place, and RocksDB opens it without a word. A member with
+// such a database has forgotten votes and entries that others count on, or holds keys as they were
+// long ago. The fence is how it notices.
 //
-//   FENCE := slot slot                        at 0 and kFenceSlotBytes
-//   slot  := magic:8byte sequence data_id cluster_id member_id term vote durable_index
-//            durable_term first_wal checksum  zero*; numbers are fixed64-le
+//   FENCE    := synced synced written manifest manifest     each a slot, kFenceSlotBytes apart
+//   synced, written := "raftkvF2" sequence data_id cluster_id member_id term vote durable_index
+//                      durable_term first_wal checksum zero*
+//   manifest := "raftkvM1" sequence mark mark checksum zero*       current, before
+//   mark     := number bytes hash
+//   numbers are fixed64-le
 //
-// Record number n goes to slot n % 2, so a write that a crash tears leaves the record before it.
-// The checksum is FNV-1a over all before it. On disk: frozen.
+// Record number n of a pair goes to slot n % 2, so a write that a crash tears leaves the record
+// before it. The one in `written` is not synced: a kill of the process leaves it, a power cut need
+// not. The newest of the three counts. The checksum is FNV-1a over all before it. On disk: frozen.
 #pragma once
 
 #include <cstdint>
@@ -40,19 +45,37 @@ struct FenceRecord {
   friend bool operator==(const FenceRecord&, const FenceRecord&) = default;
 };
 
+// How far a MANIFEST, to which RocksDB only appends, had come: the StableHash of its first bytes.
+struct ManifestMark {
+  uint64_t number = 0;  // Of the file; 0 stands for none.
+  uint64_t bytes = 0;
+  uint64_t hash = 0;
+
+  friend bool operator==(const ManifestMark&, const ManifestMark&) = default;
+};
+
+struct ManifestRecord {
+  ManifestMark current;
+  // The one before it, while CURRENT may still name that.
+  ManifestMark before;
+
+  friend bool operator==(const ManifestRecord&, const ManifestRecord&) = default;
+};
+
 // Thread-safe.
 class DurabilityFence {
  public:
   // Makes or replaces the file. Durable on return.
   static absl::StatusOr<std::unique_ptr<DurabilityFence>> Create(
       std::shared_ptr<rocksdb::FileSystem> files, const std::string& path,
-      const FenceRecord& record);
-  // DataLoss when the file is missing or neither slot holds a record: no crash does that.
+      const FenceRecord& record, const ManifestRecord& manifest);
+  // DataLoss when the file is missing or holds no record of each kind: no crash does that.
   static absl::StatusOr<std::unique_ptr<DurabilityFence>> Open(
       std::shared_ptr<rocksdb::FileSystem> files, const std::string& path);
 
   const std::string& path() const { return path_; }
   FenceRecord recorded() const;
+  ManifestRecord manifest() const;
 
   // Record replaces all, the others a part. Durable on return, with one write and one fdatasync,
   // or none when nothing changes; aborts when the disk fails. REQUIRES: what is recorded is durable
@@ -60,22 +83,36 @@ class DurabilityFence {
   void Record(const FenceRecord& record);
   void RecordMember(uint64_t cluster_id, uint64_t member_id);
   void RecordProgress(const raft::HardState& hard_state, const raft::EntryId& durable);
+  // RecordProgress without the fdatasync: only a kill of the process is sure to leave it.
+  void NoteProgress(const raft::HardState& hard_state, const raft::EntryId& durable);
+  // The same as Record for the MANIFEST; no call of the others waits for it.
+  void RecordManifest(const ManifestRecord& manifest);
 
  private:
   DurabilityFence(std::shared_ptr<rocksdb::FileSystem> files, std::string path,
                   std::unique_ptr<rocksdb::FSRandomRWFile> file)
       : files_(std::move(files)), path_(std::move(path)), file_(std::move(file)) {}
 
-  // Reads both slots; the newest record counts.
+  // Reads all slots; the newest records count.
   absl::Status Load();
   void RecordLocked(const FenceRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteSlot(size_t slot, const std::string& bytes, bool sync);
 
   const std::shared_ptr<rocksdb::FileSystem> files_;  // Outlives the file.
   const std::string path_;
+  // Takes calls of several threads at once, as those of RocksDB's file systems do.
+  const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
+
   mutable Mutex mutex_;
-  const std::unique_ptr<rocksdb::FSRandomRWFile> file_ ABSL_PT_GUARDED_BY(mutex_);
   FenceRecord recorded_ ABSL_GUARDED_BY(mutex_);
+  bool recorded_is_synced_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of recorded_, and of the last one in a `synced` slot.
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t synced_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  mutable Mutex manifest_mutex_;
+  ManifestRecord manifest_ ABSL_GUARDED_BY(manifest_mutex_);
+  uint64_t manifest_sequence_ ABSL_GUARDED_BY(manifest_mutex_) = 0;
 };
 
 // OK when `database`, what the database holds now, has all that was recorded; else DataLoss that
@@ -85,12 +122,22 @@ absl::Status CheckNothingLost(const std::string& fence_path, const FenceRecord& 
                               const FenceRecord& database,
                               std::optional<raft::Term> term_at_durable);
 
-// Bytes of one slot, and back; nothing for bytes that are no record.
+// What an operator can do besides kRemedy; begins with a blank.
+extern const char kKeepStopped[];
+
+// Bytes of one slot, and back; nothing for bytes that are no record of that kind.
 std::string EncodeFenceSlot(uint64_t sequence, const FenceRecord& record);
 struct FenceSlot {
   uint64_t sequence;
   FenceRecord record;
 };
 std::optional<FenceSlot> DecodeFenceSlot(absl::string_view bytes);
+
+std::string EncodeManifestSlot(uint64_t sequence, const ManifestRecord& record);
+struct ManifestSlot {
+  uint64_t sequence;
+  ManifestRecord record;
+};
+std::optional<ManifestSlot> DecodeManifestSlot(absl::string_view bytes);
 
 }  // namespace raftkv::storage

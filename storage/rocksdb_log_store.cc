@@ -163,7 +163,12 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
   }
   if (hard_state_ != fence_->recorded().hard_state && !RAFTKV_MUTANT(kFenceLagsVote)) {
     FollowWithFence();
-  } else if (appended && !fence_behind_since_.has_value()) {
+    return;
+  }
+  if (!RAFTKV_MUTANT(kFenceLagsLog)) {
+    fence_->NoteProgress(hard_state_, last_);
+  }
+  if (appended && !fence_behind_since_.has_value()) {
     fence_behind_since_ = clock_.Now();
   }
 }
@@ -189,10 +194,10 @@ void RocksDbLogStore::FollowWithFence() {
 raft::Term RocksDbLogStore::ReadTerm(raft::LogIndex index) const {
   const absl::StatusOr<std::optional<raft::Term>> term = DatabaseReader(families_).ReadTerm(index);
   if (!term.ok()) {
-    AbortOnCorruption("`raft_log`", term.status().message());
+    ExitOnCorruption("`raft_log`", term.status().message());
   }
   if (!term->has_value()) {
-    AbortOnCorruption("`raft_log`", absl::StrCat("entry ", index.value(), " is missing"));
+    ExitOnCorruption("`raft_log`", absl::StrCat("entry ", index.value(), " is missing"));
   }
   return **term;
 }
@@ -216,7 +221,7 @@ raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& reques
     }
     std::optional<raft::Entry> entry = DecodeLogValue(*index, ToView(iterator->value()));
     if (!entry.has_value()) {
-      AbortOnCorruption("`raft_log`", "an entry makes no sense");
+      ExitOnCorruption("`raft_log`", "an entry makes no sense");
     }
     expected = expected.Next();
     if (*index < request.first) {
@@ -230,7 +235,7 @@ raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& reques
     loaded.entries.push_back(*std::move(entry));
   }
   if (!iterator->status().ok()) {
-    AbortOnCorruption("`raft_log`", iterator->status().ToString());
+    ExitOnCorruption("`raft_log`", iterator->status().ToString());
   }
   return loaded;
 }

@@ -2,8 +2,9 @@
 // the disk, and where the fence follows them.
 //
 // The fence is never ahead of the disk: it is written after the WAL is synced, and lowered before
-// entries that it covers are cut. A changed term or vote is in the fence before it is reported as
-// durable; plain appends are reported at once, and the fence follows within kFenceLagMax.
+// entries that it covers are cut. It knows of whatever is reported as durable: a changed term or
+// vote is synced there first; of plain appends the fence is only written, which a kill of the
+// process leaves and a power cut need not, and synced within kFenceLagMax.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@
 
 namespace raftkv::storage {
 
-// How far the fence may be behind entries that are durable.
+// How far the fence on the disk may be behind entries that are durable.
 inline constexpr MonotonicNanos kFenceLagMax = 100 * kNanosPerMilli;
 
 // Confined to the loop's thread, as LogStore says; owns the log thread, which alone writes and

@@ -31,7 +31,7 @@ class AbortingListener final : public rocksdb::EventListener {
  public:
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsCorruption()) {
-      AbortOnCorruption("a database file", status->ToString());
+      ExitOnCorruption("a database file", status->ToString());
     }
     if (status->severity() >= rocksdb::Status::kHardError && !RAFTKV_MUTANT(kFailedSyncIgnored) &&
         !RAFTKV_MUTANT(kFailedWriteIgnored)) {

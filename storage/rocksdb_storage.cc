@@ -194,11 +194,21 @@ absl::Status RocksDbStorage::OpenDatabase() {
     RAFTKV_ASSIGN_OR_RETURN(
         fence_, DurabilityFence::Open(EnvOf(options_)->GetFileSystem(), directory_.fence_path()));
   }
+  ManifestMark manifest;
+  if (fence_ != nullptr) {
+    RAFTKV_ASSIGN_OR_RETURN(
+        manifest, CheckManifest(directory_.files(), path, fence_->path(), fence_->manifest()));
+  }
   RAFTKV_ASSIGN_OR_RETURN(const uint64_t flushed, Inspect());
   wal_filter_ = std::make_unique<WalGapFilter>(flushed);
+  manifest_watch_ =
+      std::make_shared<ManifestWatch>(EnvOf(options_)->GetFileSystem(), manifest, fence_.get());
+  env_ = rocksdb::NewCompositeEnv(manifest_watch_);
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, wal_filter_.get());
+  db_options.env = env_.get();
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(MakeDbOptions(options_, wal_filter_.get()), path,
-                                                   MakeColumnFamilies(options_), &handles_, &raw);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options_), &handles_, &raw);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
@@ -298,12 +308,11 @@ absl::Status RocksDbStorage::RaiseFence(const DatabaseReader& reader) {
   RAFTKV_RETURN_IF_ERROR(SyncDirectory(directory_.files(), directory_.database_path()));
   RAFTKV_ASSIGN_OR_RETURN(FenceRecord record, ReadFenceRecord(reader));
   record.first_wal = wal->LogNumber();
-  if (fence_ != nullptr) {
-    fence_->Record(record);
-    return absl::OkStatus();
-  }
-  RAFTKV_ASSIGN_OR_RETURN(fence_, DurabilityFence::Create(EnvOf(options_)->GetFileSystem(),
-                                                          directory_.fence_path(), record));
+  RAFTKV_ASSIGN_OR_RETURN(
+      auto fence, DurabilityFence::Create(EnvOf(options_)->GetFileSystem(), directory_.fence_path(),
+                                          record, manifest_watch_->record()));
+  manifest_watch_->SetFence(fence.get());
+  fence_ = std::move(fence);
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include "storage/data_directory.h"
 #include "storage/database_reader.h"
 #include "storage/durability_fence.h"
+#include "storage/manifest_watch.h"
 #include "storage/reader_thread.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
@@ -55,7 +56,7 @@ class RocksDbStorage final : public Storage {
                                           WalSurvey* survey) const;
   // Reads all that the members below hold and starts the parts.
   absl::Status Load(Waker* waker);
-  // Makes the fence if there is none yet, and records what the database holds.
+  // Makes the fence anew from what the database holds.
   absl::Status RaiseFence(const DatabaseReader& reader);
 
   // Constant after Open.
@@ -63,6 +64,9 @@ class RocksDbStorage final : public Storage {
   // The lock goes last.
   DataDirectory directory_;
   std::unique_ptr<WalGapFilter> wal_filter_;
+  // The environment that the database runs in goes through the watch.
+  std::shared_ptr<ManifestWatch> manifest_watch_;
+  std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   ColumnFamilies families_;

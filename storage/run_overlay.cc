@@ -47,13 +47,13 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
     return nullptr;
   }
   if (!status.ok() && !status.IsNotFound()) {
-    AbortOnCorruption(kLatestName, status.ToString());
+    ExitOnCorruption(kLatestName, status.ToString());
   }
   Row* row = found == by_key_.end() ? Insert(key) : found->second;
   if (status.ok()) {
     const std::optional<LatestRecord> record = DecodeRecord(ToView(pinned_));
     if (!record.has_value()) {
-      AbortOnCorruption(kLatestName, "its bytes make no record");
+      ExitOnCorruption(kLatestName, "its bytes make no record");
     }
     row->on_disk = true;
     row->disk_deadline = record->header.deadline;
@@ -122,7 +122,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
     }
     const std::optional<LatestRecord> record = DecodeRecord(ToView(iterator->value()));
     if (!record.has_value()) {
-      AbortOnCorruption(kLatestName, "its bytes make no record");
+      ExitOnCorruption(kLatestName, "its bytes make no record");
     }
     if (next_known != known.end() && (*next_known)->key == ToView(key)) {
       const State& state = (*next_known++)->state;
@@ -146,7 +146,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
     return false;
   }
   if (!iterator->status().ok() && !RAFTKV_MUTANT(kRangeStatusIgnored)) {
-    AbortOnCorruption("`latest`", iterator->status().ToString());
+    ExitOnCorruption("`latest`", iterator->status().ToString());
   }
   visit_known_before(nullptr);
   return true;

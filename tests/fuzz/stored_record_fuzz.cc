@@ -73,8 +73,10 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
 void DecodeFiles(absl::string_view bytes) {
   CheckRoundTrip(bytes, DecodeFenceSlot,
                  [](const FenceSlot& slot) { return EncodeFenceSlot(slot.sequence, slot.record); });
-  const absl::StatusOr<uint64_t> version = ParseFormat("FORMAT", bytes);
-  CHECK(!version.ok() || (*version >= 1 && *version <= kDirectoryVersion));
+  CheckRoundTrip(bytes, DecodeManifestSlot, [](const ManifestSlot& slot) {
+    return EncodeManifestSlot(slot.sequence, slot.record);
+  });
+  CHECK(!CheckFormat("FORMAT", bytes).ok() || absl::StrContains(bytes, "raftkv "));
 }
 
 // What no fuzzer guesses is the checksum: bytes are put into a good slot, so that what is behind it

@@ -64,26 +64,6 @@ class SilentObserver final : public ScriptObserver {
   void OnDurable(size_t) override {}
 };
 
-void AwaitFence(Machine* machine, const std::string& data_dir) {
-  const raft::EntryId last = [&] {
-    const absl::StatusOr<raft::RestoredState> restored = machine->store().storage().Restore();
-    CHECK(restored.ok()) << restored.status();
-    return restored->tail.empty() ? restored->previous : restored->tail.back().id;
-  }();
-  while (true) {
-    const FaultDisk disk = machine->files().disk();
-    const std::string& bytes = disk.Contents(*disk.Find(absl::StrCat(data_dir, "/FENCE")));
-    for (size_t at : {size_t{0}, kFenceSlotBytes}) {
-      const std::optional<FenceSlot> slot =
-          DecodeFenceSlot(absl::string_view(bytes).substr(at, kFenceSlotBytes));
-      if (slot.has_value() && slot->record.durable == last) {
-        return;
-      }
-    }
-    std::this_thread::yield();
-  }
-}
-
 std::string CheckThatItGoesOn(Machine* machine, const StoreState& state) {
   const CrashScript more({.seed = state.log.size() + state.applied, .steps = 6}, {state});
   SilentObserver nobody;
@@ -230,8 +210,7 @@ Recording Record(const FaultDisk& start, const Progress& before, const std::stri
     if (!RunScript(script, &machine->store(), &observer).ok()) {
       return kRefused;
     }
-    if (ending == Ending::kFenced) {
-      AwaitFence(machine, data_dir);
+    if (ending == Ending::kKill) {
       return "left";
     }
     machine->store().Close();

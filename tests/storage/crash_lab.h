@@ -52,8 +52,8 @@ struct Recording {
 };
 
 enum class Ending {
-  kClose,   // Closes the storage.
-  kFenced,  // Waits until the fence has followed, and leaves the storage open.
+  kClose,  // Closes the storage.
+  kKill,   // Leaves it open, so the disk is as a kill of the process leaves it.
 };
 
 // Runs a script in a process of its own.

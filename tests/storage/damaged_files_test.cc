@@ -1,8 +1,6 @@
 // Files of a stopped member that were damaged at rest: bits flipped, zeroed, cut, emptied, deleted.
 // Each must be detected, by refusing to open or to read, or be harmless. What opens must hold
 // everything that was acknowledged. A refusal loses nothing: with the file put back it opens whole.
-#include <signal.h>
-
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -12,6 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "storage/disk_failure.h"
+#include "storage/durability_fence.h"
 #include "tests/storage/crash_lab.h"
 #include "tests/storage/isolated.h"
 #include "tests/support/temp_dir.h"
@@ -31,7 +31,9 @@ struct Damage {
 };
 
 struct Thoroughness {
-  size_t flips;
+  // Of the bits of StructuralBytes, so many a file, at random.
+  size_t structural_flips;
+  size_t flips;  // Anywhere.
   size_t sectors;
   size_t cuts;
 };
@@ -46,6 +48,43 @@ std::string KindOf(const std::string& path) {
     return "table";
   }
   return name.substr(0, name.find('-'));
+}
+
+// Where a flipped bit changes what the rest of a file is taken for, in bytes: the headers of the
+// records of WALs and MANIFESTs, the footers of tables, and all of the small files.
+std::vector<size_t> StructuralBytes(const std::string& kind, const std::string& bytes) {
+  constexpr size_t kRecordHeaderBytes = 7;  // checksum:fixed32 length:fixed16 type
+  constexpr size_t kRecordBlockBytes = 32 << 10;
+  constexpr size_t kFooterBytes = 53;
+  constexpr size_t kSmallBytes = 64;
+  std::vector<size_t> places;
+  const auto add = [&places, &bytes](size_t begin, size_t end) {
+    for (size_t at = begin; at < std::min(end, bytes.size()); ++at) {
+      places.push_back(at);
+    }
+  };
+  if (kind == "wal" || kind == "MANIFEST") {
+    size_t at = 0;
+    while (at + kRecordHeaderBytes <= bytes.size()) {
+      const size_t left = kRecordBlockBytes - at % kRecordBlockBytes;
+      if (left < kRecordHeaderBytes) {
+        at += left;
+        continue;
+      }
+      add(at, at + kRecordHeaderBytes);
+      at += kRecordHeaderBytes + (static_cast<uint8_t>(bytes[at + 4]) |
+                                  static_cast<size_t>(static_cast<uint8_t>(bytes[at + 5])) << 8);
+    }
+  } else if (kind == "table") {
+    add(bytes.size() - std::min(bytes.size(), kFooterBytes), bytes.size());
+  } else if (kind == "FENCE") {
+    for (size_t slot = 0; slot < bytes.size(); slot += kFenceSlotBytes) {
+      add(slot, slot + 2 * kSmallBytes);
+    }
+  } else if (bytes.size() <= kSmallBytes) {
+    add(0, bytes.size());
+  }
+  return places;
 }
 
 std::vector<Damage> ListDamages(const FaultDisk& disk, const std::string& data_dir,
@@ -69,12 +108,23 @@ std::vector<Damage> ListDamages(const FaultDisk& disk, const std::string& data_d
       const size_t at = rng.Below(size);
       add(absl::StrCat("cut at ", at), [at](std::string* bytes) { bytes->resize(at); });
     }
+    const auto flip = [&add](size_t at, size_t bit) {
+      const char mask = static_cast<char>(1 << bit);
+      add(absl::StrCat("bit ", bit, " flipped at ", at), [at, mask](std::string* bytes) {
+        (*bytes)[at] = static_cast<char>((*bytes)[at] ^ mask);
+      });
+    };
+    const std::vector<size_t> places =
+        StructuralBytes(KindOf(path), disk.Contents(*disk.Find(path)));
+    const size_t bits = places.size() * 8;
+    for (size_t i = 0; i < std::min(bits, how.structural_flips); ++i) {
+      const size_t bit = bits <= how.structural_flips ? i : rng.Below(bits);
+      flip(places[bit / 8], bit % 8);
+    }
     for (size_t i = 0; i < how.flips; ++i) {
       // Small files everywhere, large ones at random.
       const size_t at = size <= how.flips * 8 ? i * 8 % size : rng.Below(size);
-      const char bit = static_cast<char>(1 << rng.Below(8));
-      add(absl::StrCat("bit flipped at ", at),
-          [at, bit](std::string* bytes) { (*bytes)[at] = static_cast<char>((*bytes)[at] ^ bit); });
+      flip(at, rng.Below(8));
     }
     for (size_t i = 0; i < how.sectors; ++i) {
       const size_t at = rng.Below(size) / kSectorBytes * kSectorBytes;
@@ -169,7 +219,8 @@ class DamagedFilesTest : public testing::Test {
   std::string Judge(const Damage& damage, const IsolatedResult& result) {
     Counts& counts = counts_[KindOf(damage.path)];
     // A compaction that meets the damage ends the process.
-    const bool stopped = result.signal == SIGABRT && absl::StrContains(result.log, "stopping: ") &&
+    const bool stopped = result.exit_code == kExitDamaged &&
+                         absl::StrContains(result.log, "stopping: ") &&
                          absl::StrContains(result.log, "is corrupted");
     if (IsClean(result.text)) {
       ++counts.harmless;
@@ -189,15 +240,15 @@ class DamagedFilesTest : public testing::Test {
 using SampledDamagedFilesTest = DamagedFilesTest;
 
 TEST_F(SampledDamagedFilesTest, AfterAnOrderlyEnd) {
-  DamageEach(Ending::kClose, {.flips = 3, .sectors = 1, .cuts = 1});
+  DamageEach(Ending::kClose, {.structural_flips = 6, .flips = 3, .sectors = 1, .cuts = 1});
 }
 
 TEST_F(DamagedFilesTest, AfterAnOrderlyEnd) {
-  DamageEach(Ending::kClose, {.flips = 24, .sectors = 6, .cuts = 12});
+  DamageEach(Ending::kClose, {.structural_flips = 60, .flips = 24, .sectors = 6, .cuts = 12});
 }
 
 TEST_F(DamagedFilesTest, AfterAKill) {
-  DamageEach(Ending::kFenced, {.flips = 24, .sectors = 6, .cuts = 12});
+  DamageEach(Ending::kKill, {.structural_flips = 60, .flips = 24, .sectors = 6, .cuts = 12});
 }
 
 }  // namespace

@@ -46,25 +46,19 @@ TEST_F(DataDirectoryTest, IsMadeForItsOwnerOnly) {
   struct stat status;
   ASSERT_EQ(stat(path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 3\n");
   EXPECT_TRUE(fs::exists(File("FENCE")));
   EXPECT_EQ(OpenOnce(), data_id);
 }
 
-// Version 1 had no fence.
-TEST_F(DataDirectoryTest, OlderVersionIsTakenOver) {
+// A crash between the fence and FORMAT.
+TEST_F(DataDirectoryTest, FenceCountsBeforeTheDirectoryIsComplete) {
   const uint64_t data_id = OpenOnce();
-  WriteFile(File("FORMAT"), "raftkv 1\n");
-  fs::remove(File("FENCE"));
+  fs::remove(File("FORMAT"));
   EXPECT_EQ(OpenOnce(), data_id);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
-  EXPECT_TRUE(fs::exists(File("FENCE")));
-
-  // A crash between the two steps.
-  WriteFile(File("FORMAT"), "raftkv 1\n");
+  fs::remove(File("FORMAT"));
   WriteFile(File("FENCE"), "half");
-  EXPECT_EQ(OpenOnce(), data_id);
-  EXPECT_EQ(OpenOnce(), data_id);
+  ExpectRefused(absl::StatusCode::kDataLoss, HasSubstr("FENCE is corrupted"));
 }
 
 TEST_F(DataDirectoryTest, MissingFenceIsDataLoss) {
@@ -96,9 +90,12 @@ TEST_F(DataDirectoryTest, SecondProcessIsRefusedByPid) {
 
 TEST_F(DataDirectoryTest, OtherFormatVersionIsRefusedNamingBoth) {
   OpenOnce();
-  WriteFile(File("FORMAT"), "raftkv 3\n");
-  ExpectRefused(absl::StatusCode::kFailedPrecondition,
-                AllOf(HasSubstr("version 3"), HasSubstr("version 2"), HasSubstr("FORMAT")));
+  for (const std::string other : {"2", "4"}) {
+    WriteFile(File("FORMAT"), "raftkv " + other + "\n");
+    ExpectRefused(
+        absl::StatusCode::kFailedPrecondition,
+        AllOf(HasSubstr("version " + other), HasSubstr("version 3"), HasSubstr("FORMAT")));
+  }
 }
 
 TEST_F(DataDirectoryTest, GarbageInFormatIsDataLoss) {
@@ -194,7 +191,7 @@ TEST_F(DataDirectoryTest, CreationIsFinishedAfterACrashBetweenAnyTwoSteps) {
   EXPECT_EQ(OpenOnce(), data_id);
   fs::rename(File("FORMAT"), File("FORMAT.new"));
   EXPECT_EQ(OpenOnce(), data_id);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 2\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 3\n");
 }
 
 TEST_F(DataDirectoryTest, DiskBytesCountsAllFiles) {

@@ -32,6 +32,11 @@ FenceRecord MakeRecord(uint64_t index) {
           .first_wal = 9};
 }
 
+ManifestRecord MakeManifest(uint64_t bytes) {
+  return {.current = {.number = 7, .bytes = bytes, .hash = 21},
+          .before = {.number = 5, .bytes = 90, .hash = 22}};
+}
+
 FaultDisk EmptyDisk() {
   FaultDisk disk;
   disk.Apply(DiskOperation::OnPath(DiskOperation::Kind::kCreateDirectory, "/data"));
@@ -44,7 +49,7 @@ class DurabilityFenceTest : public testing::Test {
   DurabilityFenceTest() : files_(std::make_shared<FaultFileSystem>(EmptyDisk())) {}
 
   std::unique_ptr<DurabilityFence> Create(const FenceRecord& record) {
-    auto fence = DurabilityFence::Create(files_, kPath, record);
+    auto fence = DurabilityFence::Create(files_, kPath, record, MakeManifest(1));
     EXPECT_TRUE(fence.ok()) << fence.status();
     return *std::move(fence);
   }
@@ -70,24 +75,38 @@ class DurabilityFenceTest : public testing::Test {
 
 TEST_F(DurabilityFenceTest, SlotsAreDecodedAsTheyWereEncoded) {
   const std::string bytes = EncodeFenceSlot(77, MakeRecord(8));
-  EXPECT_EQ(bytes.size(), kFenceSlotBytes);
+  EXPECT_LE(bytes.size(), kFenceSlotBytes);
   const std::optional<FenceSlot> slot = DecodeFenceSlot(bytes);
   ASSERT_TRUE(slot.has_value());
   EXPECT_EQ(slot->sequence, 77U);
   EXPECT_EQ(slot->record, MakeRecord(8));
+
+  const std::string manifest = EncodeManifestSlot(78, MakeManifest(8));
+  const std::optional<ManifestSlot> manifest_slot = DecodeManifestSlot(manifest);
+  ASSERT_TRUE(manifest_slot.has_value());
+  EXPECT_EQ(manifest_slot->sequence, 78U);
+  EXPECT_EQ(manifest_slot->record, MakeManifest(8));
+  EXPECT_FALSE(DecodeManifestSlot(bytes).has_value());
+  EXPECT_FALSE(DecodeFenceSlot(manifest).has_value());
+}
+
+// Whether a slot's bytes, spoiled, still decode.
+template <typename Slot>
+void ExpectNoFlipUnnoticed(const std::string& bytes,
+                           std::optional<Slot> (*decode)(absl::string_view)) {
+  for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    EXPECT_FALSE(decode(flipped).has_value()) << bit;
+  }
+  EXPECT_FALSE(decode("").has_value());
+  EXPECT_FALSE(decode(bytes.substr(0, bytes.size() - 1)).has_value());
+  EXPECT_FALSE(decode(std::string(kFenceSlotBytes, '\0')).has_value());
 }
 
 TEST_F(DurabilityFenceTest, NoFlippedBitGoesUnnoticed) {
-  const std::string bytes = EncodeFenceSlot(77, MakeRecord(8));
-  const size_t used = bytes.find_last_not_of('\0') + 1;
-  for (size_t bit = 0; bit < used * 8; ++bit) {
-    std::string flipped = bytes;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
-    EXPECT_FALSE(DecodeFenceSlot(flipped).has_value()) << bit;
-  }
-  EXPECT_FALSE(DecodeFenceSlot("").has_value());
-  EXPECT_FALSE(DecodeFenceSlot(bytes.substr(0, used - 1)).has_value());
-  EXPECT_FALSE(DecodeFenceSlot(std::string(kFenceSlotBytes, '\0')).has_value());
+  ExpectNoFlipUnnoticed(EncodeFenceSlot(77, MakeRecord(8)), DecodeFenceSlot);
+  ExpectNoFlipUnnoticed(EncodeManifestSlot(77, MakeManifest(8)), DecodeManifestSlot);
 }
 
 TEST_F(DurabilityFenceTest, KeepsTheNewestRecord) {
@@ -147,6 +166,65 @@ TEST_F(DurabilityFenceTest, TornWritesLeaveTheRecordBefore) {
   EXPECT_GT(torn, 0U);
 }
 
+// What was only noted may go with the power, and takes nothing else with it.
+TEST_F(DurabilityFenceTest, NotedRecordsAreThereAfterAKillAndNeverInTheWay) {
+  const std::unique_ptr<DurabilityFence> fence = Create(MakeRecord(1));
+  const auto note = [&fence](uint64_t index) {
+    fence->NoteProgress(MakeRecord(index).hard_state, MakeRecord(index).durable);
+  };
+  const uint64_t before = files_->SyncsOf("FENCE.new");
+  uint64_t synced = 1;
+  for (uint64_t index = 2; index < 40; ++index) {
+    if (index % 5 == 0) {
+      fence->Record(MakeRecord(index));
+      synced = index;
+    } else {
+      note(index);
+    }
+    EXPECT_EQ(*Read(files_->disk()), MakeRecord(index));
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+      Rng rng(seed);
+      const absl::StatusOr<FenceRecord> left =
+          Read(files_->disk().AfterCrash(Survival::kTorn, &rng));
+      ASSERT_TRUE(left.ok()) << left.status();
+      ASSERT_TRUE(left->durable.index.value() == synced || left->durable.index.value() == index);
+    }
+  }
+  EXPECT_EQ(files_->SyncsOf("FENCE.new"), before + 7);
+
+  // A lower record, synced, counts against one that was only noted.
+  fence->Record(MakeRecord(3));
+  EXPECT_EQ(*Read(files_->disk()), MakeRecord(3));
+  // And what was noted becomes durable by being recorded.
+  note(9);
+  fence->Record(MakeRecord(9));
+  Rng rng(1);
+  EXPECT_EQ(*Read(files_->disk().AfterCrash(Survival::kSynced, &rng)), MakeRecord(9));
+}
+
+TEST_F(DurabilityFenceTest, TornManifestRecordsLeaveTheOneBefore) {
+  const std::unique_ptr<DurabilityFence> fence = Create(MakeRecord(1));
+  EXPECT_EQ(fence->manifest(), MakeManifest(1));
+  for (uint64_t bytes = 2; bytes < 12; ++bytes) {
+    const FaultDisk before = files_->disk();
+    fence->RecordManifest(MakeManifest(bytes));
+    Rng rng(bytes);
+    const FaultDisk left = files_->disk().AfterCrash(Survival::kSynced, &rng);
+    auto opened = DurabilityFence::Open(std::make_shared<FaultFileSystem>(left), kPath);
+    ASSERT_TRUE(opened.ok());
+    EXPECT_EQ((*opened)->manifest(), MakeManifest(bytes));
+    EXPECT_EQ((*opened)->recorded(), MakeRecord(1));
+    // The newest spoiled, the one before counts.
+    const FaultDisk spoiled = With([bytes](std::string* file) {
+      // Numbered from 1, which Create wrote.
+      (*file)[(3 + bytes % 2) * kFenceSlotBytes + 30] ^= 1;
+    });
+    opened = DurabilityFence::Open(std::make_shared<FaultFileSystem>(spoiled), kPath);
+    ASSERT_TRUE(opened.ok());
+    EXPECT_EQ((*opened)->manifest(), MakeManifest(bytes - 1));
+  }
+}
+
 TEST_F(DurabilityFenceTest, OneDamagedSlotIsSurvived) {
   const std::unique_ptr<DurabilityFence> fence = Create(MakeRecord(1));
   fence->Record(MakeRecord(2));
@@ -193,7 +271,7 @@ TEST(DurabilityFenceDeathTest, FailedWriteAborts) {
     EXPECT_EXIT(
         {
           auto sound = std::make_shared<FaultFileSystem>(EmptyDisk());
-          auto created = DurabilityFence::Create(sound, kPath, MakeRecord(1));
+          auto created = DurabilityFence::Create(sound, kPath, MakeRecord(1), MakeManifest(1));
           auto files = std::make_shared<FaultFileSystem>(sound->disk(), nullptr,
                                                          DiskFault{.operation = operation});
           auto fence = DurabilityFence::Open(files, kPath);

@@ -60,11 +60,14 @@ std::vector<IsolatedResult> RunIsolated(size_t count,
     std::vector<std::string> lines = absl::StrSplit(texts.Contents(), kEnd);
     lines.pop_back();
     for (std::string& text : lines) {
-      results.push_back({.text = std::move(text), .signal = std::nullopt, .log = ""});
+      results.push_back(
+          {.text = std::move(text), .signal = std::nullopt, .exit_code = 0, .log = ""});
     }
     if (results.size() < count) {
       const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-      results.push_back({.text = "", .signal = signal, .log = log.Contents()});
+      const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+      results.push_back(
+          {.text = "", .signal = signal, .exit_code = exit_code, .log = log.Contents()});
     } else if (!results.empty()) {
       results.back().log = log.Contents();
     }

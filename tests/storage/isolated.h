@@ -13,7 +13,8 @@ namespace raftkv::storage {
 
 struct IsolatedResult {
   std::string text;           // What the body returned; empty when its process ended first.
-  std::optional<int> signal;  // That ended it.
+  std::optional<int> signal;  // That ended it; 0 when it exited.
+  int exit_code = 0;          // With which it exited before its time.
   std::string log;            // What that process had written to stderr by then.
 };
 

@@ -5,10 +5,13 @@
 #include <thread>
 
 #include "absl/strings/match.h"
+#include "base/stable_hash.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
 #include "raft/runtime/command_batch.h"
 #include "rocksdb/db.h"
+#include "storage/data_directory.h"
+#include "storage/durability_fence.h"
 #include "storage/key_layout.h"
 #include "storage/rocksdb_options.h"
 #include "storage/wal_gap_filter.h"
@@ -21,7 +24,7 @@ constexpr uint64_t kOrigin = 7;
 // An open database without the storage above it.
 class RawDatabase {
  public:
-  explicit RawDatabase(const std::string& path) {
+  explicit RawDatabase(const std::string& path) : path_(path) {
     StorageOptions options;
     const rocksdb::Status status = rocksdb::DB::Open(MakeDbOptions(options, nullptr), path,
                                                      MakeColumnFamilies(options), &handles_, &db_);
@@ -32,12 +35,33 @@ class RawDatabase {
       CHECK(db_->DestroyColumnFamilyHandle(handle).ok());
     }
     delete db_;
+    FenceManifest();
   }
 
   rocksdb::DB* db() { return db_; }
   const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return handles_; }
 
  private:
+  // The opening made a new MANIFEST behind the fence's back.
+  void FenceManifest() const {
+    const std::filesystem::path fence_path =
+        std::filesystem::path(path_).parent_path() / kFenceFile;
+    if (!std::filesystem::exists(fence_path)) {
+      return;
+    }
+    const std::string current = integration::ReadFile(path_ + "/CURRENT");
+    const std::string name = current.substr(0, current.size() - 1);
+    const std::string bytes = integration::ReadFile(path_ + "/" + name);
+    auto fence =
+        DurabilityFence::Open(rocksdb::Env::Default()->GetFileSystem(), fence_path.string());
+    CHECK(fence.ok()) << fence.status();
+    (*fence)->RecordManifest({.current = {.number = std::stoul(name.substr(name.find('-') + 1)),
+                                          .bytes = bytes.size(),
+                                          .hash = StableHash(bytes)},
+                              .before = {}});
+  }
+
+  const std::string path_;
   rocksdb::DB* db_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };
@@ -276,6 +300,19 @@ void FlushAll(const std::string& database_path) {
   RawDatabase raw(database_path);
   const rocksdb::Status status = raw.db()->Flush(rocksdb::FlushOptions(), raw.handles());
   CHECK(status.ok()) << status.ToString();
+}
+
+void OverwriteRow(const std::string& database_path, const std::string& family,
+                  const std::string& key, const std::optional<std::string>& value) {
+  RawDatabase raw(database_path);
+  for (rocksdb::ColumnFamilyHandle* handle : raw.handles()) {
+    if (handle->GetName() == family) {
+      const rocksdb::WriteOptions write;
+      const rocksdb::Status status = value.has_value() ? raw.db()->Put(write, handle, key, *value)
+                                                       : raw.db()->Delete(write, handle, key);
+      CHECK(status.ok()) << status.ToString();
+    }
+  }
 }
 
 std::vector<std::string> FilesWithSuffix(const std::string& database_path,

@@ -113,6 +113,9 @@ using FamilyRows = std::map<std::string, std::string>;
 FamilyRows DumpFamily(const std::string& database_path, const std::string& family);
 // Flushes the memtables of a closed database's column families into table files.
 void FlushAll(const std::string& database_path);
+// Writes a row, or deletes it, as no code of raftkv would, to see whether a start notices.
+void OverwriteRow(const std::string& database_path, const std::string& family,
+                  const std::string& key, const std::optional<std::string>& value);
 // Paths of a database's files with this ending, by number.
 std::vector<std::string> FilesWithSuffix(const std::string& database_path,
                                          const std::string& suffix);
