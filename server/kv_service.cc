@@ -123,7 +123,7 @@ void KvService::FinishGet(UnaryCall* call, const v1::GetRequest& request) {
         return [this, call, as_text = request.as_text(), response = std::move(response),
                 found = std::move(found)]() mutable {
           if (!found.ok()) {
-            call->Fail(Corrupted(found.status().message()));
+            FailRead(call, found.status());
             return;
           }
           if (found->has_value()) {
@@ -135,6 +135,13 @@ void KvService::FinishGet(UnaryCall* call, const v1::GetRequest& request) {
       });
   if (!submitted) {
     call->Fail(Overloaded());
+  }
+}
+
+void KvService::FailRead(UnaryCall* call, const absl::Status& status) {
+  call->Fail(ReadError(status));
+  if (absl::IsDataLoss(status)) {
+    node_->stop_unusable(std::string(status.message()));
   }
 }
 
@@ -331,7 +338,7 @@ void KvService::FinishList(UnaryCall* call, const v1::ListRequest& request,
     auto page = view.Scan(scan);
     return [this, call, request, revision = view.revision(), page = std::move(page)]() mutable {
       if (!page.ok()) {
-        call->Fail(ReadError(page.status()));
+        FailRead(call, page.status());
         return;
       }
       v1::ListResponse response;
@@ -358,7 +365,7 @@ void KvService::FinishCount(UnaryCall* call, const storage::KeyInterval& interva
         auto count = view.Count(interval, given_up);
         return [this, call, revision = view.revision(), count = std::move(count)] {
           if (!count.ok()) {
-            call->Fail(ReadError(count.status()));
+            FailRead(call, count.status());
             return;
           }
           v1::ListResponse response;

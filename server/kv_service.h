@@ -47,6 +47,9 @@ class KvService final {
                      std::function<void()> read);
   void AwaitRevision(UnaryCall* call, int64_t min_revision, MonotonicNanos deadline,
                      std::function<void()> read);
+  // Answers with what went wrong below; after damaged data the member stops, so that it neither
+  // leads nor answers from it.
+  void FailRead(UnaryCall* call, const absl::Status& status);
   void FinishGet(UnaryCall* call, const v1::GetRequest& request);
   void FinishList(UnaryCall* call, const v1::ListRequest& request,
                   const storage::ScanOptions& scan);

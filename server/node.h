@@ -40,6 +40,9 @@ struct Node {
   MonotonicNanos started_at = 0;
   // From the signal to stop on: new requests are refused.
   bool draining = false;
+  // The data directory turned out to be unusable: damaged, foreign, or an older copy. Stops the
+  // member, exit 2.
+  std::function<void(const std::string& reason)> stop_unusable;
   CallAccounting calls;
   PeerRefusals peer_refusals;
 

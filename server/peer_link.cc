@@ -105,6 +105,11 @@ peer::v1::PeerIdentity PeerLink::Identity() const {
   // The directory's own, not the record's: it is what the callee checks.
   identity.set_sender_data_id(node_->storage->data_id());
   identity.set_sender_peer_address(node_->peer_address);
+  const raft::RaftCore& core = node_->driver->core();
+  if (const raft::FollowerProgress* progress = core.progress(peer_); progress != nullptr) {
+    identity.set_acknowledged_index(progress->match_index().value());
+    identity.set_acknowledged_in_term(core.term().value());
+  }
   return identity;
 }
 

@@ -15,6 +15,7 @@
 #include "raft/wire/identity.h"
 #include "server/limits.h"
 #include "storage/command_semantics.h"
+#include "storage/disk_failure.h"
 
 namespace raftkv::server {
 namespace {
@@ -70,6 +71,23 @@ absl::Status CheckCommands(const raft::Message& message) {
     }
   }
   return absl::OkStatus();
+}
+
+// How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
+// term begins here, nothing that this leader was promised can have been cut.
+std::string ForgottenBy(const Node& node, const peer::v1::PeerIdentity& leader) {
+  const raft::RaftCore& core = node.driver->core();
+  if (leader.acknowledged_in_term() < core.term().value() ||
+      core.last_entry().index.value() >= leader.acknowledged_index() ||
+      leader.acknowledged_in_term() == 0) {
+    return "";
+  }
+  return absl::StrCat("--data_dir=", node.options->data_dir,
+                      " has lost what this member acknowledged: its log ends at entry ",
+                      core.last_entry().index.value(), ", but it had entry ",
+                      leader.acknowledged_index(), " for member ", leader.sender_id(),
+                      ", which leads term ", leader.acknowledged_in_term(),
+                      ". Is it an older copy? ", storage::kRemedy);
 }
 
 absl::Status SecondOpening() {
@@ -210,6 +228,11 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
     return node_->peer_refusals.Refuse(status);
   }
   const raft::NodeId sender(frame.opening().sender_id());
+  if (const std::string forgotten = ForgottenBy(*node_, frame.opening()); !forgotten.empty()) {
+    node_->stop_unusable(forgotten);
+    return node_->peer_refusals.Refuse(
+        grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, forgotten));
+  }
   // A peer that opens a new stream has given up the old one; what is still on its way there must
   // not be taken.
   if (const auto old = streams->find(sender); old != streams->end()) {

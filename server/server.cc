@@ -43,6 +43,7 @@
 #include "server/peer_service.h"
 #include "server/read_pool.h"
 #include "server/startup_signals.h"
+#include "storage/disk_failure.h"
 #include "storage/expirer.h"
 #include "storage/storage.h"
 
@@ -54,7 +55,7 @@ constexpr int kExitOk = 0;
 constexpr int kExitBadConfiguration = 1;
 // Almost always a limit of open files that is too low: configuration, too.
 constexpr int kExitDeaf = 1;
-constexpr int kExitBadDirectory = 2;
+constexpr int kExitBadDirectory = storage::kExitDamaged;
 // Two signals: the second ends the process at once.
 constexpr int kExitForced = 130;
 
@@ -278,6 +279,12 @@ std::optional<int> Server::MakeDriver() {
   node_.state_machine = storage_->state_machine();
   node_.driver = driver_.get();
   node_.member_id = member_id_;
+  node_.stop_unusable = [this](const std::string& reason) {
+    if (stop_began_ == 0) {
+      exit_code_ = Fail(kExitBadDirectory, reason);
+      BeginStop();
+    }
+  };
   node_.calls.clock = &clock_;
   node_.calls.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   expirer_ = std::make_unique<storage::Expirer>(
@@ -289,7 +296,12 @@ std::optional<int> Server::MakeDriver() {
               auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
 
               view.reset();
-              loop_->Post([done, due = std::move(due)]() mutable { done(std::move(due)); });
+              loop_->Post([this, done, due = std::move(due)]() mutable {
+                if (absl::IsDataLoss(due.status())) {
+                  node_.stop_unusable(std::string(due.status().message()));
+                }
+                done(std::move(due));
+              });
             });
         if (!submitted) {
           done(absl::ResourceExhaustedError("the last scan is still under way"));
@@ -422,11 +434,7 @@ void Server::LogStart() const {
 void Server::JoinCluster() {
   if (storage_->configuration().has_value()) {
     transport_.Connect();
-    foreign_data_check_ =
-        std::make_unique<ForeignDataCheck>(&node_, [this](const std::string& reason) {
-          exit_code_ = Fail(kExitBadDirectory, reason);
-          BeginStop();
-        });
+    foreign_data_check_ = std::make_unique<ForeignDataCheck>(&node_, node_.stop_unusable);
     return;
   }
   if (founders_.size() <= 1) {
@@ -438,11 +446,7 @@ void Server::JoinCluster() {
       &node_, founders_,
       Founding::Hooks{
           .on_founded = [this](const log::v1::ClusterConfiguration& record) { OnFounded(record); },
-          .on_refused =
-              [this](const std::string& reason) {
-                exit_code_ = Fail(kExitBadDirectory, reason);
-                BeginStop();
-              }});
+          .on_refused = node_.stop_unusable});
 }
 
 void Server::OnFounded(const log::v1::ClusterConfiguration& record) {

@@ -28,8 +28,8 @@ inline constexpr char kFenceFile[] = "FENCE";
 // Versions 1 and 2 were never released: their fence, if any, did not know of the MANIFEST.
 inline constexpr uint64_t kDirectoryVersion = 3;
 
-// Whether the FORMAT file at `path` says kDirectoryVersion. FailedPrecondition when it says another,
-// DataLoss when `line`, its bytes, is nothing that raftkv wrote.
+// Whether the FORMAT file at `path` says kDirectoryVersion. FailedPrecondition when it says
+// another, DataLoss when `line`, its bytes, is nothing that raftkv wrote.
 absl::Status CheckFormat(absl::string_view path, absl::string_view line);
 
 // Confined to one thread.

@@ -18,9 +18,9 @@ inline constexpr char kRemedy[] =
 // Logs one line that says what failed and what to do, then aborts. `what` is like "sync the Raft
 // log".
 [[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);
-// Bytes are on disk that are not what was written there, and the caller has nobody to tell: logs the
-// same kind of line and ends the process with kExitDamaged, at once, since a restart will not help.
-// Nothing is lost by it that a kill would not lose. From any thread.
+// Bytes are on disk that are not what was written there, and the caller has nobody to tell: logs
+// the same kind of line and ends the process with kExitDamaged, at once, since a restart will not
+// help. Nothing is lost by it that a kill would not lose. From any thread.
 inline constexpr int kExitDamaged = 2;
 [[noreturn]] void ExitOnCorruption(absl::string_view what, absl::string_view detail);
 

@@ -1,8 +1,8 @@
 // DurabilityFence is a small file beside the database that remembers how far the database had come.
-// A database can come back without what was written: a file was deleted, emptied or cut, a bit of it
-// flipped, or an older copy was put in its place, and RocksDB opens it without a word. A member with
-// such a database has forgotten votes and entries that others count on, or holds keys as they were
-// long ago. The fence is how it notices.
+// A database can come back without what was written: a file was deleted, emptied or cut, a bit of
+// it flipped, or an older copy was put in its place, and RocksDB opens it without a word. A member
+// with such a database has forgotten votes and entries that others count on, or holds keys as they
+// were long ago. The fence is how it notices.
 //
 //   FENCE    := synced synced written manifest manifest     each a slot, kFenceSlotBytes apart
 //   synced, written := "raftkvF2" sequence data_id cluster_id member_id term vote durable_index

@@ -22,8 +22,8 @@ namespace raftkv::storage {
 // Thread-safe.
 class ManifestWatch final : public rocksdb::FileSystemWrapper {
  public:
-  // `live` is the MANIFEST that CURRENT names, as far as the fence recorded it. `fence`, if there is
-  // one yet, is borrowed until the next SetFence.
+  // `live` is the MANIFEST that CURRENT names, as far as the fence recorded it. `fence`, if there
+  // is one yet, is borrowed until the next SetFence.
   ManifestWatch(std::shared_ptr<rocksdb::FileSystem> files, const ManifestMark& live,
                 DurabilityFence* fence);
 
