@@ -2,12 +2,14 @@
 
 #include <glog/logging.h>
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadline.h"
 #include "server/message_bytes.h"
 #include "server/unknown_fields.h"
 
@@ -21,6 +23,15 @@ constexpr MonotonicNanos kAnswerMarginMax = 200 * kNanosPerMilli;
 
 MonotonicNanos AnswerMargin(MonotonicNanos left) {
   return std::min(left / 2, EventLoop::kTick + std::min(left / 10, kAnswerMarginMax));
+}
+
+MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now) {
+  const gpr_timespec left = gpr_time_sub(deadline, now);
+  if (left.tv_sec < 0) {
+    return 0;
+  }
+  return left.tv_sec >= kNever / kNanosPerSecond ? kNever
+                                                 : left.tv_sec * kNanosPerSecond + left.tv_nsec;
 }
 
 UnaryCall::UnaryCall(const Method& method) : method_(method), responder_(&context_) {
@@ -72,14 +83,12 @@ bool UnaryCall::Parse(google::protobuf::Message* request) {
 
 MonotonicNanos UnaryCall::ClientsDeadline() const {
   const MonotonicNanos now = method_.accounting->clock->Now();
-  const auto deadline = context_.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) {
-    return now + method_.accounting->default_timeout;
+  // Not deadline(): chrono's nanoseconds end in the year 2262 and wrap around.
+  const gpr_timespec deadline = context_.raw_deadline();
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+    return DeadlineAfter(now, method_.accounting->default_timeout);
   }
-  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
-      deadline - std::chrono::system_clock::now());
-  // A year is as good as any longer time and cannot overflow.
-  return now + std::clamp<int64_t>(left.count(), 0, 365 * 86'400 * kNanosPerSecond);
+  return DeadlineAfter(now, TimeUntil(deadline, gpr_now(deadline.clock_type)));
 }
 
 MonotonicNanos UnaryCall::AnswerBy() const {
@@ -99,7 +108,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
     // A client with a far deadline must not keep the room of all others for as long.
     const CallAccounting& accounting = *method_.accounting;
     const MonotonicNanos give_up_at =
-        std::min(deadline_, accounting.clock->Now() + accounting.default_timeout);
+        std::min(deadline_, DeadlineAfter(accounting.clock->Now(), accounting.default_timeout));
     ticket_ = backlog.Add(bytes.Length(), give_up_at, [this] { context_.TryCancel(); });
   }
   state_ = State::kFinishing;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+#include <grpc/support/time.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -31,6 +32,10 @@ struct CallAccounting {
 // How long before a deadline that is `left` away an answer must leave to arrive in time: a share of
 // the time, and the tick that it may be late.
 MonotonicNanos AnswerMargin(MonotonicNanos left);
+
+// From `now` to a call's deadline: 0 when it is past, kNever when it is beyond what nanoseconds can
+// count. REQUIRES: both are of one clock.
+MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
 
 // Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
 // called.

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
+#include "base/deadline.h"
 #include "base/mutant.h"
 
 namespace raftkv::raft {
@@ -16,8 +16,7 @@ namespace {
 // begun.
 MonotonicNanos EndOfWait(std::optional<MonotonicNanos> since, MonotonicNanos asked_at,
                          MonotonicNanos wait) {
-  return since.has_value() ? std::max(*since, asked_at) + wait
-                           : std::numeric_limits<MonotonicNanos>::max();
+  return since.has_value() ? DeadlineAfter(std::max(*since, asked_at), wait) : kNever;
 }
 
 // Of a proposal that still waits: with a leader there, it was only its queue that was too slow.
@@ -121,7 +120,7 @@ void PendingProposals::Expire(MonotonicNanos now, const LeaderWatch& watch) {
   if (now < next_due_ && !watch.nowhere_since().has_value()) {
     return;
   }
-  next_due_ = std::numeric_limits<MonotonicNanos>::max();
+  next_due_ = kNever;
   ExpireWaiting(now, watch);
   ExpireBound(now, watch);
 }

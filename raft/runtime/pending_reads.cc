@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
+#include "base/deadline.h"
 #include "base/mutant.h"
 
 namespace raftkv::raft {
@@ -65,7 +65,7 @@ void PendingReads::ReturnForwarded() {
 
 void PendingReads::ReturnOverdue(MonotonicNanos now) {
   const auto overdue = [&](const auto& item) {
-    return item.second.forwarded && item.second.asked_at + retry_after_ <= now;
+    return item.second.forwarded && DeadlineAfter(item.second.asked_at, retry_after_) <= now;
   };
   for (auto& item : groups_) {
     if (overdue(item)) {
@@ -90,7 +90,7 @@ void PendingReads::Expire(MonotonicNanos now, const LeaderWatch& watch) {
   if (now < next_due_ && !nowhere_since.has_value()) {
     return;
   }
-  next_due_ = std::numeric_limits<MonotonicNanos>::max();
+  next_due_ = kNever;
   FinishDue(&waiting_, ReadResult::kNoLeader, now, nowhere_since);
   for (auto& [id, group] : groups_) {
     // A group may lose all its reads and stay until its answer comes: it is small.
@@ -136,7 +136,7 @@ void PendingReads::FinishDue(std::vector<Read>* reads, ReadResult at_deadline, M
                              std::optional<MonotonicNanos> nowhere_since) {
   for (Read& read : *reads) {
     if (nowhere_since.has_value() &&
-        std::max(*nowhere_since, read.asked_at) + leader_wait_ <= now) {
+        DeadlineAfter(std::max(*nowhere_since, read.asked_at), leader_wait_) <= now) {
       Finish(&read, ReadResult::kNoLeader);
     } else if (read.deadline <= now) {
       Finish(&read, at_deadline);

@@ -1,11 +1,9 @@
 // Clients that ask and do not read, or do not live any more: what is kept for them is bounded and
 // ends.
-#include <arpa/inet.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -22,6 +20,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/http2_client.h"
 #include "tests/support/single_node.h"
 
 namespace raftkv::integration {
@@ -158,20 +157,6 @@ size_t CountEntries(pid_t pid, const std::string& directory) {
   return static_cast<size_t>(std::distance(begin(entries), end(entries)));
 }
 
-// A plain TCP connection.
-int Connect(const std::string& address) {
-  const std::vector<std::string> parts = absl::StrSplit(address, ':');
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  int port = 0;
-  EXPECT_TRUE(absl::SimpleAtoi(parts.at(1), &port));
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  EXPECT_EQ(inet_pton(AF_INET, parts[0].c_str(), &to.sin_addr), 1);
-  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-  return connection;
-}
-
 // Holds streams of reflection open, each of which costs the server a thread.
 TEST(GreedyClientsTest, OpenReflectionStreamsTakeFewThreadsAndNothingFromOthers) {
   SingleNode node;
@@ -232,7 +217,7 @@ TEST(GreedyClientsTest, AServerWithoutFileDescriptorsStopsAndSaysWhy) {
   ASSERT_EQ(prlimit(node.server().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
   std::vector<int> connections;
   for (int i = 0; i < 32; ++i) {
-    connections.push_back(Connect(node.client().address()));
+    connections.push_back(ConnectTcp(node.client().address()));
   }
   EXPECT_EQ(node.server().WaitExit(), (ExitStatus{.code = 1}));
   EXPECT_NE(node.server().Log().find("cannot take new connections"), std::string::npos);
@@ -245,7 +230,7 @@ TEST(GreedyClientsTest, AServerWithoutFileDescriptorsStopsAndSaysWhy) {
 TEST(LongGreedyClientsTest, AConnectionWithoutSignsOfLifeIsClosed) {
   SingleNode node;
   ASSERT_TRUE(node.Start());
-  const int connection = Connect(node.client().address());
+  const int connection = ConnectTcp(node.client().address());
   // RFC 9113 §3.4: the preface, and an empty SETTINGS frame.
   const std::string hello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
   ASSERT_EQ(write(connection, hello.data(), hello.size()), static_cast<ssize_t>(hello.size()));
