@@ -1,6 +1,7 @@
 // raftkvd: one member of a raftkv cluster.
 #include <glog/logging.h>
 #include <google/protobuf/stubs/logging.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -10,16 +11,20 @@
 #include "absl/synchronization/mutex.h"
 #include "server/flags.h"
 #include "server/server.h"
+#include "server/startup_signals.h"
 
 namespace {
 
 // Promised to whoever supervises the process.
 constexpr int kExitBadFlags = 1;
 
-// A log reader that goes away must not end the process, nor must a few hundred connections use up
-// the file descriptors: gRPC does not come back to a port on which accepting failed once.
+// A log reader that goes away must not end the process, nor a signal that nobody heard, nor must a
+// few hundred connections use up the file descriptors: gRPC does not come back to a port on which
+// accepting failed once.
 void PrepareProcess() {
   signal(SIGPIPE, SIG_IGN);
+  const sigset_t awaited = raftkv::server::AwaitedSignals();
+  pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
   rlimit descriptors;
   if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
     descriptors.rlim_cur = descriptors.rlim_max;

@@ -161,9 +161,6 @@ class Server final : public raft::DriverObserver {
 
 int Server::Run() {
   node_.started_at = clock_.Now();
-  // Before any thread is made, so that all of them leave the signals to TakeSignals.
-  const sigset_t signals = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::optional<StartupSignals> startup_signals(std::in_place);
   TakeGrpcLog();
 
@@ -506,9 +503,13 @@ bool Server::OnTurn() {
 
 // They are blocked everywhere, so they wait here to be looked at.
 void Server::TakeSignals() {
-  const sigset_t signals = StopSignals();
+  const sigset_t harmless = HarmlessSignals();
   const timespec no_wait = {};
-  const int signal = sigtimedwait(&signals, nullptr, &no_wait);
+  if (const int signal = sigtimedwait(&harmless, nullptr, &no_wait); signal > 0) {
+    LogHarmlessSignal(signal);
+  }
+  const sigset_t stop = StopSignals();
+  const int signal = sigtimedwait(&stop, nullptr, &no_wait);
   if (signal < 0) {
     return;
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -193,26 +194,68 @@ TEST_P(StopTest, TheSignalEndsItWithZero) {
   EXPECT_EQ(node.client().GetText("a")->kv().text(), "1");
 }
 
+// While it lives, a start of the node waits in the middle, for somebody to write the file that it
+// reads.
+class SlowStart {
+ public:
+  // Starts the node, which has run and stopped before, and returns once it waits.
+  explicit SlowStart(SingleNode* node) : format_(node->data_dir() + "/FORMAT") {
+    std::filesystem::rename(format_, format_ + ".kept");
+    EXPECT_EQ(mkfifo(format_.c_str(), 0600), 0);
+    node->server().Start();
+    EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
+      fifo_ = open(format_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+      return fifo_ >= 0;
+    })) << "nobody reads it";
+  }
+  ~SlowStart() {
+    close(fifo_);
+    std::filesystem::rename(format_ + ".kept", format_);
+  }
+
+ private:
+  const std::string format_;
+  int fifo_ = -1;
+};
+
 TEST_P(StopTest, AStartThatTakesItsTimeIsCutOff) {
   SingleNode node;
   ASSERT_TRUE(node.Start());
   ASSERT_EQ(node.server().Stop(), (ExitStatus{.code = 0}));
-  // The start waits until somebody writes there.
-  const std::string format = node.data_dir() + "/FORMAT";
-  std::filesystem::rename(format, format + ".kept");
-  ASSERT_EQ(mkfifo(format.c_str(), 0600), 0);
-  node.server().Start();
-  int fifo = -1;
-  ASSERT_TRUE(WaitUntil(Millis(10000), [&] {
-    fifo = open(format.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-    return fifo >= 0;
-  })) << "nobody reads it";
-  node.server().Signal(GetParam());
-  ASSERT_EQ(node.server().WaitExit(Millis(5000)), (ExitStatus{.code = 0}));
-  close(fifo);
-  std::filesystem::rename(format + ".kept", format);
+  {
+    const SlowStart start(&node);
+    node.server().Signal(GetParam());
+    ASSERT_EQ(node.server().WaitExit(Millis(5000)), (ExitStatus{.code = 0}));
+  }
   EXPECT_TRUE(node.Start());
 }
+
+// As logrotate, `systemctl reload` or a terminal that is closed send them.
+class HarmlessSignalTest : public testing::TestWithParam<int> {};
+
+TEST_P(HarmlessSignalTest, IsSaidInTheLogAndChangesNothing) {
+  const std::string line = absl::StrCat("] SIG", sigabbrev_np(GetParam()), ": ");
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  node.server().Signal(GetParam());
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] { return absl::StrContains(node.server().Log(), line); }))
+      << node.server().LogTail();
+  EXPECT_TRUE(node.client().PutText("a", "1").ok());
+  EXPECT_EQ(node.server().Stop(), (ExitStatus{.code = 0}));
+
+  const SlowStart start(&node);
+  node.server().Signal(GetParam());
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] { return absl::StrContains(node.server().Log(), line); }))
+      << node.server().LogTail();
+  EXPECT_TRUE(node.server().running());
+  node.server().Signal(SIGTERM);
+  EXPECT_EQ(node.server().WaitExit(Millis(5000)), (ExitStatus{.code = 0}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, HarmlessSignalTest, testing::Values(SIGHUP, SIGUSR1, SIGUSR2),
+                         [](const testing::TestParamInfo<int>& param) {
+                           return std::string("SIG") + sigabbrev_np(param.param);
+                         });
 
 TEST_P(StopTest, WorkThatIsUnderWayIsFinishedOrRefused) {
   SingleNode node;
