@@ -22,7 +22,8 @@ DEFINE_string(data_dir, "",
               "everything the node keeps; default ./<name>.raftkv; created with mode 0700; one "
               "process at a time");
 DEFINE_string(listen_client, "127.0.0.1:2379",
-              "gRPC client API, reflection and health; :port is all interfaces, port 0 any port");
+              "gRPC client API, reflection and health, on every address that a name has; :port is "
+              "all interfaces, port 0 any port");
 DEFINE_string(listen_peer, "127.0.0.1:2380", "gRPC peer API");
 DEFINE_string(advertise_client, "",
               "what clients are told; default what is listened on, a wildcard becoming the host of "

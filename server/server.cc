@@ -1,9 +1,6 @@
 #include "server/server.h"
 
 #include <glog/logging.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/resource_quota.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <limits.h>
@@ -24,7 +21,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/version.h"
-#include "google/rpc/error_details.pb.h"
 #include "raft/runtime/raft_driver.h"
 #include "raft/wire/convert.h"
 #include "server/cluster_service.h"
@@ -36,7 +32,7 @@
 #include "server/health_service.h"
 #include "server/kv_service.h"
 #include "server/limits.h"
-#include "server/listen_failure.h"
+#include "server/listeners.h"
 #include "server/log_text.h"
 #include "server/member_publisher.h"
 #include "server/node.h"
@@ -70,21 +66,10 @@ int Fail(int exit_code, const std::string& message) {
   return exit_code;
 }
 
-int FailToListen(const char* flag, const std::string& address) {
-  return Fail(kExitBadConfiguration,
-              absl::StrCat("--", flag, "=", address,
-                           ": cannot listen there: ", WhyCannotListen(*HostPort::Parse(address))));
-}
-
 uint64_t RandomNonZero() {
   std::random_device entropy;
   const uint64_t value = static_cast<uint64_t>(entropy()) << 32 | entropy();
   return std::max<uint64_t>(1, value);
-}
-
-// gRPC takes a wildcard as an address of its own.
-std::string ListenAddress(const HostPort& address) {
-  return address.host.empty() ? absl::StrCat("0.0.0.0:", address.port) : address.ToString();
 }
 
 // What others can dial when all that is known is "every interface".
@@ -310,63 +295,27 @@ std::optional<int> Server::MakeDriver() {
 std::optional<int> Server::StartServers() {
   const HostPort listen_client = *HostPort::Parse(options_.listen_client);
   const HostPort listen_peer = *HostPort::Parse(options_.listen_peer);
-  int client_port = 0;
-  int peer_port = 0;
 
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  // Makes reflection know the types that error details consist of.
-  google::protobuf::LinkMessageReflection<google::rpc::ErrorInfo>();
-  const int client_message_bytes = static_cast<int>(
-      std::max<uint64_t>(static_cast<uint64_t>(options_.value_bytes_max) + kClientMessageSlackBytes,
-                         kClientMessageBytesFloor));
-  client_builder_.AddListeningPort(ListenAddress(listen_client), grpc::InsecureServerCredentials(),
-                                   &client_port);
-  client_builder_.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Clients may ping every 10 s; a little less, so that an early one is not punished.
-  client_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9000);
-  // Without the last, only two pings go out between two answers.
-  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kClientKeepaliveMs);
-  client_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kClientKeepaliveTimeoutMs);
-  client_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  client_builder_.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kClientStreamsMax);
-  client_builder_.SetMaxReceiveMessageSize(client_message_bytes);
-  client_builder_.SetMaxSendMessageSize(-1);
-  // Reflection is the only synchronous service; one thread is plenty for it.
-  client_builder_.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-  client_builder_.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  client_builder_.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
-  // But each of its streams keeps a thread; this bounds threads of that kind only.
-  client_builder_.SetResourceQuota(
-      grpc::ResourceQuota("client port").SetMaxThreads(kReflectionThreadsMax));
+  SetUpClientPort(options_, &client_builder_);
   client_builder_.RegisterService(kv_service_.grpc_service());
   client_builder_.RegisterService(cluster_service_.grpc_service());
   client_builder_.RegisterService(health_service_.grpc_service());
-  client_server_ = client_builder_.BuildAndStart();
-  if (client_server_ == nullptr) {
-    return FailToListen("listen_client", options_.listen_client);
+  absl::StatusOr<StartedServer> client =
+      StartListening("listen_client", options_.listen_client, &client_builder_);
+  if (!client.ok()) {
+    return Fail(kExitBadConfiguration, std::string(client.status().message()));
   }
+  client_server_ = std::move(client->server);
 
-  peer_builder_.AddListeningPort(ListenAddress(listen_peer), grpc::InsecureServerCredentials(),
-                                 &peer_port);
-  peer_builder_.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Peers ping every 2 s (peer_link.cc).
-  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
-  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-  peer_builder_.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
-  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  peer_builder_.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
-                                   4 * static_cast<int>(kMiB));
-  peer_builder_.SetMaxReceiveMessageSize(kPeerMessageBytesMax);
-  peer_builder_.SetMaxSendMessageSize(kPeerMessageBytesMax);
+  SetUpPeerPort(&peer_builder_);
   peer_builder_.RegisterService(peer_service_.raft_service());
   peer_builder_.RegisterService(peer_service_.forward_service());
-  peer_server_ = peer_builder_.BuildAndStart();
-  if (peer_server_ == nullptr) {
-    return FailToListen("listen_peer", options_.listen_peer);
+  absl::StatusOr<StartedServer> peer =
+      StartListening("listen_peer", options_.listen_peer, &peer_builder_);
+  if (!peer.ok()) {
+    return Fail(kExitBadConfiguration, std::string(peer.status().message()));
   }
+  peer_server_ = std::move(peer->server);
 
   peer_address_ = options_.advertise_peer;
   for (const Founder& founder : founders_) {
@@ -376,13 +325,13 @@ std::optional<int> Server::StartServers() {
   }
   if (peer_address_.empty()) {
     const std::string host = listen_peer.IsWildcard() ? HostName() : listen_peer.host;
-    peer_address_ = HostPort{.host = host, .port = peer_port}.ToString();
+    peer_address_ = HostPort{.host = host, .port = peer->port}.ToString();
   }
   client_address_ = options_.advertise_client;
   if (client_address_.empty()) {
     const std::string host =
         listen_client.IsWildcard() ? HostPort::Parse(peer_address_)->host : listen_client.host;
-    client_address_ = HostPort{.host = host, .port = client_port}.ToString();
+    client_address_ = HostPort{.host = host, .port = client->port}.ToString();
   }
   node_.client_address = client_address_;
   node_.peer_address = peer_address_;

@@ -24,6 +24,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::SizeIs;
 
 std::vector<std::string> Lines(const std::string& text) {
@@ -178,6 +179,55 @@ TEST(StartTest, AnAddressInUseIsNamedWithItsFlag) {
     EXPECT_THAT(result.err, AllOf(HasSubstr(flag), HasSubstr(address), HasSubstr("in use")));
   }
   EXPECT_TRUE(node.client().PutText("a", "1").ok()) << "the one that was there is unharmed";
+}
+
+// Of a name with the addresses 127.0.0.1 and 127.0.0.2.
+const std::vector<std::string>& WithTwoAddresses() {
+  static const auto* env =
+      new std::vector<std::string>{absl::StrCat("LD_PRELOAD=", TWO_ADDRESSES_PATH)};
+  return *env;
+}
+
+TEST(StartTest, EveryAddressOfANameIsListenedOn) {
+  const TempDir dir;
+  ServerProcess server({.name = "",
+                        .data_dir = dir.File("data"),
+                        .listen_client = "two-addresses.test:0",
+                        .listen_peer = "two-addresses.test:0",
+                        .initial_cluster = "",
+                        .flags = {"--advertise_peer=127.0.0.1:1"},
+                        .env = WithTwoAddresses()});
+  server.Start();
+  ASSERT_TRUE(server.WaitReady()) << server.LogTail();
+  EXPECT_TRUE(absl::StartsWith(server.client_address(), "two-addresses.test:"));
+  const std::string port = server.client_address().substr(server.client_address().find(':'));
+  for (const std::string host : {"127.0.0.1", "127.0.0.2"}) {
+    NodeClient client(host + port);
+    EXPECT_TRUE(client.GetStatus().ok()) << host;
+  }
+}
+
+TEST(StartTest, ANameOfWhichOneAddressIsInUseIsRefused) {
+  // Another server, on the second address only.
+  const TempDir dir;
+  ServerProcess other({.name = "",
+                       .data_dir = dir.File("data"),
+                       .listen_client = "127.0.0.2:0",
+                       .listen_peer = "127.0.0.1:0",
+                       .initial_cluster = "",
+                       .flags = {},
+                       .env = {}});
+  other.Start();
+  ASSERT_TRUE(other.WaitReady()) << other.LogTail();
+  const std::string port = other.client_address().substr(other.client_address().find(':'));
+  for (const std::string flag : {"--listen_client", "--listen_peer"}) {
+    const std::string both = flag + "=two-addresses.test" + port;
+    std::vector<std::string> flags = WithPorts({"--data_dir=" + dir.File("own"), both});
+    const CommandResult result = RunRaftkvd(flags, WithTwoAddresses());
+    EXPECT_EQ(result.exit, (ExitStatus{.code = 1})) << result;
+    EXPECT_THAT(result.err, AllOf(HasSubstr(both), HasSubstr("127.0.0.2" + port + ": "),
+                                  HasSubstr("in use"), Not(HasSubstr("raftkvd ready"))));
+  }
 }
 
 class StopTest : public testing::TestWithParam<int> {};

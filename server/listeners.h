@@ -1,0 +1,32 @@
+// What the two ports take from whoever connects, before any of our services sees it: where they
+// listen, what a connection may send and hold, and which services of gRPC's own they offer.
+#pragma once
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/options.h"
+
+namespace raftkv::server {
+
+// Each sets up one port but for its services and its addresses. Called once per builder.
+void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder);
+void SetUpPeerPort(grpc::ServerBuilder* builder);
+
+// A server that listens, and on which port.
+struct StartedServer {
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+};
+
+// Starts a server on every address that `address`, the value of --`flag`, means: all or none. An
+// error is one line that names flag, value, and what is in the way. Addresses that are left out
+// (listen_addresses.h) are logged.
+absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
+                                             grpc::ServerBuilder* builder);
+
+}  // namespace raftkv::server
