@@ -23,7 +23,10 @@ inline constexpr int32_t kPageSizeMax = 10'000;
 inline constexpr uint64_t kPageBytesMax = 3 * kMiB;
 inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
 
-// What the client server receives above --value_bytes_max, and at least.
+// Values of up to --value_bytes_max that one command can have: what it writes, and what its
+// precondition compares.
+inline constexpr uint64_t kCommandValuesMax = 2;
+// What the client server receives above the values of one command, and at least.
 inline constexpr uint64_t kClientMessageSlackBytes = 1 * kMiB;
 inline constexpr uint64_t kClientMessageBytesFloor = 4 * kMiB;
 // Streams on one client connection.
@@ -38,8 +41,8 @@ inline constexpr int kReflectionThreadsMax = 16;
 // none comes.
 inline constexpr int kClientKeepaliveMs = 30'000;
 inline constexpr int kClientKeepaliveTimeoutMs = 10'000;
-// A peer's message: an append of append_bytes_max, or one entry with one value, fits with room to
-// spare.
+// A peer's message: a frame that one command of the largest kind takes beyond its size fits with
+// room to spare.
 inline constexpr int kPeerMessageBytesMax = 16 * kMiB;
 // A frame that gathers is closed at either of these; one message may take it beyond.
 inline constexpr uint64_t kPeerFrameBytesMax = 4 * kMiB;

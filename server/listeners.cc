@@ -17,6 +17,11 @@
 namespace raftkv::server {
 namespace {
 
+// The largest command goes to the leader, and to followers as an entry, in one message.
+static_assert(kPeerFrameBytesMax + kCommandValuesMax * kValueBytesMaxCeiling +
+                  kClientMessageSlackBytes <=
+              kPeerMessageBytesMax);
+
 void SetUpBoth(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -24,10 +29,10 @@ void SetUpBoth(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
+// Everything that the limits of a request's parts promise together.
 int ClientMessageBytesMax(const ServerOptions& options) {
-  return static_cast<int>(
-      std::max(static_cast<uint64_t>(options.value_bytes_max) + kClientMessageSlackBytes,
-               kClientMessageBytesFloor));
+  const uint64_t values = kCommandValuesMax * static_cast<uint64_t>(options.value_bytes_max);
+  return static_cast<int>(std::max(values + kClientMessageSlackBytes, kClientMessageBytesFloor));
 }
 
 }  // namespace

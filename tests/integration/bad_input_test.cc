@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/single_node.h"
+#include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
 namespace {
@@ -375,6 +376,38 @@ TEST(ValueLimitTest, ItCanBeThreeMiB) {
   const auto put = node.client().PutText("a", value);
   ASSERT_TRUE(put.ok()) << put;
   EXPECT_EQ(node.client().GetText("a")->kv().text(), value);
+}
+
+// All limits at once, on every way that a command goes: from the client, to the leader, to the
+// followers, and its answer back.
+TEST(ValueLimitTest, AGuardCanBeAsLargeAsTheValueThroughAnyMember) {
+  TestCluster cluster({.flags = {"--value_bytes_max=3145728"}});
+  ASSERT_TRUE(cluster.StartAll());
+  const std::string key(kKeyBytesMax, 'k');
+  std::string stored(3 << 20, 'a');
+  ASSERT_TRUE(cluster.client(0).PutText(key, stored).ok());
+  for (size_t node = 0; node < cluster.size(); ++node) {
+    v1::PutRequest request;
+    request.set_key(key);
+    request.set_text(std::string(3 << 20, static_cast<char>('b' + node)));
+    request.mutable_precondition()->set_data(stored);
+    request.set_return_previous(true);
+    request.set_as_text(true);
+    const auto put = cluster.client(node).Put(request);
+    ASSERT_TRUE(put.ok()) << put;
+    EXPECT_EQ(put->previous().text(), stored);
+    const auto again = cluster.client(node).Put(request);
+    EXPECT_EQ(again.reason, "PRECONDITION_FAILED") << again;
+    stored = request.text();
+  }
+  ASSERT_TRUE(cluster.WaitUntilEqual());
+  v1::DeleteRequest request;
+  request.set_key(key);
+  request.mutable_precondition()->set_data(stored);
+  request.set_return_previous(true);
+  const auto deletion = cluster.client(0).Delete(request);
+  ASSERT_TRUE(deletion.ok()) << deletion;
+  EXPECT_EQ(deletion->previous().data(), stored);
 }
 
 }  // namespace
