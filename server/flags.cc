@@ -42,6 +42,9 @@ DEFINE_int64(election_timeout_ms, 1000,
 DEFINE_int64(value_bytes_max, 1 << 20, "largest value in bytes; 1 to 3145728");
 DEFINE_int64(delete_range_keys_max, 10'000, "most keys that one DeleteRange removes; 1 to 1000000");
 DEFINE_int64(request_timeout_ms, 10'000, "for calls that come without a deadline; 1 to 600000");
+DEFINE_bool(reflection, true,
+            "describe the client API to whoever asks on the client port, as grpcurl does; the peer "
+            "port never does; true or false");
 
 namespace raftkv::server {
 namespace {
@@ -56,7 +59,8 @@ const std::vector<FlagGroup>& FlagGroups() {
       {"Member", {"name", "data_dir"}},
       {"Addresses", {"listen_client", "listen_peer", "advertise_client", "advertise_peer"}},
       {"Cluster", {"initial_cluster", "heartbeat_interval_ms", "election_timeout_ms"}},
-      {"Limits", {"value_bytes_max", "delete_range_keys_max", "request_timeout_ms"}}};
+      {"Limits", {"value_bytes_max", "delete_range_keys_max", "request_timeout_ms"}},
+      {"Access", {"reflection"}}};
   return *groups;
 }
 
@@ -107,9 +111,10 @@ void PrintHelp() {
 
 absl::Status SetFlag(const std::string& name, const std::string& value, const std::string& source) {
   if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) {
+    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name.c_str());
     return absl::InvalidArgumentError(
-        absl::StrCat(source, ": must be a number; this flag is: ",
-                     gflags::GetCommandLineFlagInfoOrDie(name.c_str()).description));
+        absl::StrCat(source, ": must be ", info.type == "bool" ? "true or false" : "a number",
+                     "; this flag is: ", info.description));
   }
   return absl::OkStatus();
 }
@@ -185,7 +190,8 @@ absl::StatusOr<std::optional<ServerOptions>> ParseFlags(int argc, char** argv) {
                         .election_timeout_ms = FLAGS_election_timeout_ms,
                         .value_bytes_max = FLAGS_value_bytes_max,
                         .delete_range_keys_max = FLAGS_delete_range_keys_max,
-                        .request_timeout_ms = FLAGS_request_timeout_ms};
+                        .request_timeout_ms = FLAGS_request_timeout_ms,
+                        .reflection = FLAGS_reflection};
   RAFTKV_RETURN_IF_ERROR(options.Complete());
   return options;
 }

@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 
@@ -21,6 +23,16 @@ namespace {
 static_assert(kPeerFrameBytesMax + kCommandValuesMax * kValueBytesMaxCeiling +
                   kClientMessageSlackBytes <=
               kPeerMessageBytesMax);
+
+// Linking gRPC's reflection turns it on for every server of the process.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins,
+                  [](const auto& plugin) { return plugin->name() == "proto_server_reflection"; });
+  }
+};
 
 void SetUpBoth(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -46,6 +58,10 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kClientStreamsMax);
   builder->SetMaxReceiveMessageSize(ClientMessageBytesMax(options));
   builder->SetMaxSendMessageSize(-1);
+  if (!options.reflection) {
+    builder->SetOption(std::make_unique<WithoutReflection>());
+    return;
+  }
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Makes reflection know the types that error details consist of.
   google::protobuf::LinkMessageReflection<google::rpc::ErrorInfo>();
@@ -60,6 +76,7 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
 
 void SetUpPeerPort(grpc::ServerBuilder* builder) {
   SetUpBoth(builder);
+  builder->SetOption(std::make_unique<WithoutReflection>());
   // Peers ping every 2 s (peer_link.cc).
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);

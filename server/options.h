@@ -45,6 +45,7 @@ struct ServerOptions {
   int64_t value_bytes_max = 1 << 20;
   int64_t delete_range_keys_max = 10'000;
   int64_t request_timeout_ms = 10'000;
+  bool reflection = true;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
   // what is allowed.

@@ -43,5 +43,34 @@ TEST(DeadlineTest, OneBeyondWhatClocksCanCountIsAFarOne) {
   }
 }
 
+// list_services of the reflection protocol.
+const std::string kListServices("\x3a\0", 2);
+
+grpc::StatusCode AskReflection(const std::string& address, const std::string& version) {
+  NodeClient client(address);
+  return client
+      .CallRaw("/grpc.reflection." + version + ".ServerReflection/ServerReflectionInfo",
+               kListServices)
+      .status.error_code();
+}
+
+TEST(ReflectionTest, OnlyTheClientPortHasIt) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  EXPECT_EQ(AskReflection(node.server().client_address(), "v1alpha"), grpc::StatusCode::OK);
+  for (const std::string version : {"v1alpha", "v1"}) {
+    EXPECT_EQ(AskReflection(node.server().peer_address(), version),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
+}
+
+TEST(ReflectionTest, AFlagTurnsItOff) {
+  SingleNode node({"--reflection=false"});
+  ASSERT_TRUE(node.Start());
+  EXPECT_EQ(AskReflection(node.server().client_address(), "v1alpha"),
+            grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_TRUE(node.client().PutText("a", "1").ok());
+}
+
 }  // namespace
 }  // namespace raftkv::integration

@@ -34,7 +34,7 @@ std::string Describe(const ServerOptions& options) {
       " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
       " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      "\n");
+      " reflection=", options.reflection ? "on" : "off", "\n");
 }
 
 [[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
@@ -103,10 +103,10 @@ TEST(ParseFlagsTest, EveryFlagIsRead) {
       Parse({"--name=n1", "--data_dir=d", "--listen_client=a:1", "--listen_peer=b:2",
              "--advertise_client=c:3", "--advertise_peer=d:4", "--initial_cluster=n1=e:5",
              "--heartbeat_interval_ms=20", "--election_timeout_ms=200", "--value_bytes_max=30",
-             "--delete_range_keys_max=40", "--request_timeout_ms=50"}),
+             "--delete_range_keys_max=40", "--request_timeout_ms=50", "--reflection=false"}),
       "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 advertise_client=c:3 "
       "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
-      "delete_range=40 timeout=50\n");
+      "delete_range=40 timeout=50 reflection=off\n");
 }
 
 TEST(ParseFlagsTest, DashesUnderscoresAndSpacesAreTheSame) {
@@ -129,9 +129,9 @@ TEST(ParseFlagsTest, TheLastOneWins) {
 
 TEST(ParseFlagsTest, TheEnvironmentSetsWhatTheCommandLineDoesNot) {
   const Environment environment = {{"RAFTKV_NAME", "env"}, {"RAFTKV_REQUEST_TIMEOUT_MS", "77"}};
-  EXPECT_THAT(Parse({}, environment), AllOf(StartsWith("name=env "), HasSubstr(" timeout=77\n")));
+  EXPECT_THAT(Parse({}, environment), AllOf(StartsWith("name=env "), HasSubstr(" timeout=77 ")));
   EXPECT_THAT(Parse({"--name=flag"}, environment),
-              AllOf(StartsWith("name=flag "), HasSubstr(" timeout=77\n")));
+              AllOf(StartsWith("name=flag "), HasSubstr(" timeout=77 ")));
 }
 
 TEST(ParseFlagsTest, OtherVariablesAreIgnored) {
@@ -160,6 +160,18 @@ TEST(ParseFlagsTest, NumbersAreNumbers) {
               HasSubstr("--request-timeout-ms soon: must be "));
   EXPECT_THAT(ErrorOf({"--request_timeout_ms=-1"}),
               HasSubstr("--request_timeout_ms=-1: must be 1 to 600000"));
+}
+
+TEST(ParseFlagsTest, SwitchesAreTrueOrFalse) {
+  EXPECT_THAT(Parse({"--reflection=true"}), HasSubstr(" reflection=on"));
+  EXPECT_THAT(Parse({"--reflection", "false"}), HasSubstr(" reflection=off"));
+  EXPECT_THAT(Parse({}, {{"RAFTKV_REFLECTION", "false"}}), HasSubstr(" reflection=off"));
+  for (const char* value : {"", "x", "2", "off"}) {
+    const std::string argument = absl::StrCat("--reflection=", value);
+    EXPECT_THAT(ErrorOf({argument}),
+                StartsWith(absl::StrCat("error: ", argument, ": must be true or false; ")));
+  }
+  EXPECT_THAT(ErrorOf({"--reflection"}), HasSubstr("--reflection: needs a value"));
 }
 
 TEST(ParseFlagsTest, AFlagNeedsItsValue) {
