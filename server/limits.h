@@ -41,6 +41,8 @@ inline constexpr int kReflectionThreadsMax = 16;
 // none comes.
 inline constexpr int kClientKeepaliveMs = 30'000;
 inline constexpr int kClientKeepaliveTimeoutMs = 10'000;
+// Names and values of a call's headers, on either port.
+inline constexpr int kMetadataBytesMax = 8192;
 // A peer's message: a frame that one command of the largest kind takes beyond its size fits with
 // room to spare.
 inline constexpr int kPeerMessageBytesMax = 16 * kMiB;

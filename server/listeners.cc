@@ -1,6 +1,7 @@
 #include "server/listeners.h"
 
 #include <glog/logging.h>
+#include <grpc/compression.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
@@ -34,7 +35,18 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
   }
 };
 
+// A few compressed bytes can be a message of any size, and gRPC unpacks it before it looks at its
+// limits, on the thread that everything else runs on.
+void RefuseCompressed(grpc::ServerBuilder* builder) {
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder->SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+  builder->AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
 void SetUpBoth(grpc::ServerBuilder* builder) {
+  RefuseCompressed(builder);
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // Without it, only two pings go out between two answers.
