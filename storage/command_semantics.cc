@@ -275,28 +275,22 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
   return true;
 }
 
-// The leader named keys that were due when it looked; what counts is the deadline that a key has
+// The leader said where it found keys due when it looked; what counts is the deadlines that are there
 // now and the stamp that every member sees: a stale Expire must not remove a key that was written
 // again.
 bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table,
                  StoreTotals* totals) {
-  int64_t removed = 0;
-  for (const std::string& key : expire.keys()) {
-    const std::optional<const KvRecord*> found = table->Find(key, /*with_value=*/false);
-    if (!found.has_value()) {
-      return false;
-    }
-    if (*found == nullptr) {
-      continue;
-    }
-    const raft::ClusterMillis deadline = (*found)->header.deadline;
-    if (deadline.value() != 0 && (deadline <= stamp || RAFTKV_MUTANT(kExpireTakesRenewed))) {
-      table->Delete(key);
-      ++removed;
-    }
+  const raft::ClusterMillis until = RAFTKV_MUTANT(kExpireTakesRenewed)
+                                        ? raft::ClusterMillis(std::numeric_limits<uint64_t>::max())
+                                        : stamp;
+  const std::optional<uint64_t> removed = table->DeleteDue(
+      {.deadline = raft::ClusterMillis(expire.start_deadline_ms()), .key = expire.start_key()},
+      until, expire.keys_max());
+  if (!removed.has_value()) {
+    return false;
   }
-  totals->key_count -= removed;
-  totals->revision += removed > 0 ? 1 : 0;
+  totals->key_count -= static_cast<int64_t>(*removed);
+  totals->revision += *removed > 0 ? 1 : 0;
   return true;
 }
 

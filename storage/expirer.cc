@@ -9,9 +9,8 @@
 namespace raftkv::storage {
 namespace {
 
-// One command, and so what applying it costs a turn of the loop.
+// One command, and so what applying it costs a turn of the loop: a few milliseconds.
 constexpr size_t kCommandKeysMax = 1000;
-constexpr size_t kCommandBytesMax = 256 << 10;
 // Nobody waits for an Expire, so it may take as long as an election.
 constexpr MonotonicNanos kProposalTimeout = 5 * kNanosPerSecond;
 constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond / 10;
@@ -63,7 +62,7 @@ void Expirer::OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due) {
   }
   next_deadline_ = due->next_deadline;
   due_ = std::move(due->keys);
-  std::reverse(due_.begin(), due_.end());
+  next_due_ = 0;
   ProposeNext();
 }
 
@@ -74,13 +73,12 @@ void Expirer::ProposeNext() {
   }
   log::v1::Command command;
   log::v1::Expire* expire = command.mutable_expire();
-  size_t bytes = 0;
-  while (!due_.empty() && static_cast<size_t>(expire->keys_size()) < kCommandKeysMax &&
-         bytes < kCommandBytesMax) {
-    bytes += due_.back().size();
-    *expire->add_keys() = std::move(due_.back());
-    due_.pop_back();
-  }
+  DueKeys::Due& first = due_[next_due_];
+  const size_t keys = std::min(kCommandKeysMax, due_.size() - next_due_);
+  expire->set_start_deadline_ms(first.deadline.value());
+  expire->set_start_key(std::move(first.key));
+  expire->set_keys_max(keys);
+  next_due_ += keys;
   driver_->Propose(command.SerializeAsString(), clock_->Now() + kProposalTimeout,
                    [this](raft::ProposalResult result, std::string) { OnProposalDone(result); });
 }
@@ -91,11 +89,11 @@ void Expirer::OnProposalDone(raft::ProposalResult result) {
     GiveUp();
     return;
   }
-  if (!due_.empty()) {
+  if (next_due_ < due_.size()) {
     ProposeNext();
     return;
   }
-  busy_ = false;
+  GiveUp();
   // Thousands of keys may be due at once: go on without waiting for a tick.
   if (next_deadline_.value() != 0 && next_deadline_ <= driver_->Now()) {
     MaybeScan();
@@ -103,7 +101,8 @@ void Expirer::OnProposalDone(raft::ProposalResult result) {
 }
 
 void Expirer::GiveUp() {
-  due_.clear();
+  due_ = {};
+  next_due_ = 0;
   busy_ = false;
 }
 

@@ -30,15 +30,15 @@ class Expirer {
   // a key may be due.
   void Tick();
 
-  // Most keys that a scan should find. They are proposed in several commands.
-  static constexpr uint64_t kKeysMax = 8000;
+  // Most keys that a scan should find. They are removed by several commands.
+  static constexpr uint64_t kKeysMax = 32'000;
 
  private:
   bool Leads() const;
   // Scans when a key may be due.
   void MaybeScan();
   void OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due);
-  // Proposes the next command's worth of due_.
+  // Proposes the removal of the next keys of due_.
   void ProposeNext();
   void OnProposalDone(raft::ProposalResult result);
   // Drops what was found; a later tick begins anew.
@@ -51,8 +51,9 @@ class Expirer {
 
   // A scan or a proposal is under way: its callback goes on.
   bool busy_ = false;
-  // Found due, not proposed yet, last first.
-  std::vector<std::string> due_;
+  // What the last scan found due; proposed up to next_due_.
+  std::vector<DueKeys::Due> due_;
+  size_t next_due_ = 0;
   // The first deadline that the scan left out; 0 when there is none.
   raft::ClusterMillis next_deadline_;
   // After a failed scan.

@@ -62,11 +62,6 @@ struct AppliedState {
   friend bool operator==(const AppliedState&, const AppliedState&) = default;
 };
 
-struct TtlRow {
-  raft::ClusterMillis deadline;
-  absl::string_view key;
-};
-
 struct LatestRecord {
   RecordHeader header;
   absl::string_view value;

@@ -42,7 +42,11 @@ struct ScanResult {
 };
 
 struct DueKeys {
-  std::vector<std::string> keys;  // By deadline.
+  struct Due {
+    raft::ClusterMillis deadline;
+    std::string key;
+  };
+  std::vector<Due> keys;  // By deadline, then by key.
   // The first deadline after those; 0 when no row is left.
   raft::ClusterMillis next_deadline;
 };

@@ -28,6 +28,16 @@ struct KvRecord {
   std::string value;
 };
 
+// The place of a key among those with a deadline: by deadline, then by key.
+struct TtlRow {
+  raft::ClusterMillis deadline;
+  absl::string_view key;
+
+  friend bool operator<(const TtlRow& a, const TtlRow& b) {
+    return a.deadline != b.deadline ? a.deadline < b.deadline : a.key < b.key;
+  }
+};
+
 // A table may stall: only the disk knows, and the caller must not wait for it. Nothing is lost
 // then: the caller rolls back to where the entry began and comes again later. Confined to one
 // thread.
@@ -51,6 +61,10 @@ class KvTable {
   virtual void Put(absl::string_view key, KvRecord record) = 0;
   // REQUIRES: Find or Scan has found the key, and it is still there.
   virtual void Delete(absl::string_view key) = 0;
+  // Deletes the first `keys_max` keys from `start` on whose deadline is at or before `until`, read
+  // or not, and returns how many there were; nullopt when the table stalled.
+  virtual std::optional<uint64_t> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+                                            uint64_t keys_max) = 0;
 
   virtual void PutMemberRecord(const log::v1::MemberRecord& record) = 0;
 

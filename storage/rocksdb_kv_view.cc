@@ -177,7 +177,7 @@ absl::StatusOr<DueKeys> RocksDbKvView::FindDueKeys(raft::ClusterMillis now,
       due.next_deadline = row->deadline;
       break;
     }
-    due.keys.emplace_back(row->key);
+    due.keys.push_back({.deadline = row->deadline, .key = std::string(row->key)});
   }
   RAFTKV_RETURN_IF_ERROR(iterator.status("`ttl`"));
   return due;

@@ -1,6 +1,7 @@
 #include "storage/run_overlay.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -14,13 +15,17 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kLatestName[] = "a record of `latest`";
+// Dead keys that an iterator may walk over on the loop, a few hundred microseconds; else it stalls.
+constexpr uint64_t kDeadKeysOnLoopMax = 2000;
 // What a change costs in a batch besides key and value.
 constexpr uint64_t kChangeOverheadBytes = 64;
 
 rocksdb::ReadOptions MakeReadOptions(RunOverlay::Reads reads) {
   rocksdb::ReadOptions options;
-  options.read_tier =
-      reads == RunOverlay::Reads::kFromCache ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+  if (reads == RunOverlay::Reads::kFromCache) {
+    options.read_tier = rocksdb::kBlockCacheTier;
+    options.max_skippable_internal_keys = kDeadKeysOnLoopMax;
+  }
   return options;
 }
 
@@ -37,7 +42,8 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
   const auto found = by_key_.find(key);
   if (found != by_key_.end()) {
     Row* row = found->second;
-    if (!with_value || !row->state.exists || row->state.has_value) {
+    const State& state = row->state;
+    if (!state.exists || (state.has_header && (state.has_value || !with_value))) {
       return row;
     }
   }
@@ -59,6 +65,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
     row->disk_deadline = record->header.deadline;
     row->state.exists = true;
     row->state.record.header = record->header;
+    row->state.has_header = true;
     row->state.has_value = with_value;
     if (with_value) {
       row->state.record.value.assign(record->value.data(), record->value.size());
@@ -125,7 +132,11 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
       ExitOnCorruption(kLatestName, "its bytes make no record");
     }
     if (next_known != known.end() && (*next_known)->key == ToView(key)) {
-      const State& state = (*next_known++)->state;
+      State& state = (*next_known++)->state;
+      if (!state.has_header) {
+        state.record.header = record->header;
+        state.has_header = true;
+      }
       // An unchanged row may lack the value that RocksDB has.
       const absl::string_view value = state.changed ? state.record.value : record->value;
       if (state.exists && !visit(ToView(key), state.record.header, value)) {
@@ -170,6 +181,94 @@ void RunOverlay::Delete(absl::string_view key) {
   CHECK(found->second->state.exists) << "an absent key was deleted";
   staged_bytes_ += 2 * key.size() + kChangeOverheadBytes;
   Change(found->second, {.exists = false, .has_value = false, .changed = true, .record = {}});
+}
+
+TtlRow RunOverlay::PlaceOf(const Row& row) {
+  return {.deadline = row.state.record.header.deadline, .key = row.key};
+}
+
+RunOverlay::Row* RunOverlay::InsertDue(const TtlRow& place) {
+  Row* row = Insert(place.key);
+  row->on_disk = true;
+  row->disk_deadline = place.deadline;
+  row->state.exists = true;
+  row->state.has_header = false;
+  row->state.record.header.deadline = place.deadline;
+  return row;
+}
+
+std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const TtlRow& start,
+                                                        raft::ClusterMillis until) {
+  std::vector<Row*> rows;
+  for (Row& row : rows_) {
+    const raft::ClusterMillis deadline = row.state.record.header.deadline;
+    if (row.state.changed && row.state.exists && deadline.value() != 0 && deadline <= until &&
+        !(PlaceOf(row) < start)) {
+      rows.push_back(&row);
+    }
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Row* a, const Row* b) { return PlaceOf(*a) < PlaceOf(*b); });
+  return rows;
+}
+
+std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+                                              uint64_t keys_max) {
+  const std::vector<Row*> written = WrittenAndDue(start, until);
+  auto next_written = written.begin();
+  uint64_t deleted = 0;
+  const auto remove = [&](Row* row) {
+    staged_bytes_ += 2 * row->key.size() + kChangeOverheadBytes;
+    Change(row, {.exists = false, .has_value = false, .changed = true, .record = {}});
+    ++deleted;
+  };
+  // Removes written rows before `place`, or all that are left.
+  const auto remove_written_before = [&](const TtlRow* place) {
+    for (; deleted < keys_max && next_written != written.end() &&
+           (place == nullptr || PlaceOf(**next_written) < *place);
+         ++next_written) {
+      remove(*next_written);
+    }
+  };
+
+  rocksdb::ReadOptions options = MakeReadOptions(reads_);
+  std::string end;
+  if (until.value() < std::numeric_limits<uint64_t>::max()) {
+    end = EncodeTtlKey(until + 1, "");
+  }
+  const rocksdb::Slice upper_bound = end;
+  if (!end.empty()) {
+    options.iterate_upper_bound = &upper_bound;
+  }
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(options, families_.ttl));
+  iterator->Seek(EncodeTtlKey(start.deadline, start.key));
+  while (deleted < keys_max && iterator->Valid()) {
+    const std::optional<TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
+    if (!place.has_value()) {
+      AbortOnCorruption("`ttl`", "a row makes no sense");
+    }
+    remove_written_before(&*place);
+    if (deleted == keys_max) {
+      break;
+    }
+    const auto found = by_key_.find(place->key);
+    // What this run changed has its place among `written` now, or none.
+    if (found == by_key_.end() || !found->second->state.changed) {
+      remove(found == by_key_.end() ? InsertDue(*place) : found->second);
+    }
+    if (deleted < keys_max) {
+      iterator->Next();
+    }
+  }
+  if (deleted < keys_max && iterator->status().IsIncomplete()) {
+    return std::nullopt;
+  }
+  if (!iterator->status().ok() && !iterator->status().IsIncomplete()) {
+    AbortOnCorruption("`ttl`", iterator->status().ToString());
+  }
+  remove_written_before(nullptr);
+  return deleted;
 }
 
 void RunOverlay::PutMemberRecord(const log::v1::MemberRecord& record) {

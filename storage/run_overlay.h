@@ -31,6 +31,8 @@ class RunOverlay final : public KvTable {
             Visitor visit) override;
   void Put(absl::string_view key, KvRecord record) override;
   void Delete(absl::string_view key) override;
+  std::optional<uint64_t> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+                                    uint64_t keys_max) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
@@ -47,10 +49,12 @@ class RunOverlay final : public KvTable {
   raft::ClusterMillis WriteTo(rocksdb::WriteBatch* batch) const;
 
  private:
-  // What is known about a key. `record` is meaningful while `exists`; its value while `has_value`.
+  // What is known about a key. `record` is meaningful while `exists`: its value while `has_value`,
+  // the rest of it while `has_header`, its deadline always.
   struct State {
     bool exists = false;
     bool has_value = false;
+    bool has_header = true;
     bool changed = false;
     KvRecord record;
   };
@@ -69,6 +73,11 @@ class RunOverlay final : public KvTable {
   Row* Load(absl::string_view key, bool with_value);
   Row* Insert(absl::string_view key);
   void Change(Row* row, State state);
+  static TtlRow PlaceOf(const Row& row);
+  // Notes a key of which a row of `ttl` tells. REQUIRES: it is not known.
+  Row* InsertDue(const TtlRow& place);
+  // What this run wrote of the keys that are due, from `start` on, in their order.
+  std::vector<Row*> WrittenAndDue(const TtlRow& start, raft::ClusterMillis until);
   // The rows of an interval, by key.
   std::vector<Row*> RowsBetween(absl::string_view start, absl::string_view end) const;
 

@@ -141,8 +141,9 @@ void ApplyCommands(ByteSource* source) {
     log::v1::Command command;
     const uint64_t choice = source->Below(4);
     if (choice == 3) {
-      command.mutable_expire()->add_keys(key());
-      command.mutable_expire()->add_keys(key());
+      command.mutable_expire()->set_start_deadline_ms(source->Near(20));
+      command.mutable_expire()->set_start_key(key());
+      command.mutable_expire()->set_keys_max(source->Below(4));
     } else {
       log::v1::Txn* txn = command.mutable_txn();
       if (source->Below(4) == 0) {

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tests/simulation/sim_table.h"
 
@@ -167,20 +168,26 @@ std::optional<ModelStore::Rows> ModelStore::RunOperations(const Txn& txn, const 
 
 void ModelStore::ApplyExpire(const log::v1::Expire& expire, const EntryFacts& entry) {
   Rows rows = rows_;
-  for (const std::string& key : expire.keys()) {
-    const auto row = rows.find(key);
-    if (row == rows.end()) {
-      continue;
+  std::set<std::pair<raft::ClusterMillis, std::string>> due;
+  for (const auto& [key, row] : rows) {
+    const raft::ClusterMillis deadline = row.record.header.deadline;
+    const std::pair place(deadline, key);
+    if (deadline.value() != 0 && deadline <= entry.stamp &&
+        place >= std::pair(raft::ClusterMillis(expire.start_deadline_ms()), expire.start_key())) {
+      due.insert(place);
+    } else if (key == expire.start_key()) {
+      expiries_.push_back({.key = key});
     }
-    const raft::ClusterMillis deadline = row->second.record.header.deadline;
-    const bool due = deadline.value() != 0 && deadline <= entry.stamp;
-    expiries_.push_back({.key = key,
-                         .removed = due,
-                         .ttl_ms = row->second.ttl_ms,
-                         .proposed_at = row->second.ttl_from});
-    if (due) {
-      rows.erase(row);
+  }
+  uint64_t removed = 0;
+  for (const auto& [deadline, key] : due) {
+    if (removed++ == expire.keys_max()) {
+      break;
     }
+    const Row& row = rows.at(key);
+    expiries_.push_back(
+        {.key = key, .removed = true, .ttl_ms = row.ttl_ms, .proposed_at = row.ttl_from});
+    rows.erase(key);
   }
   revision_ += rows.size() < rows_.size() ? 1 : 0;
   Become(std::move(rows), entry.index);

@@ -28,7 +28,7 @@ struct EntryFacts {
 // Confined to one thread.
 class ModelStore {
  public:
-  // A key that an Expire named.
+  // A key that an Expire removed, or that it begins at and that was renewed.
   struct Expiry {
     std::string key;
     bool removed = false;

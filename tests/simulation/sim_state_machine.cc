@@ -83,7 +83,7 @@ class SimKvView final : public storage::KvView {
         due.next_deadline = deadline;
         break;
       }
-      due.keys.push_back(key);
+      due.keys.push_back({.deadline = deadline, .key = key});
     }
     return due;
   }

@@ -126,6 +126,22 @@ void SimTable::Delete(absl::string_view key) {
   Set(std::string(key), std::nullopt);
 }
 
+std::optional<uint64_t> SimTable::DeleteDue(const storage::TtlRow& start, ClusterMillis until,
+                                            uint64_t keys_max) {
+  if (MustStall()) {
+    return std::nullopt;
+  }
+  std::vector<std::string> keys;
+  for (auto row = content_.ttl.lower_bound({start.deadline, std::string(start.key)});
+       row != content_.ttl.end() && row->first <= until && keys.size() < keys_max; ++row) {
+    keys.push_back(row->second);
+  }
+  for (const std::string& key : keys) {
+    Set(key, std::nullopt);
+  }
+  return keys.size();
+}
+
 void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {
   LOG(FATAL) << "member " << record.member_id() << " published itself";
 }

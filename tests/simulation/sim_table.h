@@ -51,6 +51,8 @@ class SimTable final : public storage::KvTable {
             Visitor visit) override;
   void Put(absl::string_view key, storage::KvRecord record) override;
   void Delete(absl::string_view key) override;
+  std::optional<uint64_t> DeleteDue(const storage::TtlRow& start, raft::ClusterMillis until,
+                                    uint64_t keys_max) override;
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   Mark SetMark() const override;

@@ -39,15 +39,18 @@ bool SameLog(const std::vector<raft::Entry>& a, const std::vector<raft::Entry>& 
 // What a command does to the keys, written down a second time: the one in storage must agree.
 void ApplyToModel(const log::v1::Command& command, uint64_t stamp, StoreState* state) {
   if (command.has_expire()) {
-    bool removed = false;
-    for (const std::string& key : command.expire().keys()) {
-      const auto row = state->keys.find(key);
-      if (row != state->keys.end() && row->second.deadline != 0 && row->second.deadline <= stamp) {
-        state->keys.erase(row);
-        removed = true;
+    const log::v1::Expire& expire = command.expire();
+    std::set<std::pair<uint64_t, std::string>> due;
+    for (const auto& [key, row] : state->keys) {
+      if (row.deadline != 0 && row.deadline <= stamp) {
+        due.emplace(row.deadline, key);
       }
     }
-    state->revision += removed ? 1 : 0;
+    auto row = due.lower_bound({expire.start_deadline_ms(), expire.start_key()});
+    state->revision += row != due.end() ? 1 : 0;
+    for (uint64_t i = 0; i < expire.keys_max() && row != due.end(); ++i, ++row) {
+      state->keys.erase(row->second);
+    }
     return;
   }
   const int64_t revision = state->revision + 1;
@@ -174,11 +177,11 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
   }
   RAFTKV_ASSIGN_OR_RETURN(const DueKeys due,
                           view->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 1 << 20));
-  std::vector<std::string> expected;
-  for (const auto& [deadline, key] : deadlines) {
-    expected.push_back(key);
+  std::set<std::pair<uint64_t, std::string>> found;
+  for (const DueKeys::Due& row : due.keys) {
+    found.emplace(row.deadline.value(), row.key);
   }
-  if (due.keys != expected) {
+  if (found != deadlines || found.size() != due.keys.size()) {
     return absl::InternalError("the rows of deadlines are not those of the keys");
   }
   return state;
@@ -243,13 +246,17 @@ log::v1::Command CrashScript::MakeCommand() {
     const uint64_t first = kFirstKey + rng_.Below(kKeys);
     return Txn({}, {DeleteRangeOp(absl::StrCat("key", first), absl::StrCat("key", first + 4))});
   }
-  std::vector<std::string> keys;
+  std::vector<std::pair<uint64_t, std::string>> places;
   for (const auto& [key, row] : now().keys) {
     if (row.deadline != 0) {
-      keys.push_back(key);
+      places.emplace_back(row.deadline, key);
     }
   }
-  return keys.empty() ? Put(RandomKey(), value) : Expire(keys);
+  if (places.empty()) {
+    return Put(RandomKey(), value);
+  }
+  const auto& [deadline, key] = places[rng_.Below(places.size())];
+  return rng_.Below(2) == 0 ? Expire(0, "", 1000) : Expire(deadline, key, 1 + rng_.Below(5));
 }
 
 raft::Entry CrashScript::MakeEntry(uint64_t index, raft::Term term) {

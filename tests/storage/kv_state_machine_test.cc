@@ -277,10 +277,10 @@ TEST_F(KvStateMachineTest, TtlRowsFollowTheDeadline) {
 
 TEST_F(KvStateMachineTest, ExpireRemovesOnlyWhatIsDueByItsOwnStamp) {
   store_.Run({PutTtl("due", "1", 100), PutTtl("later", "1", 500), Put("never", "1")}, 1000);
-  CommandOutcome outcome = Run(Expire({"due", "later", "never", "absent"}), 1100);
+  CommandOutcome outcome = Run(Expire(0, "", 10), 1100);
   EXPECT_EQ(outcome.revision(), 3) << "1101 is the deadline";
   EXPECT_EQ(store_.machine().key_count(), 3);
-  outcome = Run(Expire({"due", "later", "never", "absent"}), 1101);
+  outcome = Run(Expire(0, "", 10), 1101);
   EXPECT_EQ(outcome.verdict(), CommandOutcome::VERDICT_APPLIED);
   EXPECT_EQ(outcome.revision(), 4);
   EXPECT_EQ(store_.Value("due"), "(absent)");
@@ -291,9 +291,39 @@ TEST_F(KvStateMachineTest, ExpireRemovesOnlyWhatIsDueByItsOwnStamp) {
 
 TEST_F(KvStateMachineTest, StaleExpireSparesARewrittenKey) {
   store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 100)}, 1000);
-  store_.Run({PutTtl("a", "2", 5000), Put("b", "2"), Expire({"a", "b"})}, 1200);
+  store_.Run({PutTtl("a", "2", 5000), Put("b", "2"), Expire(1101, "a", 10)}, 1200);
   EXPECT_EQ(store_.Value("a"), "2");
   EXPECT_EQ(store_.Value("b"), "2");
+}
+
+TEST_F(KvStateMachineTest, ExpireBeginsAtItsPlaceAndEndsAtItsBound) {
+  store_.Run({PutTtl("c", "1", 100), PutTtl("a", "1", 200), PutTtl("b", "1", 200),
+              PutTtl("d", "1", 200), PutTtl("e", "1", 300)},
+             1000);
+  CommandOutcome outcome = Run(Expire(1201, "b", 2), 5000);
+  EXPECT_EQ(outcome.revision(), 6) << "one command, one revision";
+  EXPECT_THAT(store_.TtlRows(), ElementsAre(Pair(1101u, "c"), Pair(1201u, "a"), Pair(1301u, "e")));
+  EXPECT_EQ(Run(Expire(1302, "", 10), 5000).revision(), 6) << "nothing there";
+  Run(Expire(0, "", 10), std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(store_.machine().key_count(), 0);
+}
+
+// Rows of one run are not in the database yet, and rows there may be dead already.
+TEST_F(KvStateMachineTest, ExpireSeesWhatItsRunWrote) {
+  store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 100), PutTtl("c", "1", 100)}, 1000);
+  const std::vector<raft::Entry> run = {
+      CommandEntry(2, {PutTtl("a", "2", 400), Delete("b"), PutTtl("new", "1", 50)}, 1100),
+      CommandEntry(3, {Put("seen", "1"), Expire(0, "", 2), PutTtl("c", "2", 10)}, 1200),
+      CommandEntry(4, {Expire(0, "", 10)}, 1300)};
+  RecordingObserver observer;
+  ASSERT_EQ(store_.machine().Apply(run, &observer), 3u);
+  EXPECT_EQ(store_.Value("a"), "2") << "renewed";
+  EXPECT_EQ(store_.Value("new"), "(absent)");
+  EXPECT_EQ(store_.Value("c"), "(absent)");
+  EXPECT_EQ(observer.outcomes[5].revision(), 9);
+  EXPECT_EQ(observer.outcomes[6].revision(), 10) << "c was created again";
+  EXPECT_EQ(store_.machine().key_count(), 2);
+  EXPECT_THAT(store_.TtlRows(), ElementsAre(Pair(1501u, "a")));
 }
 
 TEST_F(KvStateMachineTest, MemberRecordsAreKept) {
@@ -378,7 +408,7 @@ std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
               Txn({Exists(key(), rng.Below(2) == 0)}, {KeepTtlOp(key(), "kept"), DeleteOp(key())}));
           break;
         case 3:
-          commands.push_back(Expire({key(), key(), key()}));
+          commands.push_back(Expire(rng.Below(2) * (1000 + 10 * index), key(), 1 + rng.Below(4)));
           break;
         case 4: {
           Operation range = DeleteRangeOp(key(), key());
@@ -536,6 +566,50 @@ TEST(KvStateMachineColdTest, RangeLargerThanTheCacheStallsOnce) {
   EXPECT_EQ(observer.outcomes[0].operations(0).deleted(), 100u);
   EXPECT_EQ(store.machine().key_count(), 1);
   EXPECT_EQ(store.Value("100"), "again");
+}
+
+// Many keys that are due at once must not bring their records into memory.
+TEST(KvStateMachineColdTest, ExpireReadsNoRecords) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  for (int i = 100; i < 200; ++i) {
+    store.Run({PutTtl(std::to_string(i), std::string(1000, 'v'), 50)});
+  }
+  const uint64_t last = store.machine().applied().index.value();
+  store.Close();
+  FlushAll(store.database_path());
+  store.Open();
+  ASSERT_EQ(store.TtlRows().size(), 100u) << "and now these rows are cached";
+  const std::vector<raft::Entry> run = {CommandEntry(last + 1, {Expire(0, "", 60)}, 2000)};
+  RecordingObserver observer;
+  EXPECT_EQ(store.machine().Apply(run, &observer), 1u) << "it waited for records";
+  EXPECT_EQ(store.machine().key_count(), 40);
+  log::v1::StoredKeyValue record;
+  EXPECT_EQ(store.machine().GetCached("199", &record), CacheLookup::kNotCached);
+}
+
+// What a member's loop walks over is bounded, whatever died there.
+TEST(KvStateMachineColdTest, DeadRowsAreWalkedOffTheLoop) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  std::vector<Command> puts;
+  std::vector<Command> deletions;
+  for (int i = 1000; i < 6000; ++i) {
+    puts.push_back(PutTtl(std::to_string(i), "v", 50));
+    deletions.push_back(Delete(std::to_string(i)));
+  }
+  store.Run(puts);
+  store.Run(deletions);
+  store.Run({PutTtl("last", "v", 60)});
+  const std::vector<raft::Entry> run = {CommandEntry(4, {Expire(0, "", 10)}, 2000)};
+  RecordingObserver observer;
+  const int woken = store.waker().count();
+  EXPECT_EQ(store.machine().Apply(run, &observer), 0u) << "5000 dead rows were walked over";
+  store.waker().AwaitMoreThan(woken);
+  EXPECT_EQ(store.machine().Apply(run, &observer), 1u);
+  EXPECT_EQ(store.Value("last"), "(absent)");
 }
 
 TEST(KvStateMachineColdTest, WhatWarmEntriesLeftIsThereForAColdOne) {

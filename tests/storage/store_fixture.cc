@@ -141,11 +141,12 @@ log::v1::Command PutTtl(const std::string& key, const std::string& value, uint64
 
 log::v1::Command Delete(const std::string& key) { return Txn({}, {DeleteOp(key)}); }
 
-log::v1::Command Expire(const std::vector<std::string>& keys) {
+log::v1::Command Expire(uint64_t start_deadline_ms, const std::string& start_key,
+                        uint64_t keys_max) {
   log::v1::Command command;
-  for (const std::string& key : keys) {
-    command.mutable_expire()->add_keys(key);
-  }
+  command.mutable_expire()->set_start_deadline_ms(start_deadline_ms);
+  command.mutable_expire()->set_start_key(start_key);
+  command.mutable_expire()->set_keys_max(keys_max);
   return command;
 }
 
@@ -262,21 +263,13 @@ std::string Store::Value(const std::string& key) {
 
 std::vector<std::pair<uint64_t, std::string>> Store::TtlRows() {
   std::vector<std::pair<uint64_t, std::string>> rows;
-  const std::shared_ptr<const KvView> view = machine().TakeView();
-  // Deadline by deadline, since a view names deadlines only for what is not due.
-  uint64_t now = 0;
-  size_t known = 0;
-  while (true) {
-    const absl::StatusOr<DueKeys> due = view->FindDueKeys(raft::ClusterMillis(now), 1 << 20);
-    CHECK(due.ok()) << due.status();
-    for (; known < due->keys.size(); ++known) {
-      rows.emplace_back(now, due->keys[known]);
-    }
-    if (due->next_deadline.value() == 0) {
-      return rows;
-    }
-    now = due->next_deadline.value();
+  const absl::StatusOr<DueKeys> due =
+      machine().TakeView()->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 1 << 20);
+  CHECK(due.ok()) << due.status();
+  for (const DueKeys::Due& row : due->keys) {
+    rows.emplace_back(row.deadline.value(), row.key);
   }
+  return rows;
 }
 
 FamilyRows DumpFamily(const std::string& database_path, const std::string& family) {

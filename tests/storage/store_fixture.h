@@ -57,7 +57,8 @@ log::v1::Operation DeleteRangeOp(const std::string& start, const std::string& en
 log::v1::Command Put(const std::string& key, const std::string& value);
 log::v1::Command PutTtl(const std::string& key, const std::string& value, uint64_t ttl_ms);
 log::v1::Command Delete(const std::string& key);
-log::v1::Command Expire(const std::vector<std::string>& keys);
+log::v1::Command Expire(uint64_t start_deadline_ms, const std::string& start_key,
+                        uint64_t keys_max);
 
 // Entries of term 1 unless told; the payload's commands have origin 7 and sequences from 1.
 raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& commands,
