@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -25,6 +26,7 @@ constexpr ExitStatus kKilled{.code = -1, .signal = SIGKILL};
 constexpr ExitStatus kAborted{.code = -1, .signal = SIGABRT};
 constexpr Millis kFindLeaderMax(5000);
 constexpr Millis kStatusMax(300);
+constexpr ExitStatus kDamaged{.code = 2, .signal = -1};
 
 std::vector<int> PeerPorts(const TestCluster& members) {
   std::vector<int> ports;
@@ -104,6 +106,11 @@ std::optional<size_t> ChaosCluster::FindLeader() {
   return found ? leader : std::nullopt;
 }
 
+bool ChaosCluster::Leads(size_t node) {
+  const auto status = members_.client(node).GetStatus(kStatusMax);
+  return status.ok() && status->raft_state() == v1::RAFT_STATE_LEADER;
+}
+
 void ChaosCluster::Kill(const std::vector<size_t>& nodes) {
   for (const size_t node : nodes) {
     members_.server(node).Signal(SIGKILL);
@@ -159,6 +166,51 @@ bool ChaosCluster::AwaitAbort(size_t node, Millis timeout) {
     stopped_[node] = true;
   }
   return stopped_[node];
+}
+
+void ChaosCluster::ExpectRefusal(size_t node, const ExitStatus& exit, const std::string& said) {
+  stopped_[node] = true;
+  const bool says_so = absl::StrContains(members_.server(node).LogTail(2), said);
+  EXPECT_TRUE(exit == kDamaged && says_so)
+      << TestCluster::Name(node) << " has damaged files and ends with " << exit << ", not with "
+      << kDamaged << " and \"" << said << "\"\n"
+      << members_.server(node).LogTail();
+}
+
+bool ChaosCluster::StartDamaged(size_t node) {
+  members_.server(node).Start();
+  if (members_.server(node).WaitReady()) {
+    stopped_[node] = false;
+    return true;
+  }
+  const auto exit = members_.server(node).WaitExit(Millis(0));
+  EXPECT_TRUE(exit.has_value()) << TestCluster::Name(node) << " hangs over damaged files";
+  if (exit.has_value()) {
+    ExpectRefusal(node, *exit, members_.data_dir(node));
+  }
+  return false;
+}
+
+bool ChaosCluster::StoppedOverDamage(size_t node) {
+  const auto exit = members_.server(node).WaitExit(Millis(0));
+  if (exit.has_value() && !stopped_[node]) {
+    ExpectRefusal(node, *exit, "stopping: ");
+  }
+  return exit.has_value();
+}
+
+bool ChaosCluster::EndDamaged(size_t node) {
+  if (StoppedOverDamage(node)) {
+    return true;
+  }
+  members_.server(node).Signal(SIGKILL);
+  const auto exit = members_.server(node).WaitExit();
+  stopped_[node] = true;
+  if (exit == kKilled) {
+    return false;
+  }
+  ExpectRefusal(node, exit.value_or(ExitStatus{}), "stopping: ");
+  return true;
 }
 
 bool ChaosCluster::Recover() {

@@ -35,6 +35,8 @@ class ChaosCluster {
   std::vector<size_t> all() const;
   // Who leads now, by its own word; nothing when nobody does for some seconds.
   std::optional<size_t> FindLeader();
+  // Whether the member says now that it leads.
+  bool Leads(size_t node);
 
   // kill -9, all at once.
   void Kill(const std::vector<size_t>& nodes);
@@ -60,6 +62,15 @@ class ChaosCluster {
   // write.
   bool AwaitAbort(size_t node, integration::Millis timeout);
 
+  // Starts a member whose files are damaged. False when it refuses, as it must say: exit code 2 and
+  // a last line that names its directory. Any other end is a gtest failure. REQUIRES: stopped.
+  bool StartDamaged(size_t node);
+  // Whether a member that StartDamaged has started has stopped by now because it met the damage:
+  // with exit code 2 and a last line that says so. Any other end is a gtest failure.
+  bool StoppedOverDamage(size_t node);
+  // kill -9 of such a member. Whether it had stopped before that.
+  bool EndDamaged(size_t node);
+
   // Heals the network and the syncs, and starts everybody who is down. False with a gtest failure
   // when somebody is down whom nobody stopped, or does not start.
   bool Recover();
@@ -68,6 +79,7 @@ class ChaosCluster {
   void PrepareServers();
   bool CreateDisks();
   std::string SyncMarker(size_t node) const;
+  void ExpectRefusal(size_t node, const integration::ExitStatus& exit, const std::string& said);
 
   const ChaosClusterOptions options_;
   integration::TestCluster members_;

@@ -38,6 +38,8 @@ absl::string_view Name(FaultKind kind) {
       return "slow-sync";
     case FaultKind::kFailedSync:
       return "failed-sync";
+    case FaultKind::kDamagedFile:
+      return "damaged-file";
     case FaultKind::kFullDisk:
       return "full-disk";
     case FaultKind::kPowerCut:

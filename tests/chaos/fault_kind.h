@@ -25,11 +25,12 @@ enum class FaultKind {
   kResets,       // twice a second, 5 to 30 % of the connections are reset
   kSlowSync,     // each sync takes 20 ms to 3 s
   kFailedSync,   // a sync answers EIO, and the member must abort
+  kDamagedFile,  // a file of a killed member is damaged, and it starts, leads, or refuses
   kFullDisk,     // no space is left, and the member must abort
   kPowerCut,     // of one member
   kPowerCutAll,  // of all at once
 };
-inline constexpr size_t kFaultKinds = 17;
+inline constexpr size_t kFaultKinds = 18;
 
 // As typed after --faults.
 absl::string_view Name(FaultKind kind);

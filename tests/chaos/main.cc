@@ -46,6 +46,7 @@ struct CommandLine {
 
 struct Figures {
   FaultCounts faults;
+  DamageCounts damages;
   Millis longest_recovery = Millis(0);
   uint64_t power_cuts_of_all = 0;
   uint64_t lost_writes = 0;
@@ -79,20 +80,23 @@ void DoHarm(const CommandLine& line, const std::vector<FaultKind>& kinds, ChaosC
   while (Clock::now() < end && nemesis.RunEpisode()) {
   }
   figures->faults = nemesis.counts();
+  figures->damages = nemesis.damages();
   figures->longest_recovery = nemesis.longest_recovery();
   figures->power_cuts_of_all = nemesis.counts().count(FaultKind::kPowerCutAll);
 }
 
 void ReportFaults(const CommandLine& line, const std::vector<FaultKind>& kinds,
-                  const FaultCounts& counts) {
+                  const Figures& figures) {
   std::cout << "faults:";
   for (const FaultKind kind : kinds) {
-    std::cout << " " << Name(kind) << " " << counts.count(kind);
+    std::cout << " " << Name(kind) << " " << figures.faults.count(kind);
     if (line.every_kind) {
-      EXPECT_GT(counts.count(kind), 0U) << "never felt: " << Name(kind);
+      EXPECT_GT(figures.faults.count(kind), 0U) << "never felt: " << Name(kind);
     }
   }
-  std::cout << "\n";
+  std::cout << "\ndamaged files: " << figures.damages.damaged << ", members that refused "
+            << figures.damages.refused << ", stopped later " << figures.damages.stopped << ", led "
+            << figures.damages.led << "\n";
 }
 
 void Report(const Clients& clients, const LeaderWatch& watch, const Figures& figures) {
@@ -121,7 +125,7 @@ void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds, bool d
   DoHarm(line, kinds, &cluster, &clients, &figures);
   Conclude(&cluster, &clients, &figures);
   if (line.power_cuts == 0) {
-    ReportFaults(line, kinds, figures.faults);
+    ReportFaults(line, kinds, figures);
   }
   Report(clients, watch, figures);
   if (testing::Test::HasFailure()) {

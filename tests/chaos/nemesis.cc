@@ -110,6 +110,8 @@ bool Nemesis::Strike(FaultKind kind) {
       return SlowSyncs(victim);
     case FaultKind::kFailedSync:
       return FailSync(victim);
+    case FaultKind::kDamagedFile:
+      return DamageFileOf(victim, leader, cluster_, &dice_, &damages_);
     case FaultKind::kFullDisk:
       return FillDisk(victim);
     case FaultKind::kPowerCut:

@@ -10,6 +10,7 @@
 
 #include "tests/chaos/chaos_cluster.h"
 #include "tests/chaos/clients.h"
+#include "tests/chaos/damaged_member.h"
 #include "tests/chaos/fault_kind.h"
 #include "tests/simulation/dice.h"
 
@@ -33,6 +34,7 @@ class Nemesis {
   bool RunEpisode();
 
   const FaultCounts& counts() const { return counts_; }
+  const DamageCounts& damages() const { return damages_; }
   // From the end of a fault until a write was acknowledged.
   integration::Millis longest_recovery() const { return longest_recovery_; }
 
@@ -61,6 +63,7 @@ class Nemesis {
   // What is left of the current round of all kinds.
   std::vector<FaultKind> round_;
   FaultCounts counts_;
+  DamageCounts damages_;
   integration::Millis longest_recovery_ = integration::Millis(0);
 };
 
