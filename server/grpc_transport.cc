@@ -39,7 +39,7 @@ void GrpcTransport::Connect() {
   }
 }
 
-PeerLink* GrpcTransport::LinkTo(raft::NodeId peer) {
+PeerLink* GrpcTransport::LinkTo(raft::NodeId peer) const {
   const auto found = links_.find(peer);
   return found == links_.end() ? nullptr : found->second.get();
 }
@@ -89,6 +89,11 @@ void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_ti
   } else {
     link->SendAppend(envelope, cluster_time);
   }
+}
+
+bool GrpcTransport::HasForwardRoom(raft::NodeId leader) const {
+  const PeerLink* link = LinkTo(leader);
+  return link == nullptr || link->HasForwardRoom();
 }
 
 bool GrpcTransport::Forward(raft::NodeId leader, raft::ForwardRequest request) {

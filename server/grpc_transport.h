@@ -32,11 +32,12 @@ class GrpcTransport final : public raft::Transport {
   void OnPeerSeen(raft::NodeId peer, const std::string& address);
 
   void Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) override;
+  bool HasForwardRoom(raft::NodeId leader) const override;
   bool Forward(raft::NodeId leader, raft::ForwardRequest request) override;
   void ReplyToForward(raft::NodeId origin, raft::ForwardReply reply) override;
 
  private:
-  PeerLink* LinkTo(raft::NodeId peer);
+  PeerLink* LinkTo(raft::NodeId peer) const;
 
   Node* const node_;
   PeerService* const incoming_;

@@ -49,6 +49,8 @@ inline constexpr int kPeerMessageBytesMax = 16 * kMiB;
 // A frame that gathers is closed at either of these; one message may take it beyond.
 inline constexpr uint64_t kPeerFrameBytesMax = 4 * kMiB;
 inline constexpr uint64_t kPeerFrameMessagesMax = 1024;
+// What may wait on a forward stream before further proposals wait elsewhere.
+inline constexpr uint64_t kPeerForwardQueueBytesMax = 1 * kMiB;
 // What may wait on one peer stream before the stream is given up.
 inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
 // Votes that wait for their answer, per peer; the oldest is given up beyond it.

@@ -197,6 +197,10 @@ grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& fram
   return grpc::Status::OK;
 }
 
+bool PeerLink::HasForwardRoom() const {
+  return forward_stream_ == nullptr || forward_stream_->queued_bytes() < kPeerForwardQueueBytesMax;
+}
+
 bool PeerLink::Forward(raft::ForwardRequest request) {
   if (forward_stream_ == nullptr) {
     OpenForwardStream();

@@ -39,6 +39,8 @@ class PeerLink final {
   // Opens the stream when there is none. While that is not possible messages are dropped, and
   // reported as a lost stream once one is open again.
   void SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time);
+  // False while the forward stream has much to send already.
+  bool HasForwardRoom() const;
   // False when no stream is open; one is being opened then, and the loop turns when it is.
   [[nodiscard]] bool Forward(raft::ForwardRequest request);
 

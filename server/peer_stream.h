@@ -40,6 +40,8 @@ class PeerStream {
   PeerStream& operator=(const PeerStream&) = delete;
 
   bool open() const { return open_; }
+  // Of the frames that wait to be written.
+  uint64_t queued_bytes() const { return queued_bytes_; }
   // The frame that gathers now; null when the next message needs a new one.
   Out* gathering() {
     const bool full = gathered_messages_ >= kPeerFrameMessagesMax ||

@@ -74,6 +74,8 @@ PendingProposals::HandedOut PendingProposals::BindFront(Term term) {
   waiting_.pop_front();
   ++next_sequence_;
   bound->second.bound_to = term;
+  ++under_way_;
+  under_way_bytes_ += bound->second.command.size();
   return {.sequence = bound->first, .command = bound->second.command};
 }
 
@@ -87,11 +89,26 @@ void PendingProposals::ReturnBefore(Term term) {
   Return(bound_.begin(), end);
 }
 
+void PendingProposals::ForgetUnderWay() {
+  under_way_from_ = next_sequence_;
+  under_way_ = 0;
+  under_way_bytes_ = 0;
+}
+
+void PendingProposals::OnUnbound(const Bound::value_type& bound) {
+  if (bound.first >= under_way_from_) {
+    CHECK_GT(under_way_, 0u);
+    --under_way_;
+    under_way_bytes_ -= bound.second.command.size();
+  }
+}
+
 void PendingProposals::OnApplied(uint64_t sequence, std::string outcome) {
   const Bound::iterator bound = bound_.find(sequence);
   if (bound == bound_.end()) {
     return;
   }
+  OnUnbound(*bound);
   Finish(&bound->second, ProposalResult::kApplied, std::move(outcome));
   bound_.erase(bound);
 }
@@ -107,6 +124,7 @@ std::optional<Term> PendingProposals::OnRefused(uint64_t sequence, RefusalReason
       Return(bound, std::next(bound));
       break;
     case RefusalReason::kOverloaded:
+      OnUnbound(*bound);
       Finish(&bound->second, ProposalResult::kOverloaded);
       bound_.erase(bound);
       break;
@@ -134,6 +152,7 @@ void PendingProposals::Shutdown() {
     Finish(&pending, ProposalResult::kOutcomeUnknown);
   }
   bound_.clear();
+  ForgetUnderWay();
 }
 
 std::vector<PendingProposals::Answer> PendingProposals::TakeAnswers() {
@@ -148,6 +167,7 @@ void PendingProposals::Finish(Pending* pending, ProposalResult result, std::stri
 void PendingProposals::Return(Bound::iterator first, Bound::iterator last) {
   for (Bound::iterator bound = last; bound != first;) {
     --bound;
+    OnUnbound(*bound);
     waiting_.push_front(std::move(bound->second));
     waiting_.front().bound_to = Term(0);
   }
@@ -180,6 +200,7 @@ void PendingProposals::ExpireBound(MonotonicNanos now, const LeaderWatch& watch)
       ++bound;
       continue;
     }
+    OnUnbound(*bound);
     Finish(&pending, RAFTKV_MUTANT(kTimeoutIsFailure) ? ProposalResult::kNoLeader
                                                       : ProposalResult::kOutcomeUnknown);
     bound = bound_.erase(bound);

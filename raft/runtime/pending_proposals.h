@@ -81,6 +81,12 @@ class PendingProposals {
   // terms waits again.
   void ReturnBefore(Term term);
 
+  // What is bound since the last ForgetUnderWay: whoever leads has it before them, or will have.
+  uint64_t under_way() const { return under_way_; }
+  uint64_t under_way_bytes() const { return under_way_bytes_; }
+  // What was bound so far burdens nobody any more, whatever becomes of it.
+  void ForgetUnderWay();
+
   bool Contains(uint64_t sequence) const { return bound_.contains(sequence); }
   // Ignored unless bound under this sequence.
   void OnApplied(uint64_t sequence, std::string outcome);
@@ -110,6 +116,8 @@ class PendingProposals {
   };
   using Bound = std::map<uint64_t, Pending>;
 
+  // A proposal is about to leave bound_.
+  void OnUnbound(const Bound::value_type& bound);
   // Answers `pending`, which its owner drops.
   void Finish(Pending* pending, ProposalResult result, std::string outcome = std::string());
   // Moves [first, last) back to the front of the queue, in order.
@@ -126,6 +134,10 @@ class PendingProposals {
   // By sequence; ordered, because terms never decrease along it and runs must be reproducible.
   Bound bound_;
   uint64_t next_sequence_;
+  // Of what is bound under this sequence or a later one: how many, and their bytes.
+  uint64_t under_way_from_ = 0;
+  uint64_t under_way_ = 0;
+  uint64_t under_way_bytes_ = 0;
   // No proposal is due before this.
   MonotonicNanos next_due_ = 0;
   std::vector<Answer> answers_;

@@ -40,6 +40,8 @@ absl::Status DriverOptions::Validate() const {
   status.Update(AtLeastOne("apply_bytes_max", static_cast<int64_t>(apply_bytes_max)));
   status.Update(AtLeastOne("proposals_max", static_cast<int64_t>(proposals_max)));
   status.Update(AtLeastOne("proposal_bytes_max", static_cast<int64_t>(proposal_bytes_max)));
+  status.Update(AtLeastOne("forwarded_max", static_cast<int64_t>(forwarded_max)));
+  status.Update(AtLeastOne("forwarded_bytes_max", static_cast<int64_t>(forwarded_bytes_max)));
   status.Update(AtLeastOne("reads_max", static_cast<int64_t>(reads_max)));
   status.Update(AtLeastOne("leader_wait", leader_wait));
   status.Update(AtLeastOne("read_retry_after", read_retry_after));
@@ -162,6 +164,7 @@ void RaftDriver::OnForwardLost(NodeId /*leader*/) {
   // Proposals stay bound: a copy under way may still be appended. Reads do no harm when they are
   // asked for twice.
   reads_.ReturnForwarded();
+  proposals_.ForgetUnderWay();
   if (RAFTKV_MUTANT(kLostForwardProposedAgain)) {
     proposals_.ReturnFrom(0);
   }
@@ -227,6 +230,7 @@ void RaftDriver::HandOutRequests() {
     // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
     // core.
     reads_.ReturnForwarded();
+    proposals_.ForgetUnderWay();
   }
   forwarded_.RefuseOtherTerms(watch_.leading() ? watch_.term() : Term(0));
   if (watch_.leading()) {
@@ -292,12 +296,12 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
 }
 
 void RaftDriver::ForwardToLeader(MonotonicNanos now) {
-  while (proposals_.PrepareFront(now, watch_) || reads_.has_waiting()) {
+  while (true) {
     ForwardRequest request{.term = watch_.term(), .proposals = {}, .reads = {}};
     const uint64_t first_sequence = proposals_.next_sequence();
     uint64_t bytes = 0;
     while (request.proposals.size() < options_.entry_commands_max &&
-           proposals_.PrepareFront(now, watch_)) {
+           proposals_.PrepareFront(now, watch_) && MayForwardFront()) {
       if (bytes > 0 && bytes + proposals_.front_bytes() > options_.entry_bytes_max) {
         break;
       }
@@ -312,6 +316,9 @@ void RaftDriver::ForwardToLeader(MonotonicNanos now) {
       reads_.AskFor(*read, watch_.term(), /*forwarded=*/true, now);
       request.reads.push_back(*read);
     }
+    if (request.proposals.empty() && request.reads.empty()) {
+      return;
+    }
     const bool left = transport_->Forward(watch_.leader(), std::move(request));
     watch_.OnForward(left, now);
     if (!left) {
@@ -322,6 +329,14 @@ void RaftDriver::ForwardToLeader(MonotonicNanos now) {
       return;
     }
   }
+}
+
+bool RaftDriver::MayForwardFront() const {
+  const bool in_window =
+      proposals_.under_way() == 0 ||
+      (proposals_.under_way() < options_.forwarded_max &&
+       proposals_.under_way_bytes() + proposals_.front_bytes() <= options_.forwarded_bytes_max);
+  return in_window && transport_->HasForwardRoom(watch_.leader());
 }
 
 void RaftDriver::CarryOutOutput() {
@@ -412,7 +427,8 @@ bool RaftDriver::HasWork() const {
     return reads_.has_waiting() ||
            (gate_open && (proposals_.has_waiting() || forwarded_.has_proposals()));
   }
-  return watch_.CanForward() && (proposals_.has_waiting() || reads_.has_waiting());
+  return watch_.CanForward() &&
+         (reads_.has_waiting() || (proposals_.has_waiting() && MayForwardFront()));
 }
 
 ReadId RaftDriver::NextReadId() { return std::exchange(next_read_id_, next_read_id_.Next()); }

@@ -41,6 +41,10 @@ struct DriverOptions {
   // are refused.
   uint64_t proposals_max = 32 << 10;
   uint64_t proposal_bytes_max = 64 << 20;
+  // Proposals forwarded to the leader of the term, on a stream that still stands, whose outcome is
+  // not known here, and their bytes; beyond it they wait. A larger single one is forwarded alone.
+  uint64_t forwarded_max = 8 << 10;
+  uint64_t forwarded_bytes_max = 16 << 20;
   // Reads waiting; beyond it they are refused.
   uint64_t reads_max = 32 << 10;
   // How long a request waits for a leader that will have it; usually 3 election timeouts.
@@ -121,6 +125,8 @@ class RaftDriver final : public OutcomeObserver {
   void HandOutRequests();
   void ProposeNextEntry(MonotonicNanos now);
   void ForwardToLeader(MonotonicNanos now);
+  // Whether the leader may be burdened with the front proposal. REQUIRES: one waits.
+  bool MayForwardFront() const;
   void CarryOutOutput();
   void OnReadOutcome(const ReadOutcome& outcome);
   void ApplyCommitted();

@@ -55,6 +55,10 @@ class Transport {
 
   // `cluster_time` is stamped on what a leader sends.
   virtual void Send(Envelope envelope, ClusterMillis cluster_time) = 0;
+  // Whether proposals that are forwarded now would leave soon. Else they had better wait for that
+  // with their owner, who still knows then that they have no effect; the loop turns when it
+  // changes. Says nothing about whether `leader` is reached: only Forward does.
+  [[nodiscard]] virtual bool HasForwardRoom(NodeId leader) const = 0;
   // Returns false when the request certainly did not and will not leave: no stream, or its queue is
   // full.
   [[nodiscard]] virtual bool Forward(NodeId leader, ForwardRequest request) = 0;

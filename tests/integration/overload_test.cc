@@ -15,10 +15,12 @@ namespace {
 // Puts that are all under way at once, without a thread for each.
 class ManyPuts {
  public:
-  ManyPuts(NodeClient* client, size_t count, size_t value_bytes, Millis timeout) {
+  ManyPuts(NodeClient* client, size_t count, size_t value_bytes, Millis timeout)
+      : ManyPuts(client, std::vector<size_t>(count, value_bytes), timeout) {}
+  ManyPuts(NodeClient* client, const std::vector<size_t>& value_bytes, Millis timeout) {
     v1::PutRequest request;
-    request.set_data(std::string(value_bytes, 'v'));
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < value_bytes.size(); ++i) {
+      request.set_data(std::string(value_bytes[i], 'v'));
       calls_.push_back(std::make_unique<PendingPut>());
       PendingPut* call = calls_.back().get();
       request.set_key(absl::StrCat("many/", i));
@@ -129,6 +131,41 @@ TEST(OverloadTest, ManySmallWritesBeyondTheQueueAreRefusedAndTheRestSucceeds) {
     known += outcome == "ok" || outcome == "OVERLOADED" ? count : 0;
   }
   EXPECT_EQ(known, 20'000U) << "nothing but success and a clear refusal";
+  EXPECT_EQ(cluster.WaitForLeader(), leader) << "load deposes nobody";
+}
+
+// Each all at once, and more than a peer stream queues.
+TEST(OverloadTest, LargeValuesThroughAFollowerAllSucceedWhereTheyFit) {
+  TestCluster cluster(
+      {.size = 3, .flags = {"--election_timeout_ms=5000", "--heartbeat_interval_ms=500"}});
+  ASSERT_TRUE(cluster.StartAll());
+  const std::optional<size_t> leader = cluster.WaitForLeader(Millis(30000));
+  ASSERT_TRUE(leader.has_value());
+  NodeClient& follower = cluster.client(cluster.Other(*leader));
+  for (const auto& [count, bytes] : {std::pair<size_t, size_t>(55, 1'000'000), {400, 100'000}}) {
+    ManyPuts puts(&follower, count, bytes, Millis(40000));
+    EXPECT_EQ(puts.Collect(count), (std::map<std::string, size_t>{{"ok", count}})) << bytes;
+  }
+  EXPECT_EQ(cluster.WaitForLeader(), leader) << "load deposes nobody";
+}
+
+TEST(OverloadTest, AnyMixOfSizesThroughAFollowerSucceedsOrIsRefused) {
+  TestCluster cluster(
+      {.size = 3, .flags = {"--election_timeout_ms=5000", "--heartbeat_interval_ms=500"}});
+  ASSERT_TRUE(cluster.StartAll());
+  const std::optional<size_t> leader = cluster.WaitForLeader(Millis(30000));
+  ASSERT_TRUE(leader.has_value());
+  std::vector<size_t> value_bytes;
+  for (size_t i = 0; i < 1000; ++i) {
+    value_bytes.push_back(size_t{1} << (i % 21));
+  }
+  ManyPuts puts(&cluster.client(cluster.Other(*leader)), value_bytes, Millis(60000));
+  size_t known = 0;
+  for (const auto& [outcome, count] : puts.Collect(value_bytes.size())) {
+    std::cout << outcome << ": " << count << "\n";
+    known += outcome == "ok" || outcome == "OVERLOADED" ? count : 0;
+  }
+  EXPECT_EQ(known, value_bytes.size()) << "nothing but success and a clear refusal";
   EXPECT_EQ(cluster.WaitForLeader(), leader) << "load deposes nobody";
 }
 

@@ -52,6 +52,7 @@ constexpr Named kNames[] = {
     {Situation::kJuggle, "new leaders stranded"},
     {Situation::kProposalForwarded, "proposal forwarded"},
     {Situation::kForwardStreamLostWithProposals, "forward stream lost with proposals"},
+    {Situation::kForwardHeldBack, "forward held back"},
     {Situation::kForwardRefused, "forward refused"},
     {Situation::kProposedAgain, "proposed again"},
     {Situation::kUnknownHappened, "unknown happened"},

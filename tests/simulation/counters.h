@@ -58,6 +58,7 @@ enum class Situation {
   // Requests.
   kProposalForwarded,
   kForwardStreamLostWithProposals,
+  kForwardHeldBack,
   kForwardRefused,
   kProposedAgain,
   kUnknownHappened,

@@ -32,6 +32,10 @@ class Network {
   void SendVoteRequest(raft::Envelope message);
   // Answers the oldest open request of the addressee and kind; dropped when there is none.
   void SendVoteReply(raft::Envelope message);
+  // False while the stream has as much under way as it takes.
+  [[nodiscard]] bool HasForwardRoom(raft::NodeId from, raft::NodeId leader) const {
+    return streams_.HasForwardRoom(from, leader);
+  }
   // False when it certainly does not leave.
   [[nodiscard]] bool Forward(raft::NodeId from, raft::NodeId leader, raft::ForwardRequest request);
   void ReplyToForward(raft::NodeId from, raft::NodeId origin, raft::ForwardReply reply);

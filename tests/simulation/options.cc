@@ -66,6 +66,14 @@ void DrawEnvironment(Dice* dice, SimOptions* options) {
   options->due_keys_max = 1 + dice->Below(10);
 }
 
+void DrawForwarding(Dice* dice, SimOptions* options) {
+  options->forward_frames_max = 1 + dice->Below(8);
+  if (!dice->Chance(150)) {
+    options->driver.forwarded_max = 1 + dice->Below(10);
+    options->driver.forwarded_bytes_max = 1 + dice->Below(2000);
+  }
+}
+
 void DrawClients(Dice* dice, SimOptions* options) {
   const SimTime timeout = options->ElectionTimeout();
   options->clients = 3 + dice->Below(8);
@@ -111,7 +119,9 @@ std::string SimOptions::Describe() const {
       " entry_commands_max=", driver.entry_commands_max,
       " entry_bytes_max=", driver.entry_bytes_max, " apply_bytes_max=", driver.apply_bytes_max,
       " proposals_max=", driver.proposals_max, " proposal_bytes_max=", driver.proposal_bytes_max,
-      " reads_max=", driver.reads_max, "\n  drift_ppm_max=", drift_ppm_max,
+      " reads_max=", driver.reads_max, " forwarded_max=", driver.forwarded_max,
+      " forwarded_bytes_max=", driver.forwarded_bytes_max,
+      " forward_frames_max=", forward_frames_max, "\n  drift_ppm_max=", drift_ppm_max,
       " network=", network_mode == NetworkMode::kStreams ? "streams" : "datagrams",
       wire_bytes ? " wire_bytes" : "", " delay=", Millis(delay_min), "..", Millis(delay_max),
       " late_permille=", late_permille, " lost_permille=", lost_permille,
@@ -133,6 +143,8 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawEnvironment(&dice, &options);
   DrawClients(&dice, &options);
   DrawFaults(&dice, &options);
+  Dice forwarding_dice(seed, "forwarding");
+  DrawForwarding(&forwarding_dice, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);
   options.operations = overrides.operations.value_or(options.operations);
   CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());

@@ -43,10 +43,11 @@ struct SimOptions {
   bool wire_bytes = false;  // Frames travel as bytes, through raft/wire.
   SimTime delay_min = 0;
   SimTime delay_max = 0;
-  uint64_t late_permille = 0;     // Messages that take ten times as long.
-  uint64_t lost_permille = 0;     // Votes; with kDatagrams every message.
-  uint64_t doubled_permille = 0;  // kDatagrams only.
-  SimTime silence_limit = 0;      // A connection that is cut for so long breaks.
+  uint64_t late_permille = 0;       // Messages that take ten times as long.
+  uint64_t lost_permille = 0;       // Votes; with kDatagrams every message.
+  uint64_t doubled_permille = 0;    // kDatagrams only.
+  uint64_t forward_frames_max = 0;  // Under way on one stream of forwarded requests.
+  SimTime silence_limit = 0;        // A connection that is cut for so long breaks.
 
   // Disks.
   SimTime sync_min = 0;

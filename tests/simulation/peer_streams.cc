@@ -37,6 +37,14 @@ bool PeerStreams::SendToAcceptor(StreamKind kind, NodeId opener, NodeId acceptor
   return true;
 }
 
+bool PeerStreams::HasForwardRoom(NodeId opener, NodeId acceptor) const {
+  const auto opened = opened_.find({StreamKind::kForward, opener, acceptor});
+  const bool room =
+      opened == opened_.end() || opened->second->there.under_way < options_.forward_frames_max;
+  counters_.Note(Situation::kForwardHeldBack, room ? 0 : 1);
+  return room;
+}
+
 void PeerStreams::SendToOpener(StreamKind kind, NodeId acceptor, NodeId opener, Frame frame) {
   const auto accepted = accepted_.find({kind, opener, acceptor});
   if (accepted != accepted_.end()) {
@@ -85,6 +93,7 @@ void PeerStreams::Transmit(const StreamRef& stream, bool to_acceptor, Content co
   Direction& direction = to_acceptor ? stream->there : stream->back;
   const Link link = to_acceptor ? LinkOf(stream->opener, stream->acceptor)
                                 : LinkOf(stream->acceptor, stream->opener);
+  ++direction.under_way;
   if (links_.IsCut(link) || !direction.held.empty()) {
     counters_.Note(Situation::kMessageHeldByCut);
     direction.held.push_back(std::move(content));
@@ -100,6 +109,11 @@ void PeerStreams::Transmit(const StreamRef& stream, bool to_acceptor, Content co
 
 void PeerStreams::Deliver(const StreamRef& stream, bool to_acceptor, Content content) {
   const Key key = KeyOf(*stream);
+  --(to_acceptor ? stream->there : stream->back).under_way;
+  if (to_acceptor && stream->kind == StreamKind::kForward && IsUp(stream->opener)) {
+    // There is room for the next.
+    endpoints_.at(stream->opener)->Wake();
+  }
   const auto& heard_by = to_acceptor ? accepted_ : opened_;
   if (!stream->broken && !content.has_value()) {
     Accept(stream);
@@ -229,6 +243,7 @@ void PeerStreams::Release(const StreamRef& stream, bool to_acceptor) {
     return;
   }
   for (Content& content : std::exchange(direction.held, {})) {
+    --direction.under_way;
     Transmit(stream, to_acceptor, std::move(content));
   }
 }

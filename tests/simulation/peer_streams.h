@@ -35,6 +35,8 @@ class PeerStreams {
   // Sends on the opener's stream, and opens one when there is none. Returns false when the frame
   // certainly will not arrive. With kForward also while the stream is not open yet.
   bool SendToAcceptor(StreamKind kind, raft::NodeId opener, raft::NodeId acceptor, Frame frame);
+  // False while the opener's forward stream has forward_frames_max under way.
+  bool HasForwardRoom(raft::NodeId opener, raft::NodeId acceptor) const;
   // Sends back on the stream that the acceptor listens to; dropped when there is none.
   void SendToOpener(StreamKind kind, raft::NodeId acceptor, raft::NodeId opener, Frame frame);
 
@@ -55,6 +57,7 @@ class PeerStreams {
 
   struct Direction {
     SimTime last_arrival = 0;
+    uint64_t under_way = 0;    // Frames sent and neither delivered nor lost.
     std::deque<Content> held;  // Waits for a cut to heal.
   };
   struct Stream {

@@ -21,6 +21,9 @@ class SimTransport final : public raft::Transport {
       : self_(self), network_(*network), on_send_(std::move(on_send)) {}
 
   void Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) override;
+  bool HasForwardRoom(raft::NodeId leader) const override {
+    return network_.HasForwardRoom(self_, leader);
+  }
   bool Forward(raft::NodeId leader, raft::ForwardRequest request) override {
     return network_.Forward(self_, leader, std::move(request));
   }

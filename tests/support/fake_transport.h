@@ -29,6 +29,7 @@ class FakeTransport final : public Transport {
   void Send(Envelope envelope, ClusterMillis cluster_time) override {
     messages_.push_back({std::move(envelope), cluster_time});
   }
+  bool HasForwardRoom(NodeId leader) const override { return !full_.contains(leader); }
   bool Forward(NodeId leader, ForwardRequest request) override {
     ++forward_attempts_;
     if (unreachable_.contains(leader)) {
@@ -49,6 +50,14 @@ class FakeTransport final : public Transport {
       unreachable_.insert(leader);
     }
   }
+  // Whether there is room to forward to `leader`; there is at first.
+  void SetForwardRoom(NodeId leader, bool room) {
+    if (room) {
+      full_.erase(leader);
+    } else {
+      full_.insert(leader);
+    }
+  }
   uint64_t forward_attempts() const { return forward_attempts_; }
 
   std::vector<SentMessage> TakeMessages() { return std::exchange(messages_, {}); }
@@ -57,6 +66,7 @@ class FakeTransport final : public Transport {
 
  private:
   std::set<NodeId> unreachable_;
+  std::set<NodeId> full_;
   uint64_t forward_attempts_ = 0;
   std::vector<SentMessage> messages_;
   std::vector<SentForward> requests_;

@@ -445,6 +445,86 @@ TEST(RaftDriverTest, AFullLeaderRefusesForwardedProposals) {
   EXPECT_THAT(cluster.machine(leader).commands(), ElementsAre("under way", "c0", "c1"));
 }
 
+// Sequence numbers of what `follower` forwarded since the last call, without delivering it.
+std::vector<uint64_t> TakeForwarded(DriverCluster* cluster, NodeId follower) {
+  std::vector<uint64_t> sequences;
+  for (const FakeTransport::SentForward& sent : cluster->transport(follower).TakeRequests()) {
+    for (const Proposal& proposal : sent.request.proposals) {
+      sequences.push_back(proposal.sequence);
+    }
+  }
+  return sequences;
+}
+
+TEST(RaftDriverTest, OnlyAWindowOfProposalsIsForwarded) {
+  DriverCluster cluster({.driver = {.forwarded_max = 2}});
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId follower = cluster.Others(leader).front();
+  const auto probes = ProposeMany(&cluster, follower, 5);
+  EXPECT_FALSE(cluster.driver(follower).RunTurn()) << "it would spin";
+  EXPECT_THAT(TakeForwarded(&cluster, follower), SizeIs(2));
+  // Those two got lost without a word; what waits is refused for certain when its time is up.
+  cluster.Tick(1100);
+  EXPECT_EQ(probes[0]->result, ProposalResult::kOutcomeUnknown);
+  EXPECT_EQ(probes[1]->result, ProposalResult::kOutcomeUnknown);
+  EXPECT_EQ(probes[2]->result, ProposalResult::kOverloaded);
+}
+
+TEST(RaftDriverTest, TheForwardWindowOpensAsOutcomesAreApplied) {
+  DriverCluster cluster({.driver = {.forwarded_max = 2, .forwarded_bytes_max = 100}});
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId follower = cluster.Others(leader).front();
+  std::vector<std::shared_ptr<ProposalProbe>> probes;
+  for (const size_t bytes : {60, 60, 300, 10, 10, 10}) {
+    probes.push_back(cluster.Propose(follower, std::string(bytes, 'x')));
+  }
+  cluster.Settle();
+  for (const auto& probe : probes) {
+    EXPECT_EQ(probe->result, ProposalResult::kApplied) << probe->command.size();
+  }
+}
+
+TEST(RaftDriverTest, TheForwardWindowIsOfBytesButForASingleProposal) {
+  DriverCluster cluster({.driver = {.forwarded_bytes_max = 100}});
+  const NodeId follower = cluster.Others(cluster.AwaitLeader()).front();
+  cluster.Propose(follower, std::string(300, 'a'));
+  cluster.Propose(follower, "b");
+  cluster.driver(follower).RunTurn();
+  EXPECT_THAT(TakeForwarded(&cluster, follower), SizeIs(1));
+}
+
+TEST(RaftDriverTest, WhatWasOnABrokenStreamLeavesTheForwardWindow) {
+  DriverCluster cluster({.driver = {.forwarded_max = 2}});
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId follower = cluster.Others(leader).front();
+  const auto probes = ProposeMany(&cluster, follower, 4);
+  cluster.driver(follower).RunTurn();
+  EXPECT_THAT(TakeForwarded(&cluster, follower), SizeIs(2));
+  cluster.LoseForwardStream(follower, leader);
+  cluster.Settle();
+  EXPECT_FALSE(probes[1]->result.has_value());
+  EXPECT_EQ(probes[2]->result, ProposalResult::kApplied);
+  EXPECT_EQ(probes[3]->result, ProposalResult::kApplied);
+}
+
+TEST(RaftDriverTest, WhatATransportHasNoRoomForWaitsUnbound) {
+  DriverCluster cluster({});
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId follower = cluster.Others(leader).front();
+  cluster.transport(follower).SetForwardRoom(leader, false);
+  const auto waiting = cluster.Propose(follower, "waiting", 50 * kNanosPerMilli);
+  const auto read = cluster.Read(follower);
+  cluster.Settle();
+  EXPECT_EQ(read->result, ReadResult::kReady) << "reads are small";
+  cluster.Tick(6);
+  EXPECT_EQ(waiting->result, ProposalResult::kOverloaded);
+  const auto later = cluster.Propose(follower, "later");
+  cluster.Settle();
+  cluster.transport(follower).SetForwardRoom(leader, true);
+  cluster.Settle();
+  EXPECT_EQ(later->result, ProposalResult::kApplied);
+}
+
 TEST(RaftDriverTest, WhatTheLogHasNoRoomForWaitsInOrder) {
   DriverCluster cluster(
       {.members = 1, .driver = {.uncommitted_entries_max = 10}, .uncommitted_bytes_max = 1 << 20});
@@ -589,6 +669,8 @@ TEST(DriverOptionsTest, EveryBoundIsAtLeastOne) {
                                              {.apply_bytes_max = 0},
                                              {.proposals_max = 0},
                                              {.proposal_bytes_max = 0},
+                                             {.forwarded_max = 0},
+                                             {.forwarded_bytes_max = 0},
                                              {.reads_max = 0},
                                              {.leader_wait = 0},
                                              {.read_retry_after = -1}};
