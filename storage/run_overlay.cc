@@ -246,7 +246,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::Cluster
   while (deleted < keys_max && iterator->Valid()) {
     const std::optional<TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
     if (!place.has_value()) {
-      AbortOnCorruption("`ttl`", "a row makes no sense");
+      ExitOnCorruption("`ttl`", "a row makes no sense");
     }
     remove_written_before(&*place);
     if (deleted == keys_max) {
@@ -265,7 +265,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::Cluster
     return std::nullopt;
   }
   if (!iterator->status().ok() && !iterator->status().IsIncomplete()) {
-    AbortOnCorruption("`ttl`", iterator->status().ToString());
+    ExitOnCorruption("`ttl`", iterator->status().ToString());
   }
   remove_written_before(nullptr);
   return deleted;
