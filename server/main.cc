@@ -1,14 +1,17 @@
 // raftkvd: one member of a raftkv cluster.
+#include <fcntl.h>
 #include <glog/logging.h>
 #include <google/protobuf/stubs/logging.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <iostream>
 #include <memory>
 
 #include "absl/synchronization/mutex.h"
+#include "base/stderr_pump.h"
 #include "server/flags.h"
 #include "server/server.h"
 #include "server/startup_signals.h"
@@ -18,13 +21,21 @@ namespace {
 // Promised to whoever supervises the process.
 constexpr int kExitBadFlags = 1;
 
-// A log reader that goes away must not end the process, nor a signal that nobody heard, nor must a
-// few hundred connections use up the file descriptors: gRPC does not come back to a port on which
-// accepting failed once.
+// A log reader that goes away must not end the process, nor one that stops reading keep it waiting,
+// nor a signal that nobody heard, nor must a few hundred connections use up the file descriptors:
+// gRPC does not come back to a port on which accepting failed once.
 void PrepareProcess() {
   signal(SIGPIPE, SIG_IGN);
   const sigset_t awaited = raftkv::server::AwaitedSignals();
   pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
+  // Else a file of the database would get the number, and log lines with it. An opened file takes
+  // the lowest number that is free.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) < 0) {
+      PCHECK(open("/dev/null", O_RDWR) == fd);
+    }
+  }
+  raftkv::TakeStderr();
   rlimit descriptors;
   if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
     descriptors.rlim_cur = descriptors.rlim_max;

@@ -20,6 +20,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/stderr_pump.h"
 #include "base/version.h"
 #include "raft/runtime/raft_driver.h"
 #include "raft/wire/convert.h"
@@ -463,7 +464,7 @@ void Server::TakeSignals() {
     return;
   }
   if (stop_began_ != 0) {
-    _exit(kExitForced);
+    ExitAtOnce(kExitForced);
   }
   LOG(INFO) << "stopping: " << (signal == SIGTERM ? "SIGTERM" : "SIGINT");
   BeginStop();

@@ -7,6 +7,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/stderr_pump.h"
+
 namespace raftkv::server {
 namespace {
 
@@ -76,7 +78,7 @@ void StartupSignals::Await() {
     const sigset_t harmless = HarmlessSignals();
     if (sigismember(&harmless, static_cast<int>(signal.ssi_signo)) == 0) {
       LOG(INFO) << "stopping: a signal came before the start was over";
-      _exit(0);
+      ExitAtOnce(0);
     }
     LogHarmlessSignal(static_cast<int>(signal.ssi_signo));
   }

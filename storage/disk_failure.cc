@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "base/stderr_pump.h"
 #include "glog/logging.h"
 
 namespace raftkv::storage {
@@ -25,7 +26,7 @@ void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status) 
 void ExitOnCorruption(absl::string_view what, absl::string_view detail) {
   LogLast(absl::StrCat("stopping: ", what, " is corrupted: ", detail, ". ", kRemedy));
   // Without destructors: other threads are at work.
-  std::_Exit(kExitDamaged);
+  ExitAtOnce(kExitDamaged);
 }
 
 absl::Status ReadFailure(absl::string_view what, const rocksdb::Status& status) {
