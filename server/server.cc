@@ -63,7 +63,8 @@ constexpr MonotonicNanos kClockSaveInterval = kNanosPerSecond;
 constexpr MonotonicNanos kAddressLookInterval = kNanosPerSecond;
 
 int Fail(int exit_code, const std::string& message) {
-  std::cerr << "raftkvd: " << message << std::endl;
+  // In one piece, as the ready line, so that no other line gets into it.
+  std::cerr << absl::StrCat("raftkvd: ", message, "\n");
   return exit_code;
 }
 
@@ -373,9 +374,9 @@ void Server::LogStart() const {
   LOG(INFO) << "heartbeats every " << options_.heartbeat_interval_ms << " ms, elections after "
             << options_.election_timeout_ms << " to " << 2 * options_.election_timeout_ms
             << " ms without one; values up to " << options_.value_bytes_max << " bytes";
-  std::cerr << "raftkvd ready name=" << options_.name << " id=" << member_id_
-            << " client=" << client_address_ << " peer=" << peer_address_
-            << " http=off data=" << options_.data_dir << std::endl;
+  std::cerr << absl::StrCat("raftkvd ready name=", options_.name, " id=", member_id_,
+                            " client=", client_address_, " peer=", peer_address_,
+                            " http=off data=", options_.data_dir, "\n");
 }
 
 void Server::JoinCluster() {

@@ -117,7 +117,7 @@ std::optional<ExitStatus> ServerProcess::Stop() {
 void ServerProcess::Pause() { Signal(SIGSTOP); }
 void ServerProcess::Resume() { Signal(SIGCONT); }
 
-std::string ServerProcess::Log() const { return ReadFile(log_path_); }
+std::string ServerProcess::Log() const { return ReadWholeLines(log_path_); }
 
 std::string ServerProcess::LogTail(size_t lines) const {
   const std::vector<std::string> all = absl::StrSplit(Log(), '\n');

@@ -56,7 +56,7 @@ class ServerProcess {
   const std::string& peer_address() const { return peer_address_; }
   const std::string& member_id() const { return member_id_; }
 
-  // Everything that this run has logged so far.
+  // Every line that this run has logged so far, without one that it is still writing.
   std::string Log() const;
   const std::string& log_path() const { return log_path_; }
   // What the next Start uses.

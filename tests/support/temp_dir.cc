@@ -34,6 +34,12 @@ std::string ReadFile(const std::string& path) {
   return content.str();
 }
 
+std::string ReadWholeLines(const std::string& path) {
+  std::string content = ReadFile(path);
+  content.resize(content.rfind('\n') + 1);
+  return content;
+}
+
 void WriteFile(const std::string& path, const std::string& content) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out << content;

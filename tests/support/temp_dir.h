@@ -23,6 +23,8 @@ class TempDir {
 
 // The whole content of a file; empty when it cannot be read.
 std::string ReadFile(const std::string& path);
+// The same up to the end of the last whole line: for a file that somebody is still writing.
+std::string ReadWholeLines(const std::string& path);
 // REQUIRES: the directory of `path` exists and can be written.
 void WriteFile(const std::string& path, const std::string& content);
 
