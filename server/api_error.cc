@@ -111,10 +111,14 @@ ApiError RangeTooLarge(const log::v1::CommandOutcome& outcome, uint64_t keys_max
   ApiError error = InvalidArgument(
       "RANGE_TOO_LARGE", "range",
       outcome.exceeding_bytes()
-          ? absl::StrCat("range: the previous values are more than ", kPreviousBytesMax,
-                         " bytes; nothing was deleted. Use a limit or leave return_previous out")
-          : absl::StrCat("range: holds more than ", keys_max,
-                         " keys (--delete_range_keys_max); nothing was deleted. Use a limit"));
+          ? absl::StrCat(
+                "range: the previous values are more than ", kPreviousBytesMax,
+                " bytes; nothing was deleted. Set limit to fewer keys and repeat while the "
+                "answer says more, or leave return_previous out")
+          : absl::StrCat(
+                "range: holds more than ", keys_max,
+                " keys (--delete_range_keys_max); nothing was deleted. Set limit to that or "
+                "less, and repeat while the answer says more"));
   error.metadata["size"] = absl::StrCat(outcome.exceeding());
   error.metadata["limit"] = absl::StrCat(outcome.exceeding_bytes() ? kPreviousBytesMax : keys_max);
   return error;

@@ -102,7 +102,9 @@ void AddKeyCommands(CLI::App& app, Words& words) {
       app.add_subcommand("del", "Remove a key, or all keys with a prefix; prints how many")
           ->group(kGroup);
   del->add_option("key", words.del.key, "The key or, with --prefix, the prefix")->required();
-  del->add_flag("--prefix", words.del.prefix, "Remove all keys that start with the given one");
+  del->add_flag("--prefix", words.del.prefix,
+                "Remove all keys that start with the given one: at once, or in steps when they are "
+                "too many for one request");
 }
 
 void AddClusterCommands(CLI::App& app, Words& words) {

@@ -4,9 +4,11 @@
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
@@ -18,6 +20,25 @@ namespace {
 
 // Fewer round trips than the server's default of 100; a page ends at 3 MiB anyway.
 constexpr int64_t kPageSize = 1'000;
+
+// Most keys that a step of `del --prefix` removes.
+constexpr int64_t kDeleteStepKeysMax = 10'000;
+
+// How many keys to remove at a time after `status` refused to remove `limit` (0: all) at once; 0
+// when fewer would not help.
+int64_t SmallerStep(const absl::Status& status, int64_t limit) {
+  const std::optional<ErrorDetails> details = GetErrorDetails(status);
+  if (!details.has_value() || details->reason != "RANGE_TOO_LARGE") {
+    return 0;
+  }
+  int64_t allowed = 0;
+  const auto found = details->metadata.find("limit");
+  if (found == details->metadata.end() || !absl::SimpleAtoi(found->second, &allowed)) {
+    return 0;
+  }
+  const int64_t step = std::min(allowed, kDeleteStepKeysMax);
+  return limit == 0 || step < limit ? step : 0;
+}
 
 // One command at work.
 class Run {
@@ -60,12 +81,7 @@ class Run {
 
   ExitCode operator()(const DeleteCommand& command) {
     if (command.prefix) {
-      const absl::StatusOr<DeleteRangeResult> result = client_.DeleteRange(Prefix{command.key});
-      if (!result.ok()) {
-        return Fail(result.status());
-      }
-      terminal_.out << FormatDeleted(global_.format, result->header, result->deleted);
-      return ExitCode::kOk;
+      return DeletePrefix(command.key);
     }
     const absl::StatusOr<DeleteResult> result = client_.Delete(command.key);
     if (!result.ok()) {
@@ -156,6 +172,34 @@ class Run {
                     << "\n";
     }
     return ExitCodeFor(status);
+  }
+
+  // At one revision when the servers do that many keys at once, else step by step.
+  ExitCode DeletePrefix(const std::string& prefix) {
+    DeleteRangeOptions options;
+    int64_t deleted = 0;
+    while (true) {
+      const absl::StatusOr<DeleteRangeResult> result = client_.DeleteRange(Prefix{prefix}, options);
+      if (!result.ok()) {
+        if (const int64_t step = SmallerStep(result.status(), options.limit); step > 0) {
+          terminal_.err << "Too many keys for one request: deleting " << step
+                        << " at a time, which is not atomic\n";
+          options.limit = step;
+          continue;
+        }
+        if (options.limit != 0) {
+          terminal_.err << "Stopped after " << deleted
+                        << " keys were deleted; the same command goes on from there\n";
+        }
+        return Fail(result.status());
+      }
+      deleted += result->deleted;
+      if (!result->more) {
+        terminal_.out << FormatDeleted(global_.format, result->header, deleted);
+        return ExitCode::kOk;
+      }
+      terminal_.err << deleted << " deleted so far\n";
+    }
   }
 
   // Returns how many keys were found.

@@ -24,7 +24,6 @@ absl::string_view Advice(const absl::Status& status) {
       {"OVERLOADED", "try again later with fewer requests at once"},
       {"DISK_FULL", "free space on the members' disks"},
       {"UNKNOWN_FIELD", "the server is older than this raftkvctl: use the server's version of it"},
-      {"RANGE_TOO_LARGE", "delete shorter prefixes one by one"},
       {"BAD_TTL", "use a duration such as 5s, 300ms or 1m30s"},
   };
   const std::string reason = ErrorReason(status);

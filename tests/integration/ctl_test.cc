@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/single_node.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -203,6 +204,25 @@ TEST_F(CtlTest, TheEnvironmentNamesTheEndpoints) {
                                           {"RAFTKVCTL_ENDPOINTS=" + Endpoints()});
   EXPECT_EQ(result.exit, kOk) << result;
   EXPECT_EQ(result.out, "v\n");
+}
+
+TEST(CtlBigPrefixTest, IsEmptiedInStepsWhenItIsTooLargeForOne) {
+  SingleNode node({"--delete_range_keys_max=10"});
+  ASSERT_TRUE(node.Start());
+  for (int i = 0; i < 25; ++i) {
+    ASSERT_TRUE(node.client().PutText(absl::StrCat("job-", i), "v").ok());
+  }
+  ASSERT_TRUE(node.client().PutText("other", "v").ok());
+  const auto ctl = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {RaftkvctlPath(), "--endpoints", node.server().client_address()});
+    return RunCommand(arguments);
+  };
+  const CommandResult deleted = ctl({"del", "--prefix", "job-"});
+  EXPECT_EQ(deleted.exit, kOk) << deleted;
+  EXPECT_EQ(deleted.out, "25\n");
+  EXPECT_THAT(deleted.err, AllOf(HasSubstr("not atomic"), HasSubstr("20 deleted so far\n")));
+  EXPECT_EQ(ctl({"get", "", "--prefix", "--keys-only"}).out, "other\n");
 }
 
 TEST(CtlWithoutQuorumTest, TellsUnhealthyAndStillReadsStale) {

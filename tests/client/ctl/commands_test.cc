@@ -10,6 +10,7 @@
 #include "client/connection.h"
 #include "client/error_payload.h"
 #include "client/errors.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -42,6 +43,17 @@ class MockConnection : public Connection {
 absl::Status ServerError() {
   return client::WithReason(absl::UnavailableError("no leader"), kReasonNoLeader,
                             kServerErrorDomain);
+}
+
+// A refusal of more than `limit` keys at once.
+absl::Status RangeTooLarge(int limit) {
+  google::rpc::ErrorInfo info;
+  info.set_reason("RANGE_TOO_LARGE");
+  info.set_domain(kServerErrorDomain);
+  (*info.mutable_metadata())["limit"] = std::to_string(limit);
+  absl::Status status = absl::InvalidArgumentError("too many");
+  status.SetPayload(client::kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+  return status;
 }
 
 class CommandsTest : public ::testing::Test {
@@ -155,6 +167,43 @@ TEST_F(CommandsTest, DelPrintsTheCount) {
   RunIt(DeleteCommand{.key = "k"});
   RunIt(DeleteCommand{.key = "k", .prefix = true});
   EXPECT_EQ(out_.str(), "0\n1\n12\n");
+}
+
+DeleteRangeResult Deleted(int64_t deleted, bool more) {
+  return {.header = {}, .deleted = deleted, .previous = {}, .more = more};
+}
+
+testing::Matcher<const DeleteRangeOptions&> Limit(int64_t limit) {
+  return Field(&DeleteRangeOptions::limit, limit);
+}
+
+TEST_F(CommandsTest, DelOfMoreKeysThanARequestMayGoesByStepsAndSaysSo) {
+  testing::InSequence in_order;
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(0))).WillOnce(Return(RangeTooLarge(1'000'000)));
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(10'000)))
+      .WillOnce(Return(Deleted(10'000, true)))
+      .WillOnce(Return(RangeTooLarge(300)));
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(300)))
+      .WillOnce(Return(Deleted(300, true)))
+      .WillOnce(Return(Deleted(7, false)));
+  EXPECT_EQ(RunIt(DeleteCommand{.key = "k", .prefix = true}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "10307\n");
+  EXPECT_EQ(err_.str(),
+            "Too many keys for one request: deleting 10000 at a time, which is not atomic\n"
+            "10000 deleted so far\n"
+            "Too many keys for one request: deleting 300 at a time, which is not atomic\n"
+            "10300 deleted so far\n");
+}
+
+TEST_F(CommandsTest, DelByStepsThatStopsTellsHowFarItCame) {
+  testing::InSequence in_order;
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(0))).WillOnce(Return(RangeTooLarge(10)));
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(10)))
+      .WillOnce(Return(Deleted(10, true)))
+      .WillOnce(Return(ServerError()));
+  EXPECT_EQ(RunIt(DeleteCommand{.key = "k", .prefix = true}), ExitCode::kServerError);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_THAT(err_.str(), HasSubstr("Stopped after 10 keys were deleted"));
 }
 
 TEST_F(CommandsTest, ErrorsGoToStderrWithTheirExitCode) {
