@@ -9,7 +9,7 @@
 namespace raftkv::client {
 
 // `host:port` without the `http://` that etcd's users are used to. INVALID_ARGUMENT, naming the
-// text, when host or port is missing, the port is not 1 to 65535, or it asks for `https://`.
+// text, when it is no HostPort, host or port is missing, or it asks for `https://`.
 absl::StatusOr<std::string> ParseEndpoint(absl::string_view text);
 
 }  // namespace raftkv::client

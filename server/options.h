@@ -8,20 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/host_port.h"
 
 namespace raftkv::server {
-
-// host:port; an empty host is every interface.
-struct HostPort {
-  std::string host;
-  int port = 0;
-
-  // InvalidArgument unless it is host:port, [v6]:port or :port, with a port from 0 to 65535.
-  static absl::StatusOr<HostPort> Parse(absl::string_view text);
-  std::string ToString() const;
-  // Whether it names no interface that somebody else could dial.
-  bool IsWildcard() const;
-};
 
 // One entry of --initial_cluster.
 struct Founder {

@@ -14,7 +14,8 @@ TEST(ParseEndpointTest, TakesHostAndPort) {
 
 TEST(ParseEndpointTest, RefusesTheRestAndNamesIt) {
   for (const char* text : {"", "localhost", "localhost:", ":2379", "localhost:0", "localhost:65536",
-                           "localhost:x", "a b:1", "a/b:1", "::1:2379", "https://localhost:2379"}) {
+                           "localhost:x", "localhost:+1", "a b:1", "a/b:1", "::1:2379", "[name]:1",
+                           "[]:1", "https://localhost:2379"}) {
     const absl::Status status = ParseEndpoint(text).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_NE(status.message().find(text), absl::string_view::npos) << status;

@@ -18,8 +18,6 @@
 namespace raftkv::fuzz {
 namespace {
 
-using server::HostPort;
-
 void CheckAddress(absl::string_view text) {
   const absl::StatusOr<HostPort> address = HostPort::Parse(text);
   if (address.ok()) {
