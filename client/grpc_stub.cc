@@ -19,6 +19,11 @@ namespace {
 constexpr int kKeepaliveMs = 10'000;
 constexpr int kReconnectBackoffMinMs = 100;
 constexpr int kReconnectBackoffMaxMs = 1'000;
+// How long one address of a name may take to answer before the next one is tried: two round trips,
+// so that a path over a satellite is in it.
+constexpr int kConnectAttemptMs = 1'250;
+// A name is resolved anew when its addresses fail, but not more often.
+constexpr int kResolveIntervalMs = 1'000;
 // How long to ask a channel that just failed to connect why it failed; it answers without the
 // network.
 constexpr absl::Duration kProbeTimeout = absl::Milliseconds(200);
@@ -35,6 +40,9 @@ grpc::ChannelArguments ChannelSettings() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectBackoffMinMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectBackoffMaxMs);
+  // Named for the backoff, but it is the time that an attempt gets.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectAttemptMs);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kResolveIntervalMs);
   // Answers have limits of their own (a page 3 MiB, a value 3 MiB). A limit here could only turn a
   // write that was done and answered into an error.
   arguments.SetMaxReceiveMessageSize(-1);

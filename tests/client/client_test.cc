@@ -3,6 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -11,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "client/grpc_stub.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "raftkv/v1/cluster.grpc.pb.h"
@@ -451,6 +455,41 @@ TEST(ClientCreateTest, RefusesOptionsOutOfRange) {
   EXPECT_FALSE(Client::Create({.tries_per_endpoint_max = 0}).ok());
   EXPECT_FALSE(Client::Create({.backoff_initial = absl::Seconds(2)}).ok());
   EXPECT_TRUE(Client::Create({}).ok());
+}
+
+// Takes connections and says nothing, as a host that drops packets.
+class SilentPort {
+ public:
+  SilentPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(name);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&name), size), 0);
+    EXPECT_EQ(listen(fd_, 16), 0);
+    EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &size), 0);
+    address = absl::StrCat("127.0.0.1:", ntohs(name.sin_port));
+  }
+  ~SilentPort() { close(fd_); }
+  SilentPort(const SilentPort&) = delete;
+  SilentPort& operator=(const SilentPort&) = delete;
+
+  std::string address;
+
+ private:
+  int fd_;
+};
+
+TEST(AddressesTest, ANameWithThreeDeadAddressesIsReachedAtItsFourthInACommandsTime) {
+  const SilentPort first;
+  const SilentPort second;
+  const SilentPort third;
+  const FakeMember member;
+  // gRPC's way to write what a resolver finds.
+  const std::unique_ptr<client::Stub> stub = client::MakeGrpcStub(absl::StrCat(
+      "ipv4:", first.address, ",", second.address, ",", third.address, ",", member.address));
+  const absl::Status connected = stub->Connect(ClientOptions().request_timeout);
+  EXPECT_TRUE(connected.ok()) << connected;
 }
 
 }  // namespace
