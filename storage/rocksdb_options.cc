@@ -10,6 +10,7 @@
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 #include "storage/disk_failure.h"
+#include "storage/info_log.h"
 #include "storage/key_layout.h"
 
 namespace raftkv::storage {
@@ -133,9 +134,7 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   db.statistics = nullptr;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 8 << 20;
+  db.info_log = MakeInfoLog();
   return db;
 }
 
@@ -199,6 +198,7 @@ void CheckSafe(const rocksdb::DBOptions& options) {
   CHECK(!options.allow_mmap_reads);
   CHECK(!options.allow_mmap_writes);
   CHECK(!options.listeners.empty());
+  CHECK(options.info_log != nullptr);
 }
 
 }  // namespace raftkv::storage

@@ -1,7 +1,6 @@
 #include "storage/rocksdb_storage.h"
 
 #include <algorithm>
-#include <cstdarg>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -29,14 +28,6 @@ rocksdb::WriteOptions Synced() {
   options.sync = true;
   return options;
 }
-
-// Opening rotates RocksDB's LOG; the look at the flushed state must not push out the log of the run
-// before.
-class SilentLogger final : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 uint64_t RandomDataId() {
   std::random_device device;
@@ -226,7 +217,6 @@ absl::StatusOr<uint64_t> RocksDbStorage::Inspect() const {
   db_options.max_open_files = 64;  // Hardly any table is looked into.
   db_options.max_file_opening_threads = 1;
   db_options.listeners.clear();
-  db_options.info_log = std::make_shared<SilentLogger>();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status =

@@ -48,6 +48,7 @@ TEST_F(DataDirectoryTest, IsMadeForItsOwnerOnly) {
   EXPECT_EQ(status.st_mode & 0777, 0700u);
   EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 3\n");
   EXPECT_TRUE(fs::exists(File("FENCE")));
+  EXPECT_FALSE(fs::exists(File("db/LOG"))) << "on a full disk it would end the process";
   EXPECT_EQ(OpenOnce(), data_id);
 }
 
