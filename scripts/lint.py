@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Set
 
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", "default.raftkv"}
 VENDORED_PREFIXES = ("proto/google/", "proto/grpc/")
@@ -60,6 +60,15 @@ PROTO_DECLARATION = re.compile(
     r"|(?:optional\s+|repeated\s+)?(?:map\s*<[^>]*>|[\w.]+)\s+(\w+)\s*=\s*\d+"
     r"|([A-Z]\w*)\s*=\s*-?\d+)")
 PROTO_OPTIONS = ("csharp_namespace", "go_package", "java_multiple_files", "java_package")
+
+
+# An option named in a text for people, and where each program's options are defined.
+NAMED_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
+STRING_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+SERVER_OPTIONS_FILE = "server/flags.cc"
+SERVER_OPTION_DEFINITION = re.compile(r"^DEFINE_\w+\(\s*(\w+)", re.MULTILINE)
+CTL_OPTIONS_FILE = "client/ctl/command_line.cc"
+CTL_OPTION_DEFINITION = re.compile(r'_(?:option|flag)\(\s*"(?:-\w,)?--([a-z-]+)"')
 
 
 class Finding(NamedTuple):
@@ -180,6 +189,23 @@ def check_shell(path: str, lines: List[str]) -> Iterator[Finding]:
         yield Finding(path, 1, "shell", "a script must set -euo pipefail")
 
 
+def check_named_options(path: str, text: str, known: Set[str]) -> Iterator[Finding]:
+    """A remedy that does not exist is worse than none."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for literal in STRING_LITERAL.findall(line):
+            for name in NAMED_OPTION.findall(literal):
+                if name.replace("-", "_") not in known:
+                    yield Finding(path, number, "named option", f"nobody has an option --{name}")
+
+
+def known_options(server_flags: str, command_line: str) -> Dict[str, Set[str]]:
+    """Folder -> the options that its texts may name: a server's reader has the server at hand, raftkvctl's has both."""
+    placeholder = "flag"
+    server = {"help", "version", placeholder, *SERVER_OPTION_DEFINITION.findall(server_flags)}
+    ctl = {name.replace("-", "_") for name in CTL_OPTION_DEFINITION.findall(command_line)}
+    return {"server/": server, "storage/": server, "client/ctl/": server | ctl}
+
+
 def check_file(path: str, text: str) -> Iterator[Finding]:
     if path.startswith(VENDORED_PREFIXES):
         return
@@ -242,6 +268,13 @@ def check_tree(root: pathlib.Path) -> Iterator[Finding]:
     for path in files:
         if pathlib.PurePosixPath(path).suffix in TEXT_SUFFIXES:
             yield from check_file(path, (root / path).read_text(encoding="utf-8"))
+    if SERVER_OPTIONS_FILE in files and CTL_OPTIONS_FILE in files:
+        options = known_options(*((root / path).read_text(encoding="utf-8")
+                                  for path in (SERVER_OPTIONS_FILE, CTL_OPTIONS_FILE)))
+        for path in files:
+            for folder, known in options.items():
+                if path.startswith(folder) and path.endswith((".h", ".cc")):
+                    yield from check_named_options(path, (root / path).read_text(encoding="utf-8"), known)
     yield from check_with_tools(root, files)
 
 

@@ -34,6 +34,24 @@ option java_package = "dev.raftkv.v1";
 """
 
 
+class NamedOptionTest(unittest.TestCase):
+    OPTIONS = lint.known_options(
+        'DEFINE_string(data_dir, "", "");\nDEFINE_int64(\n    value_bytes_max, 1, "");\n',
+        'app.add_option("-w,--write-out", x, "");\n  app.add_flag("--prefix", x);\n')
+
+    def findings(self, folder, text):
+        return [str(finding) for finding in lint.check_named_options(folder + "a.cc", text, self.OPTIONS[folder])]
+
+    def test_a_text_names_options_that_exist(self):
+        self.assertEqual([], self.findings("server/", '"--data_dir=", x, ": see --help" // --limit'))
+        self.assertEqual([], self.findings("storage/", 'Remedy("use --value-bytes-max", i--);'))
+        self.assertEqual([], self.findings("client/ctl/", '"-w,--write-out with --prefix, or --data_dir"'))
+
+    def test_others_are_found(self):
+        self.assertEqual(1, len(self.findings("client/ctl/", '"use --limit"')))
+        self.assertEqual(1, len(self.findings("server/", '"use --prefix"')))
+
+
 class IncludeTest(unittest.TestCase):
     def test_layers_point_downwards_only(self):
         forbidden = [
