@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/options.h"
+#include "base/host_port.h"
 
 namespace raftkv::server {
 
