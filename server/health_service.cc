@@ -51,6 +51,15 @@ class HealthService::Watch final : public EventTag {
     }
   }
 
+  // The change that it is told of may be the service's end.
+  void Tell() {
+    if (service_->ended_) {
+      EndIfIdle();
+    } else {
+      SendIfChanged();
+    }
+  }
+
   void SendIfChanged() {
     const Status status = service_->Current(kind_);
     if (state_ != State::kIdle || sent_ == status) {
@@ -88,13 +97,9 @@ class HealthService::Watch final : public EventTag {
   void Begin() {
     new Watch(service_);
     kind_ = KindOf(request_.service());
-    service_->watches_.insert(this);
+    service_->watches(kind_).rounds.Add(this);
     state_ = State::kIdle;
-    if (service_->ended_) {
-      Finish();
-    } else {
-      SendIfChanged();
-    }
+    Tell();
   }
 
   void Finish() {
@@ -104,7 +109,7 @@ class HealthService::Watch final : public EventTag {
 
   void DeleteIfOver() {
     if (state_ == State::kFinished && done_) {
-      service_->watches_.erase(this);
+      service_->watches(kind_).rounds.Remove(this);
       delete this;
     }
   }
@@ -191,16 +196,25 @@ void HealthService::HandleCheck(UnaryCall* call) {
   call->Finish(response);
 }
 
-void HealthService::OnTurn() {
-  for (Watch* watch : watches_) {
-    watch->SendIfChanged();
+bool HealthService::OnTurn() {
+  size_t left = kWatchesPerTurnMax;
+  bool more = false;
+  for (size_t i = 0; i < kKinds; ++i) {
+    Watches& watches = watches_[i];
+    if (const Status status = Current(static_cast<Kind>(i)); watches.told != status) {
+      watches.told = status;
+      watches.rounds.Begin();
+    }
+    left -= watches.rounds.Step(left, [](Watch* watch) { watch->Tell(); });
+    more = more || watches.rounds.under_way();
   }
+  return more;
 }
 
 void HealthService::EndWatches() {
   ended_ = true;
-  for (Watch* watch : watches_) {
-    watch->EndIfIdle();
+  for (Watches& watches : watches_) {
+    watches.rounds.Begin();
   }
 }
 

@@ -8,11 +8,12 @@
 #pragma once
 
 #include <array>
-#include <set>
+#include <optional>
 #include <string>
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/node.h"
+#include "server/rounds.h"
 #include "server/unary_call.h"
 
 namespace raftkv::server {
@@ -28,25 +29,33 @@ class HealthService final {
   GrpcService* grpc_service() { return &grpc_service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start();
-  // Tells watchers what has changed; called every turn.
-  void OnTurn();
-  // Ends all watches; called when the node stops.
+  // Tells some of the watchers what has changed, and costs the same whether there are many or none;
+  // called every turn. Returns whether some must still be told.
+  bool OnTurn();
+  // Begins to end all watches; called when the node stops.
   void EndWatches();
 
  private:
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
   // The three kinds above.
   enum class Kind { kLiveness, kReadiness, kLeadership, kUnknown };
+  static constexpr size_t kKinds = 4;
   class Watch;
+  // The watches of one kind, and the status that the last round began to tell them.
+  struct Watches {
+    Rounds<Watch> rounds;
+    std::optional<Status> told;
+  };
 
   static Kind KindOf(const std::string& service);
   Status Current(Kind kind) const;
   void HandleCheck(UnaryCall* call);
+  Watches& watches(Kind kind) { return watches_[static_cast<size_t>(kind)]; }
 
   Node* const node_;
   GrpcService grpc_service_;
   UnaryCall::Method check_method_;
-  std::set<Watch*> watches_;
+  std::array<Watches, kKinds> watches_;
   bool ended_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadline.h"
 #include "server/api_error.h"
 #include "server/key_value.h"
 #include "server/limits.h"
@@ -272,39 +273,28 @@ void KvService::AwaitRevision(UnaryCall* call, int64_t min_revision, MonotonicNa
     read();
     return;
   }
-  if (revision_waiters_.size() >= kRevisionWaitersMax) {
+  if (!revision_waiters_.Add({.call = call,
+                              .min_revision = min_revision,
+                              .deadline = deadline,
+                              .read = std::move(read)})) {
     call->Fail(Overloaded());
-    return;
   }
-  revision_waiters_.push_back(RevisionWaiter{
-      .call = call, .min_revision = min_revision, .deadline = deadline, .read = std::move(read)});
 }
 
 void KvService::OnApplied() {
-  if (revision_waiters_.empty()) {
-    return;
-  }
-  const int64_t revision = node_->state_machine->revision();
-  std::erase_if(revision_waiters_, [revision](RevisionWaiter& waiter) {
-    if (waiter.min_revision > revision) {
-      return false;
-    }
+  for (const RevisionWaiters::Waiter& waiter :
+       revision_waiters_.TakeReached(node_->state_machine->revision())) {
     waiter.read();
-    return true;
-  });
+  }
 }
 
 void KvService::Tick() {
-  const MonotonicNanos now = node_->clock->Now();
-  std::erase_if(revision_waiters_, [this, now](RevisionWaiter& waiter) {
-    if (waiter.deadline > now && !node_->draining) {
-      return false;
-    }
+  const MonotonicNanos until = node_->draining ? kNever : node_->clock->Now();
+  for (const RevisionWaiters::Waiter& waiter : revision_waiters_.TakeLate(until)) {
     waiter.call->Fail(node_->draining
                           ? ShuttingDown()
                           : TooStale(waiter.min_revision, node_->state_machine->revision()));
-    return true;
-  });
+  }
 }
 
 void KvService::HandleList(UnaryCall* call) {

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "raftkv/v1/kv.grpc.pb.h"
+#include "server/limits.h"
 #include "server/node.h"
+#include "server/revision_waiters.h"
 #include "server/unary_call.h"
 
 namespace raftkv::server {
@@ -55,19 +57,10 @@ class KvService final {
                   const storage::ScanOptions& scan);
   void FinishCount(UnaryCall* call, const storage::KeyInterval& interval);
 
-  // A read that waits for its min_revision.
-  struct RevisionWaiter {
-    UnaryCall* call;
-    int64_t min_revision;
-    MonotonicNanos deadline;
-    std::function<void()> read;
-  };
-
   Node* const node_;
   GrpcService grpc_service_;
   std::vector<UnaryCall::Method> methods_;
-  // At most kRevisionWaitersMax.
-  std::vector<RevisionWaiter> revision_waiters_;
+  RevisionWaiters revision_waiters_{kRevisionWaitersMax};
 };
 
 }  // namespace raftkv::server

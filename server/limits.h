@@ -1,6 +1,7 @@
 // Every bound of the client and peer API that is not a flag.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace raftkv::server {
@@ -62,6 +63,8 @@ inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Threads of the read pool.
 inline constexpr int kPoolThreads = 2;
 
+// Watchers of health that hear of a change in one turn of the loop.
+inline constexpr size_t kWatchesPerTurnMax = 256;
 // Events taken in one turn of the loop.
 inline constexpr int kEventsPerTurnMax = 512;
 // Calls of one method that are announced to gRPC in advance.

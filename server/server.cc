@@ -448,8 +448,7 @@ bool Server::OnTurn() {
   transport_.ReportLosses();
   const bool more = driver_->RunTurn();
   kv_service_.OnApplied();
-  health_service_.OnTurn();
-  return more;
+  return health_service_.OnTurn() || more;
 }
 
 // They are blocked everywhere, so they wait here to be looked at.

@@ -1,0 +1,45 @@
+// Reads that wait until a revision is applied here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/unary_call.h"
+
+namespace raftkv::server {
+
+// Finds those that are due without looking at the others. Confined to the loop.
+class RevisionWaiters final {
+ public:
+  struct Waiter {
+    UnaryCall* call = nullptr;
+    int64_t min_revision = 0;
+    MonotonicNanos deadline = 0;
+    std::function<void()> read;
+  };
+
+  explicit RevisionWaiters(size_t max) : max_(max) {}
+
+  // Returns false, taking nothing, when too many wait.
+  [[nodiscard]] bool Add(Waiter waiter);
+  // Takes out those whose revision is reached, lowest first.
+  std::vector<Waiter> TakeReached(int64_t revision);
+  // Takes out those whose deadline has come, earliest first; kNever takes all.
+  std::vector<Waiter> TakeLate(MonotonicNanos now);
+
+ private:
+  // Its revision, and a number of its own.
+  using Key = std::pair<int64_t, uint64_t>;
+
+  const size_t max_;
+  uint64_t next_number_ = 0;
+  std::map<Key, Waiter> waiters_;
+  std::set<std::pair<MonotonicNanos, Key>> deadlines_;
+};
+
+}  // namespace raftkv::server
