@@ -2,9 +2,11 @@
 
 #include <glog/logging.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 
-#include <cstdio>
+#include <cerrno>
 #include <filesystem>
 #include <numeric>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/temp_dir.h"
 
@@ -26,36 +29,146 @@ constexpr ExitStatus kKilled{.code = -1, .signal = SIGKILL};
 constexpr ExitStatus kAborted{.code = -1, .signal = SIGABRT};
 constexpr Millis kFindLeaderMax(5000);
 constexpr Millis kStatusMax(300);
+constexpr Millis kReadMax(1000);
+constexpr char kHostsFile[] = "/etc/hosts";
 constexpr ExitStatus kDamaged{.code = 2, .signal = -1};
 
-std::vector<int> PeerPorts(const TestCluster& members) {
-  std::vector<int> ports;
-  for (size_t node = 0; node < members.size(); ++node) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(members.peer_address(node), ':');
-    int port = 0;
-    CHECK(absl::SimpleAtoi(parts.second, &port));
-    ports.push_back(port);
-  }
-  return ports;
+// A member's own, from one series of addresses of 127.0.0.0/8 after the other.
+std::string NextIp(int series, size_t node) {
+  return absl::StrCat("127.", series / 250 + 1, ".", series % 250, ".", node + 1);
+}
+
+std::string HostName(size_t node) { return absl::StrCat(TestCluster::Name(node), ".chaos.test"); }
+
+int PortOf(const std::string& address) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(address, ':');
+  int port = 0;
+  CHECK(absl::SimpleAtoi(parts.second, &port)) << address;
+  return port;
 }
 
 }  // namespace
 
+absl::Status TryNames() {
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return absl::ErrnoToStatus(errno, "no mounts of our own");
+  }
+  const integration::TempDir dir;
+  integration::WriteFile(dir.File("hosts"), "127.0.0.1 localhost\n");
+  // The file itself may go then: the mount holds it.
+  return mount(dir.File("hosts").c_str(), kHostsFile, nullptr, MS_BIND, nullptr) == 0
+             ? absl::OkStatus()
+             : absl::ErrnoToStatus(errno, "no /etc/hosts of our own");
+}
+
 ChaosCluster::ChaosCluster(const ChaosClusterOptions& options)
     : options_(options),
       members_({.size = options.size, .flags = {}}),
-      network_(PeerPorts(members_)),
+      network_(std::vector<std::string>(options.size)),
       stopped_(options.size, false) {
+  for (size_t node = 0; node < size(); ++node) {
+    places_.push_back({.ip = options_.names ? NextIp(address_series_, node) : "127.0.0.1",
+                       .port = PortOf(members_.peer_address(node))});
+    if (options_.clocks) {
+      clocks_.push_back(std::make_unique<integration::ShiftedClock>(
+          members_.dir().File(absl::StrCat("clock.", TestCluster::Name(node)))));
+    }
+  }
   PrepareServers();
+  TellPlaces();
+  TellInitialCluster();
 }
 
 void ChaosCluster::PrepareServers() {
   for (size_t node = 0; node < size(); ++node) {
-    members_.server(node).options().env = {
-        absl::StrCat("LD_PRELOAD=", FAIL_SYNC_PATH, ":", REDIRECT_CONNECT_PATH),
-        absl::StrCat("FAIL_SYNC_WHILE=", SyncMarker(node)), network_.EnvironmentOf(node)};
+    std::vector<std::string>& env = members_.server(node).options().env;
+    env = {absl::StrCat("LD_PRELOAD=", FAIL_SYNC_PATH, ":", REDIRECT_CONNECT_PATH,
+                        options_.clocks ? ":" SHIFTED_CLOCK_PATH : ""),
+           absl::StrCat("FAIL_SYNC_WHILE=", SyncMarker(node)),
+           absl::StrCat("REDIRECT_CONNECT=", RedirectsPath(node))};
+    if (options_.clocks) {
+      env.push_back(clocks_[node]->environment());
+    }
   }
+}
+
+std::string ChaosCluster::ListenAddress(size_t node) const {
+  return absl::StrCat(places_[node].ip, ":", places_[node].port);
+}
+
+std::string ChaosCluster::DialAddress(size_t node) const {
+  return options_.names ? absl::StrCat(HostName(node), ":", places_[node].port)
+                        : ListenAddress(node);
+}
+
+std::string ChaosCluster::RedirectsPath(size_t node) const {
+  return members_.dir().File(absl::StrCat("redirects.", TestCluster::Name(node)));
+}
+
+void ChaosCluster::TellPlaces() {
+  std::string hosts = "127.0.0.1 localhost\n";
+  for (size_t node = 0; node < size(); ++node) {
+    network_.Move(node, ListenAddress(node));
+    members_.server(node).options().listen_peer = ListenAddress(node);
+    members_.server(node).options().flags = {absl::StrCat("--advertise_peer=", DialAddress(node))};
+    absl::StrAppend(&hosts, places_[node].ip, " ", HostName(node), "\n");
+  }
+  for (size_t node = 0; node < size(); ++node) {
+    const std::string path = RedirectsPath(node);
+    integration::WriteFile(absl::StrCat(path, ".new"), network_.RedirectsOf(node));
+    std::filesystem::rename(absl::StrCat(path, ".new"), path);
+  }
+  if (options_.names) {
+    integration::WriteFile(kHostsFile, hosts);
+  }
+}
+
+void ChaosCluster::TellInitialCluster() {
+  std::vector<std::string> entries;
+  for (size_t node = 0; node < size(); ++node) {
+    entries.push_back(absl::StrCat(TestCluster::Name(node), "=", DialAddress(node)));
+  }
+  for (size_t node = 0; node < size(); ++node) {
+    members_.server(node).options().initial_cluster = absl::StrJoin(entries, ",");
+  }
+}
+
+void ChaosCluster::MoveToNewPorts(const std::vector<size_t>& nodes, bool quietly) {
+  for (const size_t node : nodes) {
+    places_[node].port = integration::PickFreePort();
+  }
+  TellPlaces();
+  if (!quietly) {
+    TellInitialCluster();
+  }
+}
+
+void ChaosCluster::ExchangePorts(const std::vector<size_t>& nodes) {
+  for (size_t i = 1; i < nodes.size(); ++i) {
+    std::swap(places_[nodes[i - 1]].port, places_[nodes[i]].port);
+  }
+  TellPlaces();
+  TellInitialCluster();
+}
+
+void ChaosCluster::MoveNames(const std::vector<size_t>& nodes) {
+  ++address_series_;
+  for (const size_t node : nodes) {
+    places_[node].ip = NextIp(address_series_, node);
+  }
+  TellPlaces();
+}
+
+void ChaosCluster::ExchangeNames(const std::vector<size_t>& nodes) {
+  for (size_t i = 1; i < nodes.size(); ++i) {
+    std::swap(places_[nodes[i - 1]].ip, places_[nodes[i]].ip);
+  }
+  TellPlaces();
+}
+
+bool ChaosCluster::AwaitServing(size_t node, Millis timeout) {
+  return integration::WaitUntil(
+      timeout, [&] { return members_.client(node).GetText("any", kReadMax).ok(); });
 }
 
 bool ChaosCluster::Start() {

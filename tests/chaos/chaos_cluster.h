@@ -8,16 +8,26 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "tests/chaos/loop_disk.h"
 #include "tests/chaos/peer_network.h"
+#include "tests/support/shifted_clock.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::chaos {
+
+// Gives this process mounts and an /etc/hosts of its own. Call it before any thread is started. Not
+// ok when this machine does not let us.
+absl::Status TryNames();
 
 struct ChaosClusterOptions {
   size_t size = 3;
   // Whether members get disks of their own. REQUIRES: TryDisks succeeded.
   bool disks = false;
+  // Whether wall clocks can be shifted.
+  bool clocks = false;
+  // Whether members know each other by names. REQUIRES: TryNames succeeded.
+  bool names = false;
 };
 
 // Stopped until started. Whatever goes wrong is a gtest failure. Confined to the main thread, the
@@ -49,6 +59,21 @@ class ChaosCluster {
   // after a reboot. REQUIRES: disks.
   void CutPower(const std::vector<size_t>& nodes);
 
+  // The member's wall clock. REQUIRES: clocks.
+  integration::ShiftedClock& clock(size_t node) { return *clocks_[node]; }
+
+  // Peer ports of stopped members from their next start on: new ones, or each gets the next one's.
+  // Everybody's --initial_cluster says so then; where `quietly`, the members' --advertise_peer
+  // alone does. REQUIRES: stopped.
+  void MoveToNewPorts(const std::vector<size_t>& nodes, bool quietly);
+  void ExchangePorts(const std::vector<size_t>& nodes);
+  // Names of stopped members get new addresses, or each gets the next one's; nobody is told.
+  // REQUIRES: names; stopped.
+  void MoveNames(const std::vector<size_t>& nodes);
+  void ExchangeNames(const std::vector<size_t>& nodes);
+  // Whether the member answers a linearizable read within `timeout`.
+  bool AwaitServing(size_t node, integration::Millis timeout);
+
   // From here on syncs of the member do what fail_sync.c understands by `how`: "error", "delay
   // 100", "lie".
   void MisbehaveAtSync(size_t node, const std::string& how);
@@ -76,14 +101,32 @@ class ChaosCluster {
   bool Recover();
 
  private:
+  // Where a member listens for peers.
+  struct Place {
+    std::string ip;
+    int port;
+  };
+
   void PrepareServers();
+  std::string ListenAddress(size_t node) const;
+  // What others are told.
+  std::string DialAddress(size_t node) const;
+  std::string RedirectsPath(size_t node) const;
+  // The places have changed: tells the network, the names, and at the next start the members.
+  void TellPlaces();
+  void TellInitialCluster();
   bool CreateDisks();
   std::string SyncMarker(size_t node) const;
   void ExpectRefusal(size_t node, const integration::ExitStatus& exit, const std::string& said);
 
   const ChaosClusterOptions options_;
   integration::TestCluster members_;
+  // By node.
+  std::vector<Place> places_;
   PeerNetwork network_;
+  std::vector<std::unique_ptr<integration::ShiftedClock>> clocks_;
+  // How often names got new addresses.
+  int address_series_ = 1;
   // Empty, or by node. Gone before the directories that they are mounted on.
   std::vector<std::unique_ptr<LoopDisk>> disks_;
   // By node.

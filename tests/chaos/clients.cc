@@ -25,6 +25,10 @@ constexpr uint64_t kTtlKeys = 2;
 constexpr int64_t kTtlMinNanos = 500'000'000;
 constexpr int64_t kTtlMaxNanos = 3'000'000'000;
 constexpr int64_t kPaddingBytesMax = 600;
+constexpr int64_t kLargeBytesMin = 64 << 10;
+constexpr int64_t kLargeBytesMax = 1 << 20;
+constexpr Millis kLargeTimeout(10'000);
+constexpr Millis kLargePause(10'000);
 // A final read meets a cluster that is well.
 constexpr Millis kFinalReadTimeout(10'000);
 // The liar's share of writes that it does not send.
@@ -42,6 +46,7 @@ Clients::Clients(integration::TestCluster* cluster, const ClientOptions& options
   for (size_t i = 0; i < options.count; ++i) {
     clients_.push_back({.number = static_cast<int64_t>(i),
                         .dice = simulation::Dice(options.seed, absl::StrCat("client ", i)),
+                        .next_large = {},
                         .seen_revisions = {},
                         .acknowledged_once = {}});
   }
@@ -105,6 +110,11 @@ void Clients::Run(Client* client) {
 
 void Clients::CallOnce(Client* client) {
   NodeClient* node = &cluster_->client(client->dice.Below(cluster_->size()));
+  if (large_values_ && client->number == 0 && Clock::now() >= client->next_large) {
+    Do(client, LargePut(client), node, kLargeTimeout);
+    client->next_large = Clock::now() + kLargePause;
+    return;
+  }
   static const std::vector<Millis> kTimeouts = {Millis(250), Millis(1000), Millis(3000)};
   const Millis timeout = client->dice.Pick(kTimeouts);
   Do(client, NextOperation(client), node, timeout);
@@ -140,6 +150,16 @@ Operation Clients::NextOperation(Client* client) {
   } else if (draw < 80) {
     operation.expected_revision = client->seen_revisions[operation.key];
   }
+  return operation;
+}
+
+Operation Clients::LargePut(Client* client) {
+  const auto bytes = static_cast<size_t>(client->dice.Between(kLargeBytesMin, kLargeBytesMax));
+  Operation operation{.client = client->number,
+                      .key = absl::StrCat("o/", client->number, "/", client->next_value)};
+  operation.kind = Kind::kPut;
+  operation.value = absl::StrCat(client->number, ".", client->next_value++);
+  operation.value.resize(bytes, 'v');
   return operation;
 }
 

@@ -57,6 +57,9 @@ class Clients {
   void Pause();
   void Resume();
   void Finish();
+  // While this is on, one of them writes values up to the limit, a few seconds apart, so that what it
+  // asks for is less than what a slow link carries.
+  void WriteLargeValues(bool on) { large_values_ = on; }
 
   // Reads every register once more, linearizably and as part of the history. False when a read
   // fails. REQUIRES: paused.
@@ -80,6 +83,7 @@ class Clients {
     int64_t number;
     simulation::Dice dice;
     uint64_t next_value = 0;
+    integration::Clock::time_point next_large = {};
     std::map<std::string, int64_t> seen_revisions;
     OnceWrites acknowledged_once;
   };
@@ -87,6 +91,7 @@ class Clients {
   void Run(Client* client);
   void CallOnce(Client* client);
   linearizability::Operation NextOperation(Client* client);
+  linearizability::Operation LargePut(Client* client);
   void Do(Client* client, linearizability::Operation operation, integration::NodeClient* node,
           integration::Millis timeout);
   void Remember(Client* client, const linearizability::Operation& operation,
@@ -100,6 +105,7 @@ class Clients {
   Progress write_progress_;
   std::array<std::atomic<uint64_t>, 4> outcomes_{};
   std::atomic<uint64_t> acknowledged_writes_{0};
+  std::atomic<bool> large_values_{false};
   std::vector<Client> clients_;
   std::vector<std::thread> threads_;
 

@@ -34,10 +34,22 @@ absl::string_view Name(FaultKind kind) {
       return "long-delay";
     case FaultKind::kResets:
       return "resets";
+    case FaultKind::kSlowLinks:
+      return "slow-links";
     case FaultKind::kSlowSync:
       return "slow-sync";
     case FaultKind::kFailedSync:
       return "failed-sync";
+    case FaultKind::kClockStep:
+      return "clock-step";
+    case FaultKind::kClockSlew:
+      return "clock-slew";
+    case FaultKind::kMove:
+      return "move";
+    case FaultKind::kMoveMany:
+      return "move-many";
+    case FaultKind::kRename:
+      return "rename";
     case FaultKind::kDamagedFile:
       return "damaged-file";
     case FaultKind::kFullDisk:
@@ -53,8 +65,14 @@ absl::string_view Name(FaultKind kind) {
 bool NeedsDisks(FaultKind kind) { return kind >= FaultKind::kFullDisk; }
 
 bool IsOfNetwork(FaultKind kind) {
-  return kind >= FaultKind::kPartition && kind <= FaultKind::kResets;
+  return kind >= FaultKind::kPartition && kind <= FaultKind::kSlowLinks;
 }
+
+bool NeedsShiftedClocks(FaultKind kind) {
+  return kind == FaultKind::kClockStep || kind == FaultKind::kClockSlew;
+}
+
+bool NeedsNames(FaultKind kind) { return kind == FaultKind::kRename; }
 
 std::vector<FaultKind> AllFaultKinds() {
   std::vector<FaultKind> kinds;

@@ -23,20 +23,30 @@ enum class FaultKind {
   kDelay,        // 75 +- 50 ms between all members
   kLongDelay,    // one second from and to one member
   kResets,       // twice a second, 5 to 30 % of the connections are reset
+  kSlowLinks,    // 0.3 to 2 MB/s and up to 100 ms between members, with large values
   kSlowSync,     // each sync takes 20 ms to 3 s
   kFailedSync,   // a sync answers EIO, and the member must abort
+  kClockStep,    // the wall clocks of some are set, by a minute or an hour, then a partition
+  kClockSlew,    // they run up to 10 % too fast or too slow, then a partition
+  kMove,         // one member comes back at another peer port
+  kMoveMany,     // two or all do at once, or exchange their ports
+  kRename,       // the names of some or all get other addresses
   kDamagedFile,  // a file of a killed member is damaged, and it starts, leads, or refuses
   kFullDisk,     // no space is left, and the member must abort
   kPowerCut,     // of one member
   kPowerCutAll,  // of all at once
 };
-inline constexpr size_t kFaultKinds = 18;
+inline constexpr size_t kFaultKinds = 24;
 
 // As typed after --faults.
 absl::string_view Name(FaultKind kind);
 // It needs a disk of its own for every member.
 bool NeedsDisks(FaultKind kind);
 bool IsOfNetwork(FaultKind kind);
+// It needs clocks that a preloaded library shifts.
+bool NeedsShiftedClocks(FaultKind kind);
+// It needs members that know each other by names.
+bool NeedsNames(FaultKind kind);
 std::vector<FaultKind> AllFaultKinds();
 // "kill,pause" -> the kinds; empty -> all. InvalidArgument names what is not known.
 absl::StatusOr<std::vector<FaultKind>> ParseFaultKinds(absl::string_view list);

@@ -18,8 +18,9 @@ namespace fs = std::filesystem;
 
 // Lengths and kinds of what follows stand there.
 constexpr size_t kHeadBytes = 64;
-// What was written last is checked least.
-constexpr size_t kTailBytes = 512;
+// What was written last is checked least: the last 8 to 512 bytes.
+constexpr uint64_t kTailBytesMin = 8;
+constexpr uint64_t kTailDoublings = 7;
 constexpr size_t kBlockBytes = 4096;
 
 // Of the database folder: by how their names begin and end.
@@ -66,7 +67,7 @@ size_t DrawByte(size_t size, Dice* dice) {
     case 0:
       return dice->Below(std::min(size, kHeadBytes));
     case 1:
-      return size - 1 - dice->Below(std::min(size, kTailBytes));
+      return size - 1 - dice->Below(std::min(size, kTailBytesMin << dice->Below(kTailDoublings)));
     default:
       return dice->Below(size);
   }

@@ -10,12 +10,15 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/str_cat.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "tests/chaos/chaos_cluster.h"
 #include "tests/chaos/clients.h"
 #include "tests/chaos/fault_kind.h"
@@ -48,6 +51,7 @@ struct Figures {
   FaultCounts faults;
   DamageCounts damages;
   Millis longest_recovery = Millis(0);
+  Millis longest_return = Millis(0);
   uint64_t power_cuts_of_all = 0;
   uint64_t lost_writes = 0;
   HistoryVerdict history;
@@ -82,6 +86,7 @@ void DoHarm(const CommandLine& line, const std::vector<FaultKind>& kinds, ChaosC
   figures->faults = nemesis.counts();
   figures->damages = nemesis.damages();
   figures->longest_recovery = nemesis.longest_recovery();
+  figures->longest_return = nemesis.longest_return();
   figures->power_cuts_of_all = nemesis.counts().count(FaultKind::kPowerCutAll);
 }
 
@@ -108,13 +113,17 @@ void Report(const Clients& clients, const LeaderWatch& watch, const Figures& fig
             << figures.lost_writes << "; power cuts of all: " << figures.power_cuts_of_all << "\n"
             << "longest time without a write: " << clients.longest_write_gap().count()
             << " ms, without a leader: " << watch.longest_without_leader().count()
-            << " ms, from mended to written: " << figures.longest_recovery.count() << " ms\n"
+            << " ms, from mended to written: " << figures.longest_recovery.count()
+            << " ms, from then until all serve: " << figures.longest_return.count() << " ms\n"
             << "checker: " << figures.history.operations << " operations, " << figures.history.steps
             << " steps, " << figures.history.duration.count() << " ms\n";
 }
 
 void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds, bool disks) {
-  ChaosCluster cluster({.size = line.nodes, .disks = disks});
+  ChaosCluster cluster({.size = line.nodes,
+                        .disks = disks,
+                        .clocks = std::any_of(kinds.begin(), kinds.end(), NeedsShiftedClocks),
+                        .names = std::any_of(kinds.begin(), kinds.end(), NeedsNames)});
   if (!cluster.Start()) {
     return;
   }
@@ -133,6 +142,14 @@ void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds, bool d
   }
 }
 
+// Leaves out the kinds that this machine does not let us do.
+template <typename Needs>
+void LeaveOut(absl::string_view what, const absl::Status& why, Needs needs,
+              std::vector<FaultKind>* kinds) {
+  std::cout << "SKIPPED: " << what << ": " << why.message() << std::endl;
+  std::erase_if(*kinds, needs);
+}
+
 int Run(const CommandLine& line) {
   auto kinds = ParseFaultKinds(line.faults);
   if (!kinds.ok()) {
@@ -141,12 +158,20 @@ int Run(const CommandLine& line) {
   }
   const absl::Status disks = TryDisks();
   if (!disks.ok()) {
-    std::cout << "SKIPPED: power cuts and full disks, they need root and loop devices: "
-              << disks.message() << std::endl;
-    std::erase_if(*kinds, NeedsDisks);
-    if (kinds->empty() || line.power_cuts > 0) {
-      return kSkipped;
+    LeaveOut("power cuts and full disks, they need root and loop devices", disks, NeedsDisks,
+             &*kinds);
+  }
+  if (std::any_of(kinds->begin(), kinds->end(), NeedsNames)) {
+    if (const absl::Status names = TryNames(); !names.ok()) {
+      LeaveOut("new addresses behind names, they need root", names, NeedsNames, &*kinds);
     }
+  }
+  if (RAFTKV_SANITIZED) {
+    LeaveOut("shifted clocks", absl::UnavailableError("a sanitizer must be loaded first"),
+             NeedsShiftedClocks, &*kinds);
+  }
+  if (kinds->empty() || (!disks.ok() && line.power_cuts > 0)) {
+    return kSkipped;
   }
   RunAll(line, *kinds, disks.ok());
   const bool failed = testing::Test::HasFailure();

@@ -19,6 +19,8 @@ using integration::TestCluster;
 // From the end of all faults until a write is acknowledged: two elections, and what two busy cores
 // add.
 constexpr Millis kRecoveryMax(20'000);
+// From then until every member serves: what is left of an election, and a new connection.
+constexpr Millis kReturnMax(10'000);
 constexpr int64_t kCalmMaxMs = 1000;
 // Two of three faults are short.
 constexpr uint64_t kShortPermille = 667;
@@ -32,6 +34,16 @@ constexpr Millis kLateAbortMax(500);
 constexpr size_t kHogBytes = 512 << 10;
 constexpr Millis kHogTimeout(1000);
 constexpr uint64_t kHogKeys = 4;
+// The largest value there may be.
+constexpr size_t kLargeBytes = 1 << 20;
+// It crosses the slowest link in 4 s, once what went before it has.
+constexpr Millis kLargeTimeout(20'000);
+// By which a clock that was set differs at once, and by how much one that is slewed later.
+constexpr int64_t kShortStepSeconds = 60;
+constexpr int64_t kLongStepSeconds = 3600;
+constexpr int64_t kSlewPpmMin = 1000;
+constexpr int64_t kSlewPpmMax = 100'000;
+constexpr int64_t kBeforeCutMaxMs = 2000;
 
 }  // namespace
 
@@ -106,6 +118,16 @@ bool Nemesis::Strike(FaultKind kind) {
     case FaultKind::kLongDelay:
     case FaultKind::kResets:
       return DisturbNetwork(kind, leader);
+    case FaultKind::kSlowLinks:
+      return SlowLinks(leader);
+    case FaultKind::kClockStep:
+    case FaultKind::kClockSlew:
+      return ShiftClocks(kind, victim, leader);
+    case FaultKind::kMove:
+    case FaultKind::kMoveMany:
+      return Move(kind, victim);
+    case FaultKind::kRename:
+      return Rename(victim);
     case FaultKind::kSlowSync:
       return SlowSyncs(victim);
     case FaultKind::kFailedSync:
@@ -196,6 +218,94 @@ bool Nemesis::CutPower(const std::vector<size_t>& victims) {
   return true;
 }
 
+bool Nemesis::SlowLinks(std::optional<size_t> leader) {
+  const RelayCounts before = cluster_->network().counts();
+  BeginNetworkFault(FaultKind::kSlowLinks, leader, &cluster_->network(), &dice_);
+  clients_->WriteLargeValues(true);
+  const auto large = cluster_->members()
+                         .client(leader.value_or(0))
+                         .PutText("large", std::string(kLargeBytes, 'l'), kLargeTimeout);
+  std::cout << "  a large value: " << (large.ok() ? "written" : large.status.error_message())
+            << std::endl;
+  Last(Millis(1000));
+  clients_->WriteLargeValues(false);
+  // Before the links are mended: slow is not down.
+  static_cast<void>(clients_->AwaitWrite(kRecoveryMax));
+  return FeltInNetwork(FaultKind::kSlowLinks, before, cluster_->network().counts());
+}
+
+std::vector<size_t> Nemesis::SomeWith(size_t victim, bool alone_too) {
+  const uint64_t how_many = dice_.Below(alone_too ? 3 : 2);
+  if (how_many == 0) {
+    return cluster_->all();
+  }
+  if (how_many == 2) {
+    return {victim};
+  }
+  return {victim, (victim + 1 + dice_.Below(cluster_->size() - 1)) % cluster_->size()};
+}
+
+bool Nemesis::ShiftClocks(FaultKind kind, size_t victim, std::optional<size_t> leader) {
+  const std::vector<size_t> nodes = SomeWith(victim, /*alone_too=*/true);
+  const bool back = dice_.Chance(500);
+  const int64_t amount = kind == FaultKind::kClockSlew
+                             ? dice_.Between(kSlewPpmMin, kSlewPpmMax)
+                             : (dice_.Chance(500) ? kShortStepSeconds : kLongStepSeconds);
+  uint64_t before = 0;
+  uint64_t after = 0;
+  for (const size_t node : nodes) {
+    integration::ShiftedClock& clock = cluster_->clock(node);
+    before += clock.shifted_readings();
+    kind == FaultKind::kClockSlew ? clock.Slew(back ? -amount : amount)
+                                  : clock.Step(back ? -amount : amount);
+  }
+  std::cout << "  " << nodes.size() << " clocks " << (back ? "back" : "on") << " by " << amount
+            << (kind == FaultKind::kClockSlew ? " ppm" : " s") << std::endl;
+  std::this_thread::sleep_for(Millis(dice_.Between(0, kBeforeCutMaxMs)));
+  // Connections that fail and come again are what waits most.
+  BeginNetworkFault(FaultKind::kPartition, leader, &cluster_->network(), &dice_);
+  Last(Millis(2000));
+  for (const size_t node : nodes) {
+    after += cluster_->clock(node).shifted_readings();
+  }
+  return after > before;
+}
+
+void Nemesis::StopAll(const std::vector<size_t>& nodes) {
+  if (dice_.Chance(500)) {
+    cluster_->Kill(nodes);
+    return;
+  }
+  for (const size_t node : nodes) {
+    cluster_->Stop(node);
+  }
+}
+
+bool Nemesis::Move(FaultKind kind, size_t victim) {
+  const bool many = kind == FaultKind::kMoveMany;
+  const std::vector<size_t> nodes =
+      many ? SomeWith(victim, /*alone_too=*/false) : std::vector<size_t>{victim};
+  const bool exchange = many && dice_.Chance(300);
+  const bool quietly = !many && dice_.Chance(500);
+  std::cout << "  " << nodes.size() << (exchange ? " exchange their ports" : " to other ports")
+            << (quietly ? ", told by --advertise_peer alone" : "") << std::endl;
+  StopAll(nodes);
+  Last(Millis(0));
+  exchange ? cluster_->ExchangePorts(nodes) : cluster_->MoveToNewPorts(nodes, quietly);
+  return true;
+}
+
+bool Nemesis::Rename(size_t victim) {
+  const std::vector<size_t> nodes = SomeWith(victim, /*alone_too=*/true);
+  const bool exchange = nodes.size() > 1 && dice_.Chance(500);
+  std::cout << "  " << nodes.size() << (exchange ? " exchange their addresses" : " new addresses")
+            << std::endl;
+  StopAll(nodes);
+  Last(Millis(0));
+  exchange ? cluster_->ExchangeNames(nodes) : cluster_->MoveNames(nodes);
+  return true;
+}
+
 void Nemesis::Last(Millis shortest) {
   const Millis bound =
       dice_.Chance(kShortPermille) ? std::min(kShort, options_.longest) : options_.longest;
@@ -209,7 +319,20 @@ bool Nemesis::Recover() {
   }
   const std::optional<Millis> written = clients_->AwaitWrite(kRecoveryMax);
   longest_recovery_ = std::max(longest_recovery_, written.value_or(kRecoveryMax));
-  return written.has_value();
+  return written.has_value() && AwaitAllServing();
+}
+
+bool Nemesis::AwaitAllServing() {
+  const Clock::time_point start = Clock::now();
+  for (const size_t node : cluster_->all()) {
+    if (!cluster_->AwaitServing(node, kReturnMax)) {
+      ADD_FAILURE() << TestCluster::Name(node) << " answers no linearizable read "
+                    << kReturnMax.count() << " ms after others have written";
+      return false;
+    }
+  }
+  longest_return_ = std::max(longest_return_, integration::Since(start));
+  return true;
 }
 
 }  // namespace raftkv::chaos

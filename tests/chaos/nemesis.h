@@ -37,6 +37,8 @@ class Nemesis {
   const DamageCounts& damages() const { return damages_; }
   // From the end of a fault until a write was acknowledged.
   integration::Millis longest_recovery() const { return longest_recovery_; }
+  // From then until everybody served.
+  integration::Millis longest_return() const { return longest_return_; }
 
  private:
   FaultKind NextKind();
@@ -51,10 +53,19 @@ class Nemesis {
   bool FailSync(size_t victim);
   bool FillDisk(size_t victim);
   bool CutPower(const std::vector<size_t>& victims);
+  bool SlowLinks(std::optional<size_t> leader);
+  bool ShiftClocks(FaultKind kind, size_t victim, std::optional<size_t> leader);
+  bool Move(FaultKind kind, size_t victim);
+  bool Rename(size_t victim);
+  // The victim alone, with another one, or all, or not alone.
+  std::vector<size_t> SomeWith(size_t victim, bool alone_too);
+  void StopAll(const std::vector<size_t>& nodes);
 
   // Lets a fault last, mostly for a short time.
   void Last(integration::Millis shortest);
   bool Recover();
+  // Everybody answers linearizable reads, whomever the fault was done to.
+  bool AwaitAllServing();
 
   ChaosCluster* const cluster_;
   Clients* const clients_;
@@ -65,6 +76,7 @@ class Nemesis {
   FaultCounts counts_;
   DamageCounts damages_;
   integration::Millis longest_recovery_ = integration::Millis(0);
+  integration::Millis longest_return_ = integration::Millis(0);
 };
 
 }  // namespace raftkv::chaos

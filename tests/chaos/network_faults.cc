@@ -11,6 +11,11 @@ using integration::Millis;
 using simulation::Dice;
 
 constexpr uint64_t kTakeLeaderPermille = 500;
+// Slow links are that everywhere, or at one member.
+constexpr uint64_t kEverywherePermille = 500;
+constexpr int64_t kSlowLinkBytesPerSecondMin = 300'000;
+constexpr int64_t kSlowLinkBytesPerSecondMax = 2'000'000;
+constexpr int64_t kSlowLinkDelayMaxMs = 100;
 
 LinkRule Cut(Dice* dice) {
   return {.bytes = dice->Chance(500) ? LinkRule::Bytes::kHold : LinkRule::Bytes::kDrop};
@@ -66,14 +71,22 @@ void CutOneWay(size_t member, PeerNetwork* network, Dice* dice) {
 }
 
 // From and to `only`, or everywhere.
-void Slow(Millis shortest, Millis longest, std::optional<size_t> only, PeerNetwork* network) {
+void SetRules(const LinkRule& rule, std::optional<size_t> only, PeerNetwork* network) {
   for (size_t from = 0; from < network->size(); ++from) {
     for (size_t to = 0; to < network->size(); ++to) {
       if (from != to && (!only.has_value() || from == only || to == only)) {
-        network->SetRule(from, to, {.delay_min = shortest, .delay_max = longest});
+        network->SetRule(from, to, rule);
       }
     }
   }
+}
+
+LinkRule DrawSlowLink(Dice* dice) {
+  const Millis delay(dice->Between(0, kSlowLinkDelayMaxMs));
+  return {.delay_min = delay,
+          .delay_max = delay,
+          .bytes_per_second = static_cast<uint64_t>(
+              dice->Between(kSlowLinkBytesPerSecondMin, kSlowLinkBytesPerSecondMax))};
 }
 
 }  // namespace
@@ -90,9 +103,12 @@ void BeginNetworkFault(FaultKind kind, std::optional<size_t> leader, PeerNetwork
     // The leader reaches all as a bridge, so nobody would notice.
     BuildBridge(member == leader ? (member + 1) % network->size() : member, network, dice);
   } else if (kind == FaultKind::kDelay) {
-    Slow(Millis(25), Millis(125), std::nullopt, network);
+    SetRules({.delay_min = Millis(25), .delay_max = Millis(125)}, std::nullopt, network);
   } else if (kind == FaultKind::kLongDelay) {
-    Slow(Millis(1000), Millis(1000), member, network);
+    SetRules({.delay_min = Millis(1000), .delay_max = Millis(1000)}, member, network);
+  } else if (kind == FaultKind::kSlowLinks) {
+    SetRules(DrawSlowLink(dice),
+             dice->Chance(kEverywherePermille) ? std::nullopt : std::optional(member), network);
   } else {
     network->SetResets(static_cast<uint64_t>(dice->Between(50, 300)));
   }
@@ -101,6 +117,9 @@ void BeginNetworkFault(FaultKind kind, std::optional<size_t> leader, PeerNetwork
 bool FeltInNetwork(FaultKind kind, const RelayCounts& before, const RelayCounts& after) {
   if (kind == FaultKind::kDelay || kind == FaultKind::kLongDelay) {
     return after.delayed_chunks > before.delayed_chunks;
+  }
+  if (kind == FaultKind::kSlowLinks) {
+    return after.slow_waits > before.slow_waits;
   }
   if (kind == FaultKind::kResets) {
     return after.resets > before.resets;

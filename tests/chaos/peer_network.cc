@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -22,6 +23,8 @@ using integration::Millis;
 
 constexpr Millis kResetInterval(500);
 constexpr int kBacklog = 64;
+// What the kernel keeps on its own is no more than a link's queue may hold.
+constexpr int kReceiveBufferBytes = 128 << 10;
 
 sockaddr_in LoopbackAddress(int port) {
   sockaddr_in address{};
@@ -31,18 +34,33 @@ sockaddr_in LoopbackAddress(int port) {
   return address;
 }
 
+// "127.0.0.1:2380".
+sockaddr_in ParseAddress(const std::string& text) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, ':');
+  int port = 0;
+  CHECK(absl::SimpleAtoi(parts.second, &port)) << text;
+  sockaddr_in address = LoopbackAddress(port);
+  CHECK_EQ(inet_pton(AF_INET, parts.first.c_str(), &address.sin_addr), 1) << text;
+  return address;
+}
+
 int MakeSocket() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   PCHECK(fd >= 0);
   const int on = 1;
   PCHECK(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+  PCHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes, sizeof(kReceiveBufferBytes)) ==
+         0);
   return fd;
 }
 
 }  // namespace
 
-PeerNetwork::PeerNetwork(std::vector<int> peer_ports)
-    : peer_ports_(std::move(peer_ports)), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+PeerNetwork::PeerNetwork(std::vector<std::string> addresses)
+    : size_(addresses.size()),
+      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      addresses_(std::move(addresses)),
+      free_at_(size_, std::vector<Clock::time_point>(size_)) {
   PCHECK(wake_fd_ >= 0);
   for (size_t from = 0; from < size(); ++from) {
     for (size_t to = 0; to < size(); ++to) {
@@ -75,14 +93,20 @@ void PeerNetwork::Listen(size_t from, size_t to) {
   listeners_.push_back({.fd = fd, .port = ntohs(address.sin_port), .from = from, .to = to});
 }
 
-std::string PeerNetwork::EnvironmentOf(size_t member) const {
-  std::vector<std::string> ports;
+std::string PeerNetwork::RedirectsOf(size_t member) const {
+  MutexLock lock(&mutex_);
+  std::string lines;
   for (const Listener& listener : listeners_) {
     if (listener.from == member) {
-      ports.push_back(absl::StrCat(peer_ports_[listener.to], ":", listener.port));
+      absl::StrAppend(&lines, addresses_[listener.to], " ", listener.port, "\n");
     }
   }
-  return absl::StrCat("REDIRECT_CONNECT=", absl::StrJoin(ports, ","));
+  return lines;
+}
+
+void PeerNetwork::Move(size_t member, const std::string& address) {
+  MutexLock lock(&mutex_);
+  addresses_[member] = address;
 }
 
 void PeerNetwork::SetRule(size_t from, size_t to, const LinkRule& rule) {
@@ -128,18 +152,26 @@ void PeerNetwork::Run() {
     const Weather weather = CurrentWeather();
     HandleEvents(polled, weather);
     MaybeReset(weather);
-    for (const auto& connection : connections_) {
-      for (const size_t side : {0U, 1U}) {
-        if (!connection->finished()) {
-          connection->Forward(side, RuleOf(weather, *connection, side));
-        }
-      }
-    }
+    ForwardAll(weather);
     std::erase_if(connections_, [](const auto& connection) { return connection->finished(); });
     MutexLock lock(&mutex_);
     counts_ = counting_;
   }
   connections_.clear();
+}
+
+void PeerNetwork::ForwardAll(const Weather& weather) {
+  ++first_turn_;
+  for (size_t i = 0; i < connections_.size(); ++i) {
+    RelayConnection& connection = *connections_[(first_turn_ + i) % connections_.size()];
+    for (const size_t side : {0U, 1U}) {
+      if (!connection.finished()) {
+        connection.Forward(side, RuleOf(weather, connection, side),
+                           &free_at_[connection.member(side)][connection.member(1 - side)],
+                           &counting_);
+      }
+    }
+  }
 }
 
 const LinkRule& PeerNetwork::RuleOf(const Weather& weather, const RelayConnection& connection,
@@ -156,12 +188,17 @@ void PeerNetwork::Wait(const Weather& weather, std::vector<pollfd>* polled) {
   Clock::time_point due = Clock::now() + kResetInterval;
   for (const auto& connection : connections_) {
     for (const size_t side : {0U, 1U}) {
-      const short events = connection->WantedEvents(side);
+      const LinkRule& rule = RuleOf(weather, *connection, side);
+      const short events = connection->WantedEvents(side, rule);
       // One that ended would be reported again and again.
       polled->push_back(
           {.fd = events != 0 ? connection->fd(side) : -1, .events = events, .revents = 0});
-      if (RuleOf(weather, *connection, side).bytes == LinkRule::Bytes::kPass) {
-        due = std::min(due, connection->NextDue(side).value_or(due));
+      if (rule.bytes == LinkRule::Bytes::kPass) {
+        const Clock::time_point free_at =
+            rule.bytes_per_second == 0
+                ? Clock::time_point()
+                : free_at_[connection->member(side)][connection->member(1 - side)];
+        due = std::min(due, std::max(free_at, connection->NextDue(side).value_or(due)));
       }
     }
   }
@@ -195,7 +232,12 @@ void PeerNetwork::Accept(const Listener& listener) {
   const int on = 1;
   PCHECK(setsockopt(dialer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
   const int target = MakeSocket();
-  const sockaddr_in address = LoopbackAddress(peer_ports_[listener.to]);
+  std::string to;
+  {
+    MutexLock lock(&mutex_);
+    to = addresses_[listener.to];
+  }
+  const sockaddr_in address = ParseAddress(to);
   // A refusal shows when it is read from.
   static_cast<void>(connect(target, reinterpret_cast<const sockaddr*>(&address), sizeof(address)));
   connections_.push_back(

@@ -1,7 +1,8 @@
 // The network between members, in this process: each reaches each other one through a port of its
 // own here, so what happens to bytes can be said for every direction by itself.
 //
-// Members are led here by redirect_connect.c, preloaded into them.
+// Members are led here by redirect_connect.c, preloaded into them. What comes in goes to wherever the
+// member lives then.
 #pragma once
 
 #include <poll.h>
@@ -21,15 +22,17 @@ namespace raftkv::chaos {
 // Relays from construction to destruction. Thread-safe.
 class PeerNetwork {
  public:
-  // Members by the ports of 127.0.0.1 that they listen on for peers.
-  explicit PeerNetwork(std::vector<int> peer_ports);
+  // Members by the loopback addresses that they listen on for peers: "127.0.0.1:2380".
+  explicit PeerNetwork(std::vector<std::string> addresses);
   ~PeerNetwork();
   PeerNetwork(const PeerNetwork&) = delete;
   PeerNetwork& operator=(const PeerNetwork&) = delete;
 
-  size_t size() const { return peer_ports_.size(); }
-  // What a member needs in its environment, besides the preloaded redirect_connect.
-  std::string EnvironmentOf(size_t member) const;
+  size_t size() const { return size_; }
+  // What redirect_connect must know in a member, for the addresses of now.
+  std::string RedirectsOf(size_t member) const;
+  // The member will listen there from its next start on. REQUIRES: it is down.
+  void Move(size_t member, const std::string& address);
 
   void SetRule(size_t from, size_t to, const LinkRule& rule);
   LinkRule rule(size_t from, size_t to) const { return CurrentWeather().rules[from][to]; }
@@ -59,6 +62,7 @@ class PeerNetwork {
   static const LinkRule& RuleOf(const Weather& weather, const RelayConnection& connection,
                                 size_t side);
   void Wait(const Weather& weather, std::vector<pollfd>* polled);
+  void ForwardAll(const Weather& weather);
   void HandleEvents(const std::vector<pollfd>& polled, const Weather& weather);
   void Accept(const Listener& listener);
   void MaybeReset(const Weather& weather);
@@ -66,17 +70,22 @@ class PeerNetwork {
   Weather CurrentWeather() const;
 
   // Constant after construction.
-  const std::vector<int> peer_ports_;
+  const size_t size_;
   std::vector<Listener> listeners_;
   int wake_fd_ = -1;
 
   mutable Mutex mutex_;
+  std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
   Weather weather_ ABSL_GUARDED_BY(mutex_);
   RelayCounts counts_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> stop_{false};
 
   // Confined to the relay's thread.
   std::vector<std::unique_ptr<RelayConnection>> connections_;
+  // By [from][to]: when the link has carried what was given to it, as far as it is slow.
+  std::vector<std::vector<integration::Clock::time_point>> free_at_;
+  // Connections that share a slow link take turns.
+  size_t first_turn_ = 0;
   RelayCounts counting_;
   simulation::Dice dice_{1, "peer network"};
   integration::Clock::time_point next_resets_ = integration::Clock::now();

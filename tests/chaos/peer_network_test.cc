@@ -9,7 +9,10 @@
 
 #include <cstdio>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/chaos/network_faults.h"
 #include "tests/chaos/peer_network.h"
 #include "tests/support/wait.h"
@@ -80,9 +83,9 @@ class PeerNetworkTest : public testing::Test {
   int Dial() const {
     int peer_port = 0;
     int relay_port = 0;
-    EXPECT_EQ(std::sscanf(network_.EnvironmentOf(0).c_str(), "REDIRECT_CONNECT=%d:%d", &peer_port,
-                          &relay_port),
-              2);
+    EXPECT_EQ(
+        std::sscanf(network_.RedirectsOf(0).c_str(), "127.0.0.1:%d %d", &peer_port, &relay_port),
+        2);
     EXPECT_EQ(peer_port, port_);
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     const sockaddr_in address = Address(relay_port);
@@ -92,7 +95,7 @@ class PeerNetworkTest : public testing::Test {
 
   int port_ = 0;
   const Socket listener_{Listen(&port_)};
-  PeerNetwork network_{{1, port_}};
+  PeerNetwork network_{{"127.0.0.1:1", absl::StrCat("127.0.0.1:", port_)}};
   const Socket dialer_{Dial()};
   const Socket target_{accept(listener_.fd(), nullptr, nullptr)};
 };
@@ -146,6 +149,56 @@ TEST_F(PeerNetworkTest, DelayedBytesStayInOrder) {
   EXPECT_GT(network_.counts().delayed_chunks, 0U);
 }
 
+TEST_F(PeerNetworkTest, ASlowLinkCarriesWhatItCanInItsDirectionAlone) {
+  constexpr size_t kBytes = 200'000;
+  network_.SetRule(0, 1, {.bytes_per_second = 400'000});
+  const Clock::time_point start = Clock::now();
+  std::thread sender([&] { dialer_.Send(std::string(kBytes, 's')); });
+  target_.Send("other way");
+  EXPECT_EQ(dialer_.Receive(), "other way");
+  EXPECT_LT(integration::Since(start), Millis(400));
+  size_t received = 0;
+  while (received < kBytes) {
+    const std::string more = target_.Receive();
+    ASSERT_GT(more.size(), 1U);
+    received += more.size();
+  }
+  sender.join();
+  EXPECT_GE(integration::Since(start), Millis(450));
+  EXPECT_LE(integration::Since(start), Millis(2000));
+  EXPECT_GT(network_.counts().slow_waits, 0U);
+}
+
+TEST_F(PeerNetworkTest, ConnectionsShareASlowLink) {
+  constexpr size_t kBytes = 400'000;
+  network_.SetRule(0, 1, {.bytes_per_second = 200'000});
+  const Socket other_dialer(Dial());
+  const Socket other_target(accept(listener_.fd(), nullptr, nullptr));
+  std::thread sender([&] { dialer_.Send(std::string(kBytes, 's')); });
+  const Clock::time_point start = Clock::now();
+  EXPECT_TRUE(target_.Readable(kSoon));
+  other_dialer.Send("urgent");
+  EXPECT_EQ(other_target.Receive(), "urgent");
+  EXPECT_LT(integration::Since(start), Millis(1000));
+  network_.Heal();
+  for (size_t received = 0; received < kBytes; received += target_.Receive().size()) {
+  }
+  sender.join();
+}
+
+TEST_F(PeerNetworkTest, AMemberThatMovedIsReachedAtItsNewAddressAlone) {
+  int new_port = 0;
+  const Socket new_listener(Listen(&new_port));
+  network_.Move(1, absl::StrCat("127.0.0.1:", new_port));
+  EXPECT_EQ(network_.RedirectsOf(0).find(absl::StrCat("127.0.0.1:", port_, " ")),
+            std::string::npos);
+  port_ = new_port;
+  const Socket dialer(Dial());
+  const Socket target(accept(new_listener.fd(), nullptr, nullptr));
+  dialer.Send("here");
+  EXPECT_EQ(target.Receive(), "here");
+}
+
 TEST_F(PeerNetworkTest, ResetsEndConnections) {
   network_.SetResets(1000);
   EXPECT_EQ(dialer_.Receive(), "");
@@ -157,7 +210,7 @@ TEST_F(PeerNetworkTest, ResetsEndConnections) {
 TEST_F(PeerNetworkTest, EveryPartitionOfTwoCutsThem) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     simulation::Dice dice(seed, "partition");
-    PeerNetwork network({1, 2});
+    PeerNetwork network({"127.0.0.1:1", "127.0.0.1:2"});
     BeginNetworkFault(FaultKind::kPartition, std::nullopt, &network, &dice);
     EXPECT_NE(network.rule(0, 1).bytes, LinkRule::Bytes::kPass) << seed;
     EXPECT_NE(network.rule(1, 0).bytes, LinkRule::Bytes::kPass) << seed;
@@ -167,7 +220,7 @@ TEST_F(PeerNetworkTest, EveryPartitionOfTwoCutsThem) {
 TEST_F(PeerNetworkTest, ABridgeHearsAllAndTheOthersAreInTwoGroups) {
   for (const size_t size : {3U, 5U}) {
     simulation::Dice dice(size, "bridge");
-    PeerNetwork network(std::vector<int>(size, 1));
+    PeerNetwork network(std::vector<std::string>(size, "127.0.0.1:1"));
     BeginNetworkFault(FaultKind::kBridge, /*leader=*/0, &network, &dice);
     size_t cut = 0;
     size_t bridges = 0;

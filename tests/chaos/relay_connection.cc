@@ -17,6 +17,10 @@ using integration::Millis;
 // More than that is left in the sockets, and so holds up the sender as a real link would.
 constexpr size_t kWaitingBytesMax = 8 << 20;
 constexpr size_t kReadBytes = 64 << 10;
+// A slow link's queue, as routers have it.
+constexpr size_t kSlowWaitingBytesMax = 128 << 10;
+// What a slow link carries at once.
+constexpr uint64_t kSlicesPerSecond = 100;
 
 }  // namespace
 
@@ -29,9 +33,10 @@ RelayConnection::~RelayConnection() {
   }
 }
 
-short RelayConnection::WantedEvents(size_t side) const {
+short RelayConnection::WantedEvents(size_t side, const LinkRule& rule) const {
   const Direction& out = directions_[side];
-  const bool reads = !out.ended && out.waiting_bytes < kWaitingBytesMax;
+  const size_t waiting_max = rule.bytes_per_second == 0 ? kWaitingBytesMax : kSlowWaitingBytesMax;
+  const bool reads = !out.ended && out.waiting_bytes < waiting_max;
   const bool writes = directions_[1 - side].blocked;
   return static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
 }
@@ -71,7 +76,15 @@ void RelayConnection::Receive(size_t side, const LinkRule& rule, simulation::Dic
   direction.chunks.push_back({.due = std::max(last, Clock::now() + delay), .bytes = bytes});
 }
 
-void RelayConnection::Forward(size_t side, const LinkRule& rule) {
+size_t RelayConnection::Share(size_t length, const LinkRule& rule, Clock::time_point* free_at) {
+  const size_t share = std::min<size_t>(length, rule.bytes_per_second / kSlicesPerSecond);
+  const std::chrono::nanoseconds lasts(share * std::nano::den / rule.bytes_per_second);
+  *free_at = std::max(*free_at, Clock::now()) + lasts;
+  return share;
+}
+
+void RelayConnection::Forward(size_t side, const LinkRule& rule, Clock::time_point* free_at,
+                              RelayCounts* counts) {
   Direction& direction = directions_[side];
   direction.blocked = false;
   if (rule.bytes != LinkRule::Bytes::kPass) {
@@ -83,8 +96,15 @@ void RelayConnection::Forward(size_t side, const LinkRule& rule) {
   }
   while (!direction.chunks.empty() && direction.chunks.front().due <= Clock::now()) {
     std::string& bytes = direction.chunks.front().bytes;
-    const ssize_t sent =
-        send(fds_[1 - side], bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    size_t length = bytes.size();
+    if (rule.bytes_per_second != 0) {
+      if (*free_at > Clock::now()) {
+        ++counts->slow_waits;
+        return;
+      }
+      length = Share(length, rule, free_at);
+    }
+    const ssize_t sent = send(fds_[1 - side], bytes.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) {
       direction.blocked = errno == EAGAIN || errno == EINTR;
       if (!direction.blocked) {
