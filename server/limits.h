@@ -47,8 +47,9 @@ inline constexpr int kMetadataBytesMax = 8192;
 // A peer's message: a frame that one command of the largest kind takes beyond its size fits with
 // room to spare.
 inline constexpr int kPeerMessageBytesMax = 16 * kMiB;
-// A frame that gathers is closed at either of these; one message may take it beyond.
-inline constexpr uint64_t kPeerFrameBytesMax = 4 * kMiB;
+// A frame gathers messages up to either of these; a single larger message has a frame of its own,
+// which goes in parts.
+inline constexpr uint64_t kPeerFrameBytesMax = 32 << 10;
 inline constexpr uint64_t kPeerFrameMessagesMax = 1024;
 // What may wait on a forward stream before further proposals wait elsewhere.
 inline constexpr uint64_t kPeerForwardQueueBytesMax = 1 * kMiB;

@@ -113,6 +113,10 @@ peer::v1::PeerIdentity PeerLink::Identity() const {
   return identity;
 }
 
+BulkWindow PeerLink::NewBulkWindow() const {
+  return BulkWindow(node_->clock, node_->options->election_timeout_ms * kNanosPerMilli);
+}
+
 void PeerLink::RequestVote(const raft::Envelope& envelope) {
   peer::v1::RequestVoteRequest request = wire::ToVoteRequestProto(envelope);
   *request.mutable_identity() = Identity();
@@ -145,15 +149,18 @@ void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cl
     append_stream_lost_ = true;
     return;
   }
-  peer::v1::AppendEntriesRequest* frame = append_stream_->gathering();
-  // The frame that opens the stream carries nothing else, so that a refusal loses nothing.
-  if (frame == nullptr || frame->has_opening() || frame->term() != envelope.term.value()) {
-    frame = append_stream_->AddFrame();
-    frame->set_term(envelope.term.value());
-  }
+  // Appends build on each other.
+  const auto order = std::holds_alternative<raft::AppendRequest>(envelope.message)
+                         ? AppendStream::Order::kInTurn
+                         : AppendStream::Order::kUrgent;
+  peer::v1::AppendEntriesRequest* const frame = append_stream_->Gather(
+      order, SizeOf(envelope), [&envelope](const peer::v1::AppendEntriesRequest& last) {
+        return last.term() == envelope.term.value();
+      });
+  frame->set_term(envelope.term.value());
   frame->set_cluster_time_ms(cluster_time.value());
   wire::AppendToFrame(envelope, frame);
-  append_stream_->Flush(SizeOf(envelope));
+  append_stream_->Flush();
 }
 
 void PeerLink::OpenAppendStream() {
@@ -161,10 +168,14 @@ void PeerLink::OpenAppendStream() {
   if (shut_down_ || now < next_append_attempt_) {
     return;
   }
+  peer::v1::AppendEntriesRequest opening;
+  *opening.mutable_opening() = Identity();
   append_stream_ = new AppendStream(
-      &generic_stub_, kAppendEntries, node_->loop->queue(),
+      &generic_stub_, kAppendEntries, node_->loop->queue(), NewBulkWindow(), std::move(opening),
       {.on_frame = [this](peer::v1::AppendEntriesResponse frame) { return OnAppendFrame(frame); },
        .on_malformed = nullptr,
+       .on_part = nullptr,
+       .on_part_taken = [this] { node_->driver->OnPartTaken(peer_); },
        .on_open = nullptr,
        .on_end =
            [this] {
@@ -178,8 +189,6 @@ void PeerLink::OpenAppendStream() {
                (*self)->OnUnreachable(status);
              }
            }});
-  *append_stream_->AddFrame()->mutable_opening() = Identity();
-  append_stream_->Flush(0);
 }
 
 grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& frame) {
@@ -212,10 +221,22 @@ bool PeerLink::Forward(raft::ForwardRequest request) {
   for (const raft::Proposal& proposal : request.proposals) {
     bytes += proposal.command.size() + raft::Entry::kOverheadBytes;
   }
-  *forward_stream_->AddFrame() = wire::ToProto(std::move(request));
-  forward_stream_->Flush(bytes);
+  if (bytes > kPeerFrameBytesMax && !request.reads.empty()) {
+    // Reads do not wait for bulk.
+    GatherForward(
+        {.term = request.term, .proposals = {}, .reads = std::exchange(request.reads, {})},
+        /*bytes=*/0);
+  }
+  GatherForward(std::move(request), bytes);
+  forward_stream_->Flush();
   // A stream that was full has ended, and this frame with it.
   return forward_stream_ != nullptr;
+}
+
+void PeerLink::GatherForward(raft::ForwardRequest request, uint64_t bytes) {
+  *forward_stream_->Gather(ForwardStream::Order::kUrgent, bytes,
+                           [](const peer::v1::ForwardRequest&) { return false; }) =
+      wire::ToProto(std::move(request));
 }
 
 void PeerLink::OpenForwardStream() {
@@ -223,10 +244,14 @@ void PeerLink::OpenForwardStream() {
   if (shut_down_ || now < next_forward_attempt_) {
     return;
   }
+  peer::v1::ForwardRequest opening;
+  *opening.mutable_opening() = Identity();
   forward_stream_ = new ForwardStream(
-      &generic_stub_, kForward, node_->loop->queue(),
+      &generic_stub_, kForward, node_->loop->queue(), NewBulkWindow(), std::move(opening),
       {.on_frame = [this](peer::v1::ForwardResponse frame) { return OnForwardFrame(frame); },
        .on_malformed = nullptr,
+       .on_part = nullptr,
+       .on_part_taken = nullptr,
        .on_open = nullptr,
        .on_end =
            [this] {
@@ -235,8 +260,6 @@ void PeerLink::OpenForwardStream() {
              next_forward_attempt_ = node_->clock->Now() + kStreamRetryNanos;
            },
        .on_status = nullptr});
-  *forward_stream_->AddFrame()->mutable_opening() = Identity();
-  forward_stream_->Flush(0);
 }
 
 grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {

@@ -61,10 +61,12 @@ class PeerLink final {
   class VoteCall;
 
   peer::v1::PeerIdentity Identity() const;
+  BulkWindow NewBulkWindow() const;
   void OnVoteAnswer(VoteCall* call, const grpc::Status& status,
                     const peer::v1::RequestVoteResponse& response);
   void OpenAppendStream();
   void OpenForwardStream();
+  void GatherForward(raft::ForwardRequest request, uint64_t bytes);
   grpc::Status OnAppendFrame(const peer::v1::AppendEntriesResponse& frame);
   grpc::Status OnForwardFrame(const peer::v1::ForwardResponse& frame);
   void OnReachable();

@@ -189,6 +189,9 @@ void PeerService::Start(Hooks hooks) {
               return node_->RefuseContent(*from,
                                           absl::InvalidArgumentError(status.error_message()));
             },
+        .on_part = [this,
+                    from](uint64_t term) { node_->driver->OnPartHeard(*from, raft::Term(term)); },
+        .on_part_taken = nullptr,
         .on_open = nullptr,
         .on_end = [this, from] { append_streams_.erase(*from); },
         .on_status = nullptr};
@@ -205,14 +208,17 @@ void PeerService::Start(Hooks hooks) {
               return node_->RefuseContent(*from,
                                           absl::InvalidArgumentError(status.error_message()));
             },
+        .on_part = nullptr,
+        .on_part_taken = nullptr,
         .on_open = nullptr,
         .on_end = [this, from] { forward_streams_.erase(*from); },
         .on_status = nullptr};
   };
   new HelloCall(this);
   new VoteCall(this);
-  AppendStream::AnnounceNext(&announce_append_, &accept_append_);
-  ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_);
+  const BulkWindow window(node_->clock, node_->options->election_timeout_ms * kNanosPerMilli);
+  AppendStream::AnnounceNext(&announce_append_, &accept_append_, window);
+  ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_, window);
 }
 
 template <typename Stream, typename Frame>
@@ -357,13 +363,14 @@ void PeerService::SendAppendReply(const raft::Envelope& envelope) {
     return;
   }
   AppendStream* const stream = found->second;
-  peer::v1::AppendEntriesResponse* frame = stream->gathering();
-  if (frame == nullptr || frame->term() != envelope.term.value()) {
-    frame = stream->AddFrame();
-    frame->set_term(envelope.term.value());
-  }
+  peer::v1::AppendEntriesResponse* const frame =
+      stream->Gather(AppendStream::Order::kUrgent, raft::Entry::kOverheadBytes,
+                     [&envelope](const peer::v1::AppendEntriesResponse& last) {
+                       return last.term() == envelope.term.value();
+                     });
+  frame->set_term(envelope.term.value());
   wire::AppendToFrame(envelope, frame);
-  stream->Flush(raft::Entry::kOverheadBytes);
+  stream->Flush();
 }
 
 void PeerService::SendForwardReply(raft::NodeId origin, raft::ForwardReply reply) {
@@ -373,8 +380,10 @@ void PeerService::SendForwardReply(raft::NodeId origin, raft::ForwardReply reply
   }
   const uint64_t bytes =
       raft::Entry::kOverheadBytes * (reply.refused_proposals.size() + reply.reads.size() + 1);
-  *found->second->AddFrame() = wire::ToProto(reply);
-  found->second->Flush(bytes);
+  *found->second->Gather(ForwardStream::Order::kUrgent, bytes,
+                         [](const peer::v1::ForwardResponse&) { return false; }) =
+      wire::ToProto(reply);
+  found->second->Flush();
 }
 
 void PeerService::Shutdown() {

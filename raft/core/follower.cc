@@ -37,6 +37,16 @@ Follower& RaftCore::FollowSender(const Envelope& envelope) {
   return *follower;
 }
 
+void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
+  const InvariantScope scope(this);
+  auto* follower = std::get_if<Follower>(&role_);
+  if (follower != nullptr && follower->leader == leader && leader != kNobody &&
+      message_term == term()) {
+    follower->ticks_since_leader = 0;
+    follower->election = NewElectionTimer();
+  }
+}
+
 void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest request) {
   Follower& follower = FollowSender(envelope);
   if (!HoldsEntry(request.previous)) {

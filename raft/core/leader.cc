@@ -154,6 +154,18 @@ void RaftCore::SendCommitIndex() {
       });
 }
 
+void RaftCore::OnPartTaken(NodeId peer) {
+  const InvariantScope scope(this);
+  Leader* leader = leader_role();
+  if (leader == nullptr) {
+    return;
+  }
+  const auto found = leader->followers.find(peer);
+  if (found != leader->followers.end()) {
+    found->second.OnPartTaken();
+  }
+}
+
 void RaftCore::OnStreamLost(NodeId peer) {
   const InvariantScope scope(this);
   Leader* leader = leader_role();

@@ -105,6 +105,12 @@ void FollowerProgress::Tick() {
   ++ticks_since_window_moved_;
 }
 
+void FollowerProgress::OnPartTaken() {
+  OnContact();
+  ticks_since_probe_ = 0;
+  ticks_since_window_moved_ = 0;
+}
+
 void FollowerProgress::OnHeartbeatReply(RoundId round) {
   answered_round_ = std::max(answered_round_, round);
   if (state_ == State::kProbe) {

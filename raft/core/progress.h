@@ -83,6 +83,8 @@ class FollowerProgress {
   void Tick();
   // The follower sent something in this term.
   void OnContact() { ticks_since_contact_ = 0; }
+  // The follower received part of what is under way, so the rest still is.
+  void OnPartTaken();
   // The follower answers, so what it did not answer for long was lost: sends the probe again, or
   // leaves Replicate when the window has not moved for an election timeout.
   void OnHeartbeatReply(RoundId round);

@@ -87,6 +87,11 @@ class RaftCore {
   // The answer to the open LoadEntries for `peer`: at least one entry from its `first` on, and
   // `previous`, the entry before. Out of date by now (another term, a lost stream), it is dropped.
   void OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries);
+  // A part of a large message arrived that `leader` sent in `term`; the rest may take long. Whoever
+  // follows that leader hears that it is there.
+  void OnPartHeard(NodeId leader, Term term);
+  // A part of what is under way to `peer` arrived: it is there, and the rest is not lost.
+  void OnPartTaken(NodeId peer);
   // Messages sent to `peer` may be lost: its progress goes back to probing.
   void OnStreamLost(NodeId peer);
 

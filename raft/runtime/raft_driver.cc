@@ -107,6 +107,10 @@ void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
   }
 }
 
+void RaftDriver::OnPartHeard(NodeId leader, Term term) { core_->OnPartHeard(leader, term); }
+
+void RaftDriver::OnPartTaken(NodeId peer) { core_->OnPartTaken(peer); }
+
 void RaftDriver::OnStreamLost(NodeId peer) { core_->OnStreamLost(peer); }
 
 void RaftDriver::Propose(std::string command, MonotonicNanos deadline, ProposalCallback done) {

@@ -82,6 +82,9 @@ class RaftDriver final : public OutcomeObserver {
   // What the leader of `term` stamped on its frame, after the frame's messages were stepped.
   // Ignored unless this member's log ends in an entry of that leader.
   void ObserveClusterTime(Term term, ClusterMillis stamp);
+  // As RaftCore's.
+  void OnPartHeard(NodeId leader, Term term);
+  void OnPartTaken(NodeId peer);
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
 

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -54,7 +56,7 @@ class PeerApiTest : public testing::Test {
     peer::v1::HelloRequest request;
     request.set_name("somebody");
     request.set_data_id(1);
-    request.set_protocol_version(1);
+    request.set_protocol_version(2);
     peer::v1::HelloResponse response;
     const grpc::Status status = raft_->Hello(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
@@ -68,7 +70,7 @@ class PeerApiTest : public testing::Test {
     identity.set_sender_id(TestCluster::Id(impersonated_));
     identity.set_sender_data_id(configuration_.members(static_cast<int>(impersonated_)).data_id());
     identity.set_addressee_id(TestCluster::Id(target_));
-    identity.set_protocol_version(1);
+    identity.set_protocol_version(2);
     return identity;
   }
 
@@ -219,7 +221,7 @@ TEST_F(PeerApiTest, AnotherProtocolVersionIsRefused) {
     ForEachCall(identity, [&](const char* call, const grpc::Status& status) {
       EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << call;
       EXPECT_THAT(status.error_message(), HasSubstr(absl::StrCat(version))) << call;
-      EXPECT_THAT(status.error_message(), HasSubstr("1")) << call;
+      EXPECT_THAT(status.error_message(), HasSubstr("2")) << call;
     });
   }
 }
@@ -278,6 +280,60 @@ TEST_F(MalformedFrameTest, AppendsThatMakeNoSenseAreRefused) {
   ExpectAppendRefused(
       "messages { append { previous_index: 1 previous_term: 1 "
       "entries { term: 1 index: 2 kind: KIND_COMMANDS payload: \"garbage\" } } }");
+}
+
+TEST_F(MalformedFrameTest, PartsThatMakeNoSenseAreRefused) {
+  ExpectAppendRefused("part { }");
+  ExpectAppendRefused("part { data: \"\\377 garbage\" last: true }");
+  ExpectAppendRefused("received_part_bytes: 1");
+
+  peer::v1::AppendEntriesRequest opening;
+  *opening.mutable_opening() = Identity();
+  std::vector<peer::v1::AppendEntriesRequest> frames = {opening};
+  for (int i = 0; i < 17; ++i) {
+    frames.emplace_back().mutable_part()->set_data(std::string(1 << 20, 'x'));
+  }
+  const grpc::Status status = Append(frames);
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("16777216 bytes"));
+}
+
+TEST_F(PeerApiTest, AFrameInPartsIsTakenAndItsPartsAreAcknowledged) {
+  peer::v1::ForwardRequest opening;
+  *opening.mutable_opening() = Identity();
+  peer::v1::ForwardRequest whole;
+  whole.set_term(term_);
+  whole.add_read_ids(77);
+  const std::string bytes = whole.SerializeAsString();
+  peer::v1::ForwardRequest first;
+  first.mutable_part()->set_data(bytes.substr(0, 1));
+  peer::v1::ForwardRequest last;
+  last.mutable_part()->set_data(bytes.substr(1));
+  last.mutable_part()->set_last(true);
+  // Something urgent may come in between.
+  peer::v1::ForwardRequest between;
+  between.set_term(term_);
+  between.add_read_ids(78);
+
+  grpc::ClientContext context;
+  SetTimeout(&context, Millis(5000));
+  const auto stream = forward_->Forward(&context);
+  for (const auto& frame : {opening, first, between, last}) {
+    ASSERT_TRUE(stream->Write(frame));
+  }
+  std::set<uint64_t> read_ids;
+  uint64_t acknowledged = 0;
+  peer::v1::ForwardResponse response;
+  while ((read_ids.size() < 2 || acknowledged < bytes.size()) && stream->Read(&response)) {
+    for (const peer::v1::ReadIndex& read : response.read_indexes()) {
+      read_ids.insert(read.read_id());
+    }
+    acknowledged = std::max(acknowledged, response.received_part_bytes());
+  }
+  EXPECT_EQ(read_ids, (std::set<uint64_t>{77, 78}));
+  EXPECT_EQ(acknowledged, bytes.size());
+  context.TryCancel();
+  stream->Finish();
 }
 
 TEST_F(MalformedFrameTest, ASecondOpeningIsRefused) {

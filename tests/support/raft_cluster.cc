@@ -62,6 +62,14 @@ void RaftCluster::LoseStream(NodeId id, NodeId peer) {
   Drain(id);
 }
 
+void RaftCluster::DeliverPart(NodeId from, NodeId to) {
+  RaftCore& sender = *nodes_.at(from).core;
+  nodes_.at(to).core->OnPartHeard(from, sender.term());
+  sender.OnPartTaken(to);
+  Drain(to);
+  Drain(from);
+}
+
 void RaftCluster::Persist(NodeId id, uint64_t count) {
   Node& node = nodes_.at(id);
   std::optional<WriteId> last;

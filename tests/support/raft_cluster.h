@@ -66,6 +66,8 @@ class RaftCluster {
   bool HandRead(NodeId node, ReadId id);
   const std::map<ReadId, AskedRead>& asked_reads() const { return asked_reads_; }
   void LoseStream(NodeId node, NodeId peer);
+  // A part of a large message of `from`, in its term, arrives.
+  void DeliverPart(NodeId from, NodeId to);
   // Makes the oldest `count` writes durable.
   void Persist(NodeId node, uint64_t count);
   void AnswerLoad(NodeId node);

@@ -93,6 +93,7 @@ RaftScript::RaftScript()
           {"isolate", &RaftScript::Isolate},
           {"heal", &RaftScript::Heal},
           {"stream_lost", &RaftScript::StreamLost},
+          {"part", &RaftScript::Part},
           {"persist", &RaftScript::Persist},
           {"loads", &RaftScript::Loads},
           {"apply", &RaftScript::Apply},
@@ -359,6 +360,10 @@ void RaftScript::Heal(const Words&) { cluster_->HealAll(); }
 
 void RaftScript::StreamLost(const Words& words) {
   cluster_->LoseStream(UpNode(Word(words, 1)), NodeId(Number(Word(words, 2))));
+}
+
+void RaftScript::Part(const Words& words) {
+  cluster_->DeliverPart(UpNode(Word(words, 1)), UpNode(Word(words, 2)));
 }
 
 void RaftScript::Persist(const Words& words) {

@@ -26,6 +26,7 @@
 //   network                    Prints what is under way.
 //   cut A B | cut A->B | isolate NODE | heal
 //   stream_lost NODE PEER
+//   part FROM TO               A part of a large message arrives, of FROM's term.
 //   persist NODE off|on|COUNT  Off: writes stay pending. COUNT: that many become durable.
 //   loads NODE off|on|COUNT    The same for loads.
 //   apply NODE off|on
@@ -75,6 +76,7 @@ class RaftScript final : public ClusterObserver {
   void Settle(const Words& words);
   void Deliver(const Words& words);
   void Drop(const Words& words);
+  void Part(const Words& words);
   void Copy(const Words& words);
   void Replay(const Words& words);
   void Network(const Words& words);

@@ -179,6 +179,30 @@ TEST(FollowerProgressTest, AWindowThatDoesNotMoveIsGivenUp) {
   EXPECT_EQ(progress.next_index(), LogIndex(5));
 }
 
+TEST(FollowerProgressTest, WhatArrivesInPartsIsNotLost) {
+  FollowerProgress progress = Replicating();
+  progress.OnSent(LogIndex(6), 10, LogIndex(0));
+  PassTicks(progress, 9);
+  progress.OnPartTaken();
+  EXPECT_EQ(progress.ticks_since_contact(), 0u);
+  PassTicks(progress, 9);
+  progress.OnHeartbeatReply(RoundId(1));
+  EXPECT_EQ(progress.state(), State::kReplicate);
+  PassTicks(progress, 1);
+  progress.OnHeartbeatReply(RoundId(2));
+  EXPECT_EQ(progress.state(), State::kProbe);
+
+  progress.OnSent(LogIndex(4), 0, LogIndex(0));
+  PassTicks(progress, 1);
+  progress.OnPartTaken();
+  PassTicks(progress, 1);
+  progress.OnHeartbeatReply(RoundId(3));
+  EXPECT_FALSE(progress.WantsAppend(LogIndex(6))) << "the probe may be behind the parts";
+  PassTicks(progress, 1);
+  progress.OnHeartbeatReply(RoundId(4));
+  EXPECT_TRUE(progress.WantsAppend(LogIndex(6)));
+}
+
 TEST(FollowerProgressTest, RoundsAndContact) {
   FollowerProgress progress(LogIndex(1), TestConfig());
   progress.OnHeartbeatReply(RoundId(7));
