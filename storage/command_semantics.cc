@@ -275,9 +275,9 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
   return true;
 }
 
-// The leader said where it found keys due when it looked; what counts is the deadlines that are there
-// now and the stamp that every member sees: a stale Expire must not remove a key that was written
-// again.
+// The leader said where it found keys due when it looked; what counts is the deadlines that are
+// there now and the stamp that every member sees: a stale Expire must not remove a key that was
+// written again.
 bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table,
                  StoreTotals* totals) {
   const raft::ClusterMillis until = RAFTKV_MUTANT(kExpireTakesRenewed)
