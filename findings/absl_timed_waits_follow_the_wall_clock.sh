@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Abseil 20220623 (Debian 12: libabsl-dev 20220623.1-1+deb12u2): a wait of absl::CondVar with a relative timeout ends at a
-# moment of the wall clock. When that clock is set back meanwhile, the wait takes longer by as much. gRPC 1.51's timer
+# Abseil 20220623 (Debian 12: libabsl-dev 20220623.1-1+deb12u2): a wait of absl::CondVar with a relative timeout ends at
+# a moment of the wall clock. When that clock is set back meanwhile, the wait takes longer by as much. gRPC 1.51's timer
 # thread waits this way, so its reconnects, keepalives and deadlines are late by the step, although they are due by a
 # monotonic clock.
 #
