@@ -301,8 +301,9 @@ absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(
                                   [&](const Endpoint& e) { return e.address == address; });
   std::shared_ptr<Stub> stub = known != endpoints_.end() ? known->stub : make_stub_(address);
   const MonotonicNanos deadline = DeadlineAfter(options.timeout.value_or(options_.request_timeout));
-  const absl::Status connected =
-      stub->Connect(std::min(options_.connect_timeout, UntilDeadline(deadline)));
+  // All of the time: there is no other endpoint to leave some for, but the name may have several
+  // addresses to try.
+  const absl::Status connected = stub->Connect(UntilDeadline(deadline));
   if (!connected.ok()) {
     Failures failures;
     failures.Add(address, connected);

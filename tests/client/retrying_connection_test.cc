@@ -282,6 +282,12 @@ TEST_F(RetryingConnectionTest, OneEndpointThatSwallowsPacketsLeavesTimeForTheOth
             (std::vector<absl::Duration>{absl::Milliseconds(500), absl::Seconds(2)}));
 }
 
+TEST_F(RetryingConnectionTest, AnEndpointThatIsNamedGetsAllOfTheTimeToConnect) {
+  RetryingConnection connection = ConnectToTwo();
+  EXPECT_TRUE(connection.GetStatus("b:1", {.timeout = absl::Seconds(7)}).ok());
+  EXPECT_EQ(script_.connect_timeouts, std::vector<absl::Duration>{absl::Seconds(7)});
+}
+
 TEST_F(RetryingConnectionTest, StopsWhenTheTimeIsUpWithTheLastAnswer) {
   RetryingConnection connection = ConnectToTwo();
   script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
