@@ -238,6 +238,11 @@ absl::StatusOr<std::string> DataDirectory::StartDatabase() {
   CHECK(!has_database_);
   const std::string path = absl::StrCat(path_, "/", kNewDatabase);
   RAFTKV_RETURN_IF_ERROR(RemoveTree(files(), path));
+  // RocksDB would make it, too, but logs an error first.
+  const rocksdb::IOStatus made = files()->CreateDir(path, rocksdb::IOOptions(), nullptr);
+  if (!made.ok()) {
+    return FileFailure("create", path, made);
+  }
   return path;
 }
 

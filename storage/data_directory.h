@@ -54,7 +54,7 @@ class DataDirectory {
   std::string database_path() const;
   std::string fence_path() const;
   rocksdb::FileSystem* files() const { return files_.get(); }
-  // Where to build the database; what a crash left there is removed first.
+  // An empty directory to build the database in; what a crash left there is removed first.
   absl::StatusOr<std::string> StartDatabase();
   // Step 4. REQUIRES: the database is closed and durable.
   absl::Status FinishDatabase();

@@ -122,6 +122,7 @@ TEST(StartTest, TheReadyLineSaysWhereEverythingIs) {
   EXPECT_FALSE(absl::EndsWith(node.server().peer_address(), ":0"));
   EXPECT_LE(Lines(log.substr(0, log.find("raftkvd ready"))).size(), 12U) << "a start is readable:\n"
                                                                          << log;
+  EXPECT_THAT(log, Not(HasSubstr("RocksDB"))) << "nothing to warn of";
   struct stat status {};
   ASSERT_EQ(stat(node.data_dir().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700U);
