@@ -10,7 +10,9 @@ namespace raftkv::storage {
 namespace {
 
 // One command, and so what applying it costs a turn of the loop: a few milliseconds.
-constexpr size_t kCommandKeysMax = 1000;
+constexpr size_t kCommandKeysMax = 400;
+// While one is applied, the next is on its way through the log.
+constexpr int kProposalsMax = 2;
 // Nobody waits for an Expire, so it may take as long as an election.
 constexpr MonotonicNanos kProposalTimeout = 5 * kNanosPerSecond;
 constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond / 10;
@@ -63,14 +65,20 @@ void Expirer::OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due) {
   next_deadline_ = due->next_deadline;
   due_ = std::move(due->keys);
   next_due_ = 0;
-  ProposeNext();
+  ProposeMore();
 }
 
-void Expirer::ProposeNext() {
+void Expirer::ProposeMore() {
   if (!Leads()) {
     GiveUp();
-    return;
   }
+  while (next_due_ < due_.size() && proposals_ < kProposalsMax) {
+    Propose();
+  }
+  busy_ = proposals_ > 0;
+}
+
+void Expirer::Propose() {
   log::v1::Command command;
   log::v1::Expire* expire = command.mutable_expire();
   DueKeys::Due& first = due_[next_due_];
@@ -79,31 +87,29 @@ void Expirer::ProposeNext() {
   expire->set_start_key(std::move(first.key));
   expire->set_keys_max(keys);
   next_due_ += keys;
+  ++proposals_;
   driver_->Propose(command.SerializeAsString(), clock_->Now() + kProposalTimeout,
                    [this](raft::ProposalResult result, std::string) { OnProposalDone(result); });
 }
 
 void Expirer::OnProposalDone(raft::ProposalResult result) {
-  CHECK(busy_);
+  CHECK_GT(proposals_, 0);
+  --proposals_;
   if (result != raft::ProposalResult::kApplied) {
     GiveUp();
-    return;
   }
-  if (next_due_ < due_.size()) {
-    ProposeNext();
-    return;
-  }
-  GiveUp();
+  ProposeMore();
   // Thousands of keys may be due at once: go on without waiting for a tick.
-  if (next_deadline_.value() != 0 && next_deadline_ <= driver_->Now()) {
+  if (!busy_ && next_deadline_.value() != 0 && next_deadline_ <= driver_->Now()) {
     MaybeScan();
   }
 }
 
 void Expirer::GiveUp() {
-  due_ = {};
+  due_.clear();
   next_due_ = 0;
-  busy_ = false;
+  next_deadline_ = raft::ClusterMillis(0);
+  busy_ = proposals_ > 0;
 }
 
 }  // namespace raftkv::storage

@@ -12,7 +12,7 @@
 
 namespace raftkv::storage {
 
-// Scans off the loop for keys that are due and brings Expire commands into the log, one at a time.
+// Scans off the loop for keys that are due and brings Expire commands into the log, few at a time.
 // It removes nothing itself: applying decides, by the entry's own stamp. Confined to the loop's
 // thread.
 class Expirer {
@@ -38,8 +38,10 @@ class Expirer {
   // Scans when a key may be due.
   void MaybeScan();
   void OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due);
-  // Proposes the removal of the next keys of due_.
-  void ProposeNext();
+  // Proposes the removal of the next keys of due_, as far as there is room; gives up when this
+  // member leads no more.
+  void ProposeMore();
+  void Propose();
   void OnProposalDone(raft::ProposalResult result);
   // Drops what was found; a later tick begins anew.
   void GiveUp();
@@ -51,6 +53,7 @@ class Expirer {
 
   // A scan or a proposal is under way: its callback goes on.
   bool busy_ = false;
+  int proposals_ = 0;
   // What the last scan found due; proposed up to next_due_.
   std::vector<DueKeys::Due> due_;
   size_t next_due_ = 0;

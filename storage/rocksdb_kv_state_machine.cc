@@ -8,6 +8,7 @@
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
 #include "storage/disk_failure.h"
+#include "storage/ordered_inserts.h"
 #include "storage/rocksdb_kv_view.h"
 
 namespace raftkv::storage {
@@ -17,7 +18,7 @@ namespace {
 constexpr uint64_t kRunBytesMax = 4 << 20;
 constexpr uint64_t kRunCommandsMax = 4096;
 // Keys that a run looks at, deleted ones included: a range may hold many.
-constexpr uint64_t kRunKeysMax = 8192;
+constexpr uint64_t kRunKeysMax = 2048;
 
 // What another observer wanted of these entries at one moment. It never wants more of them later,
 // because a proposal is known before it can be committed.
@@ -114,7 +115,7 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
 
 bool RocksDbKvStateMachine::Commit(const Run& run) {
   batch_.Clear();
-  const raft::ClusterMillis earliest = run.overlay.WriteTo(&batch_);
+  const RunOverlay::Written written = run.overlay.WriteTo(&batch_);
   if (RAFTKV_MUTANT(kAppliedIndexApart)) {
     families_.db->Write(rocksdb::WriteOptions(), &batch_).PermitUncheckedError();
   }
@@ -125,7 +126,12 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   // Unsynced: the entries themselves are durable, and the log is replayed in order.
   rocksdb::WriteOptions options;
   options.no_slowdown = true;
+  std::optional<OrderedInserts> ordered;
+  if (written.ordered) {
+    ordered.emplace();
+  }
   const rocksdb::Status status = families_.db->Write(options, &batch_);
+  ordered.reset();
   if (status.IsIncomplete()) {
     return false;
   }
@@ -136,8 +142,8 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   for (const log::v1::MemberRecord& record : run.overlay.member_records()) {
     member_records_[record.member_id()] = record;
   }
-  if (earliest.value() != 0) {
-    earliest_deadline_.OnApplied(applied_.id.index, earliest);
+  if (written.earliest_deadline.value() != 0) {
+    earliest_deadline_.OnApplied(applied_.id.index, written.earliest_deadline);
   }
   return true;
 }

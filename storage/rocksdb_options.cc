@@ -12,6 +12,7 @@
 #include "storage/disk_failure.h"
 #include "storage/info_log.h"
 #include "storage/key_layout.h"
+#include "storage/ordered_inserts.h"
 
 namespace raftkv::storage {
 namespace {
@@ -165,12 +166,14 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   rocksdb::ColumnFamilyOptions latest = MakeFamily(latest_table, options.write_buffer_bytes);
   latest.memtable_whole_key_filtering = true;
   latest.memtable_prefix_bloom_size_ratio = 0.02;
+  latest.memtable_insert_with_hint_prefix_extractor = MakeOrderedInsertsHint();
   // The upper levels are rewritten soon; only what stays is worth compressing.
   latest.level_compaction_dynamic_level_bytes = true;
   latest.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                   rocksdb::kLZ4Compression};
 
   rocksdb::ColumnFamilyOptions ttl = MakeFamily(plain, options.write_buffer_bytes);
+  ttl.memtable_insert_with_hint_prefix_extractor = MakeOrderedInsertsHint();
   rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, options.write_buffer_bytes / kMetaShare);
 
   return {{rocksdb::kDefaultColumnFamilyName, meta},

@@ -15,6 +15,8 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kLatestName[] = "a record of `latest`";
+// From so many on, changes are written in the order of their keys.
+constexpr size_t kOrderedChangesMin = 256;
 // Dead keys that an iterator may walk over on the loop, a few hundred microseconds; else it stalls.
 constexpr uint64_t kDeadKeysOnLoopMax = 2000;
 // What a change costs in a batch besides key and value.
@@ -291,49 +293,71 @@ void RunOverlay::RollBack(const Mark& mark) {
   member_records_.resize(mark.member_records);
 }
 
-raft::ClusterMillis RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
-  raft::ClusterMillis earliest;
+RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
+  Written written;
+  std::vector<const Row*> changed;
+  for (const Row& row : rows_) {
+    if (row.state.changed) {
+      changed.push_back(&row);
+    }
+  }
+  written.ordered = changed.size() >= kOrderedChangesMin;
+  if (written.ordered) {
+    std::sort(changed.begin(), changed.end(),
+              [](const Row* a, const Row* b) { return a->key < b->key; });
+  }
+
   std::string header;
   const auto check = [](const rocksdb::Status& status) {
     CHECK(status.ok()) << "cannot build a write batch: " << status.ToString();
   };
-  for (const Row& row : rows_) {
-    const State& state = row.state;
-    if (!state.changed) {
-      continue;
-    }
-    const rocksdb::Slice key = row.key;
+  struct TtlChange {
+    std::string row_key;
+    bool put;
+  };
+  std::vector<TtlChange> ttl_changes;
+  for (const Row* row : changed) {
+    const State& state = row->state;
+    const rocksdb::Slice key = row->key;
     if (state.exists) {
       EncodeRecordHeader(state.record.header, &header);
       const rocksdb::Slice parts[] = {header, state.record.value};
       check(batch->Put(families_.latest, rocksdb::SliceParts(&key, 1),
                        rocksdb::SliceParts(parts, 2)));
-    } else if (row.on_disk) {
+    } else if (row->on_disk) {
       check(batch->Delete(families_.latest, key));
     }
 
     const raft::ClusterMillis old_deadline =
-        row.on_disk ? row.disk_deadline : raft::ClusterMillis(0);
+        row->on_disk ? row->disk_deadline : raft::ClusterMillis(0);
     const raft::ClusterMillis deadline =
         state.exists ? state.record.header.deadline : raft::ClusterMillis(0);
     if (old_deadline == deadline) {
       continue;
     }
     if (old_deadline.value() != 0) {
-      check(batch->Delete(families_.ttl, EncodeTtlKey(old_deadline, row.key)));
+      ttl_changes.push_back({.row_key = EncodeTtlKey(old_deadline, row->key), .put = false});
     }
     if (deadline.value() != 0) {
-      check(batch->Put(families_.ttl, EncodeTtlKey(deadline, row.key), rocksdb::Slice()));
-      if (earliest.value() == 0 || deadline < earliest) {
-        earliest = deadline;
+      ttl_changes.push_back({.row_key = EncodeTtlKey(deadline, row->key), .put = true});
+      if (written.earliest_deadline.value() == 0 || deadline < written.earliest_deadline) {
+        written.earliest_deadline = deadline;
       }
     }
+  }
+  if (written.ordered) {
+    std::sort(ttl_changes.begin(), ttl_changes.end(),
+              [](const TtlChange& a, const TtlChange& b) { return a.row_key < b.row_key; });
+  }
+  for (const TtlChange& change : ttl_changes) {
+    check(change.put ? batch->Put(families_.ttl, change.row_key, rocksdb::Slice())
+                     : batch->Delete(families_.ttl, change.row_key));
   }
   for (const log::v1::MemberRecord& record : member_records_) {
     check(batch->Put(families_.meta, EncodeMemberRecordKey(record.member_id()),
                      record.SerializeAsString()));
   }
-  return earliest;
+  return written;
 }
 
 }  // namespace raftkv::storage

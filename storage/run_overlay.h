@@ -44,9 +44,14 @@ class RunOverlay final : public KvTable {
   const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
 
   // Adds the keys' records and TTL rows. A key that was written several times is written once, and
-  // a row of `ttl` is there exactly while a record in `latest` has its deadline. Returns the
-  // earliest deadline among the new rows, 0 if there is none.
-  raft::ClusterMillis WriteTo(rocksdb::WriteBatch* batch) const;
+  // a row of `ttl` is there exactly while a record in `latest` has its deadline.
+  struct Written {
+    // The earliest deadline among the new rows, 0 if there is none.
+    raft::ClusterMillis earliest_deadline;
+    // It is much, and ascends by key in each family.
+    bool ordered = false;
+  };
+  Written WriteTo(rocksdb::WriteBatch* batch) const;
 
  private:
   // What is known about a key. `record` is meaningful while `exists`: its value while `has_value`,

@@ -164,6 +164,26 @@ TEST_F(ExpirerTest, ManyDueKeysGoWithoutWaitingForTicks) {
   EXPECT_LE(scans_, 4);
 }
 
+// Neither the log nor the wire carries the keys.
+TEST_F(ExpirerTest, ManyDueKeysGoByAFewSmallCommands) {
+  BecomeLeader();
+  const std::string prefix(200, 'k');
+  std::vector<log::v1::Operation> operations;
+  for (int i = 0; i < 2000; ++i) {
+    operations.push_back(PutTtlOp(prefix + std::to_string(i), "v", 10));
+  }
+  Propose(Txn({}, operations));
+  const size_t entries = log_.entries().size();
+  Tick(5);
+  RunScans();
+  EXPECT_EQ(store_.machine().key_count(), 0);
+  uint64_t bytes = 0;
+  for (size_t i = entries; i < log_.entries().size(); ++i) {
+    bytes += log_.entries()[i].size_bytes();
+  }
+  EXPECT_LT(bytes, 4000u);
+}
+
 TEST_F(ExpirerTest, FollowerDoesNothing) {
   // Rows are there, but this member leads nobody.
   store_.Apply({CommandEntry(1, {PutTtl("a", "1", 1)})});
