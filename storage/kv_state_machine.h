@@ -78,7 +78,7 @@ class KvStateMachine : public raft::StateMachine {
   virtual CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const = 0;
   // The state as of now. Views hold back the deletion of files: keep them for a request, not
   // longer.
-  virtual std::shared_ptr<const KvView> TakeView() const = 0;
+  virtual std::shared_ptr<const KvView> TakeView() = 0;
 
   virtual int64_t revision() const = 0;
   virtual int64_t key_count() const = 0;

@@ -75,7 +75,8 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
     }
     return count;
   }
-  Run prepared(families_, RunOverlay::Reads::kFromCache, applied_);
+  TakeFindings();
+  Run prepared(families_, RunOverlay::Reads::kFromCache, applied_, dead_.proven());
   const bool stalled = !Prepare(run, *observer, &applier_, &prepared);
   if (prepared.entries > 0 && Finish(&prepared, observer) == 0) {
     return 0;
@@ -139,6 +140,7 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
     AbortOnWriteFailure("apply committed entries", status);
   }
   applied_ = run.result.applied;
+  NoteKeys(run.overlay);
   for (const log::v1::MemberRecord& record : run.overlay.member_records()) {
     member_records_[record.member_id()] = record;
   }
@@ -148,12 +150,31 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   return true;
 }
 
+void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
+  // First what was dead before the run.
+  for (const DeadInterval& interval : overlay.found_dead()) {
+    dead_.Add(interval);
+  }
+  overlay.VisitCreatedAndRemoved([this](absl::string_view key, bool created) {
+    if (created) {
+      dead_.OnCreated(key);
+    }
+  });
+}
+
+void RocksDbKvStateMachine::TakeFindings() {
+  for (const DeadIntervalFindings::Finding& finding : findings_->TakeAll()) {
+    dead_.OnViewed(finding.interval, finding.viewed, applied_.id.index);
+  }
+}
+
 void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entries,
                                             const raft::OutcomeObserver& observer) {
   reading_ = true;
   reader_->Post([this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
-                 wanted = std::make_shared<WantedOutcomes>(entries, observer)] {
-    auto run = std::make_unique<Run>(families_, RunOverlay::Reads::kFromDisk, applied_);
+                 wanted = std::make_shared<WantedOutcomes>(entries, observer),
+                 dead = dead_.proven()] {
+    auto run = std::make_unique<Run>(families_, RunOverlay::Reads::kFromDisk, applied_, dead);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get())) << "reads from disk do not stall";
     read_run_ = std::move(run);
     reading_ = false;
@@ -177,8 +198,10 @@ CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
   return CacheLookup::kFound;
 }
 
-std::shared_ptr<const KvView> RocksDbKvStateMachine::TakeView() const {
-  return std::make_shared<RocksDbKvView>(families_, applied_.revision, earliest_deadline_.value());
+std::shared_ptr<const KvView> RocksDbKvStateMachine::TakeView() {
+  TakeFindings();
+  return std::make_shared<RocksDbKvView>(families_, applied_, earliest_deadline_.value(),
+                                         dead_.proven(), findings_);
 }
 
 }  // namespace raftkv::storage

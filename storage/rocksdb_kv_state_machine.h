@@ -7,11 +7,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/waker.h"
 #include "rocksdb/write_batch.h"
 #include "storage/column_families.h"
+#include "storage/dead_intervals.h"
 #include "storage/earliest_deadline.h"
 #include "storage/entry_applier.h"
 #include "storage/key_layout.h"
@@ -35,7 +38,7 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   raft::EntryId applied() const override { return applied_.id; }
 
   CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
-  std::shared_ptr<const KvView> TakeView() const override;
+  std::shared_ptr<const KvView> TakeView() override;
   int64_t revision() const override { return applied_.revision; }
   int64_t key_count() const override { return applied_.key_count; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
@@ -49,8 +52,9 @@ class RocksDbKvStateMachine final : public KvStateMachine {
  private:
   // Entries as they will be written at once; nothing of them is written yet.
   struct Run {
-    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const AppliedState& applied)
-        : overlay(families, reads), result{.applied = applied, .outcomes = {}} {}
+    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const AppliedState& applied,
+        std::shared_ptr<const DeadIntervalMap> dead)
+        : overlay(families, reads, std::move(dead)), result{.applied = applied, .outcomes = {}} {}
 
     RunOverlay overlay;
     AppliedRun result;
@@ -70,6 +74,9 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   // nothing, when RocksDB would have had to be waited for.
   size_t Finish(Run* run, raft::OutcomeObserver* observer);
   bool Commit(const Run& run);
+  // What the run, which is written now, says about where keys live.
+  void NoteKeys(const RunOverlay& overlay);
+  void TakeFindings();
 
   const ColumnFamilies families_;
   ReaderThread* const reader_;
@@ -79,6 +86,8 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
 
   EarliestDeadline earliest_deadline_;
+  DeadIntervals dead_;
+  const std::shared_ptr<DeadIntervalFindings> findings_ = std::make_shared<DeadIntervalFindings>();
 
   // Set by the loop, cleared by the reader thread. While it is set, read_run_ and reader_applier_
   // belong to that thread.

@@ -3,12 +3,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/mutant.h"
 #include "base/status_macros.h"
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
+#include "storage/live_iterator.h"
 
 namespace raftkv::storage {
 namespace {
@@ -38,12 +40,7 @@ class BoundedIterator {
   void Next() { descending_ ? iterator_->Prev() : iterator_->Next(); }
   absl::string_view key() const { return ToView(iterator_->key()); }
   absl::string_view value() const { return ToView(iterator_->value()); }
-  // An iterator that meets a broken block just ends: only this tells.
-  absl::Status status(absl::string_view family) const {
-    const rocksdb::Status status = iterator_->status();
-    return status.ok() || RAFTKV_MUTANT(kScanStatusIgnored) ? absl::OkStatus()
-                                                            : ReadFailure(family, status);
-  }
+  rocksdb::Status status() const { return iterator_->status(); }
 
  private:
   const rocksdb::Slice lower_;
@@ -62,6 +59,39 @@ bool IsGivenUp(const GivenUp& given_up, uint64_t rows_read) {
 }
 
 absl::Status GivenUpError() { return absl::CancelledError("the read was given up"); }
+
+// An iterator that meets a broken block just ends: only its status tells.
+absl::Status CheckRead(absl::string_view family, const rocksdb::Status& status) {
+  return status.ok() || RAFTKV_MUTANT(kScanStatusIgnored) ? absl::OkStatus()
+                                                          : ReadFailure(family, status);
+}
+
+template <typename Iterator>
+absl::StatusOr<ScanResult> ReadPage(const ScanOptions& options, Iterator* iterator) {
+  ScanResult result;
+  uint64_t bytes = 0;
+  for (; iterator->Valid(); iterator->Next()) {
+    if (IsGivenUp(options.given_up, result.rows.size())) {
+      return GivenUpError();
+    }
+    if (result.rows.size() == options.keys_max) {
+      result.more = true;
+      break;
+    }
+    log::v1::StoredKeyValue row;
+    if (!FillStoredKeyValue(iterator->key(), iterator->value(), !options.keys_only, &row)) {
+      return BadBytes("`latest`", kBadRecord);
+    }
+    bytes += row.key().size() + row.value().size();
+    if (bytes > options.bytes_max && !result.rows.empty()) {
+      result.more = true;
+      break;
+    }
+    result.rows.push_back(std::move(row));
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`latest`", iterator->status()));
+  return result;
+}
 
 }  // namespace
 
@@ -84,11 +114,15 @@ bool FillStoredKeyValue(absl::string_view key, absl::string_view record, bool wi
   return true;
 }
 
-RocksDbKvView::RocksDbKvView(const ColumnFamilies& families, int64_t revision,
-                             raft::ClusterMillis earliest_deadline)
+RocksDbKvView::RocksDbKvView(const ColumnFamilies& families, const AppliedState& applied,
+                             raft::ClusterMillis earliest_deadline,
+                             std::shared_ptr<const DeadIntervalMap> dead,
+                             std::shared_ptr<DeadIntervalFindings> findings)
     : families_(families),
-      revision_(revision),
+      applied_(applied),
       earliest_deadline_(earliest_deadline),
+      dead_(std::move(dead)),
+      findings_(std::move(findings)),
       snapshot_(families.db->GetSnapshot()) {}
 
 RocksDbKvView::~RocksDbKvView() { families_.db->ReleaseSnapshot(snapshot_); }
@@ -113,35 +147,27 @@ absl::StatusOr<std::optional<log::v1::StoredKeyValue>> RocksDbKvView::Get(
   return stored;
 }
 
+rocksdb::ReadOptions RocksDbKvView::ReadSnapshot() const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot_;
+  return options;
+}
+
 absl::StatusOr<ScanResult> RocksDbKvView::Scan(const ScanOptions& options) const {
-  ScanResult result;
   if (IsEmpty(options.interval)) {
-    return result;
+    return ScanResult();
   }
-  uint64_t bytes = 0;
-  BoundedIterator iterator(families_, families_.latest, snapshot_, options.interval,
-                           options.descending);
-  for (; iterator.Valid(); iterator.Next()) {
-    if (IsGivenUp(options.given_up, result.rows.size())) {
-      return GivenUpError();
-    }
-    if (result.rows.size() == options.keys_max) {
-      result.more = true;
-      break;
-    }
-    log::v1::StoredKeyValue row;
-    if (!FillStoredKeyValue(iterator.key(), iterator.value(), !options.keys_only, &row)) {
-      return BadBytes("`latest`", kBadRecord);
-    }
-    bytes += row.key().size() + row.value().size();
-    if (bytes > options.bytes_max && !result.rows.empty()) {
-      result.more = true;
-      break;
-    }
-    result.rows.push_back(std::move(row));
+  if (options.descending) {
+    BoundedIterator iterator(families_, families_.latest, snapshot_, options.interval,
+                             /*descending=*/true);
+    return ReadPage(options, &iterator);
   }
-  RAFTKV_RETURN_IF_ERROR(iterator.status("`latest`"));
-  return result;
+  std::vector<DeadInterval> found;
+  LiveIterator iterator(families_, ReadSnapshot(), options.interval.start, options.interval.end,
+                        dead_.get(), &found);
+  absl::StatusOr<ScanResult> page = ReadPage(options, &iterator);
+  findings_->Add(std::move(found), applied_.id.index);
+  return page;
 }
 
 absl::StatusOr<int64_t> RocksDbKvView::Count(const KeyInterval& interval,
@@ -150,15 +176,17 @@ absl::StatusOr<int64_t> RocksDbKvView::Count(const KeyInterval& interval,
   if (IsEmpty(interval)) {
     return count;
   }
-  BoundedIterator iterator(families_, families_.latest, snapshot_, interval,
-                           /*descending=*/false);
+  std::vector<DeadInterval> found;
+  LiveIterator iterator(families_, ReadSnapshot(), interval.start, interval.end, dead_.get(),
+                        &found);
   for (; iterator.Valid(); iterator.Next()) {
     if (IsGivenUp(given_up, static_cast<uint64_t>(count))) {
       return GivenUpError();
     }
     ++count;
   }
-  RAFTKV_RETURN_IF_ERROR(iterator.status("`latest`"));
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`latest`", iterator.status()));
+  findings_->Add(std::move(found), applied_.id.index);
   return count;
 }
 
@@ -179,7 +207,7 @@ absl::StatusOr<DueKeys> RocksDbKvView::FindDueKeys(raft::ClusterMillis now,
     }
     due.keys.push_back({.deadline = row->deadline, .key = std::string(row->key)});
   }
-  RAFTKV_RETURN_IF_ERROR(iterator.status("`ttl`"));
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`ttl`", iterator.status()));
   return due;
 }
 

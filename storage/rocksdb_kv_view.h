@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "storage/column_families.h"
+#include "storage/dead_intervals.h"
+#include "storage/key_layout.h"
 #include "storage/kv_state_machine.h"
 
 namespace raftkv::storage {
@@ -12,14 +15,16 @@ namespace raftkv::storage {
 // REQUIRES: the database outlives it. Thread-safe.
 class RocksDbKvView final : public KvView {
  public:
-  // No row of `ttl` lies before `earliest_deadline`.
-  RocksDbKvView(const ColumnFamilies& families, int64_t revision,
-                raft::ClusterMillis earliest_deadline);
+  // No row of `ttl` lies before `earliest_deadline`. `dead` is true as of now; what scans find dead
+  // goes to `findings`.
+  RocksDbKvView(const ColumnFamilies& families, const AppliedState& applied,
+                raft::ClusterMillis earliest_deadline, std::shared_ptr<const DeadIntervalMap> dead,
+                std::shared_ptr<DeadIntervalFindings> findings);
   ~RocksDbKvView() override;
   RocksDbKvView(const RocksDbKvView&) = delete;
   RocksDbKvView& operator=(const RocksDbKvView&) = delete;
 
-  int64_t revision() const override { return revision_; }
+  int64_t revision() const override { return applied_.revision; }
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view key) const override;
   absl::StatusOr<ScanResult> Scan(const ScanOptions& options) const override;
   absl::StatusOr<int64_t> Count(const KeyInterval& interval,
@@ -27,10 +32,14 @@ class RocksDbKvView final : public KvView {
   absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const override;
 
  private:
+  rocksdb::ReadOptions ReadSnapshot() const;
+
   // Constant after construction.
   const ColumnFamilies families_;
-  const int64_t revision_;
+  const AppliedState applied_;
   const raft::ClusterMillis earliest_deadline_;
+  const std::shared_ptr<const DeadIntervalMap> dead_;
+  const std::shared_ptr<DeadIntervalFindings> findings_;
   const rocksdb::Snapshot* const snapshot_;
 };
 

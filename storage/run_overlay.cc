@@ -10,6 +10,7 @@
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
+#include "storage/live_iterator.h"
 
 namespace raftkv::storage {
 namespace {
@@ -19,6 +20,8 @@ constexpr char kLatestName[] = "a record of `latest`";
 constexpr size_t kOrderedChangesMin = 256;
 // Dead keys that an iterator may walk over on the loop, a few hundred microseconds; else it stalls.
 constexpr uint64_t kDeadKeysOnLoopMax = 2000;
+// Keys of a range that are read on the loop; of a larger one, all are read elsewhere.
+constexpr uint64_t kKeysOnLoopMax = 2000;
 // What a change costs in a batch besides key and value.
 constexpr uint64_t kChangeOverheadBytes = 64;
 
@@ -102,19 +105,11 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
   if (!end.empty() && start >= end) {
     return true;
   }
-  rocksdb::ReadOptions options = MakeReadOptions(reads_);
-  const rocksdb::Slice upper_bound = ToSlice(end);
-  if (!end.empty()) {
-    options.iterate_upper_bound = &upper_bound;
-  }
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(options, families_.latest));
-
   const std::vector<Row*> known = RowsBetween(start, end);
   auto next_known = known.begin();
   // Visits known rows before `key`, or all that are left; false when the visitor has seen enough.
-  const auto visit_known_before = [&](const rocksdb::Slice* key) {
-    for (; next_known != known.end() && (key == nullptr || (*next_known)->key < ToView(*key));
+  const auto visit_known_before = [&](const absl::string_view* key) {
+    for (; next_known != known.end() && (key == nullptr || (*next_known)->key < *key);
          ++next_known) {
       const State& state = (*next_known)->state;
       if (state.exists && !visit((*next_known)->key, state.record.header, state.record.value)) {
@@ -124,16 +119,21 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
     return true;
   };
 
-  for (iterator->Seek(ToSlice(start)); iterator->Valid(); iterator->Next()) {
-    const rocksdb::Slice key = iterator->key();
+  uint64_t keys = 0;
+  LiveIterator iterator(families_, MakeReadOptions(reads_), start, end, dead_.get(), &found_dead_);
+  for (; iterator.Valid(); iterator.Next()) {
+    if (reads_ == Reads::kFromCache && ++keys > kKeysOnLoopMax) {
+      return false;
+    }
+    const absl::string_view key = iterator.key();
     if (!visit_known_before(&key)) {
       return true;
     }
-    const std::optional<LatestRecord> record = DecodeRecord(ToView(iterator->value()));
+    const std::optional<LatestRecord> record = DecodeRecord(iterator.value());
     if (!record.has_value()) {
       ExitOnCorruption(kLatestName, "its bytes make no record");
     }
-    if (next_known != known.end() && (*next_known)->key == ToView(key)) {
+    if (next_known != known.end() && (*next_known)->key == key) {
       State& state = (*next_known++)->state;
       if (!state.has_header) {
         state.record.header = record->header;
@@ -141,12 +141,12 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
       }
       // An unchanged row may lack the value that RocksDB has.
       const absl::string_view value = state.changed ? state.record.value : record->value;
-      if (state.exists && !visit(ToView(key), state.record.header, value)) {
+      if (state.exists && !visit(key, state.record.header, value)) {
         return true;
       }
       continue;
     }
-    Row* row = Insert(ToView(key));
+    Row* row = Insert(key);
     row->on_disk = true;
     row->disk_deadline = record->header.deadline;
     row->state.exists = true;
@@ -155,11 +155,11 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
       return true;
     }
   }
-  if (iterator->status().IsIncomplete()) {
+  if (iterator.status().IsIncomplete()) {
     return false;
   }
-  if (!iterator->status().ok() && !RAFTKV_MUTANT(kRangeStatusIgnored)) {
-    ExitOnCorruption("`latest`", iterator->status().ToString());
+  if (!iterator.status().ok() && !RAFTKV_MUTANT(kRangeStatusIgnored)) {
+    ExitOnCorruption("`latest`", iterator.status().ToString());
   }
   visit_known_before(nullptr);
   return true;
@@ -291,6 +291,15 @@ void RunOverlay::RollBack(const Mark& mark) {
     undo_.pop_back();
   }
   member_records_.resize(mark.member_records);
+}
+
+void RunOverlay::VisitCreatedAndRemoved(
+    absl::FunctionRef<void(absl::string_view key, bool created)> visit) const {
+  for (const Row& row : rows_) {
+    if (row.state.changed && row.state.exists != row.on_disk) {
+      visit(row.key, row.state.exists);
+    }
+  }
 }
 
 RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {

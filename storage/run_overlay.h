@@ -5,15 +5,19 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "rocksdb/slice.h"
 #include "rocksdb/write_batch.h"
 #include "storage/column_families.h"
+#include "storage/dead_intervals.h"
 #include "storage/kv_table.h"
 
 namespace raftkv::storage {
@@ -24,7 +28,10 @@ class RunOverlay final : public KvTable {
   // kFromCache: stalls rather than wait for the disk.
   enum class Reads { kFromCache, kFromDisk };
 
-  RunOverlay(const ColumnFamilies& families, Reads reads) : families_(families), reads_(reads) {}
+  // `dead` is true of what RocksDB holds.
+  RunOverlay(const ColumnFamilies& families, Reads reads,
+             std::shared_ptr<const DeadIntervalMap> dead)
+      : families_(families), reads_(reads), dead_(std::move(dead)) {}
 
   std::optional<const KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
@@ -42,6 +49,12 @@ class RunOverlay final : public KvTable {
   // Keys, values and rows that WriteTo would write, roughly; never shrinks.
   uint64_t staged_bytes() const { return staged_bytes_; }
   const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
+
+  // What was found dead in RocksDB, before any change of the run.
+  const std::vector<DeadInterval>& found_dead() const { return found_dead_; }
+  // Visits the keys that the run created, and those that it removed.
+  void VisitCreatedAndRemoved(
+      absl::FunctionRef<void(absl::string_view key, bool created)> visit) const;
 
   // Adds the keys' records and TTL rows. A key that was written several times is written once, and
   // a row of `ttl` is there exactly while a record in `latest` has its deadline.
@@ -88,6 +101,7 @@ class RunOverlay final : public KvTable {
 
   const ColumnFamilies families_;
   const Reads reads_;
+  const std::shared_ptr<const DeadIntervalMap> dead_;
   // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do
   // not move.
   std::deque<Row> rows_;
@@ -95,6 +109,7 @@ class RunOverlay final : public KvTable {
   std::vector<Undo> undo_;
   std::vector<log::v1::MemberRecord> member_records_;
   uint64_t staged_bytes_ = 0;
+  std::vector<DeadInterval> found_dead_;
   rocksdb::PinnableSlice pinned_;
 };
 

@@ -17,7 +17,7 @@ namespace raftkv::simulation {
 class KvFront {
  public:
   KvFront(const SimOptions* options, ProcessEvents* events, raft::RaftDriver* driver,
-          const SimStateMachine* state_machine, const MonotonicClock* clock, Dice dice,
+          SimStateMachine* state_machine, const MonotonicClock* clock, Dice dice,
           Counters* counters)
       : options_(*options),
         events_(*events),
@@ -41,7 +41,7 @@ class KvFront {
   const SimOptions& options_;
   ProcessEvents& events_;
   raft::RaftDriver& driver_;
-  const SimStateMachine& state_machine_;
+  SimStateMachine& state_machine_;
   const MonotonicClock& clock_;
   Dice dice_;
   Counters& counters_;

@@ -179,7 +179,7 @@ storage::CacheLookup SimStateMachine::GetCached(absl::string_view key,
   return storage::CacheLookup::kFound;
 }
 
-std::shared_ptr<const storage::KvView> SimStateMachine::TakeView() const {
+std::shared_ptr<const storage::KvView> SimStateMachine::TakeView() {
   return std::make_shared<SimKvView>(content());
 }
 

@@ -46,7 +46,7 @@ class SimStateMachine final : public storage::KvStateMachine {
 
   storage::CacheLookup GetCached(absl::string_view key,
                                  log::v1::StoredKeyValue* record) const override;
-  std::shared_ptr<const storage::KvView> TakeView() const override;
+  std::shared_ptr<const storage::KvView> TakeView() override;
   int64_t revision() const override { return table_.content().applied.revision; }
   int64_t key_count() const override { return table_.content().applied.key_count; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }

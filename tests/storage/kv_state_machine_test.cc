@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "raft/runtime/command_batch.h"
+#include "rocksdb/perf_context.h"
 #include "storage/command_semantics.h"
 #include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
@@ -610,6 +612,59 @@ TEST(KvStateMachineColdTest, DeadRowsAreWalkedOffTheLoop) {
   store.waker().AwaitMoreThan(woken);
   EXPECT_EQ(store.machine().Apply(run, &observer), 1u);
   EXPECT_EQ(store.Value("last"), "(absent)");
+}
+
+// A queue: what was taken from its head does not make taking dearer, nor does it run on the loop.
+TEST(KvStateMachineColdTest, TakingFromTheHeadCostsTheSameWhateverDiedThere) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  std::vector<Command> puts;
+  for (int i = 10'000; i < 16'000; ++i) {
+    puts.push_back(Put("q/" + std::to_string(i), "v"));
+  }
+  store.Run(puts);
+  const auto take = [](uint64_t limit) {
+    Operation operation = DeleteRangeOp("q/", "q0");
+    operation.mutable_delete_()->set_limit(limit);
+    return Txn({}, {operation});
+  };
+  store.Run({take(5000)});
+  // The first has to find it out, elsewhere.
+  RecordingObserver observer;
+  const std::vector<raft::Entry> first = {CommandEntry(3, {take(1)})};
+  const int woken = store.waker().count();
+  EXPECT_EQ(store.machine().Apply(first, &observer), 0u) << "5000 dead keys were walked over";
+  store.waker().AwaitMoreThan(woken);
+  ASSERT_EQ(store.machine().Apply(first, &observer), 1u);
+  for (uint64_t i = 1; i <= 900; ++i) {
+    const uint64_t before = rocksdb::get_perf_context()->internal_delete_skipped_count;
+    const std::vector<raft::Entry> next = {CommandEntry(3 + i, {take(1)})};
+    while (store.machine().Apply(next, &observer) == 0) {
+      std::this_thread::yield();
+    }
+    ASSERT_LT(rocksdb::get_perf_context()->internal_delete_skipped_count - before, 600u);
+    ASSERT_EQ(observer.outcomes.back().operations(0).deleted(), 1u);
+  }
+  EXPECT_EQ(store.machine().key_count(), 6000 - 5000 - 901);
+}
+
+TEST(KvStateMachineColdTest, LargeRangesAreReadOffTheLoop) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  std::vector<Command> puts;
+  for (int i = 1000; i < 6000; ++i) {
+    puts.push_back(Put(std::to_string(i), "v"));
+  }
+  store.Run(puts);
+  const std::vector<raft::Entry> run = {CommandEntry(2, {Txn({}, {DeleteRangeOp("1", "6")})})};
+  RecordingObserver observer;
+  const int woken = store.waker().count();
+  EXPECT_EQ(store.machine().Apply(run, &observer), 0u) << "5000 keys were read on the loop";
+  store.waker().AwaitMoreThan(woken);
+  EXPECT_EQ(store.machine().Apply(run, &observer), 1u);
+  EXPECT_EQ(store.machine().key_count(), 0);
 }
 
 TEST(KvStateMachineColdTest, WhatWarmEntriesLeftIsThereForAColdOne) {

@@ -3,6 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rocksdb/perf_context.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -142,6 +143,54 @@ TEST_F(KvViewTest, FindsDueKeysByDeadline) {
   EXPECT_THAT(DueKeyNames(*view, 9999, 2), ElementsAre("z", "m"));
   EXPECT_EQ(Due(*view, 9999, 2).next_deadline, raft::ClusterMillis(1301));
   EXPECT_EQ(Due(*view, 9999).next_deadline, raft::ClusterMillis(0));
+}
+
+// Dead keys that this thread walked over while `read` ran.
+template <typename Read>
+uint64_t DeadKeysWalked(const Read& read) {
+  const uint64_t before = rocksdb::get_perf_context()->internal_delete_skipped_count;
+  read();
+  return rocksdb::get_perf_context()->internal_delete_skipped_count - before;
+}
+
+TEST_F(KvViewTest, WhatDiedIsSteppedOverOnceTwoViewsHaveSeenIt) {
+  std::vector<Command> puts;
+  std::vector<Command> deletions;
+  for (int i = 1000; i < 2000; ++i) {
+    puts.push_back(Put("q/" + std::to_string(i), "v"));
+    deletions.push_back(Delete("q/" + std::to_string(i)));
+  }
+  store_.Run(puts);
+  store_.Run({Put("q/2", "first"), Put("q/3", "v"), Put("a", "v")});
+  store_.Run(deletions);
+  const ScanOptions first{.interval = {"q/", "q0"}, .keys_max = 1, .bytes_max = kMany};
+  const auto list = [&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/2")); };
+  EXPECT_GE(DeadKeysWalked(list), 1000u);
+  list();
+  EXPECT_LT(DeadKeysWalked(list), 10u);
+  EXPECT_LT(DeadKeysWalked([&] {
+              EXPECT_EQ(*store_.machine().TakeView()->Count({"", ""}, nullptr), 3);
+            }),
+            10u);
+  // Not over a key that is created there.
+  store_.Run({Put("q/1500", "back")});
+  EXPECT_LT(DeadKeysWalked([&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/1500")); }), 10u);
+}
+
+TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
+  std::vector<Command> puts;
+  std::vector<Command> deletions;
+  for (int i = 1000; i < 2000; ++i) {
+    puts.push_back(Put(std::to_string(i), "v"));
+    deletions.push_back(Delete(std::to_string(i)));
+  }
+  store_.Run(puts);
+  const std::shared_ptr<const KvView> before = store_.machine().TakeView();
+  store_.Run(deletions);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(*store_.machine().TakeView()->Count({"1", "2"}, nullptr), 0);
+  }
+  EXPECT_EQ(*before->Count({"1", "2"}, nullptr), 1000);
 }
 
 TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
