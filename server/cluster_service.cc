@@ -97,6 +97,7 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   response->set_commit_index(core.commit_index().value());
   response->set_applied_index(node_->state_machine->applied().index.value());
   response->set_key_count(node_->state_machine->key_count());
+  response->set_disk_bytes(node_->disk_bytes);
   const MonotonicNanos uptime = node_->clock->Now() - node_->started_at;
   response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
   response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));
@@ -129,15 +130,7 @@ void ClusterService::HandleGetStatus(UnaryCall* call) {
   }
   v1::GetStatusResponse response;
   FillStatus(&response);
-  const bool submitted =
-      node_->ReadOnPool(call, [call, storage = node_->storage, response = std::move(response)](
-                                  const storage::KvView&, const storage::GivenUp&) mutable {
-        response.set_disk_bytes(storage->DiskBytes());
-        return [call, response = std::move(response)] { call->Finish(response); };
-      });
-  if (!submitted) {
-    call->Fail(Overloaded());
-  }
+  call->Finish(response);
 }
 
 }  // namespace raftkv::server

@@ -118,8 +118,9 @@ void KvService::FinishGet(UnaryCall* call, const v1::GetRequest& request) {
       break;
   }
   const bool submitted = node_->ReadOnPool(
-      call, [this, call, request, response = std::move(response)](
-                const storage::KvView& view, const storage::GivenUp& /*given_up*/) mutable {
+      call, ReadPool::Length::kShort,
+      [this, call, request, response = std::move(response)](
+          const storage::KvView& view, const storage::GivenUp& /*given_up*/) mutable {
         auto found = view.Get(request.key());
         return [this, call, as_text = request.as_text(), response = std::move(response),
                 found = std::move(found)]() mutable {
@@ -321,52 +322,71 @@ void KvService::HandleList(UnaryCall* call) {
 
 void KvService::FinishList(UnaryCall* call, const v1::ListRequest& request,
                            const storage::ScanOptions& scan) {
-  const bool submitted = node_->ReadOnPool(call, [this, call, request, scan = scan](
-                                                     const storage::KvView& view,
-                                                     const storage::GivenUp& given_up) mutable {
-    scan.given_up = given_up;
-    auto page = view.Scan(scan);
-    return [this, call, request, revision = view.revision(), page = std::move(page)]() mutable {
-      if (!page.ok()) {
-        FailRead(call, page.status());
-        return;
-      }
-      v1::ListResponse response;
-      node_->FillHeader(revision, response.mutable_header());
-      response.set_count(static_cast<int64_t>(page->rows.size()));
-      if (page->more) {
-        response.set_next_page_token(MakePageToken(request, page->rows.back().key()));
-      }
-      const ValueForm form = request.keys_only() ? ValueForm::None() : ValueForm(request.as_text());
-      for (StoredKeyValue& record : page->rows) {
-        FillKeyValue(std::move(record), form, node_->driver->Now(), response.add_kvs());
-      }
-      call->Finish(response);
-    };
-  });
-  if (!submitted) {
-    call->Fail(Overloaded());
-  }
-}
-
-void KvService::FinishCount(UnaryCall* call, const storage::KeyInterval& interval) {
+  const ReadPool::Length length =
+      scan.keys_max <= kShortListKeysMax ? ReadPool::Length::kShort : ReadPool::Length::kLong;
   const bool submitted = node_->ReadOnPool(
-      call, [this, call, interval](const storage::KvView& view, const storage::GivenUp& given_up) {
-        auto count = view.Count(interval, given_up);
-        return [this, call, revision = view.revision(), count = std::move(count)] {
-          if (!count.ok()) {
-            FailRead(call, count.status());
+      call, length,
+      [this, call, request, scan = scan](const storage::KvView& view,
+                                         const storage::GivenUp& given_up) mutable {
+        scan.given_up = given_up;
+        auto page = view.Scan(scan);
+        return [this, call, request, revision = view.revision(), page = std::move(page)]() mutable {
+          if (!page.ok()) {
+            FailRead(call, page.status());
             return;
           }
           v1::ListResponse response;
           node_->FillHeader(revision, response.mutable_header());
-          response.set_count(*count);
+          response.set_count(static_cast<int64_t>(page->rows.size()));
+          if (page->more) {
+            response.set_next_page_token(MakePageToken(request, page->rows.back().key()));
+          }
+          const ValueForm form =
+              request.keys_only() ? ValueForm::None() : ValueForm(request.as_text());
+          for (StoredKeyValue& record : page->rows) {
+            FillKeyValue(std::move(record), form, node_->driver->Now(), response.add_kvs());
+          }
           call->Finish(response);
         };
       });
   if (!submitted) {
     call->Fail(Overloaded());
   }
+}
+
+void KvService::FinishCount(UnaryCall* call, const storage::KeyInterval& interval) {
+  storage::KvStateMachine* const machine = node_->state_machine;
+  if (const std::optional<int64_t> known = machine->KnownCount(interval); known.has_value()) {
+    AnswerCount(call, machine->revision(), *known);
+    return;
+  }
+  const uint64_t walk = machine->BeginCount(interval);
+  const bool submitted = node_->ReadOnPool(
+      call, ReadPool::Length::kLong,
+      [this, call, interval, machine, walk](const storage::KvView& view,
+                                            const storage::GivenUp& given_up) {
+        auto count = view.Count(interval, given_up);
+        return [this, call, machine, walk, revision = view.revision(), count = std::move(count)] {
+          if (!count.ok()) {
+            machine->EndCount(walk, std::nullopt);
+            FailRead(call, count.status());
+            return;
+          }
+          machine->EndCount(walk, *count);
+          AnswerCount(call, revision, *count);
+        };
+      });
+  if (!submitted) {
+    machine->EndCount(walk, std::nullopt);
+    call->Fail(Overloaded());
+  }
+}
+
+void KvService::AnswerCount(UnaryCall* call, int64_t revision, int64_t count) const {
+  v1::ListResponse response;
+  node_->FillHeader(revision, response.mutable_header());
+  response.set_count(count);
+  call->Finish(response);
 }
 
 }  // namespace raftkv::server

@@ -56,6 +56,7 @@ class KvService final {
   void FinishList(UnaryCall* call, const v1::ListRequest& request,
                   const storage::ScanOptions& scan);
   void FinishCount(UnaryCall* call, const storage::KeyInterval& interval);
+  void AnswerCount(UnaryCall* call, int64_t revision, int64_t count) const;
 
   Node* const node_;
   GrpcService grpc_service_;

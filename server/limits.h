@@ -58,11 +58,13 @@ inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
 // Votes that wait for their answer, per peer; the oldest is given up beyond it.
 inline constexpr uint64_t kPendingVotesMax = 8;
 
-// Requests that wait for the read pool, and for a revision to be applied.
+// Requests that wait for the read pool, of each length, and for a revision to be applied.
 inline constexpr uint64_t kPoolTasksMax = 4096;
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Threads of the read pool.
 inline constexpr int kPoolThreads = 2;
+// A list of more keys waits with the counts.
+inline constexpr uint64_t kShortListKeysMax = 1000;
 
 // Watchers of health that hear of a change in one turn of the loop.
 inline constexpr size_t kWatchesPerTurnMax = 256;

@@ -51,12 +51,12 @@ void Node::ReadWhenFresh(UnaryCall* call, v1::Consistency consistency, Monotonic
   });
 }
 
-bool Node::ReadOnPool(UnaryCall* call, PoolRead read) const {
+bool Node::ReadOnPool(UnaryCall* call, ReadPool::Length length, PoolRead read) const {
   storage::GivenUp given_up = [now = clock, deadline = call->AnswerBy()] {
     return now->Now() >= deadline;
   };
-  return pool->Submit([event_loop = loop, call, given_up = std::move(given_up),
-                       view = state_machine->TakeView(), read = std::move(read)]() mutable {
+  return pool->Submit(length, [event_loop = loop, call, given_up = std::move(given_up),
+                               view = state_machine->TakeView(), read = std::move(read)]() mutable {
     std::function<void()> reply = [call] { call->Fail(TooSlow()); };
     if (!given_up()) {
       reply = read(*view, given_up);

@@ -38,6 +38,8 @@ struct Node {
   std::string client_address;
   std::string peer_address;
   MonotonicNanos started_at = 0;
+  // Of the data directory, when it was last looked at.
+  int64_t disk_bytes = 0;
   // From the signal to stop on: new requests are refused.
   bool draining = false;
   // The data directory turned out to be unusable: damaged, foreign, or an older copy. Stops the
@@ -63,7 +65,7 @@ struct Node {
   // it: then the call is failed. Returns false when the pool is full; nothing happens then.
   using PoolRead = std::function<std::function<void()>(const storage::KvView& view,
                                                        const storage::GivenUp& given_up)>;
-  [[nodiscard]] bool ReadOnPool(UnaryCall* call, PoolRead read) const;
+  [[nodiscard]] bool ReadOnPool(UnaryCall* call, ReadPool::Length length, PoolRead read) const;
 };
 
 }  // namespace raftkv::server

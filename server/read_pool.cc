@@ -8,30 +8,35 @@ namespace raftkv::server {
 
 ReadPool::ReadPool(int threads) {
   for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { RunTasks(); });
+    const bool takes_long = i > 0 || threads == 1;
+    threads_.emplace_back([this, takes_long] { RunTasks(takes_long); });
   }
 }
 
 ReadPool::~ReadPool() { Stop(); }
 
-bool ReadPool::Submit(std::function<void()> task) {
+bool ReadPool::Submit(Length length, std::function<void()> task) {
   {
     MutexLock lock(&mutex_);
-    if (stopped_ || tasks_.size() >= kPoolTasksMax) {
+    Tasks& tasks = length == Length::kLong ? long_ : short_;
+    if (stopped_ || tasks.size() >= kPoolTasksMax) {
       return false;
     }
-    tasks_.push_back(std::move(task));
+    tasks.push_back(std::move(task));
   }
-  changed_.NotifyOne();
+  // Who is woken alone might be the one that must not take it.
+  changed_.NotifyAll();
   return true;
 }
 
 void ReadPool::Stop() {
-  std::deque<std::function<void()>> dropped;
+  Tasks dropped_short;
+  Tasks dropped_long;
   {
     MutexLock lock(&mutex_);
     stopped_ = true;
-    dropped.swap(tasks_);
+    dropped_short.swap(short_);
+    dropped_long.swap(long_);
   }
   changed_.NotifyAll();
   for (std::thread& thread : threads_) {
@@ -40,19 +45,20 @@ void ReadPool::Stop() {
   threads_.clear();
 }
 
-void ReadPool::RunTasks() {
+void ReadPool::RunTasks(bool takes_long) {
   while (true) {
     std::function<void()> task;
     {
       MutexLock lock(&mutex_);
-      while (!stopped_ && tasks_.empty()) {
+      while (!stopped_ && short_.empty() && !(takes_long && !long_.empty())) {
         changed_.Wait(&mutex_);
       }
       if (stopped_) {
         return;
       }
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
+      Tasks& tasks = takes_long && !long_.empty() ? long_ : short_;
+      task = std::move(tasks.front());
+      tasks.pop_front();
     }
     task();
   }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <random>
@@ -60,6 +61,7 @@ constexpr MonotonicNanos kDrainLimit = 5 * kNanosPerSecond;
 // Between the last answer and the end of the connections, so that it still gets out.
 constexpr MonotonicNanos kFarewellNanos = 100 * kNanosPerMilli;
 constexpr MonotonicNanos kClockSaveInterval = kNanosPerSecond;
+constexpr MonotonicNanos kDiskLookInterval = kNanosPerSecond;
 constexpr MonotonicNanos kAddressLookInterval = kNanosPerSecond;
 
 int Fail(int exit_code, const std::string& message) {
@@ -98,6 +100,7 @@ class Server final : public raft::DriverObserver {
   void JoinCluster();
   void OnFounded(const log::v1::ClusterConfiguration& record);
   void OnTick();
+  void LookAtDisk(MonotonicNanos now);
   bool OnTurn();
   void TakeSignals();
   void BeginStop();
@@ -117,6 +120,7 @@ class Server final : public raft::DriverObserver {
   std::string peer_address_;
   int exit_code_ = kExitOk;
   MonotonicNanos next_clock_save_ = 0;
+  MonotonicNanos next_disk_look_ = 0;
   MonotonicNanos next_address_look_ = 0;
   // When the stop began, and when everything was answered; 0 before.
   MonotonicNanos stop_began_ = 0;
@@ -269,14 +273,15 @@ std::optional<int> Server::MakeDriver() {
       BeginStop();
     }
   };
+  node_.disk_bytes = storage_->DiskBytes();
   node_.calls.clock = &clock_;
   node_.calls.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   expirer_ = std::make_unique<storage::Expirer>(
       driver_.get(), storage_->state_machine(), &clock_,
       [this](std::shared_ptr<const storage::KvView> view, raft::ClusterMillis now,
              std::function<void(absl::StatusOr<storage::DueKeys>)> done) {
-        const bool submitted =
-            expiry_pool_->Submit([this, view = std::move(view), now, done]() mutable {
+        const bool submitted = expiry_pool_->Submit(
+            ReadPool::Length::kShort, [this, view = std::move(view), now, done]() mutable {
               auto due = view->FindDueKeys(now, storage::Expirer::kKeysMax);
 
               view.reset();
@@ -437,11 +442,27 @@ void Server::OnTick() {
       transport_.Connect();
     }
   }
+  if (const MonotonicNanos now = clock_.Now(); now >= next_disk_look_) {
+    LookAtDisk(now);
+  }
   if (const MonotonicNanos now = clock_.Now();
       now >= next_clock_save_ && storage_->state_machine()->earliest_deadline().value() != 0) {
     next_clock_save_ = now + kClockSaveInterval;
     storage_->SaveClusterClock(driver_->ReadClusterClock());
   }
+}
+
+// On the thread of the scans for due keys, which are short.
+void Server::LookAtDisk(MonotonicNanos now) {
+  const bool submitted = expiry_pool_->Submit(ReadPool::Length::kShort, [this] {
+    loop_->Post([this, bytes = storage_->DiskBytes()] {
+      node_.disk_bytes = bytes;
+      next_disk_look_ = clock_.Now() + kDiskLookInterval;
+    });
+  });
+  // One at a time, however long it takes.
+  next_disk_look_ =
+      submitted ? std::numeric_limits<MonotonicNanos>::max() : now + kDiskLookInterval;
 }
 
 bool Server::OnTurn() {

@@ -80,6 +80,14 @@ class KvStateMachine : public raft::StateMachine {
   // longer.
   virtual std::shared_ptr<const KvView> TakeView() = 0;
 
+  // The number of keys in the interval as of now, if that is known without a walk.
+  virtual std::optional<int64_t> KnownCount(const KeyInterval& interval) = 0;
+  // A walk over the interval begins, in a view taken right after this. EndCount with its result
+  // (nullopt: it came to none) makes the count known, so that the next one need not walk. Returns
+  // the id for EndCount, which need not come.
+  virtual uint64_t BeginCount(const KeyInterval& interval) = 0;
+  virtual void EndCount(uint64_t id, std::optional<int64_t> count) = 0;
+
   virtual int64_t revision() const = 0;
   virtual int64_t key_count() const = 0;
   // No key is due before this; 0 when no key has a deadline.

@@ -159,6 +159,7 @@ void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
     if (created) {
       dead_.OnCreated(key);
     }
+    counted_.OnChange(key, created);
   });
 }
 
@@ -196,6 +197,13 @@ CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
     return CacheLookup::kNotCached;
   }
   return CacheLookup::kFound;
+}
+
+std::optional<int64_t> RocksDbKvStateMachine::KnownCount(const KeyInterval& interval) {
+  if (interval.start.empty() && interval.end.empty()) {
+    return applied_.key_count;
+  }
+  return counted_.Find(interval);
 }
 
 std::shared_ptr<const KvView> RocksDbKvStateMachine::TakeView() {

@@ -14,6 +14,7 @@
 #include "base/waker.h"
 #include "rocksdb/write_batch.h"
 #include "storage/column_families.h"
+#include "storage/counted_intervals.h"
 #include "storage/dead_intervals.h"
 #include "storage/earliest_deadline.h"
 #include "storage/entry_applier.h"
@@ -39,6 +40,9 @@ class RocksDbKvStateMachine final : public KvStateMachine {
 
   CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
   std::shared_ptr<const KvView> TakeView() override;
+  std::optional<int64_t> KnownCount(const KeyInterval& interval) override;
+  uint64_t BeginCount(const KeyInterval& interval) override { return counted_.Begin(interval); }
+  void EndCount(uint64_t id, std::optional<int64_t> count) override { counted_.End(id, count); }
   int64_t revision() const override { return applied_.revision; }
   int64_t key_count() const override { return applied_.key_count; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
@@ -88,6 +92,7 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;
   const std::shared_ptr<DeadIntervalFindings> findings_ = std::make_shared<DeadIntervalFindings>();
+  CountedIntervals counted_;
 
   // Set by the loop, cleared by the reader thread. While it is set, read_run_ and reader_applier_
   // belong to that thread.

@@ -13,15 +13,18 @@
 namespace raftkv::server {
 namespace {
 
+constexpr ReadPool::Length kShort = ReadPool::Length::kShort;
+constexpr ReadPool::Length kLong = ReadPool::Length::kLong;
+
 TEST(ReadPoolTest, OneThreadRunsTasksInOrder) {
   constexpr int kTasks = 1000;
   std::vector<int> ran;
   std::latch done(1);
   ReadPool pool(1);
   for (int i = 0; i < kTasks; ++i) {
-    ASSERT_TRUE(pool.Submit([&ran, i] { ran.push_back(i); }));
+    ASSERT_TRUE(pool.Submit(kShort, [&ran, i] { ran.push_back(i); }));
   }
-  ASSERT_TRUE(pool.Submit([&done] { done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
   done.wait();
   ASSERT_EQ(ran.size(), static_cast<size_t>(kTasks));
   for (int i = 0; i < kTasks; ++i) {
@@ -35,7 +38,7 @@ TEST(ReadPoolTest, ThreadsWorkSideBySide) {
   std::latch done(2);
   ReadPool pool(2);
   for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(pool.Submit([&both, &done] {
+    ASSERT_TRUE(pool.Submit(kShort, [&both, &done] {
       both.arrive_and_wait();
       done.count_down();
     }));
@@ -44,13 +47,42 @@ TEST(ReadPoolTest, ThreadsWorkSideBySide) {
 }
 
 // Without threads nothing leaves the queue, so its bound is exact.
+TEST(ReadPoolTest, ShortTasksDoNotWaitForLongOnes) {
+  std::latch release(1);
+  std::latch short_done(1);
+  std::atomic<int> long_done{0};
+  ReadPool pool(2);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(pool.Submit(kLong, [&] {
+      release.wait();
+      ++long_done;
+    }));
+  }
+  ASSERT_TRUE(pool.Submit(kShort, [&short_done] { short_done.count_down(); }));
+  short_done.wait();
+  EXPECT_EQ(long_done, 0);
+  release.count_down();
+  std::latch all_done(1);
+  ASSERT_TRUE(pool.Submit(kLong, [&all_done] { all_done.count_down(); }));
+  all_done.wait();
+  EXPECT_EQ(long_done, 10);
+}
+
+TEST(ReadPoolTest, OneThreadTakesBothLengths) {
+  std::latch done(2);
+  ReadPool pool(1);
+  ASSERT_TRUE(pool.Submit(kLong, [&done] { done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
+  done.wait();
+}
+
 TEST(ReadPoolTest, RefusesBeyondItsBound) {
   const auto token = std::make_shared<int>(0);
   ReadPool pool(0);
   for (uint64_t i = 0; i < kPoolTasksMax; ++i) {
-    ASSERT_TRUE(pool.Submit([] {})) << i;
+    ASSERT_TRUE(pool.Submit(kShort, [] {})) << i;
   }
-  EXPECT_FALSE(pool.Submit([token] {}));
+  EXPECT_FALSE(pool.Submit(kShort, [token] {}));
   EXPECT_EQ(token.use_count(), 1) << "a refused task is not kept";
 }
 
@@ -59,26 +91,26 @@ TEST(ReadPoolTest, TakesTasksAgainOnceThereIsRoom) {
   std::latch begun(1);
   std::latch done(1);
   ReadPool pool(1);
-  ASSERT_TRUE(pool.Submit([&release, &begun] {
+  ASSERT_TRUE(pool.Submit(kShort, [&release, &begun] {
     begun.count_down();
     release.wait();
   }));
   begun.wait();
   for (uint64_t i = 1; i < kPoolTasksMax; ++i) {
-    ASSERT_TRUE(pool.Submit([] {})) << i;
+    ASSERT_TRUE(pool.Submit(kShort, [] {})) << i;
   }
-  ASSERT_TRUE(pool.Submit([&done] { done.count_down(); }));
-  EXPECT_FALSE(pool.Submit([] {}));
+  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
+  EXPECT_FALSE(pool.Submit(kShort, [] {}));
   release.count_down();
   done.wait();
-  EXPECT_TRUE(pool.Submit([] {}));
+  EXPECT_TRUE(pool.Submit(kShort, [] {}));
 }
 
 TEST(ReadPoolTest, StopDropsWhatHasNotBegun) {
   const auto token = std::make_shared<int>(0);
   int ran = 0;
   ReadPool pool(0);
-  ASSERT_TRUE(pool.Submit([token, &ran] { ++ran; }));
+  ASSERT_TRUE(pool.Submit(kShort, [token, &ran] { ++ran; }));
   EXPECT_EQ(token.use_count(), 2);
   pool.Stop();
   EXPECT_EQ(ran, 0);
@@ -90,7 +122,7 @@ TEST(ReadPoolTest, StopWaitsForWhatHasBegun) {
   std::latch release(1);
   std::atomic<bool> finished = false;
   ReadPool pool(1);
-  ASSERT_TRUE(pool.Submit([&] {
+  ASSERT_TRUE(pool.Submit(kShort, [&] {
     begun.count_down();
     release.wait();
     finished = true;
@@ -105,7 +137,7 @@ TEST(ReadPoolTest, StopWaitsForWhatHasBegun) {
 TEST(ReadPoolTest, AStoppedPoolRefuses) {
   ReadPool pool(2);
   pool.Stop();
-  EXPECT_FALSE(pool.Submit([] { ADD_FAILURE() << "ran after the stop"; }));
+  EXPECT_FALSE(pool.Submit(kShort, [] { ADD_FAILURE() << "ran after the stop"; }));
   pool.Stop();
 }
 

@@ -47,6 +47,10 @@ class SimStateMachine final : public storage::KvStateMachine {
   storage::CacheLookup GetCached(absl::string_view key,
                                  log::v1::StoredKeyValue* record) const override;
   std::shared_ptr<const storage::KvView> TakeView() override;
+  // Counts walk.
+  std::optional<int64_t> KnownCount(const storage::KeyInterval&) override { return std::nullopt; }
+  uint64_t BeginCount(const storage::KeyInterval&) override { return 0; }
+  void EndCount(uint64_t, std::optional<int64_t>) override {}
   int64_t revision() const override { return table_.content().applied.revision; }
   int64_t key_count() const override { return table_.content().applied.key_count; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }

@@ -193,6 +193,28 @@ TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
   EXPECT_EQ(*before->Count({"1", "2"}, nullptr), 1000);
 }
 
+TEST_F(KvViewTest, CountsAreKnownWithoutAWalk) {
+  KvStateMachine& machine = store_.machine();
+  std::vector<Command> puts;
+  for (int i = 1000; i < 3000; ++i) {
+    puts.push_back(Put(std::to_string(i), "v"));
+  }
+  store_.Run(puts);
+  EXPECT_EQ(machine.KnownCount({}), 2000);
+  const KeyInterval interval{"1", "2"};
+  EXPECT_EQ(machine.KnownCount(interval), std::nullopt);
+  const uint64_t walk = machine.BeginCount(interval);
+  const std::shared_ptr<const KvView> view = machine.TakeView();
+  store_.Run({Put("1", "v"), Put("1500", "again"), PutTtl("1x", "v", 10), Delete("1600")});
+  machine.EndCount(walk, *view->Count(interval, nullptr));
+  EXPECT_EQ(machine.KnownCount(interval), 1001);
+  store_.Run({Expire(0, "", 10), Delete("2000"), Delete("gone")}, 5000);
+  EXPECT_EQ(machine.KnownCount(interval), 1000);
+  store_.Run({Txn({}, {DeleteRangeOp("1000", "1100"), PutOp("1050", "v")})});
+  EXPECT_EQ(machine.KnownCount(interval), 901);
+  EXPECT_EQ(*machine.TakeView()->Count(interval, nullptr), 901);
+}
+
 TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
   KvStateMachine& machine = store_.machine();
   EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(0));
