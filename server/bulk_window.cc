@@ -51,7 +51,8 @@ void BulkWindow::Adapt(const Part& part, uint64_t arrived, MonotonicNanos now) {
     const double fits = static_cast<double>(part.under_way) * static_cast<double>(allowed) /
                         static_cast<double>(took);
     window_bytes_ = std::max(kBytesMin, std::min(window_bytes_, static_cast<uint64_t>(fits)));
-  } else if (limited_) {
+  } else if (limited_ && took <= quickest_ + wait_max_ / 4) {
+    // Well below: what left before it shows has grown already.
     window_bytes_ = std::min(kBytesMax, window_bytes_ + arrived);
     limited_ = false;
   }

@@ -11,8 +11,8 @@ namespace raftkv::server {
 
 // Bulk leaves in parts, and the other end says how much of it has arrived. A part that took longer
 // than the quickest by more than `wait_max` was in a queue for that long: the window falls to what
-// the link carries without. While parts are quicker, and more was to be sent, it grows by all that
-// arrives. After a pause it is small again: the link may be another one by now.
+// the link carries without. While parts are much quicker, and more was to be sent, it grows by all
+// that arrives. After a pause it is small again: the link may be another one by now.
 //
 // Confined to the loop.
 class BulkWindow {

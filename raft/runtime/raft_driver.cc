@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -35,6 +36,8 @@ absl::Status DriverOptions::Validate() const {
   absl::Status status;
   status.Update(
       AtLeastOne("uncommitted_entries_max", static_cast<int64_t>(uncommitted_entries_max)));
+  status.Update(AtLeastOne("uncommitted_large_entries_max",
+                           static_cast<int64_t>(uncommitted_large_entries_max)));
   status.Update(AtLeastOne("entry_commands_max", static_cast<int64_t>(entry_commands_max)));
   status.Update(AtLeastOne("entry_bytes_max", static_cast<int64_t>(entry_bytes_max)));
   status.Update(AtLeastOne("apply_bytes_max", static_cast<int64_t>(apply_bytes_max)));
@@ -249,8 +252,18 @@ void RaftDriver::HandOutRequests() {
   }
 }
 
+bool RaftDriver::MayProposeNextEntry() const {
+  const bool large =
+      (proposals_.has_waiting() && proposals_.front_bytes() >= options_.entry_bytes_max) ||
+      (forwarded_.has_proposals() && forwarded_.front().command.size() >= options_.entry_bytes_max);
+  const uint64_t entries_max =
+      large ? std::max(options_.uncommitted_entries_max, options_.uncommitted_large_entries_max)
+            : options_.uncommitted_entries_max;
+  return !log_full_ && core_->uncommitted_entries() < entries_max;
+}
+
 void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
-  if (log_full_ || core_->uncommitted_entries() >= options_.uncommitted_entries_max) {
+  if (!MayProposeNextEntry()) {
     return;
   }
   const uint64_t first_sequence = proposals_.next_sequence();
@@ -426,10 +439,8 @@ bool RaftDriver::HasWork() const {
     return true;
   }
   if (watch_.leading()) {
-    const bool gate_open =
-        !log_full_ && core_->uncommitted_entries() < options_.uncommitted_entries_max;
     return reads_.has_waiting() ||
-           (gate_open && (proposals_.has_waiting() || forwarded_.has_proposals()));
+           (MayProposeNextEntry() && (proposals_.has_waiting() || forwarded_.has_proposals()));
   }
   return watch_.CanForward() &&
          (reads_.has_waiting() || (proposals_.has_waiting() && MayForwardFront()));

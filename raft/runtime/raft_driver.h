@@ -32,6 +32,8 @@ struct DriverOptions {
   // Own entries not yet committed while the next batch gathers; 1 was best where it was measured,
   // on small machines.
   uint64_t uncommitted_entries_max = 1;
+  // The same where the next command fills an entry by itself: there is nothing to gather.
+  uint64_t uncommitted_large_entries_max = 4;
   // Commands and bytes of one entry; a larger single command is sent alone.
   uint64_t entry_commands_max = 1024;
   uint64_t entry_bytes_max = 512 << 10;
@@ -116,6 +118,8 @@ class RaftDriver final : public OutcomeObserver {
   ClusterReading ReadClusterClock() const { return cluster_clock_.Read(); }
   // Requests that wait for an answer.
   uint64_t pending_requests() const;
+  // Proposals that the leader has from here, or will have, for all that is known.
+  uint64_t forwarded_proposals() const { return watch_.leading() ? 0 : proposals_.under_way(); }
 
   // OutcomeObserver; for the state machine only.
   bool Wants(uint64_t origin, uint64_t sequence) const override;
@@ -126,6 +130,8 @@ class RaftDriver final : public OutcomeObserver {
   void TakeFinishedLogWork();
   // Brings what waits to whoever leads.
   void HandOutRequests();
+  // Whether the log may take another entry now, as far as those count that are not committed.
+  bool MayProposeNextEntry() const;
   void ProposeNextEntry(MonotonicNanos now);
   void ForwardToLeader(MonotonicNanos now);
   // Whether the leader may be burdened with the front proposal. REQUIRES: one waits.

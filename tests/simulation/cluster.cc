@@ -249,7 +249,11 @@ void Cluster::CheckBounds(const SimNode& node) {
   const uint64_t pending = node.driver().pending_requests();
   expect(pending <= driver.proposals_max + driver.reads_max, "requests of clients", pending);
   const uint64_t uncommitted = core.uncommitted_entries();
-  expect(uncommitted <= driver.uncommitted_entries_max, "uncommitted entries", uncommitted);
+  expect(
+      uncommitted <= std::max(driver.uncommitted_entries_max, driver.uncommitted_large_entries_max),
+      "uncommitted entries", uncommitted);
+  const uint64_t forwarded = node.driver().forwarded_proposals();
+  expect(forwarded <= driver.forwarded_max, "forwarded proposals", forwarded);
   for (const NodeId peer : ids_) {
     const raft::FollowerProgress* progress = core.progress(peer);
     if (progress != nullptr) {

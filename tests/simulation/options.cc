@@ -69,6 +69,7 @@ void DrawEnvironment(Dice* dice, SimOptions* options) {
 void DrawForwarding(Dice* dice, SimOptions* options) {
   options->forward_frames_max = 1 + dice->Below(8);
   if (!dice->Chance(150)) {
+    options->driver.uncommitted_large_entries_max = 1 + dice->Below(4);
     options->driver.forwarded_max = 1 + dice->Below(10);
     options->driver.forwarded_bytes_max = 1 + dice->Below(2000);
   }
@@ -116,6 +117,7 @@ std::string SimOptions::Describe() const {
       " log_memory_bytes_max=", log_memory_bytes_max,
       " uncommitted_bytes_max=", uncommitted_bytes_max,
       "\n  uncommitted_entries_max=", driver.uncommitted_entries_max,
+      " uncommitted_large_entries_max=", driver.uncommitted_large_entries_max,
       " entry_commands_max=", driver.entry_commands_max,
       " entry_bytes_max=", driver.entry_bytes_max, " apply_bytes_max=", driver.apply_bytes_max,
       " proposals_max=", driver.proposals_max, " proposal_bytes_max=", driver.proposal_bytes_max,

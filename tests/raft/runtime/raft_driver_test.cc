@@ -154,6 +154,21 @@ TEST(RaftDriverTest, MoreThanOneUncommittedEntryIsASetting) {
   EXPECT_THAT(EntrySizes(cluster.machine(kOnly)), ElementsAre(1u, 1u, 1u, 2u));
 }
 
+TEST(RaftDriverTest, ACommandThatFillsAnEntryWaitsForNoOthers) {
+  DriverCluster cluster({.driver = {.uncommitted_large_entries_max = 3, .entry_bytes_max = 100}});
+  const NodeId leader = cluster.AwaitLeader();
+  cluster.SetHold([](NodeId, NodeId, Traffic) { return true; });
+  for (int i = 0; i < 5; ++i) {
+    cluster.Propose(leader, std::string(100, 'x'));
+  }
+  cluster.Settle();
+  EXPECT_EQ(cluster.driver(leader).core().uncommitted_entries(), 3u);
+  EXPECT_FALSE(cluster.driver(leader).RunTurn()) << "it would spin";
+  cluster.SetHold(nullptr);
+  cluster.Settle();
+  EXPECT_THAT(EntrySizes(cluster.machine(leader)), ElementsAre(1u, 1u, 1u, 1u, 1u));
+}
+
 TEST(RaftDriverTest, AnEntryHasAtMostSoManyCommandsAndBytes) {
   DriverCluster cluster(
       {.members = 1, .driver = {.entry_commands_max = 3, .entry_bytes_max = 100}});
@@ -664,6 +679,7 @@ TEST(RaftDriverTest, OutcomesOfOthersAreNotWanted) {
 TEST(DriverOptionsTest, EveryBoundIsAtLeastOne) {
   EXPECT_TRUE(DriverOptions().Validate().ok());
   const std::vector<DriverOptions> broken = {{.uncommitted_entries_max = 0},
+                                             {.uncommitted_large_entries_max = 0},
                                              {.entry_commands_max = 0},
                                              {.entry_bytes_max = 0},
                                              {.apply_bytes_max = 0},
