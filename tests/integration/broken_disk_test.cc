@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -90,6 +91,37 @@ TEST(DiskFullTest, ItAbortsAndOnceThereIsSpaceNothingAcknowledgedIsMissing) {
   }
   EXPECT_TRUE(client.PutText("after", "1").ok());
   EXPECT_EQ(server.Stop(), (ExitStatus{.code = 0}));
+}
+
+TEST(DiskFullTest, AStartSaysSoAndSucceedsOnceThereIsSpace) {
+  TempDir dir;
+  SmallDisk disk(dir.File("disk"), 24);
+  if (!disk.mounted()) {
+    GTEST_SKIP() << "cannot mount a tmpfs: " << disk.error();
+  }
+  // The disk itself, so that the server's log is not on it.
+  ServerProcess server({.name = "",
+                        .data_dir = dir.File("disk"),
+                        .listen_client = "127.0.0.1:0",
+                        .listen_peer = "127.0.0.1:0",
+                        .initial_cluster = "",
+                        .flags = {},
+                        .env = {}});
+  server.Start();
+  ASSERT_TRUE(server.WaitReady()) << server.LogTail();
+  ASSERT_TRUE(NodeClient(server.client_address()).PutText("key", "value").ok());
+  ASSERT_EQ(server.Stop(), ExitStatus{.code = 0});
+
+  const std::string filler = dir.File("disk/filler");
+  std::ofstream(filler) << std::string(24 << 20, 'x') << std::flush;
+  server.Start();
+  EXPECT_EQ(server.WaitExit(), ExitStatus{.code = 2});
+  EXPECT_THAT(server.Log(), HasSubstr("No space left on device"));
+
+  std::filesystem::remove(filler);
+  server.Start();
+  ASSERT_TRUE(server.WaitReady()) << server.LogTail();
+  EXPECT_EQ(NodeClient(server.client_address()).GetText("key")->kv().text(), "value");
 }
 
 TEST(FailedSyncTest, ASingleNodeAbortsWithoutAnAcknowledgement) {
