@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image, runs docker/compose.yaml and proves it: writes through one node, kills a container, cuts one off
-# from the network, reads through the others, heals, and checks that all three agree.
+# from the network, reads through the others, heals, recreates two containers at other addresses, and checks that all
+# three agree.
 #
 #   docker/test.sh             builds the image `raftkv` first
 #   docker/test.sh --no-build  takes it as it is
@@ -13,6 +14,10 @@ readonly BASE=debian:bookworm-slim
 readonly PROJECT=raftkv-test
 readonly NODES=(1 2 3)
 readonly HEALTHY_WITHIN_S=60
+# A name means another address, and two of three are up again.
+readonly FOUND_WITHIN_S=10
+# Keeps an address taken while its former container is made anew.
+readonly SQUATTER=$PROJECT-squatter
 
 step="start"
 trap 'echo "docker/test.sh: FAILED while doing: $step" >&2' ERR
@@ -46,6 +51,11 @@ ctl() {
   local node=$1
   shift
   docker exec "$(container "$node")" raftkvctl "$@"
+}
+
+# address <node>: where its container is in the network.
+address() {
+  docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$(container "$1")"
 }
 
 # wait_healthy <node>...
@@ -123,6 +133,7 @@ clean_up() {
   if ((status != 0 && status != 77)); then
     compose logs --no-color --tail=40 2>&1 || true
   fi
+  docker rm -f "$SQUATTER-1" "$SQUATTER-2" "$SQUATTER-3" >/dev/null 2>&1 || true
   compose down -v --remove-orphans >/dev/null 2>&1 || true
   exit "$status"
 }
@@ -186,13 +197,38 @@ docker network connect --alias "raftkv$victim" "$network" "$(container "$victim"
 wait_healthy "${NODES[@]}"
 expect "$victim" after_cut 1
 
+begin "recreate two containers at other addresses"
+kept=$(leader "${NODES[@]}")
+mapfile -t moved < <(others "$kept")
+declare -A old_address
+for node in "${moved[@]}"; do
+  old_address[$node]=$(address "$node")
+  compose rm -s -f "raftkv$node" >/dev/null
+done
+for node in "${moved[@]}"; do
+  docker run -d --name "$SQUATTER-$node" --network "$network" --entrypoint sleep raftkv 600 >/dev/null
+done
+for node in "${moved[@]}"; do
+  compose up -d --no-recreate "raftkv$node"
+  [[ $(address "$node") != "${old_address[$node]}" ]] || fail "raftkv$node has its old address ${old_address[$node]}"
+done
+deadline=$((SECONDS + FOUND_WITHIN_S))
+until ctl "$kept" put after_move 1 --command-timeout 2s >/dev/null 2>&1; do
+  ((SECONDS < deadline)) || fail "no write $FOUND_WITHIN_S s after raftkv${moved[0]} and raftkv${moved[1]} moved"
+done
+wait_healthy "${NODES[@]}"
+for node in "${NODES[@]}"; do
+  expect "$node" after_move 1
+done
+docker rm -f "$SQUATTER-${moved[0]}" "$SQUATTER-${moved[1]}" >/dev/null
+
 begin "check that all three agree"
 deadline=$((SECONDS + 20))
 until [[ $(state 1) == "$(state 2)" && $(state 2) == "$(state 3)" ]]; do
   ((SECONDS < deadline)) || fail "revision and keys differ: $(state 1) / $(state 2) / $(state 3)"
   sleep 0.5
 done
-[[ $(state 1) == "22 22" ]] || fail "revision and keys are $(state 1), wanted 22 22"
+[[ $(state 1) == "23 23" ]] || fail "revision and keys are $(state 1), wanted 23 23"
 
 begin "stop"
 for node in "${NODES[@]}"; do
