@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "server/api_error.h"
 #include "server/limits.h"
+#include "server/quorum_watch.h"
 
 namespace raftkv::server {
 namespace {
@@ -110,8 +111,8 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   const raft::Configuration& configuration = core.configuration();
   response->set_role(configuration.IsVoter(core.self()) ? v1::MEMBER_ROLE_VOTER
                                                         : v1::MEMBER_ROLE_LEARNER);
-  if (core.leader() == raft::kNobody) {
-    response->add_warnings("no leader is known: a majority of the members may be down or cut off");
+  if (std::string warning = node_->quorum_watch->Warning(); !warning.empty()) {
+    response->add_warnings(std::move(warning));
   }
   if (configuration.voters.size() % 2 == 0) {
     response->add_warnings(

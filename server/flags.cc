@@ -34,7 +34,8 @@ DEFINE_string(
     "what is listened on");
 DEFINE_string(initial_cluster, "",
               "n1=host:port,n2=host:port,... peer addresses, the same list on every founding node; "
-              "default this node alone; ignored once the directory holds data");
+              "default this node alone; once the directory holds data, only more places to look "
+              "for members");
 DEFINE_int64(heartbeat_interval_ms, 100, "a leader's heartbeats; 10 to 10000");
 DEFINE_int64(election_timeout_ms, 1000,
              "a follower that hears nothing for a time drawn from [t, 2t) campaigns; 50 to 100000, "

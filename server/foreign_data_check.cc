@@ -10,14 +10,11 @@ namespace raftkv::server {
 ForeignDataCheck::ForeignDataCheck(Node* node,
                                    std::function<void(const std::string& reason)> on_foreign)
     : node_(node), on_foreign_(std::move(on_foreign)) {
-  const auto& records = node_->state_machine->member_records();
-  for (log::v1::ConfiguredMember member : node_->configuration()->members()) {
-    if (const auto record = records.find(member.id()); record != records.end()) {
-      member.set_peer_address(record->second.peer_address());
-    }
+  for (const log::v1::ConfiguredMember& member : node_->configuration()->members()) {
     if (member.id() != node_->member_id) {
       askers_.push_back(std::make_unique<HelloAsker>(
-          node_, member.peer_address(), MakeHello(*node_, {}),
+          node_, member.name(), [this, member] { return node_->AddressesOf(member); },
+          MakeHello(*node_, {}),
           [this, member](const grpc::Status& status, const peer::v1::HelloResponse& response) {
             OnAnswer(member, status, response);
           }));
@@ -51,11 +48,11 @@ void ForeignDataCheck::OnAnswer(const log::v1::ConfiguredMember& member, const g
     return;
   }
   over_ = true;
-  on_foreign_(absl::StrCat("--data_dir=", node_->options->data_dir, " belongs to cluster ", own,
-                           ", but member \"", member.name(), "\" at ", member.peer_address(),
-                           " and a majority of the others are in cluster ",
-                           foreign_clusters_[member.id()],
-                           ": start this member with the directory that it had in that cluster"));
+  on_foreign_(
+      absl::StrCat("--data_dir=", node_->options->data_dir, " belongs to cluster ", own,
+                   ", but member \"", member.name(), "\" at ", node_->AddressesOf(member).front(),
+                   " and a majority of the others are in cluster ", foreign_clusters_[member.id()],
+                   ": start this member with the directory that it had in that cluster"));
 }
 
 }  // namespace raftkv::server

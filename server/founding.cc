@@ -109,15 +109,45 @@ absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configurat
                    "others go on as long as a majority of them is intact"));
 }
 
+std::string ListDifference(const Node& node, const std::vector<Founder>& founders) {
+  if (founders.empty()) {
+    return "";
+  }
+  std::map<std::string, std::string> told;
+  for (const Founder& founder : founders) {
+    told[founder.name] = founder.peer_address;
+  }
+  std::vector<std::string> differences;
+  for (const log::v1::ConfiguredMember& member : node.configuration()->members()) {
+    const std::string known = node.PublishedAddressOf(member);
+    const auto entry = told.find(member.name());
+    if (entry == told.end()) {
+      differences.push_back(absl::StrCat("it lacks ", member.name(), "=", known));
+    } else if (entry->second != known) {
+      differences.push_back(absl::StrCat(member.name(), "=", entry->second, " instead of ", known));
+    }
+    told.erase(member.name());
+  }
+  for (const auto& [name, address] : told) {
+    differences.push_back(absl::StrCat(name, "=", address, " is no member"));
+  }
+  return absl::StrJoin(differences, ", ");
+}
+
 peer::v1::HelloResponse AnswerHello(const Node& node, const std::vector<Founder>& founders) {
   peer::v1::HelloResponse response;
   response.set_name(node.options->name);
   response.set_data_id(node.storage->data_id());
   response.set_protocol_version(wire::kProtocolVersion);
-  if (node.configuration().has_value()) {
-    *response.mutable_configuration() = *node.configuration();
-  } else {
+  if (!node.configuration().has_value()) {
     FillFounders(founders, &response);
+    return response;
+  }
+  *response.mutable_configuration() = *node.configuration();
+  for (const auto& [name, address] : node.peer_addresses.seen()) {
+    peer::v1::Founder* entry = response.add_seen_members();
+    entry->set_name(name);
+    entry->set_peer_address(address);
   }
   return response;
 }
@@ -127,6 +157,7 @@ peer::v1::HelloRequest MakeHello(const Node& node, const std::vector<Founder>& f
   request.set_name(node.options->name);
   request.set_data_id(node.storage->data_id());
   request.set_protocol_version(wire::kProtocolVersion);
+  request.set_peer_address(node.peer_address);
   FillFounders(founders, &request);
   return request;
 }
@@ -138,7 +169,9 @@ Founding::Founding(Node* node, std::vector<Founder> founders, Hooks hooks)
       Peer& peer = peers_.emplace_back();
       peer.founder = founder;
       peer.asker = std::make_unique<HelloAsker>(
-          node_, founder.peer_address, MakeHello(*node_, founders_),
+          node_, founder.name,
+          [address = founder.peer_address] { return std::vector<std::string>{address}; },
+          MakeHello(*node_, founders_),
           [this, &peer](const grpc::Status& status, const peer::v1::HelloResponse& response) {
             OnAnswer(&peer, status, response);
           });

@@ -37,6 +37,10 @@ absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
 absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
                                  uint64_t member_id, const std::string& name);
 
+// What is different in `founders`, the list that a member of a cluster was started with, from the
+// members of that cluster and where they are published to be; empty: nothing, or no list.
+std::string ListDifference(const Node& node, const std::vector<Founder>& founders);
+
 // Confined to the loop.
 class Founding final {
  public:

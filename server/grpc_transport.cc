@@ -1,41 +1,46 @@
 #include "server/grpc_transport.h"
 
-#include <glog/logging.h>
-
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "raft/wire/convert.h"
 
 namespace raftkv::server {
+namespace {
+
+// The ip of `caller` with the port of `address`: until a name means the peer's new address, this is
+// where it is. Empty when there is none.
+std::string WhereSeen(const std::string& address, const std::string& caller) {
+  const size_t scheme = caller.find(':');
+  const size_t caller_port = caller.rfind(':');
+  const size_t port = address.rfind(':');
+  if ((!absl::StartsWith(caller, "ipv4:") && !absl::StartsWith(caller, "ipv6:")) ||
+      caller_port == scheme || port == std::string::npos) {
+    return "";
+  }
+  return absl::StrCat(absl::StrReplaceAll(caller.substr(scheme + 1, caller_port - scheme - 1),
+                                          {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}}),
+                      address.substr(port));
+}
+
+}  // namespace
 
 void GrpcTransport::Connect() {
-  const auto& records = node_->state_machine->member_records();
   for (const log::v1::ConfiguredMember& member : node_->configuration()->members()) {
-    if (member.id() == node_->member_id) {
-      continue;
+    if (member.id() != node_->member_id) {
+      links_[raft::NodeId(member.id())] = std::make_unique<PeerLink>(node_, member);
     }
-    const auto record = records.find(member.id());
-    const auto seen = seen_addresses_.find(raft::NodeId(member.id()));
-    std::string address = member.peer_address();
-    if (seen != seen_addresses_.end()) {
-      address = seen->second;
-    } else if (record != records.end()) {
-      address = record->second.peer_address();
-    }
-    std::unique_ptr<PeerLink>& link = links_[raft::NodeId(member.id())];
-    if (link != nullptr && link->address() == address) {
-      continue;
-    }
-    const bool moved = link != nullptr;
-    if (moved) {
-      LOG(INFO) << "member " << member.id() << " \"" << member.name() << "\" moved to " << address;
-      link->Shutdown();
-    }
-    link = std::make_unique<PeerLink>(node_, member, address);
-    if (moved) {
-      link->MarkStreamsLost();
-    }
+  }
+}
+
+void GrpcTransport::Tick() {
+  for (auto& [peer, link] : links_) {
+    link->Tick();
   }
 }
 
@@ -61,13 +66,24 @@ void GrpcTransport::Shutdown() {
   }
 }
 
-void GrpcTransport::OnPeerSeen(raft::NodeId peer, const std::string& address) {
-  if (!address.empty()) {
-    seen_addresses_[peer] = address;
+void GrpcTransport::OnPeerSeen(raft::NodeId peer, const std::string& address,
+                               const std::string& caller) {
+  PeerLink* const link = LinkTo(peer);
+  if (link == nullptr) {
+    return;
   }
-  if (PeerLink* link = LinkTo(peer); link != nullptr) {
-    link->OnPeerSeen();
+  node_->peer_addresses.OnSeen(link->name(), address);
+  link->OnPeerSeen(WhereSeen(address, caller));
+}
+
+std::string GrpcTransport::UnreachableText() const {
+  std::vector<std::string> texts;
+  for (const auto& [peer, link] : links_) {
+    if (link->unreachable_since() != 0) {
+      texts.push_back(link->UnreachableText());
+    }
   }
+  return absl::StrJoin(texts, ", ");
 }
 
 void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) {

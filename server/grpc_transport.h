@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 
 #include "raft/runtime/transport.h"
 #include "server/node.h"
@@ -17,19 +18,21 @@ class GrpcTransport final : public raft::Transport {
  public:
   GrpcTransport(Node* node, PeerService* incoming) : node_(node), incoming_(incoming) {}
 
-  // Makes the links to the other members, each to the address that it called from last, else
-  // published, else was founded with; makes a link anew when that has changed. REQUIRES: the
-  // cluster is founded.
+  // Makes the links to the other members. REQUIRES: the cluster is founded; called once.
   void Connect();
+  // Connects to members where they are now. Called every tick.
+  void Tick();
   // Tells the driver of streams that broke since the last call. Called before each turn of the
   // driver, never inside one, since the driver must not hear of a loss while it is sending.
   void ReportLosses();
   // Ends every stream without telling the driver.
   void Shutdown();
-  // `peer` called and says that it is reached at `address` (empty: it does not say): a link that
-  // waits before it tries again tries now. A peer that moved may have no other way to say so:
-  // without a leader it cannot publish.
-  void OnPeerSeen(raft::NodeId peer, const std::string& address);
+  // `peer` called, from the URI `caller` (gRPC's; empty: not known), and says that it is reached at
+  // `address` (empty: it does not say). A peer that moved may have no other way to say so: without
+  // a leader it cannot publish.
+  void OnPeerSeen(raft::NodeId peer, const std::string& address, const std::string& caller);
+  // Who cannot be reached, since when and why; empty: everybody can.
+  std::string UnreachableText() const;
 
   void Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) override;
   bool HasForwardRoom(raft::NodeId leader) const override;
@@ -41,7 +44,6 @@ class GrpcTransport final : public raft::Transport {
 
   Node* const node_;
   PeerService* const incoming_;
-  std::map<raft::NodeId, std::string> seen_addresses_;
   std::map<raft::NodeId, std::unique_ptr<PeerLink>> links_;
 };
 

@@ -1,56 +1,27 @@
 #include "server/hello_asker.h"
 
-#include <grpcpp/support/async_unary_call.h>
-
-#include <chrono>
 #include <utility>
 
-#include "server/peer_link.h"
+#include "absl/strings/str_cat.h"
 
 namespace raftkv::server {
 namespace {
 
 constexpr MonotonicNanos kInterval = 200 * kNanosPerMilli;
-constexpr std::chrono::seconds kTimeout(2);
+constexpr MonotonicNanos kTimeout = 2 * kNanosPerSecond;
 
 }  // namespace
 
-// Deletes itself.
-class HelloAsker::Call final : public EventTag {
- public:
-  explicit Call(HelloAsker* asker) : asker_(asker) {
-    context_.set_deadline(std::chrono::system_clock::now() + kTimeout);
-    call_ = asker->stub_->AsyncHello(&context_, asker->request_, asker->node_->loop->queue());
-    call_->Finish(&response_, &status_, this);
-  }
-
-  void OnEvent(bool /*ok*/) override {
-    if (asker_ != nullptr) {
-      asker_->call_ = nullptr;
-      asker_->on_answer_(status_, response_);
-    }
-    delete this;
-  }
-
-  void Abandon() {
-    asker_ = nullptr;
-    context_.TryCancel();
-  }
-
- private:
-  HelloAsker* asker_;
-  grpc::ClientContext context_;
-  peer::v1::HelloResponse response_;
-  grpc::Status status_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::HelloResponse>> call_;
-};
-
-HelloAsker::HelloAsker(Node* node, const std::string& address, peer::v1::HelloRequest request,
-                       OnAnswer on_answer)
+HelloAsker::HelloAsker(Node* node, std::string name, Addresses addresses,
+                       peer::v1::HelloRequest request, OnAnswer on_answer)
     : node_(node),
-      stub_(peer::v1::RaftService::NewStub(MakePeerChannel(address))),
+      name_(std::move(name)),
       request_(std::move(request)),
-      on_answer_(std::move(on_answer)) {}
+      on_answer_(std::move(on_answer)),
+      connection_(node->clock,
+                  {.addresses = std::move(addresses), .on_replaced = [this] {
+                     GiveUp(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()));
+                   }}) {}
 
 HelloAsker::~HelloAsker() {
   if (call_ != nullptr) {
@@ -59,10 +30,40 @@ HelloAsker::~HelloAsker() {
 }
 
 void HelloAsker::Tick() {
+  connection_.Tick();
   const MonotonicNanos now = node_->clock->Now();
-  if (call_ == nullptr && now >= next_attempt_) {
-    next_attempt_ = now + kInterval;
-    call_ = new Call(this);
+  if (call_ != nullptr && now - asked_at_ >= kTimeout) {
+    GiveUp(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "it does not answer"));
+  }
+  if (call_ == nullptr && now - asked_at_ >= kInterval) {
+    asked_at_ = now;
+    Ask();
+  }
+}
+
+void HelloAsker::Ask() {
+  if (connection_.channel() == nullptr) {
+    on_answer_(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()), {});
+    return;
+  }
+  peer::v1::RaftService::Stub stub(connection_.channel());
+  call_ = new PeerCall<peer::v1::HelloResponse>(
+      [&](grpc::ClientContext* context) {
+        return stub.AsyncHello(context, request_, node_->loop->queue());
+      },
+      [this](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+        call_ = nullptr;
+        if (status.ok() && response.name() != name_) {
+          connection_.GiveUp(absl::StrCat("member \"", response.name(), "\" answers"));
+        }
+        on_answer_(status, response);
+      });
+}
+
+void HelloAsker::GiveUp(const grpc::Status& status) {
+  if (call_ != nullptr) {
+    std::exchange(call_, nullptr)->Abandon();
+    on_answer_(status, {});
   }
 }
 

@@ -1,24 +1,30 @@
-// HelloAsker asks another node who it is, again and again.
+// HelloAsker asks another node who it is, again and again, wherever that node may be.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "raftkv/peer/v1/raft.grpc.pb.h"
-#include "server/event_loop.h"
 #include "server/node.h"
+#include "server/peer_call.h"
+#include "server/peer_channel.h"
 
 namespace raftkv::server {
 
 // One call at a time, until it is destroyed. Confined to the loop.
 class HelloAsker final {
  public:
+  // Where the node may be, the likeliest first.
+  using Addresses = std::function<std::vector<std::string>()>;
   // Must not destroy the asker.
   using OnAnswer =
       std::function<void(const grpc::Status& status, const peer::v1::HelloResponse& response)>;
 
-  HelloAsker(Node* node, const std::string& address, peer::v1::HelloRequest request,
+  // Asks the member `name`; others who answer in its place are heard, too, but then it asks
+  // elsewhere.
+  HelloAsker(Node* node, std::string name, Addresses addresses, peer::v1::HelloRequest request,
              OnAnswer on_answer);
   // Gives up the call that is under way; it is not answered.
   ~HelloAsker();
@@ -29,14 +35,17 @@ class HelloAsker final {
   void Tick();
 
  private:
-  class Call;
+  void Ask();
+  // Fails the call that is under way, if one is.
+  void GiveUp(const grpc::Status& status);
 
   Node* const node_;
-  const std::unique_ptr<peer::v1::RaftService::Stub> stub_;
+  const std::string name_;
   const peer::v1::HelloRequest request_;
   const OnAnswer on_answer_;
-  Call* call_ = nullptr;
-  MonotonicNanos next_attempt_ = 0;
+  PeerChannel connection_;
+  PeerCall<peer::v1::HelloResponse>* call_ = nullptr;
+  MonotonicNanos asked_at_ = 0;
 };
 
 }  // namespace raftkv::server

@@ -12,6 +12,17 @@ grpc::Status Node::RefuseContent(raft::NodeId from, const absl::Status& status) 
       from, absl::StrCat("member ", member_id, " \"", options->name, "\""), status);
 }
 
+std::vector<std::string> Node::AddressesOf(const log::v1::ConfiguredMember& member) const {
+  return peer_addresses.Candidates(member.name(), PublishedAddressOf(member),
+                                   member.peer_address());
+}
+
+const std::string& Node::PublishedAddressOf(const log::v1::ConfiguredMember& member) const {
+  const auto& records = state_machine->member_records();
+  const auto record = records.find(member.id());
+  return record == records.end() ? member.peer_address() : record->second.peer_address();
+}
+
 void Node::FillHeader(int64_t revision, v1::ResponseHeader* header) const {
   header->set_cluster_id(configuration().has_value() ? configuration()->cluster_id() : 0);
   header->set_member_id(member_id);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "raft/runtime/raft_driver.h"
@@ -15,6 +16,7 @@
 #include "raftkv/v1/types.pb.h"
 #include "server/event_loop.h"
 #include "server/options.h"
+#include "server/peer_addresses.h"
 #include "server/peer_refusals.h"
 #include "server/read_pool.h"
 #include "server/unary_call.h"
@@ -22,6 +24,8 @@
 #include "storage/storage.h"
 
 namespace raftkv::server {
+
+class QuorumWatch;
 
 // Borrows all it points to. Confined to the loop.
 struct Node {
@@ -32,6 +36,7 @@ struct Node {
   storage::Storage* storage = nullptr;
   storage::KvStateMachine* state_machine = nullptr;
   raft::RaftDriver* driver = nullptr;
+  const QuorumWatch* quorum_watch = nullptr;
 
   uint64_t member_id = 0;
   // Addresses that this member publishes.
@@ -47,11 +52,16 @@ struct Node {
   std::function<void(const std::string& reason)> stop_unusable;
   CallAccounting calls;
   PeerRefusals peer_refusals;
+  PeerAddresses peer_addresses;
 
   // The configuration of the cluster; nullopt while it is not founded.
   const std::optional<log::v1::ClusterConfiguration>& configuration() const {
     return storage->configuration();
   }
+  // Where another member may be reached, the likeliest first; not empty.
+  std::vector<std::string> AddressesOf(const log::v1::ConfiguredMember& member) const;
+  // What its record in the log says, else the founding record.
+  const std::string& PublishedAddressOf(const log::v1::ConfiguredMember& member) const;
   // Refuses what member `from` said, naming both sides.
   grpc::Status RefuseContent(raft::NodeId from, const absl::Status& status);
   MonotonicNanos RequestTimeout() const { return options->request_timeout_ms * kNanosPerMilli; }

@@ -1,17 +1,15 @@
 #include "server/peer_link.h"
 
 #include <glog/logging.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/async_unary_call.h>
-#include <grpcpp/support/channel_arguments.h>
 
-#include <chrono>
+#include <iterator>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
+#include "server/founding.h"
 #include "server/limits.h"
 #include "server/log_text.h"
 
@@ -21,6 +19,9 @@ namespace {
 constexpr char kAppendEntries[] = "/raftkv.peer.v1.RaftService/AppendEntries";
 constexpr char kForward[] = "/raftkv.peer.v1.ForwardService/Forward";
 constexpr MonotonicNanos kStreamRetryNanos = 100 * kNanosPerMilli;
+constexpr MonotonicNanos kHelloInterval = kNanosPerSecond;
+// In ticks, so that a process that was frozen does not take its own sleep for the peer's silence.
+constexpr uint64_t kSilentTicksMax = 3 * kNanosPerSecond / EventLoop::kTick;
 
 uint64_t SizeOf(const raft::Envelope& envelope) {
   uint64_t bytes = raft::Entry::kOverheadBytes;
@@ -34,70 +35,67 @@ uint64_t SizeOf(const raft::Envelope& envelope) {
 
 }  // namespace
 
-// Deletes itself.
-class PeerLink::VoteCall final : public EventTag {
- public:
-  VoteCall(PeerLink* link, const peer::v1::RequestVoteRequest& request) : link_(link) {
-    const Node& node = *link->node_;
-    context_.set_deadline(std::chrono::system_clock::now() +
-                          std::chrono::milliseconds(node.options->election_timeout_ms));
-    call_ = link->raft_stub_->AsyncRequestVote(&context_, request, node.loop->queue());
-    call_->Finish(&response_, &status_, this);
-  }
-
-  void OnEvent(bool /*ok*/) override {
-    if (link_ != nullptr) {
-      link_->OnVoteAnswer(this, status_, response_);
-    }
-    delete this;
-  }
-
-  // The link goes away before the answer.
-  void Abandon() {
-    link_ = nullptr;
-    context_.TryCancel();
-  }
-
- private:
-  PeerLink* link_;
-  grpc::ClientContext context_;
-  peer::v1::RequestVoteResponse response_;
-  grpc::Status status_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<peer::v1::RequestVoteResponse>> call_;
-};
-
-std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  // Also how long one attempt to connect may take.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // A peer that is cut off is noticed within about 4 s, and its connection made anew once it is
-  // back.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
-  arguments.SetMaxReceiveMessageSize(kPeerMessageBytesMax);
-  arguments.SetMaxSendMessageSize(kPeerMessageBytesMax);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 PeerLink::~PeerLink() { Shutdown(); }
 
-PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address)
+PeerLink::PeerLink(Node* node, const log::v1::ConfiguredMember& peer)
     : node_(node),
       peer_(peer.id()),
       name_(peer.name()),
-      address_(address),
-      channel_(MakePeerChannel(address_)),
-      generic_stub_(channel_),
-      raft_stub_(peer::v1::RaftService::NewStub(channel_)) {}
+      connection_(node->clock, {.addresses = [node, peer] { return node->AddressesOf(peer); },
+                                .on_replaced = [this] { OnReplaced(); }}) {}
+
+void PeerLink::Tick() {
+  if (shut_down_) {
+    return;
+  }
+  connection_.Tick();
+  const MonotonicNanos now = node_->clock->Now();
+  const MonotonicNanos patience = node_->options->election_timeout_ms * kNanosPerMilli;
+  while (!votes_.empty() && now - votes_.front().asked_at >= patience) {
+    votes_.front().call->Abandon();
+    votes_.pop_front();
+  }
+  if (unreachable_since() != 0) {
+    return;
+  }
+  if (hello_ == nullptr && now >= next_hello_) {
+    next_hello_ = now + kHelloInterval;
+    SayHello();
+  } else if (hello_ != nullptr && ++silent_ticks_ >= kSilentTicksMax) {
+    connection_.GiveUp(absl::StrCat(connection_.address(), " does not answer any more"));
+  }
+}
+
+void PeerLink::OnReplaced() {
+  const grpc::Status status(grpc::StatusCode::UNAVAILABLE, connection_.problem());
+  if (append_stream_ != nullptr) {
+    OnUnreachable(status);
+  }
+  GiveUpCalls();
+  GiveUpStreams(status);
+  generic_stub_ = grpc::GenericStub(connection_.channel());
+  raft_stub_ = peer::v1::RaftService::NewStub(connection_.channel());
+}
+
+void PeerLink::GiveUpCalls() {
+  for (const OpenVote& vote : std::exchange(votes_, {})) {
+    vote.call->Abandon();
+  }
+  if (hello_ != nullptr) {
+    std::exchange(hello_, nullptr)->Abandon();
+  }
+}
+
+void PeerLink::GiveUpStreams(const grpc::Status& status) {
+  if (append_stream_ != nullptr) {
+    std::exchange(append_stream_, nullptr)->Abandon(status);
+    append_stream_lost_ = true;
+  }
+  if (forward_stream_ != nullptr) {
+    std::exchange(forward_stream_, nullptr)->Abandon(status);
+    forward_stream_lost_ = true;
+  }
+}
 
 peer::v1::PeerIdentity PeerLink::Identity() const {
   peer::v1::PeerIdentity identity =
@@ -118,15 +116,27 @@ BulkWindow PeerLink::NewBulkWindow() const {
 }
 
 void PeerLink::RequestVote(const raft::Envelope& envelope) {
+  if (shut_down_ || raft_stub_ == nullptr) {
+    return;
+  }
   peer::v1::RequestVoteRequest request = wire::ToVoteRequestProto(envelope);
   *request.mutable_identity() = Identity();
-  vote_calls_.insert(new VoteCall(this, request));
+  votes_.push_back({.call = nullptr, .asked_at = node_->clock->Now()});
+  const auto vote = std::prev(votes_.end());
+  vote->call = new VoteCall(
+      [&](grpc::ClientContext* context) {
+        return raft_stub_->AsyncRequestVote(context, request, node_->loop->queue());
+      },
+      [this, vote](const grpc::Status& status, const peer::v1::RequestVoteResponse& response) {
+        votes_.erase(vote);
+        OnVoteAnswer(status, response);
+      });
 }
 
-void PeerLink::OnVoteAnswer(VoteCall* call, const grpc::Status& status,
+void PeerLink::OnVoteAnswer(const grpc::Status& status,
                             const peer::v1::RequestVoteResponse& response) {
-  vote_calls_.erase(call);
   if (!status.ok()) {
+    OnRefused(connection_.channel().get(), status);
     return;
   }
   auto envelope = wire::FromProto(response, peer_, raft::NodeId(node_->member_id));
@@ -139,6 +149,36 @@ void PeerLink::OnVoteAnswer(VoteCall* call, const grpc::Status& status,
     return;
   }
   node_->driver->Step(*std::move(envelope));
+}
+
+void PeerLink::SayHello() {
+  silent_ticks_ = 0;
+  hello_ = new HelloCall(
+      [&](grpc::ClientContext* context) {
+        return raft_stub_->AsyncHello(context, MakeHello(*node_, {}), node_->loop->queue());
+      },
+      [this](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+        hello_ = nullptr;
+        OnHelloAnswer(status, response);
+      });
+}
+
+void PeerLink::OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response) {
+  if (status.ok() && response.name() != name_) {
+    connection_.GiveUp(absl::StrCat(connection_.address(), " is member \"", response.name(), "\""));
+    return;
+  }
+  const log::v1::ClusterConfiguration& own = *node_->configuration();
+  if (!status.ok() || response.configuration().cluster_id() != own.cluster_id()) {
+    return;
+  }
+  for (const peer::v1::Founder& seen : response.seen_members()) {
+    for (const log::v1::ConfiguredMember& member : own.members()) {
+      if (member.name() == seen.name()) {
+        node_->peer_addresses.OnHeard(seen.name(), seen.peer_address());
+      }
+    }
+  }
 }
 
 void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time) {
@@ -165,7 +205,7 @@ void PeerLink::SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cl
 
 void PeerLink::OpenAppendStream() {
   const MonotonicNanos now = node_->clock->Now();
-  if (shut_down_ || now < next_append_attempt_) {
+  if (shut_down_ || raft_stub_ == nullptr || now < next_append_attempt_) {
     return;
   }
   peer::v1::AppendEntriesRequest opening;
@@ -184,14 +224,17 @@ void PeerLink::OpenAppendStream() {
              next_append_attempt_ = node_->clock->Now() + kStreamRetryNanos;
            },
        .on_status =
-           [link = std::weak_ptr<PeerLink*>(self_)](const grpc::Status& status) {
+           [link = std::weak_ptr<PeerLink*>(self_),
+            channel = connection_.channel().get()](const grpc::Status& status) {
              if (auto self = link.lock(); self != nullptr) {
                (*self)->OnUnreachable(status);
+               (*self)->OnRefused(channel, status);
              }
            }});
 }
 
 grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& frame) {
+  silent_ticks_ = 0;
   OnReachable();
   auto envelopes = wire::FromProto(frame, peer_, raft::NodeId(node_->member_id));
   if (!envelopes.ok()) {
@@ -241,7 +284,7 @@ void PeerLink::GatherForward(raft::ForwardRequest request, uint64_t bytes) {
 
 void PeerLink::OpenForwardStream() {
   const MonotonicNanos now = node_->clock->Now();
-  if (shut_down_ || now < next_forward_attempt_) {
+  if (shut_down_ || raft_stub_ == nullptr || now < next_forward_attempt_) {
     return;
   }
   peer::v1::ForwardRequest opening;
@@ -259,10 +302,17 @@ void PeerLink::OpenForwardStream() {
              forward_stream_lost_ = true;
              next_forward_attempt_ = node_->clock->Now() + kStreamRetryNanos;
            },
-       .on_status = nullptr});
+       .on_status =
+           [link = std::weak_ptr<PeerLink*>(self_),
+            channel = connection_.channel().get()](const grpc::Status& status) {
+             if (auto self = link.lock(); self != nullptr) {
+               (*self)->OnRefused(channel, status);
+             }
+           }});
 }
 
 grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
+  silent_ticks_ = 0;
   auto reply = wire::FromProto(frame);
   if (!reply.ok()) {
     return node_->RefuseContent(peer_, reply.status());
@@ -274,16 +324,32 @@ grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
 bool PeerLink::TakeAppendStreamLost() { return std::exchange(append_stream_lost_, false); }
 bool PeerLink::TakeForwardStreamLost() { return std::exchange(forward_stream_lost_, false); }
 
-void PeerLink::OnPeerSeen() {
-  if (append_stream_ == nullptr && forward_stream_ == nullptr) {
-    grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+void PeerLink::OnPeerSeen(const std::string& ip_port) {
+  if (!ip_port.empty()) {
+    connection_.OnSeenAt(ip_port);
+  }
+}
+
+std::string PeerLink::UnreachableText() const {
+  const MonotonicNanos gone = node_->clock->Now() - unreachable_since();
+  return absl::StrCat("member ", peer_.value(), " \"", name_, "\" for ", gone / kNanosPerSecond,
+                      " s (", connection_.problem(), ")");
+}
+
+void PeerLink::OnRefused(const grpc::Channel* channel, const grpc::Status& status) {
+  // Another member of this cluster, another cluster's, or no member at all.
+  const bool wrong_peer = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
+                          status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+  if (wrong_peer && channel == connection_.channel().get()) {
+    connection_.GiveUp(absl::StrCat(connection_.address(), ": ", PeerFailureText(status)));
   }
 }
 
 void PeerLink::OnReachable() {
   if (logged_ != grpc::StatusCode::OK) {
     logged_ = grpc::StatusCode::OK;
-    LOG(INFO) << "member " << peer_ << " \"" << name_ << "\" at " << address_ << " answers again";
+    LOG(INFO) << "member " << peer_ << " \"" << name_ << "\" at " << connection_.address()
+              << " answers again";
   }
 }
 
@@ -291,23 +357,15 @@ void PeerLink::OnUnreachable(const grpc::Status& status) {
   // A member that refuses is another matter than one that is away.
   if (logged_ != status.error_code()) {
     logged_ = status.error_code();
-    LOG(WARNING) << "member " << peer_ << " \"" << name_ << "\" at " << address_
+    LOG(WARNING) << "member " << peer_ << " \"" << name_ << "\" at " << connection_.address()
                  << " does not take entries: " << PeerFailureText(status);
   }
 }
 
 void PeerLink::Shutdown() {
   shut_down_ = true;
-  for (VoteCall* call : std::exchange(vote_calls_, {})) {
-    call->Abandon();
-  }
-  const grpc::Status status(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
-  if (append_stream_ != nullptr) {
-    std::exchange(append_stream_, nullptr)->Abandon(status);
-  }
-  if (forward_stream_ != nullptr) {
-    std::exchange(forward_stream_, nullptr)->Abandon(status);
-  }
+  GiveUpCalls();
+  GiveUpStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the member is stopping"));
 }
 
 }  // namespace raftkv::server

@@ -1,12 +1,12 @@
-// PeerLink is this member's way to one other member: a channel with the vote calls, the append
-// stream while this member leads, and the forward stream while the other one does.
+// PeerLink is this member's way to one other member: a connection (peer_channel.h) with the vote
+// calls, the append stream while this member leads, and the forward stream while the other one
+// does.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <list>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "raft/core/message.h"
@@ -15,25 +15,26 @@
 #include "raftkv/peer/v1/forward.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
 #include "server/node.h"
+#include "server/peer_call.h"
+#include "server/peer_channel.h"
 #include "server/peer_stream.h"
 
 namespace raftkv::server {
 
-// A channel to a peer's address, with connections of its own and quick to notice that the other
-// side is gone or back.
-std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& address);
-
 // Confined to the loop.
 class PeerLink final {
  public:
-  PeerLink(Node* node, const log::v1::ConfiguredMember& peer, const std::string& address);
+  PeerLink(Node* node, const log::v1::ConfiguredMember& peer);
 
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
-  const std::string& address() const { return address_; }
-
+  const std::string& name() const { return name_; }
+  // Connects, gives up calls that are not answered, and asks the peer every second who it is and
+  // where it has seen other members: a connection on which nothing comes back is given up. Called
+  // every tick.
+  void Tick();
   // The answer, if one comes, is given to the driver.
   void RequestVote(const raft::Envelope& envelope);
   // Opens the stream when there is none. While that is not possible messages are dropped, and
@@ -44,13 +45,16 @@ class PeerLink final {
   // False when no stream is open; one is being opened then, and the loop turns when it is.
   [[nodiscard]] bool Forward(raft::ForwardRequest request);
 
-  // Lets the driver know that the streams of the link before this one are gone.
-  void MarkStreamsLost() { append_stream_lost_ = forward_stream_lost_ = true; }
   // Whether a stream broke, or dropped messages, since the last call.
   bool TakeAppendStreamLost();
   bool TakeForwardStreamLost();
 
-  void OnPeerSeen();
+  // The peer called, seemingly from this ip:port (empty: that is not known).
+  void OnPeerSeen(const std::string& ip_port);
+  // Since when the peer is not connected, or somebody else is in its place; 0: it is connected.
+  MonotonicNanos unreachable_since() const { return connection_.unreachable_since(); }
+  // Who is not reachable where, since when and why.
+  std::string UnreachableText() const;
   void Shutdown();
 
  private:
@@ -58,31 +62,46 @@ class PeerLink final {
       OutgoingPeerStream<peer::v1::AppendEntriesResponse, peer::v1::AppendEntriesRequest>;
   using ForwardStream = OutgoingPeerStream<peer::v1::ForwardResponse, peer::v1::ForwardRequest>;
 
-  class VoteCall;
+  using HelloCall = PeerCall<peer::v1::HelloResponse>;
+  using VoteCall = PeerCall<peer::v1::RequestVoteResponse>;
+  struct OpenVote {
+    VoteCall* call;
+    MonotonicNanos asked_at;
+  };
 
   peer::v1::PeerIdentity Identity() const;
   BulkWindow NewBulkWindow() const;
-  void OnVoteAnswer(VoteCall* call, const grpc::Status& status,
-                    const peer::v1::RequestVoteResponse& response);
+  void OnVoteAnswer(const grpc::Status& status, const peer::v1::RequestVoteResponse& response);
+  void OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response);
+  // The connection is another one now.
+  void OnReplaced();
+  void SayHello();
+  void GiveUpCalls();
+  void GiveUpStreams(const grpc::Status& status);
   void OpenAppendStream();
   void OpenForwardStream();
   void GatherForward(raft::ForwardRequest request, uint64_t bytes);
   grpc::Status OnAppendFrame(const peer::v1::AppendEntriesResponse& frame);
   grpc::Status OnForwardFrame(const peer::v1::ForwardResponse& frame);
+  // The peer did not take a call or a stream on `channel`: is it the peer?
+  void OnRefused(const grpc::Channel* channel, const grpc::Status& status);
   void OnReachable();
   void OnUnreachable(const grpc::Status& status);
 
   Node* const node_;
   const raft::NodeId peer_;
   const std::string name_;
-  const std::string address_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub generic_stub_;
-  const std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
+  PeerChannel connection_;
+  // Of the connection; null while there is none.
+  grpc::GenericStub generic_stub_{nullptr};
+  std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
 
   // Streams that have ended outlive the link until their last event, which must not reach it then.
   const std::shared_ptr<PeerLink*> self_ = std::make_shared<PeerLink*>(this);
-  std::set<VoteCall*> vote_calls_;
+  std::list<OpenVote> votes_;  // Oldest first.
+  HelloCall* hello_ = nullptr;
+  MonotonicNanos next_hello_ = 0;
+  uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.
   AppendStream* append_stream_ = nullptr;
   ForwardStream* forward_stream_ = nullptr;
   bool append_stream_lost_ = false;

@@ -114,7 +114,7 @@ class PeerService::HelloCall final : public EventTag {
     }
     new HelloCall(service_);
     answered_ = true;
-    responder_.Finish(service_->hooks_.on_hello(request_), grpc::Status::OK, this);
+    responder_.Finish(service_->OnHello(request_, context_.peer()), grpc::Status::OK, this);
   }
 
  private:
@@ -146,6 +146,7 @@ class PeerService::VoteCall final : public EventTag {
 
   bool pre_vote() const { return request_.pre_vote(); }
   MonotonicNanos arrived_at() const { return arrived_at_; }
+  std::string caller() const { return context_.peer(); }
   void Answer(const peer::v1::RequestVoteResponse& response) {
     answered_ = true;
     responder_.Finish(response, grpc::Status::OK, this);
@@ -248,7 +249,7 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
   }
   *from = sender;
   streams->emplace(sender, stream);
-  hooks_.on_peer_seen(sender, frame.opening().sender_peer_address());
+  hooks_.on_peer_seen(sender, frame.opening().sender_peer_address(), /*caller=*/"");
   return grpc::Status::OK;
 }
 
@@ -309,6 +310,18 @@ grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* fr
   return grpc::Status::OK;
 }
 
+peer::v1::HelloResponse PeerService::OnHello(const peer::v1::HelloRequest& request,
+                                             const std::string& caller) {
+  if (node_->configuration().has_value()) {
+    for (const log::v1::ConfiguredMember& member : node_->configuration()->members()) {
+      if (member.name() == request.name() && member.data_id() == request.data_id()) {
+        hooks_.on_peer_seen(raft::NodeId(member.id()), request.peer_address(), caller);
+      }
+    }
+  }
+  return hooks_.on_hello(request);
+}
+
 void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request) {
   if (grpc::Status status = CheckIdentity(*node_, request.identity()); !status.ok()) {
     call->Refuse(node_->peer_refusals.Refuse(status));
@@ -324,7 +337,7 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
     call->Refuse(node_->RefuseContent(sender, status));
     return;
   }
-  hooks_.on_peer_seen(sender, request.identity().sender_peer_address());
+  hooks_.on_peer_seen(sender, request.identity().sender_peer_address(), call->caller());
   std::deque<VoteCall*>& open = votes_[sender];
   if (open.size() >= kPendingVotesMax) {
     open.front()->Refuse(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many open votes"));

@@ -28,8 +28,10 @@ class PeerService final {
 
   struct Hooks {
     std::function<peer::v1::HelloResponse(const peer::v1::HelloRequest&)> on_hello;
-    // A member of this cluster called, and says where it is reached.
-    std::function<void(raft::NodeId peer, const std::string& address)> on_peer_seen;
+    // A member of this cluster called, from the URI `caller` (gRPC's; empty: not known), and says
+    // that it is reached at `address` (empty: it does not say).
+    std::function<void(raft::NodeId peer, const std::string& address, const std::string& caller)>
+        on_peer_seen;
   };
 
   explicit PeerService(Node* node) : node_(node) {}
@@ -66,6 +68,7 @@ class PeerService final {
   template <typename Stream, typename Frame>
   grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
                          std::map<raft::NodeId, Stream*>* streams);
+  peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request, const std::string& caller);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
 
   Node* const node_;

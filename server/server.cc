@@ -39,6 +39,7 @@
 #include "server/member_publisher.h"
 #include "server/node.h"
 #include "server/peer_service.h"
+#include "server/quorum_watch.h"
 #include "server/read_pool.h"
 #include "server/startup_signals.h"
 #include "storage/disk_failure.h"
@@ -62,7 +63,6 @@ constexpr MonotonicNanos kDrainLimit = 5 * kNanosPerSecond;
 constexpr MonotonicNanos kFarewellNanos = 100 * kNanosPerMilli;
 constexpr MonotonicNanos kClockSaveInterval = kNanosPerSecond;
 constexpr MonotonicNanos kDiskLookInterval = kNanosPerSecond;
-constexpr MonotonicNanos kAddressLookInterval = kNanosPerSecond;
 
 int Fail(int exit_code, const std::string& message) {
   // In one piece, as the ready line, so that no other line gets into it.
@@ -121,7 +121,6 @@ class Server final : public raft::DriverObserver {
   int exit_code_ = kExitOk;
   MonotonicNanos next_clock_save_ = 0;
   MonotonicNanos next_disk_look_ = 0;
-  MonotonicNanos next_address_look_ = 0;
   // When the stop began, and when everything was answered; 0 before.
   MonotonicNanos stop_began_ = 0;
   MonotonicNanos answered_at_ = 0;
@@ -142,6 +141,7 @@ class Server final : public raft::DriverObserver {
   std::unique_ptr<Founding> founding_;
   std::unique_ptr<ForeignDataCheck> foreign_data_check_;
   MemberPublisher publisher_{&node_};
+  QuorumWatch quorum_watch_{&node_, &transport_};
   KvService kv_service_{&node_};
   ClusterService cluster_service_{&node_};
   HealthService health_service_{&node_};
@@ -266,6 +266,7 @@ std::optional<int> Server::MakeDriver() {
   node_.storage = storage_.get();
   node_.state_machine = storage_->state_machine();
   node_.driver = driver_.get();
+  node_.quorum_watch = &quorum_watch_;
   node_.member_id = member_id_;
   node_.stop_unusable = [this](const std::string& reason) {
     if (stop_began_ == 0) {
@@ -274,6 +275,7 @@ std::optional<int> Server::MakeDriver() {
     }
   };
   node_.disk_bytes = storage_->DiskBytes();
+  node_.peer_addresses.SetTold(founders_);
   node_.calls.clock = &clock_;
   node_.calls.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   expirer_ = std::make_unique<storage::Expirer>(
@@ -351,9 +353,10 @@ void Server::StartServices() {
   health_service_.Start();
   peer_service_.Start(
       {.on_hello = [this](const peer::v1::HelloRequest&) { return AnswerHello(node_, founders_); },
-       .on_peer_seen = [this](
-                           raft::NodeId peer,
-                           const std::string& address) { transport_.OnPeerSeen(peer, address); }});
+       .on_peer_seen =
+           [this](raft::NodeId peer, const std::string& address, const std::string& caller) {
+             transport_.OnPeerSeen(peer, address, caller);
+           }});
 }
 
 void Server::LogStart() const {
@@ -368,6 +371,12 @@ void Server::LogStart() const {
     }
     LOG(INFO) << "cluster " << storage_->configuration()->cluster_id() << " of "
               << absl::StrJoin(members, ", ");
+    if (const std::string difference = ListDifference(node_, founders_); !difference.empty()) {
+      LOG(WARNING)
+          << "--initial_cluster differs from what --data_dir=" << options_.data_dir
+          << " says: " << difference
+          << ". The cluster stays as it is; members are looked for at the addresses of both";
+    }
   } else {
     LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
               << " member(s)";
@@ -430,6 +439,7 @@ void Server::OnTick() {
   if (foreign_data_check_ != nullptr) {
     foreign_data_check_->Tick();
   }
+  transport_.Tick();
   driver_->Tick();
   peer_service_.Tick();
   kv_service_.Tick();
@@ -437,10 +447,7 @@ void Server::OnTick() {
   if (storage_->configuration().has_value() && !node_.draining) {
     expirer_->Tick();
     publisher_.Tick();
-    if (const MonotonicNanos now = clock_.Now(); now >= next_address_look_) {
-      next_address_look_ = now + kAddressLookInterval;
-      transport_.Connect();
-    }
+    quorum_watch_.Tick();
   }
   if (const MonotonicNanos now = clock_.Now(); now >= next_disk_look_) {
     LookAtDisk(now);

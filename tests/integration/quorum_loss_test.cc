@@ -51,6 +51,27 @@ class QuorumLossTest : public testing::TestWithParam<bool> {
   size_t left_ = 0;
 };
 
+// In the log as well as in its status.
+TEST_P(QuorumLossTest, ItSaysWhomItCannotReach) {
+  std::vector<std::string> missing;
+  for (size_t node = 0; node < cluster_.size(); ++node) {
+    if (node != left_) {
+      missing.push_back(absl::StrCat("member ", TestCluster::Id(node), " \"",
+                                     TestCluster::Name(node), "\" for ",
+                                     // Whole seconds.
+                                     "[0-9]+ s \\([^)]*", cluster_.peer_address(node)));
+    }
+  }
+  const std::string warning = absl::StrCat("no leader is known for [0-9]+ s: .* cannot reach ",
+                                           missing[0], ".*, ", missing[1]);
+  EXPECT_TRUE(WaitUntil(Millis(15000), [&] {
+    return testing::Matches(testing::ContainsRegex(warning))(cluster_.server(left_).Log());
+  })) << cluster_.server(left_).LogTail();
+  const auto status = left().GetStatus();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(status->warnings(), testing::Contains(testing::ContainsRegex(warning)));
+}
+
 TEST_P(QuorumLossTest, WritesAndLinearizableReadsFailInTimeAndStaleReadsWork) {
   for (const Millis timeout : {Millis(300), Millis(6000)}) {
     Clock::time_point start = Clock::now();
