@@ -224,6 +224,14 @@ ApiError Overloaded() {
                   .retry_pushback_ms = std::nullopt};
 }
 
+ApiError Unfinished() {
+  ApiError error = Overloaded();
+  error.message =
+      "the request did not arrive as a whole in the time that there was for it; nothing was "
+      "proposed, try again later";
+  return error;
+}
+
 ApiError Unread() {
   ApiError error = Overloaded();
   error.message = absl::StrCat("the answer was dropped: ", kUnread, "; try again later");

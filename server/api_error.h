@@ -61,6 +61,8 @@ ApiError OutcomeUnknown();
 ApiError UnreadOutcome();
 // RESOURCE_EXHAUSTED: certainly not proposed.
 ApiError Overloaded();
+// A call whose request did not come whole is given up.
+ApiError Unfinished();
 // The same for a read whose answer there is no room for.
 ApiError Unread();
 // DEADLINE_EXCEEDED: a read whose time was over before it was done.

@@ -30,24 +30,18 @@ v1::RaftState ToProto(raft::RaftRole role) {
 }  // namespace
 
 void ClusterService::Start() {
-  const auto add = [this](auto announce, void (ClusterService::*handle)(UnaryCall*)) {
+  const auto add = [this](void (ClusterService::*handle)(UnaryCall*)) {
     methods_.push_back(
-        UnaryCall::Method{.announce = announce,
+        UnaryCall::Method{.service = &grpc_service_,
+                          .number = static_cast<int>(methods_.size()),
                           .handle = [this, handle](UnaryCall* call) { (this->*handle)(call); },
                           .unsendable = Unread,
                           .queue = node_->loop->queue(),
                           .accounting = &node_->calls});
   };
-  add(
-      [this](auto* context, auto* bytes, auto* responder, auto* queue, void* tag) {
-        grpc_service_.RequestListMembers(context, bytes, responder, queue, queue, tag);
-      },
-      &ClusterService::HandleListMembers);
-  add(
-      [this](auto* context, auto* bytes, auto* responder, auto* queue, void* tag) {
-        grpc_service_.RequestGetStatus(context, bytes, responder, queue, queue, tag);
-      },
-      &ClusterService::HandleGetStatus);
+  // In the order of grpc_service_.
+  add(&ClusterService::HandleListMembers);
+  add(&ClusterService::HandleGetStatus);
   for (const UnaryCall::Method& method : methods_) {
     UnaryCall::Announce(method, kPostedCallsPerMethod);
   }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "raftkv/v1/cluster.grpc.pb.h"
+#include "raftkv/v1/cluster.pb.h"
 #include "server/node.h"
 #include "server/unary_call.h"
 
@@ -12,12 +12,9 @@ namespace raftkv::server {
 // Confined to the loop.
 class ClusterService final {
  public:
-  using GrpcService = v1::ClusterService::WithRawMethod_ListMembers<
-      v1::ClusterService::WithRawMethod_GetStatus<v1::ClusterService::Service>>;
-
   explicit ClusterService(Node* node) : node_(node) {}
 
-  GrpcService* grpc_service() { return &grpc_service_; }
+  grpc::Service* grpc_service() { return &grpc_service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start();
 
@@ -28,7 +25,8 @@ class ClusterService final {
   void FillStatus(v1::GetStatusResponse* response) const;
 
   Node* const node_;
-  GrpcService grpc_service_;
+  UnaryService grpc_service_{"/raftkv.v1.ClusterService/ListMembers",
+                             "/raftkv.v1.ClusterService/GetStatus"};
   std::vector<UnaryCall::Method> methods_;
 };
 

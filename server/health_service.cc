@@ -1,12 +1,11 @@
 #include "server/health_service.h"
 
-#include <grpcpp/support/async_stream.h>
-
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/limits.h"
+#include "server/message_bytes.h"
 
 namespace raftkv::server {
 
@@ -15,13 +14,12 @@ using grpc::health::v1::HealthCheckResponse;
 
 // One stream of status changes. Deletes itself after its last event: the end of its last operation
 // and, for a call that began, gRPC's notice that it is done.
-class HealthService::Watch final : public EventTag {
+class HealthService::Watch final : public EventTag, private UnfinishedRequests::Request {
  public:
-  explicit Watch(HealthService* service) : service_(service), writer_(&context_) {
+  explicit Watch(HealthService* service) : service_(service), stream_(&context_) {
     context_.AsyncNotifyWhenDone(&done_tag_);
-    service_->grpc_service_.RequestWatch(&context_, &request_, &writer_,
-                                         service_->node_->loop->queue(),
-                                         service_->node_->loop->queue(), this);
+    service_->grpc_service_.Announce(kWatch, &context_, &stream_, service_->node_->loop->queue(),
+                                     this);
   }
 
   void OnEvent(bool ok) override {
@@ -31,7 +29,22 @@ class HealthService::Watch final : public EventTag {
           delete this;
           return;
         }
-        Begin();
+        if (calls().closed) {
+          state_ = State::kFinished;
+          DeleteIfOver();
+          return;
+        }
+        new Watch(service_);
+        state_ = State::kReading;
+        unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
+        stream_.Read(&request_, this);
+        return;
+      case State::kReading:
+        if (unfinished_.has_value()) {
+          calls().unfinished.Remove(*unfinished_);
+        }
+        Begin(ok);
+        DeleteIfOver();
         return;
       case State::kWriting:
         state_ = State::kIdle;
@@ -40,6 +53,7 @@ class HealthService::Watch final : public EventTag {
         } else {
           SendIfChanged();
         }
+        DeleteIfOver();
         return;
       case State::kFinishing:
         state_ = State::kFinished;
@@ -69,7 +83,7 @@ class HealthService::Watch final : public EventTag {
     state_ = State::kWriting;
     HealthCheckResponse response;
     response.set_status(status);
-    writer_.Write(response, this);
+    stream_.Write(SerializeMessage(response), this);
   }
 
   void EndIfIdle() {
@@ -79,7 +93,7 @@ class HealthService::Watch final : public EventTag {
   }
 
  private:
-  enum class State { kAnnounced, kIdle, kWriting, kFinishing, kFinished };
+  enum class State { kAnnounced, kReading, kIdle, kWriting, kFinishing, kFinished };
 
   class DoneTag final : public EventTag {
    public:
@@ -94,17 +108,33 @@ class HealthService::Watch final : public EventTag {
     Watch* const watch_;
   };
 
-  void Begin() {
-    new Watch(service_);
-    kind_ = KindOf(request_.service());
+  CallAccounting& calls() { return service_->node_->calls; }
+
+  void GiveUp() override {
+    unfinished_.reset();
+    context_.TryCancel();
+  }
+
+  void Begin(bool ok) {
+    HealthCheckRequest request;
+    if (!ok || !ParseMessage(&request_, &request)) {
+      Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the call has no such request"));
+      return;
+    }
+    kind_ = KindOf(request.service());
     service_->watches(kind_).rounds.Add(this);
     state_ = State::kIdle;
     Tell();
   }
 
-  void Finish() {
+  void Finish(const grpc::Status& status = grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                                        "the member is stopping")) {
+    if (calls().closed) {
+      state_ = State::kFinished;
+      return;
+    }
     state_ = State::kFinishing;
-    writer_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the member is stopping"), this);
+    stream_.Finish(status, this);
   }
 
   void DeleteIfOver() {
@@ -119,22 +149,20 @@ class HealthService::Watch final : public EventTag {
   bool done_ = false;
   DoneTag done_tag_{this};
   grpc::ServerContext context_;
-  HealthCheckRequest request_;
-  grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
+  grpc::ByteBuffer request_;
+  UnaryService::Stream stream_;
+  std::optional<UnfinishedRequests::Ticket> unfinished_;
   Kind kind_ = Kind::kUnknown;
   std::optional<Status> sent_;
 };
 
 void HealthService::Start() {
-  check_method_ = UnaryCall::Method{
-      .announce =
-          [this](auto* context, auto* bytes, auto* responder, auto* queue, void* tag) {
-            grpc_service_.RequestCheck(context, bytes, responder, queue, queue, tag);
-          },
-      .handle = [this](UnaryCall* call) { HandleCheck(call); },
-      .unsendable = Unread,
-      .queue = node_->loop->queue(),
-      .accounting = &node_->calls};
+  check_method_ = UnaryCall::Method{.service = &grpc_service_,
+                                    .number = kCheck,
+                                    .handle = [this](UnaryCall* call) { HandleCheck(call); },
+                                    .unsendable = Unread,
+                                    .queue = node_->loop->queue(),
+                                    .accounting = &node_->calls};
   UnaryCall::Announce(check_method_, kPostedCallsPerMethod);
   new Watch(this);
 }

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/health/v1/health.pb.h"
 #include "server/node.h"
 #include "server/rounds.h"
 #include "server/unary_call.h"
@@ -21,12 +21,9 @@ namespace raftkv::server {
 // Confined to the loop.
 class HealthService final {
  public:
-  using GrpcService = grpc::health::v1::Health::WithRawMethod_Check<
-      grpc::health::v1::Health::WithAsyncMethod_Watch<grpc::health::v1::Health::Service>>;
-
   explicit HealthService(Node* node) : node_(node) {}
 
-  GrpcService* grpc_service() { return &grpc_service_; }
+  grpc::Service* grpc_service() { return &grpc_service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start();
   // Tells some of the watchers what has changed, and costs the same whether there are many or none;
@@ -53,7 +50,9 @@ class HealthService final {
   Watches& watches(Kind kind) { return watches_[static_cast<size_t>(kind)]; }
 
   Node* const node_;
-  GrpcService grpc_service_;
+  static constexpr int kCheck = 0;
+  static constexpr int kWatch = 1;
+  UnaryService grpc_service_{"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"};
   UnaryCall::Method check_method_;
   std::array<Watches, kKinds> watches_;
   bool ended_ = false;

@@ -48,34 +48,21 @@ ApiError ReadError(const absl::Status& status) {
 }  // namespace
 
 void KvService::Start() {
-  using Context = grpc::ServerContext*;
-  using Bytes = grpc::ByteBuffer*;
-  using Responder = UnaryCall::Method::Responder*;
-  using Queue = grpc::ServerCompletionQueue*;
-  const auto add = [this](auto announce, void (KvService::*handle)(UnaryCall*),
-                          ApiError (*unsendable)()) {
+  const auto add = [this](void (KvService::*handle)(UnaryCall*), ApiError (*unsendable)()) {
     methods_.push_back(
-        UnaryCall::Method{.announce = announce,
+        UnaryCall::Method{.service = &grpc_service_,
+                          .number = static_cast<int>(methods_.size()),
                           .handle = [this, handle](UnaryCall* call) { (this->*handle)(call); },
                           .unsendable = unsendable,
                           .queue = node_->loop->queue(),
                           .accounting = &node_->calls});
   };
-  add([this](Context c, Bytes b, Responder r, Queue q,
-             void* t) { grpc_service_.RequestGet(c, b, r, q, q, t); },
-      &KvService::HandleGet, Unread);
-  add([this](Context c, Bytes b, Responder r, Queue q,
-             void* t) { grpc_service_.RequestPut(c, b, r, q, q, t); },
-      &KvService::HandlePut, UnreadOutcome);
-  add([this](Context c, Bytes b, Responder r, Queue q,
-             void* t) { grpc_service_.RequestDelete(c, b, r, q, q, t); },
-      &KvService::HandleDelete, UnreadOutcome);
-  add([this](Context c, Bytes b, Responder r, Queue q,
-             void* t) { grpc_service_.RequestList(c, b, r, q, q, t); },
-      &KvService::HandleList, Unread);
-  add([this](Context c, Bytes b, Responder r, Queue q,
-             void* t) { grpc_service_.RequestDeleteRange(c, b, r, q, q, t); },
-      &KvService::HandleDeleteRange, UnreadOutcome);
+  // In the order of grpc_service_.
+  add(&KvService::HandleGet, Unread);
+  add(&KvService::HandlePut, UnreadOutcome);
+  add(&KvService::HandleDelete, UnreadOutcome);
+  add(&KvService::HandleList, Unread);
+  add(&KvService::HandleDeleteRange, UnreadOutcome);
   for (const UnaryCall::Method& method : methods_) {
     UnaryCall::Announce(method, kPostedCallsPerMethod);
   }

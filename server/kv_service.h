@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "raftkv/v1/kv.grpc.pb.h"
+#include "raftkv/v1/kv.pb.h"
 #include "server/limits.h"
 #include "server/node.h"
 #include "server/revision_waiters.h"
@@ -18,14 +18,10 @@ namespace raftkv::server {
 // Confined to the loop.
 class KvService final {
  public:
-  // What to register with the server. All methods are raw: their bytes are parsed by UnaryCall.
-  using GrpcService = v1::KvService::WithRawMethod_Get<v1::KvService::WithRawMethod_Put<
-      v1::KvService::WithRawMethod_Delete<v1::KvService::WithRawMethod_List<
-          v1::KvService::WithRawMethod_DeleteRange<v1::KvService::Service>>>>>;
-
   explicit KvService(Node* node) : node_(node) {}
 
-  GrpcService* grpc_service() { return &grpc_service_; }
+  // What to register with the server.
+  grpc::Service* grpc_service() { return &grpc_service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start();
   // Fails waiting reads whose time is over; called every tick.
@@ -59,7 +55,9 @@ class KvService final {
   void AnswerCount(UnaryCall* call, int64_t revision, int64_t count) const;
 
   Node* const node_;
-  GrpcService grpc_service_;
+  UnaryService grpc_service_{"/raftkv.v1.KvService/Get", "/raftkv.v1.KvService/Put",
+                             "/raftkv.v1.KvService/Delete", "/raftkv.v1.KvService/List",
+                             "/raftkv.v1.KvService/DeleteRange"};
   std::vector<UnaryCall::Method> methods_;
   RevisionWaiters revision_waiters_{kRevisionWaitersMax};
 };

@@ -36,6 +36,13 @@ inline constexpr int kClientStreamsMax = 4096;
 // not count.
 inline constexpr uint64_t kUnsentAnswerBytesMax = 256 * kMiB;
 inline constexpr uint64_t kSmallAnswerBytes = 4096;
+// Requests that have come in part for longer than a moment, each counted as the largest that there
+// can be.
+inline constexpr uint64_t kSlowRequestBytesMax = 256 * kMiB;
+// What gRPC holds for all connections of a port, mostly requests that are still coming; it ends
+// calls of any kind beyond it.
+inline constexpr size_t kClientPortBytesMax = 1024 * kMiB;
+inline constexpr size_t kPeerPortBytesMax = 512 * kMiB;
 // Threads for reflection; an open stream takes one, and one waits for the next.
 inline constexpr int kReflectionThreadsMax = 16;
 // A client's connection that is silent for so long is asked for a sign of life, and closed when

@@ -53,13 +53,13 @@ void SetUpBoth(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
-// Everything that the limits of a request's parts promise together.
-int ClientMessageBytesMax(const ServerOptions& options) {
-  const uint64_t values = kCommandValuesMax * static_cast<uint64_t>(options.value_bytes_max);
-  return static_cast<int>(std::max(values + kClientMessageSlackBytes, kClientMessageBytesFloor));
-}
-
 }  // namespace
+
+// Everything that the limits of a request's parts promise together.
+uint64_t ClientMessageBytesMax(const ServerOptions& options) {
+  const uint64_t values = kCommandValuesMax * static_cast<uint64_t>(options.value_bytes_max);
+  return std::max(values + kClientMessageSlackBytes, kClientMessageBytesFloor);
+}
 
 void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder) {
   SetUpBoth(builder);
@@ -68,8 +68,12 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kClientKeepaliveMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kClientKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kClientStreamsMax);
-  builder->SetMaxReceiveMessageSize(ClientMessageBytesMax(options));
+  builder->SetMaxReceiveMessageSize(static_cast<int>(ClientMessageBytesMax(options)));
   builder->SetMaxSendMessageSize(-1);
+  // Threads are reflection's only: each of its streams keeps one.
+  builder->SetResourceQuota(grpc::ResourceQuota("client port")
+                                .Resize(kClientPortBytesMax)
+                                .SetMaxThreads(kReflectionThreadsMax));
   if (!options.reflection) {
     builder->SetOption(std::make_unique<WithoutReflection>());
     return;
@@ -81,9 +85,6 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
   builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
-  // But each of its streams keeps a thread; this bounds threads of that kind only.
-  builder->SetResourceQuota(
-      grpc::ResourceQuota("client port").SetMaxThreads(kReflectionThreadsMax));
 }
 
 void SetUpPeerPort(grpc::ServerBuilder* builder) {
@@ -95,6 +96,7 @@ void SetUpPeerPort(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
+  builder->SetResourceQuota(grpc::ResourceQuota("peer port").Resize(kPeerPortBytesMax));
   builder->SetMaxReceiveMessageSize(kPeerMessageBytesMax);
   builder->SetMaxSendMessageSize(kPeerMessageBytesMax);
 }

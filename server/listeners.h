@@ -17,6 +17,9 @@ namespace raftkv::server {
 void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder);
 void SetUpPeerPort(grpc::ServerBuilder* builder);
 
+// The largest request that the client port takes.
+uint64_t ClientMessageBytesMax(const ServerOptions& options);
+
 // A server that listens, and on which port.
 struct StartedServer {
   std::unique_ptr<grpc::Server> server;

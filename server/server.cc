@@ -444,6 +444,7 @@ void Server::OnTick() {
   peer_service_.Tick();
   kv_service_.Tick();
   node_.calls.backlog.Tick(clock_.Now());
+  node_.calls.unfinished.Tick(clock_.Now(), kSlowRequestBytesMax / ClientMessageBytesMax(options_));
   if (storage_->configuration().has_value() && !node_.draining) {
     expirer_->Tick();
     publisher_.Tick();
@@ -543,6 +544,7 @@ void Server::TearDown() {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   shutdown_thread_.join();
+  node_.calls.closed = true;
   pool_->Stop();
   expiry_pool_->Stop();
   // Syncs what the log still has to write; nothing wakes the loop after it.

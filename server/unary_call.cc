@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/deadline.h"
@@ -34,8 +35,8 @@ MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now) {
                                                  : left.tv_sec * kNanosPerSecond + left.tv_nsec;
 }
 
-UnaryCall::UnaryCall(const Method& method) : method_(method), responder_(&context_) {
-  method_.announce(&context_, &request_, &responder_, method_.queue, this);
+UnaryCall::UnaryCall(const Method& method) : method_(method), stream_(&context_) {
+  method_.service->Announce(method_.number, &context_, &stream_, method_.queue, this);
 }
 
 void UnaryCall::Announce(const Method& method, int count) {
@@ -47,25 +48,68 @@ void UnaryCall::Announce(const Method& method, int count) {
 void UnaryCall::OnEvent(bool ok) {
   switch (state_) {
     case State::kAnnounced:
-      if (!ok) {  // The server is shutting down.
+      if (!ok || method_.accounting->closed) {  // The server is shutting down.
         delete this;
         return;
       }
       new UnaryCall(method_);
-      state_ = State::kHandling;
+      state_ = State::kReading;
       deadline_ = ClientsDeadline();
-      ++method_.accounting->in_flight;
-      method_.handle(this);
+      unfinished_ = method_.accounting->unfinished.Add(this, method_.accounting->clock->Now());
+      reading_ = true;
+      stream_.Read(&request_, &read_tag_);
       return;
     case State::kFinishing:
-      --method_.accounting->in_flight;
-      if (ticket_.has_value()) {
-        method_.accounting->backlog.Remove(*ticket_);
-      }
-      delete this;
+      OnFinished();
       return;
+    case State::kReading:
     case State::kHandling:
-      LOG(FATAL) << "an event for a call that is being handled";
+      LOG(FATAL) << "an event for a call that is being read or handled";
+  }
+}
+
+void UnaryCall::OnRead(bool ok) {
+  reading_ = false;
+  if (state_ == State::kFinishing) {  // It was given up.
+    if (finished_) {
+      delete this;
+    }
+    return;
+  }
+  method_.accounting->unfinished.Remove(*std::exchange(unfinished_, std::nullopt));
+  if (method_.accounting->closed) {
+    delete this;
+    return;
+  }
+  if (!ok) {
+    // Whoever is still there ended the call without a request, or gRPC refused it.
+    state_ = State::kFinishing;
+    stream_.Finish(grpc::Status(grpc::StatusCode::INTERNAL, "the call has no request"), this);
+    return;
+  }
+  state_ = State::kHandling;
+  handled_ = true;
+  ++method_.accounting->in_flight;
+  method_.handle(this);
+}
+
+void UnaryCall::GiveUp() {
+  CHECK(state_ == State::kReading);
+  unfinished_.reset();
+  state_ = State::kHandling;
+  Fail(Unfinished());
+}
+
+void UnaryCall::OnFinished() {
+  finished_ = true;
+  if (handled_) {
+    --method_.accounting->in_flight;
+  }
+  if (ticket_.has_value()) {
+    method_.accounting->backlog.Remove(*ticket_);
+  }
+  if (!reading_) {
+    delete this;
   }
 }
 
@@ -112,7 +156,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
     ticket_ = backlog.Add(bytes.Length(), give_up_at, [this] { context_.TryCancel(); });
   }
   state_ = State::kFinishing;
-  responder_.Finish(bytes, grpc::Status::OK, this);
+  stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, this);
 }
 
 void UnaryCall::Fail(const ApiError& error) {
@@ -121,7 +165,7 @@ void UnaryCall::Fail(const ApiError& error) {
   if (error.retry_pushback_ms.has_value()) {
     context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*error.retry_pushback_ms));
   }
-  responder_.FinishWithError(error.ToStatus(), this);
+  stream_.Finish(error.ToStatus(), this);
 }
 
 }  // namespace raftkv::server

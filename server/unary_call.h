@@ -5,7 +5,6 @@
 #include <google/protobuf/message.h>
 #include <grpc/support/time.h>
 #include <grpcpp/server_context.h>
-#include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/byte_buffer.h>
 
 #include <functional>
@@ -16,6 +15,8 @@
 #include "server/api_error.h"
 #include "server/event_loop.h"
 #include "server/limits.h"
+#include "server/unary_service.h"
+#include "server/unfinished_requests.h"
 
 namespace raftkv::server {
 
@@ -27,6 +28,9 @@ struct CallAccounting {
   // A stop waits for these.
   uint64_t in_flight = 0;
   AnswerBacklog backlog{kUnsentAnswerBytesMax};
+  UnfinishedRequests unfinished;
+  // The queues take no new operation: what still comes out of them is only deleted.
+  bool closed = false;
 };
 
 // How long before a deadline that is `left` away an answer must leave to arrive in time: a share of
@@ -39,14 +43,12 @@ MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
 
 // Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
 // called.
-class UnaryCall final : public EventTag {
+class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
  public:
-  // How a method is announced to gRPC and what handles a call. Outlives its calls.
+  // Which method of a service it is, and what handles a call. Outlives its calls.
   struct Method {
-    using Responder = grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>;
-    std::function<void(grpc::ServerContext*, grpc::ByteBuffer*, Responder*,
-                       grpc::ServerCompletionQueue*, void*)>
-        announce;
+    UnaryService* service = nullptr;
+    int number = 0;
     std::function<void(UnaryCall*)> handle;
     // What a call is answered with when too many answers wait already; a write is done by then.
     ApiError (*unsendable)() = nullptr;
@@ -72,19 +74,39 @@ class UnaryCall final : public EventTag {
   void OnEvent(bool ok) override;
 
  private:
-  enum class State { kAnnounced, kHandling, kFinishing };
+  // Until it is handled, the call is not counted as in flight: nothing was begun.
+  enum class State { kAnnounced, kReading, kHandling, kFinishing };
+
+  // The tag of the read, which may come back after the call was given up.
+  class ReadTag final : public EventTag {
+   public:
+    explicit ReadTag(UnaryCall* call) : call_(call) {}
+    void OnEvent(bool ok) override { call_->OnRead(ok); }
+
+   private:
+    UnaryCall* const call_;
+  };
 
   explicit UnaryCall(const Method& method);
+  void OnRead(bool ok);
+  void OnFinished();
+  void GiveUp() override;
   MonotonicNanos ClientsDeadline() const;
 
   const Method& method_;
   State state_ = State::kAnnounced;
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
-  Method::Responder responder_;
+  UnaryService::Stream stream_;
+  ReadTag read_tag_{this};
   // When the client stops waiting, or stops being waited for when it did not say. Set when the call
   // arrives.
   MonotonicNanos deadline_ = 0;
+  // While the request is awaited; and, when it is given up, until gRPC has ended the read.
+  std::optional<UnfinishedRequests::Ticket> unfinished_;
+  bool reading_ = false;
+  bool handled_ = false;
+  bool finished_ = false;
   // While the answer is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
 };

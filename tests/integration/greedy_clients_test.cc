@@ -151,6 +151,67 @@ TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
   }
 }
 
+// Requests of 1 MiB of which all but the last byte is sent, over connections of their own.
+class UnfinishedUploads {
+ public:
+  UnfinishedUploads(const std::string& address, const std::string& method, size_t connections,
+                    size_t requests) {
+    std::string message = Http2Client::Message(std::string(kMiB, 'u'));
+    message.pop_back();
+    for (size_t i = 0; i < connections; ++i) {
+      clients_.push_back(std::make_unique<Http2Client>(address));
+    }
+    for (size_t i = 0; i < requests; ++i) {
+      for (const std::unique_ptr<Http2Client>& client : clients_) {
+        if (client->closed()) {
+          continue;
+        }
+        sent_ += client->SendBody(client->Open(method), message, /*end=*/false);
+      }
+    }
+  }
+
+  uint64_t sent() const { return sent_; }
+  // How many the server has ended by now.
+  size_t Ended() {
+    size_t ended = 0;
+    for (const std::unique_ptr<Http2Client>& client : clients_) {
+      client->TakeFrames();
+      ended += client->ended();
+    }
+    return ended;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Http2Client>> clients_;
+  uint64_t sent_ = 0;
+};
+
+TEST(GreedyClientsTest, UnfinishedRequestsAreBoundedAndTheOldestGivenUp) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  const uint64_t before = ResidentBytes(node.server().pid());
+  constexpr size_t kConnections = 4;
+  constexpr size_t kRequests = 500;
+  UnfinishedUploads uploads(node.client().address(), "/raftkv.v1.KvService/Put", kConnections,
+                            kRequests);
+  std::cout << "sent " << uploads.sent() / kMiB << " MiB, resident: " << before / kMiB << " to "
+            << ResidentBytes(node.server().pid()) / kMiB << " MiB, ended " << uploads.Ended()
+            << "\n";
+  EXPECT_LE(ResidentBytes(node.server().pid()), before + 1200 * kMiB);
+  EXPECT_TRUE(node.client().PutText("a", "1").ok()) << "others are served";
+  // 256 MiB of slow ones may stay, each counted as 4 MiB.
+  EXPECT_TRUE(WaitUntil(Millis(15000), [&] {
+    return uploads.Ended() >= kConnections * kRequests - 64;
+  })) << uploads.Ended();
+  const bool released = WaitUntil(
+      Millis(10000), [&] { return ResidentBytes(node.server().pid()) <= before + 300 * kMiB; });
+  std::cout << "resident: " << ResidentBytes(node.server().pid()) / kMiB << " MiB, ended "
+            << uploads.Ended() << "\n";
+  EXPECT_TRUE(released);
+  EXPECT_TRUE(node.client().PutText("a", std::string(kMiB, 'a')).ok());
+}
+
 // Of a directory of /proc: threads ("task") or open files ("fd").
 size_t CountEntries(pid_t pid, const std::string& directory) {
   const std::filesystem::directory_iterator entries(absl::StrCat("/proc/", pid, "/", directory));
@@ -223,6 +284,20 @@ TEST(GreedyClientsTest, AServerWithoutFileDescriptorsStopsAndSaysWhy) {
   EXPECT_NE(node.server().Log().find("cannot take new connections"), std::string::npos);
   for (const int connection : connections) {
     close(connection);
+  }
+}
+
+TEST(LongGreedyClientsTest, ARequestThatNeverEndsIsGivenUp) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  for (const std::string method : {"/raftkv.v1.KvService/Put", "/grpc.health.v1.Health/Watch"}) {
+    Http2Client client(node.client().address());
+    const Clock::time_point start = Clock::now();
+    // Its own deadline is far.
+    const uint32_t stream = client.Open(method, {{"grpc-timeout", "99999999H"}});
+    client.SendBody(stream, Http2Client::Message("1").substr(0, 5), /*end=*/false);
+    EXPECT_TRUE(client.AwaitEnd(stream, Millis(40000))) << method;
+    EXPECT_GE(Since(start), Millis(20000)) << method << ": slow clients have their time";
   }
 }
 
