@@ -26,6 +26,9 @@ Expirer::Expirer(raft::RaftDriver* driver, KvStateMachine* state_machine,
 void Expirer::Tick() {
   if (!busy_) {
     MaybeScan();
+  } else if (proposals_ > 0) {
+    // Not together with the other, or both would be in one entry, time after time.
+    ProposeNext();
   }
 }
 
@@ -65,14 +68,14 @@ void Expirer::OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due) {
   next_deadline_ = due->next_deadline;
   due_ = std::move(due->keys);
   next_due_ = 0;
-  ProposeMore();
+  ProposeNext();
 }
 
-void Expirer::ProposeMore() {
+void Expirer::ProposeNext() {
   if (!Leads()) {
     GiveUp();
   }
-  while (next_due_ < due_.size() && proposals_ < kProposalsMax) {
+  if (next_due_ < due_.size() && proposals_ < kProposalsMax) {
     Propose();
   }
   busy_ = proposals_ > 0;
@@ -98,7 +101,7 @@ void Expirer::OnProposalDone(raft::ProposalResult result) {
   if (result != raft::ProposalResult::kApplied) {
     GiveUp();
   }
-  ProposeMore();
+  ProposeNext();
   // Thousands of keys may be due at once: go on without waiting for a tick.
   if (!busy_ && next_deadline_.value() != 0 && next_deadline_ <= driver_->Now()) {
     MaybeScan();

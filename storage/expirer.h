@@ -27,7 +27,7 @@ class Expirer {
           Scan scan);
 
   // Called every tick (10 ms): starts a scan when this member leads, has committed in its term, and
-  // a key may be due.
+  // a key may be due; goes on with what one found.
   void Tick();
 
   // Most keys that a scan should find. They are removed by several commands.
@@ -38,9 +38,9 @@ class Expirer {
   // Scans when a key may be due.
   void MaybeScan();
   void OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due);
-  // Proposes the removal of the next keys of due_, as far as there is room; gives up when this
-  // member leads no more.
-  void ProposeMore();
+  // Proposes the removal of the next keys of due_ if there is room; gives up when this member leads
+  // no more.
+  void ProposeNext();
   void Propose();
   void OnProposalDone(raft::ProposalResult result);
   // Drops what was found; a later tick begins anew.
