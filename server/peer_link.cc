@@ -215,7 +215,11 @@ void PeerLink::OpenAppendStream() {
       {.on_frame = [this](peer::v1::AppendEntriesResponse frame) { return OnAppendFrame(frame); },
        .on_malformed = nullptr,
        .on_part = nullptr,
-       .on_part_taken = [this] { node_->driver->OnPartTaken(peer_); },
+       .on_part_taken =
+           [this] {
+             silent_ticks_ = 0;
+             node_->driver->OnPartTaken(peer_);
+           },
        .on_open = nullptr,
        .on_end =
            [this] {
@@ -294,7 +298,7 @@ void PeerLink::OpenForwardStream() {
       {.on_frame = [this](peer::v1::ForwardResponse frame) { return OnForwardFrame(frame); },
        .on_malformed = nullptr,
        .on_part = nullptr,
-       .on_part_taken = nullptr,
+       .on_part_taken = [this] { silent_ticks_ = 0; },
        .on_open = nullptr,
        .on_end =
            [this] {
