@@ -49,6 +49,8 @@ constexpr Named kNames[] = {
     {Situation::kBridge, "bridge"},
     {Situation::kStar, "star"},
     {Situation::kClogged, "clogged"},
+    {Situation::kLargeOverSlowLink, "large entries over a slow link"},
+    {Situation::kUrgentOvertookBulk, "urgent frame overtook bulk"},
     {Situation::kJuggle, "new leaders stranded"},
     {Situation::kProposalForwarded, "proposal forwarded"},
     {Situation::kForwardStreamLostWithProposals, "forward stream lost with proposals"},

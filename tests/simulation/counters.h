@@ -54,6 +54,8 @@ enum class Situation {
   kBridge,
   kStar,
   kClogged,
+  kLargeOverSlowLink,
+  kUrgentOvertookBulk,
   kJuggle,
   // Requests.
   kProposalForwarded,

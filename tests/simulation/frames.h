@@ -1,6 +1,8 @@
 // What travels between two members, and who takes it at the other end.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <variant>
 #include <vector>
 
@@ -28,12 +30,19 @@ struct VoteFrame {
 using Frame =
     std::variant<LeaderFrame, FollowerFrame, VoteFrame, raft::ForwardRequest, raft::ForwardReply>;
 
+// About as many as it takes on the wire.
+uint64_t BytesOf(const Frame& frame);
+
 // A node as the network sees it. While its process is stopped, calls wait for it to go on.
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
 
   virtual void OnFrame(raft::NodeId from, Frame frame) = 0;
+  // A part of a frame of `term` arrived, perhaps the last; `take` tells the sender so.
+  virtual void OnPart(raft::NodeId from, raft::Term term, std::function<void()> take) = 0;
+  // `peer` has taken a part of what this node sends as a leader.
+  virtual void OnPartTaken(raft::NodeId peer) = 0;
   // The stream that this node opened to `peer` for appends or for forwarded requests broke, or
   // could not take what it was given. To be reported before the next turn, never inside one.
   virtual void OnAppendStreamLost(raft::NodeId peer) = 0;

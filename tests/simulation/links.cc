@@ -7,6 +7,8 @@ namespace {
 
 // How much longer a late packet takes.
 constexpr int64_t kLateFactorMax = 20;
+// What is given to a slow link has come after so many election timeouts.
+constexpr int64_t kQueueTimeoutsMax = 2;
 
 }  // namespace
 
@@ -18,6 +20,29 @@ bool Links::IsSilentFor(raft::NodeId a, raft::NodeId b, SimTime limit) const {
     }
   }
   return false;
+}
+
+void Links::SetSpeed(Link link, SimTime nanos_per_byte) {
+  if (nanos_per_byte == 0) {
+    nanos_per_byte_.erase(link);
+  } else {
+    nanos_per_byte_[link] = nanos_per_byte;
+  }
+}
+
+SimTime Links::TimeFor(Link link, uint64_t bytes) const {
+  const auto speed = nanos_per_byte_.find(link);
+  return speed == nanos_per_byte_.end() ? 0 : speed->second * static_cast<SimTime>(bytes);
+}
+
+SimTime Links::Carry(Link link, uint64_t bytes) {
+  if (!IsSlow(link)) {
+    return 0;
+  }
+  SimTime& busy_until = busy_until_[link];
+  busy_until = std::min(std::max(busy_until, scheduler_.now()) + TimeFor(link, bytes),
+                        scheduler_.now() + kQueueTimeoutsMax * options_.ElectionTimeout());
+  return busy_until - scheduler_.now();
 }
 
 SimTime Links::DrawDelay(Link link) {

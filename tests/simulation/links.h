@@ -29,10 +29,19 @@ class Links {
 
   // Nothing arrives on the link before `until`; nothing is lost by it.
   void Clog(Link link, SimTime until) { clogged_until_[link] = until; }
-  // From now on no packet is late, and no link clogged.
+  // From now on the link carries a byte in so many nanoseconds; 0: any number at once.
+  void SetSpeed(Link link, SimTime nanos_per_byte);
+  bool IsSlow(Link link) const { return nanos_per_byte_.contains(link); }
+  // How long the link is busy with so many bytes alone.
+  SimTime TimeFor(Link link, uint64_t bytes) const;
+  // Gives the link so many bytes to carry, and returns when it has, from now: they queue behind
+  // what it was given before. A queue has an end, so that is bounded.
+  SimTime Carry(Link link, uint64_t bytes);
+  // From now on no packet is late, and no link clogged or slow.
   void BecomeReliable() {
     reliable_ = true;
     clogged_until_.clear();
+    nanos_per_byte_.clear();
   }
 
   // How long the next packet takes.
@@ -45,6 +54,8 @@ class Links {
   bool reliable_ = false;
   std::map<Link, SimTime> cut_since_;
   std::map<Link, SimTime> clogged_until_;
+  std::map<Link, SimTime> nanos_per_byte_;
+  std::map<Link, SimTime> busy_until_;
 };
 
 }  // namespace raftkv::simulation

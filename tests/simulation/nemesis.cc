@@ -15,6 +15,9 @@ constexpr uint64_t kAllNodesPermille = 120;  // Crashes that take every node at 
 constexpr uint64_t kVictimLeadsPermille = 500;
 constexpr SimTime kHealthyTurnDelay = 100'000;
 constexpr int64_t kJuggleTimeoutsMax = 25;
+// What a slow link carries in an election timeout.
+constexpr int64_t kSlowLinkBytesMin = 500;
+constexpr int64_t kSlowLinkBytesMax = 5000;
 
 }  // namespace
 
@@ -36,7 +39,21 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
   });
 }
 
-void Nemesis::Start() { BeginFaults(); }
+void Nemesis::Start() {
+  BeginFaults();
+  if (options_.slow_links) {
+    BeginSlowLinks();
+  }
+}
+
+void Nemesis::BeginSlowLinks() {
+  scheduler_.After(dice_.Between(0, options_.fault_pause_max), [this] {
+    if (!frozen_) {
+      SlowSomeLinks();
+      BeginSlowLinks();
+    }
+  });
+}
 
 void Nemesis::BeginFaults() {
   scheduler_.After(dice_.Between(0, options_.fault_pause_max), [this] {
@@ -279,6 +296,31 @@ void Nemesis::ClogSome() {
       }
     }
   }
+}
+
+void Nemesis::SlowSomeLinks() {
+  const bool everywhere = dice_.Chance(300);
+  const NodeId victim = SomeVictim();
+  // Signs of life have room, entries have little.
+  const SimTime nanos_per_byte =
+      options_.ElectionTimeout() / dice_.Between(kSlowLinkBytesMin, kSlowLinkBytesMax);
+  std::vector<Link> links;
+  for (const NodeId from : cluster_.ids()) {
+    for (const NodeId to : cluster_.ids()) {
+      if (from != to && (everywhere || from == victim || to == victim)) {
+        links.emplace_back(from, to);
+      }
+    }
+  }
+  Note(everywhere ? "and all others have slow links" : "has slow links", victim);
+  for (const Link& link : links) {
+    cluster_.network().SetSpeed(link, nanos_per_byte);
+  }
+  Later([this, links] {
+    for (const Link& link : links) {
+      cluster_.network().SetSpeed(link, /*nanos_per_byte=*/0);
+    }
+  });
 }
 
 void Nemesis::ResetSome() {

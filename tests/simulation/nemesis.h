@@ -46,6 +46,9 @@ class Nemesis {
   void Star();
   void ClogSome();
   void ResetSome();
+  // A fault of its own, beside the others.
+  void BeginSlowLinks();
+  void SlowSomeLinks();
   // Until the fault is over, each new leader reaches only the pivot. So several leaders one after
   // the other begin entries that they cannot commit, and the pivot's log goes to and fro (thesis
   // figure 8).

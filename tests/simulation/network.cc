@@ -14,6 +14,7 @@ namespace {
 
 // As in the server: the oldest of more is refused.
 constexpr size_t kVoteCallsMax = 8;
+constexpr uint64_t kVoteBytes = 20;
 
 }  // namespace
 
@@ -90,11 +91,11 @@ void Network::SendVoteRequest(Envelope message) {
   if (IsLost(link) || links_.IsCut({link.second, link.first})) {
     return;
   }
-  scheduler_.After(links_.DrawDelay(link),
-                   [this, message = std::move(message), asked_at = scheduler_.now(),
-                    life = lives_[link.first]]() mutable {
-                     DeliverVoteRequest(std::move(message), asked_at, life);
-                   });
+  const SimTime delay = links_.Carry(link, kVoteBytes) + links_.DrawDelay(link);
+  scheduler_.After(delay, [this, message = std::move(message), asked_at = scheduler_.now(),
+                           life = lives_[link.first]]() mutable {
+    DeliverVoteRequest(std::move(message), asked_at, life);
+  });
 }
 
 void Network::DeliverVoteRequest(Envelope message, SimTime asked_at, uint64_t callers_life) {
@@ -134,10 +135,10 @@ void Network::SendVoteReply(Envelope message) {
   if (IsLost(link)) {
     return;
   }
-  scheduler_.After(links_.DrawDelay(link),
-                   [this, message = std::move(message), answered]() mutable {
-                     DeliverVoteReply(std::move(message), answered);
-                   });
+  const SimTime delay = links_.Carry(link, kVoteBytes) + links_.DrawDelay(link);
+  scheduler_.After(delay, [this, message = std::move(message), answered]() mutable {
+    DeliverVoteReply(std::move(message), answered);
+  });
 }
 
 void Network::DeliverVoteReply(Envelope message, const VoteCall& call) {
@@ -185,7 +186,7 @@ void Network::SendDatagram(Link link, const Frame& frame) {
 }
 
 void Network::SendOneDatagram(Link link, const Frame& frame) {
-  const SimTime delay = links_.DrawDelay(link);
+  const SimTime delay = links_.Carry(link, BytesOf(frame)) + links_.DrawDelay(link);
   SimTime& last_arrival = last_arrival_[link];
   if (scheduler_.now() + delay < last_arrival) {
     counters_.Note(Situation::kMessageOvertaken);

@@ -45,6 +45,7 @@ class Network {
   void Heal(Link link);
   bool IsCut(Link link) const { return links_.IsCut(link); }
   void Clog(Link link, SimTime until) { links_.Clog(link, until); }
+  void SetSpeed(Link link, SimTime nanos_per_byte) { links_.SetSpeed(link, nanos_per_byte); }
   void ResetStreams(raft::NodeId opener, raft::NodeId acceptor);
   // From now on nothing is lost, doubled or late, except across cuts.
   void BecomeReliable();

@@ -95,6 +95,14 @@ void DrawFaults(Dice* dice, SimOptions* options) {
   options->fault_length_max = timeout * dice->Pick<int64_t>({1, 3, 6, 10});
 }
 
+// With dice of its own: what was drawn before there were slow links is drawn as ever.
+void DrawSlowLinks(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "slow links");
+  options->slow_links = dice.Chance(300);
+  options->large_frames = dice.Chance(700) ? LargeFrames::kParts : LargeFrames::kWhole;
+  options->part_bytes = 60 + dice.Below(200);
+}
+
 }  // namespace
 
 raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
@@ -128,6 +136,11 @@ std::string SimOptions::Describe() const {
       wire_bytes ? " wire_bytes" : "", " delay=", Millis(delay_min), "..", Millis(delay_max),
       " late_permille=", late_permille, " lost_permille=", lost_permille,
       " doubled_permille=", doubled_permille, " silence_limit=", Millis(silence_limit),
+      slow_links ? absl::StrCat(" slow_links, large frames ",
+                                large_frames == LargeFrames::kWhole
+                                    ? "whole"
+                                    : absl::StrCat("in parts of ", part_bytes))
+                 : "",
       "\n  sync=", Millis(sync_min), "..", Millis(sync_max),
       " wal_file_records_max=", wal_file_records_max,
       " apply_stall_permille=", apply_stall_permille, " due_keys_max=", due_keys_max,
@@ -147,6 +160,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawFaults(&dice, &options);
   Dice forwarding_dice(seed, "forwarding");
   DrawForwarding(&forwarding_dice, &options);
+  DrawSlowLinks(seed, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);
   options.operations = overrides.operations.value_or(options.operations);
   CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());

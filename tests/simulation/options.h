@@ -21,6 +21,14 @@ enum class NetworkMode {
   kDatagrams,
 };
 
+// How streams send what is large over a link that is slow.
+enum class LargeFrames {
+  // As it is, so that everything later waits behind it.
+  kWhole,
+  // In parts, few of them under way; what is urgent goes between.
+  kParts,
+};
+
 struct SimOptions {
   uint64_t seed = 1;
   uint64_t nodes = 3;
@@ -43,6 +51,9 @@ struct SimOptions {
   bool wire_bytes = false;  // Frames travel as bytes, through raft/wire.
   SimTime delay_min = 0;
   SimTime delay_max = 0;
+  bool slow_links = false;  // Whether links may be slow for a while.
+  LargeFrames large_frames = LargeFrames::kWhole;
+  uint64_t part_bytes = 0;          // Of a larger frame.
   uint64_t late_permille = 0;       // Messages that take ten times as long.
   uint64_t lost_permille = 0;       // Votes; with kDatagrams every message.
   uint64_t doubled_permille = 0;    // kDatagrams only.
@@ -75,6 +86,9 @@ struct SimOptions {
   // What clocks that run at the right rate take for an election timeout at least.
   MonotonicNanos ElectionTimeout() const {
     return static_cast<MonotonicNanos>(election_timeout_ticks) * kTickNanos;
+  }
+  MonotonicNanos HeartbeatInterval() const {
+    return static_cast<MonotonicNanos>(heartbeat_ticks) * kTickNanos;
   }
   raft::RaftConfig CoreConfig(raft::NodeId self) const;
 

@@ -1,6 +1,8 @@
 #include "tests/simulation/peer_streams.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 namespace raftkv::simulation {
@@ -9,7 +11,20 @@ using raft::NodeId;
 
 namespace {
 
-Link LinkOf(NodeId from, NodeId to) { return {from, to}; }
+// Of one stream and direction.
+constexpr size_t kPartsUnderWayMax = 2;
+
+// Takes what builds on nothing out of a leader's frame: signs of life may overtake appends.
+LeaderFrame TakeUrgent(LeaderFrame* frame) {
+  LeaderFrame urgent{.term = frame->term, .cluster_time = frame->cluster_time, .messages = {}};
+  const auto is_append = [](const raft::Envelope& envelope) {
+    return std::holds_alternative<raft::AppendRequest>(envelope.message);
+  };
+  std::copy_if(frame->messages.begin(), frame->messages.end(), std::back_inserter(urgent.messages),
+               std::not_fn(is_append));
+  std::erase_if(frame->messages, std::not_fn(is_append));
+  return urgent;
+}
 
 }  // namespace
 
@@ -53,8 +68,8 @@ void PeerStreams::SendToOpener(StreamKind kind, NodeId acceptor, NodeId opener, 
 }
 
 bool PeerStreams::IsConnectable(NodeId opener, NodeId acceptor) const {
-  return IsUp(acceptor) && !links_.IsCut(LinkOf(opener, acceptor)) &&
-         !links_.IsCut(LinkOf(acceptor, opener));
+  return IsUp(acceptor) && !links_.IsCut(Link(opener, acceptor)) &&
+         !links_.IsCut(Link(acceptor, opener));
 }
 
 PeerStreams::StreamRef PeerStreams::Open(const Key& key) {
@@ -66,8 +81,8 @@ PeerStreams::StreamRef PeerStreams::Open(const Key& key) {
   opened_[key] = stream;
   // An attempt that meets nobody takes a while to fail.
   const SimTime delay = IsConnectable(stream->opener, stream->acceptor)
-                            ? links_.DrawDelay(LinkOf(stream->opener, stream->acceptor)) +
-                                  links_.DrawDelay(LinkOf(stream->acceptor, stream->opener))
+                            ? links_.DrawDelay(LinkOf(*stream, /*to_acceptor=*/true)) +
+                                  links_.DrawDelay(LinkOf(*stream, /*to_acceptor=*/false))
                             : dice_.Between(0, options_.ElectionTimeout() / 2);
   scheduler_.After(delay, [this, stream] { FinishConnecting(stream); });
   return stream;
@@ -90,37 +105,138 @@ void PeerStreams::FinishConnecting(const StreamRef& stream) {
 }
 
 void PeerStreams::Transmit(const StreamRef& stream, bool to_acceptor, Content content) {
-  Direction& direction = to_acceptor ? stream->there : stream->back;
-  const Link link = to_acceptor ? LinkOf(stream->opener, stream->acceptor)
-                                : LinkOf(stream->acceptor, stream->opener);
+  Direction& direction = DirectionOf(stream.get(), to_acceptor);
+  const Link link = LinkOf(*stream, to_acceptor);
   ++direction.under_way;
   if (links_.IsCut(link) || !direction.held.empty()) {
     counters_.Note(Situation::kMessageHeldByCut);
     direction.held.push_back(std::move(content));
     return;
   }
+  const uint64_t bytes = content.has_value() ? BytesOf(*content) : 0;
+  const bool is_large = links_.TimeFor(link, bytes) >= options_.HeartbeatInterval();
+  counters_.Note(Situation::kLargeOverSlowLink, is_large ? 1 : 0);
+  if (content.has_value() && options_.large_frames == LargeFrames::kParts &&
+      (links_.IsSlow(link) || !direction.bulk.empty())) {
+    TransmitApart(stream, to_acceptor, *std::move(content));
+    return;
+  }
+  AtArrival(stream, to_acceptor, bytes,
+            [this, stream, to_acceptor, content = std::move(content)]() mutable {
+              Deliver(stream, to_acceptor, std::move(content));
+            });
+}
+
+void PeerStreams::AtArrival(const StreamRef& stream, bool to_acceptor, uint64_t bytes,
+                            Scheduler::Event event) {
+  Direction& direction = DirectionOf(stream.get(), to_acceptor);
+  const Link link = LinkOf(*stream, to_acceptor);
   direction.last_arrival =
-      std::max(scheduler_.now() + links_.DrawDelay(link), direction.last_arrival + 1);
-  scheduler_.After(direction.last_arrival - scheduler_.now(),
-                   [this, stream, to_acceptor, content = std::move(content)]() mutable {
-                     Deliver(stream, to_acceptor, std::move(content));
-                   });
+      std::max(scheduler_.now() + links_.Carry(link, bytes) + links_.DrawDelay(link),
+               direction.last_arrival + 1);
+  scheduler_.After(direction.last_arrival - scheduler_.now(), std::move(event));
+}
+
+void PeerStreams::TransmitApart(const StreamRef& stream, bool to_acceptor, Frame frame) {
+  Direction& direction = DirectionOf(stream.get(), to_acceptor);
+  // Its pieces count instead.
+  --direction.under_way;
+  auto* const leader = std::get_if<LeaderFrame>(&frame);
+  Frame urgent = leader == nullptr ? std::exchange(frame, LeaderFrame()) : TakeUrgent(leader);
+  const bool is_urgent = BytesOf(urgent) <= options_.part_bytes;
+  for (Frame* each : {&urgent, &frame}) {
+    const uint64_t bytes = BytesOf(*each);
+    const bool bulk_waits = !direction.bulk.empty();
+    if (bytes == 0) {
+      continue;
+    }
+    ++direction.under_way;
+    if (bytes > options_.part_bytes || (bulk_waits && !(is_urgent && each == &urgent))) {
+      AddBulk(stream, to_acceptor, std::move(*each), bytes);
+      continue;
+    }
+    counters_.Note(Situation::kUrgentOvertookBulk, bulk_waits ? 1 : 0);
+    AtArrival(stream, to_acceptor, bytes,
+              [this, stream, to_acceptor, content = Content(std::move(*each))]() mutable {
+                Deliver(stream, to_acceptor, std::move(content));
+              });
+  }
+}
+
+void PeerStreams::AddBulk(const StreamRef& stream, bool to_acceptor, Frame frame, uint64_t bytes) {
+  const auto* const leader = std::get_if<LeaderFrame>(&frame);
+  const raft::Term term = leader == nullptr ? raft::Term() : leader->term;
+  DirectionOf(stream.get(), to_acceptor)
+      .bulk.push_back({.frame = std::move(frame), .term = term, .unsent_bytes = bytes});
+  SendParts(stream, to_acceptor);
+}
+
+void PeerStreams::SendParts(const StreamRef& stream, bool to_acceptor) {
+  Direction& direction = DirectionOf(stream.get(), to_acceptor);
+  while (!direction.bulk.empty() && direction.parts_under_way < kPartsUnderWayMax &&
+         !links_.IsCut(LinkOf(*stream, to_acceptor))) {
+    Bulk& bulk = direction.bulk.front();
+    const uint64_t bytes = std::min(bulk.unsent_bytes, options_.part_bytes);
+    bulk.unsent_bytes -= bytes;
+    ++direction.parts_under_way;
+    AtArrival(stream, to_acceptor, bytes, [this, stream, to_acceptor, term = bulk.term] {
+      DeliverPart(stream, to_acceptor, term);
+    });
+    if (bulk.unsent_bytes == 0) {
+      AtArrival(stream, to_acceptor, /*bytes=*/0,
+                [this, stream, to_acceptor, content = Content(std::move(bulk.frame))]() mutable {
+                  Deliver(stream, to_acceptor, std::move(content));
+                });
+      direction.bulk.pop_front();
+    }
+  }
+}
+
+void PeerStreams::DeliverPart(const StreamRef& stream, bool to_acceptor, raft::Term term) {
+  if (!IsHeard(stream, to_acceptor)) {
+    return;
+  }
+  const Link link = LinkOf(*stream, to_acceptor);
+  endpoints_.at(link.second)->OnPart(link.first, term, [this, stream, to_acceptor] {
+    scheduler_.After(links_.DrawDelay(LinkOf(*stream, !to_acceptor)),
+                     [this, stream, to_acceptor] { OnPartTaken(stream, to_acceptor); });
+  });
+}
+
+void PeerStreams::OnPartTaken(const StreamRef& stream, bool to_acceptor) {
+  if (stream->broken) {
+    return;
+  }
+  if (links_.IsCut(LinkOf(*stream, !to_acceptor))) {
+    // The word comes later, as TCP sends it again.
+    scheduler_.After(options_.ElectionTimeout() / 4,
+                     [this, stream, to_acceptor] { OnPartTaken(stream, to_acceptor); });
+    return;
+  }
+  --DirectionOf(stream.get(), to_acceptor).parts_under_way;
+  if (stream->kind == StreamKind::kAppend && to_acceptor) {
+    endpoints_.at(stream->opener)->OnPartTaken(stream->acceptor);
+  }
+  SendParts(stream, to_acceptor);
+}
+
+bool PeerStreams::IsHeard(const StreamRef& stream, bool to_acceptor) const {
+  const auto& heard_by = to_acceptor ? accepted_ : opened_;
+  const auto heard = heard_by.find(KeyOf(*stream));
+  return !stream->broken && heard != heard_by.end() && heard->second == stream;
 }
 
 void PeerStreams::Deliver(const StreamRef& stream, bool to_acceptor, Content content) {
-  const Key key = KeyOf(*stream);
-  --(to_acceptor ? stream->there : stream->back).under_way;
+  --DirectionOf(stream.get(), to_acceptor).under_way;
   if (to_acceptor && stream->kind == StreamKind::kForward && IsUp(stream->opener)) {
     // There is room for the next.
     endpoints_.at(stream->opener)->Wake();
   }
-  const auto& heard_by = to_acceptor ? accepted_ : opened_;
   if (!stream->broken && !content.has_value()) {
     Accept(stream);
     return;
   }
-  const auto heard = heard_by.find(key);
-  if (stream->broken || heard == heard_by.end() || heard->second != stream) {
+  if (!IsHeard(stream, to_acceptor)) {
     counters_.Note(Situation::kMessageLost);
     const auto* forward =
         content.has_value() ? std::get_if<raft::ForwardRequest>(&*content) : nullptr;
@@ -129,9 +245,8 @@ void PeerStreams::Deliver(const StreamRef& stream, bool to_acceptor, Content con
     }
     return;
   }
-  const NodeId from = to_acceptor ? stream->opener : stream->acceptor;
-  const NodeId to = to_acceptor ? stream->acceptor : stream->opener;
-  endpoints_.at(to)->OnFrame(from, *std::move(content));
+  const Link link = LinkOf(*stream, to_acceptor);
+  endpoints_.at(link.second)->OnFrame(link.first, *std::move(content));
 }
 
 void PeerStreams::Accept(const StreamRef& stream) {
@@ -236,16 +351,15 @@ void PeerStreams::OnHealed(Link link) {
 }
 
 void PeerStreams::Release(const StreamRef& stream, bool to_acceptor) {
-  Direction& direction = to_acceptor ? stream->there : stream->back;
-  const Link link = to_acceptor ? LinkOf(stream->opener, stream->acceptor)
-                                : LinkOf(stream->acceptor, stream->opener);
-  if (links_.IsCut(link)) {
+  if (links_.IsCut(LinkOf(*stream, to_acceptor))) {
     return;
   }
+  Direction& direction = DirectionOf(stream.get(), to_acceptor);
   for (Content& content : std::exchange(direction.held, {})) {
     --direction.under_way;
     Transmit(stream, to_acceptor, std::move(content));
   }
+  SendParts(stream, to_acceptor);
 }
 
 void PeerStreams::Reset(StreamKind kind, NodeId opener, NodeId acceptor) {

@@ -55,10 +55,18 @@ class PeerStreams {
   // Nothing is the opening, which says whose stream it is.
   using Content = std::optional<Frame>;
 
+  // What goes in parts, or waits behind it.
+  struct Bulk {
+    Frame frame;
+    raft::Term term;  // Of a leader's frame.
+    uint64_t unsent_bytes;
+  };
   struct Direction {
     SimTime last_arrival = 0;
     uint64_t under_way = 0;    // Frames sent and neither delivered nor lost.
     std::deque<Content> held;  // Waits for a cut to heal.
+    std::deque<Bulk> bulk;
+    size_t parts_under_way = 0;
   };
   struct Stream {
     StreamKind kind;
@@ -73,12 +81,28 @@ class PeerStreams {
   using StreamRef = std::shared_ptr<Stream>;
   using Key = std::tuple<StreamKind, raft::NodeId, raft::NodeId>;  // Kind, opener, acceptor.
 
+  static Direction& DirectionOf(Stream* stream, bool to_acceptor) {
+    return to_acceptor ? stream->there : stream->back;
+  }
+  static Link LinkOf(const Stream& stream, bool to_acceptor) {
+    return to_acceptor ? Link(stream.opener, stream.acceptor)
+                       : Link(stream.acceptor, stream.opener);
+  }
   static Key KeyOf(const Stream& stream) { return {stream.kind, stream.opener, stream.acceptor}; }
   bool IsUp(raft::NodeId node) const { return endpoints_.contains(node); }
   bool IsConnectable(raft::NodeId opener, raft::NodeId acceptor) const;
   StreamRef Open(const Key& key);
   void FinishConnecting(const StreamRef& stream);
   void Transmit(const StreamRef& stream, bool to_acceptor, Content content);
+  // After the link has carried so many bytes, and everything on its way before them.
+  void AtArrival(const StreamRef& stream, bool to_acceptor, uint64_t bytes, Scheduler::Event event);
+  // Sends what is urgent at once, and the rest in turn.
+  void TransmitApart(const StreamRef& stream, bool to_acceptor, Frame frame);
+  void AddBulk(const StreamRef& stream, bool to_acceptor, Frame frame, uint64_t bytes);
+  void SendParts(const StreamRef& stream, bool to_acceptor);
+  void DeliverPart(const StreamRef& stream, bool to_acceptor, raft::Term term);
+  void OnPartTaken(const StreamRef& stream, bool to_acceptor);
+  bool IsHeard(const StreamRef& stream, bool to_acceptor) const;
   void Deliver(const StreamRef& stream, bool to_acceptor, Content content);
   void Accept(const StreamRef& stream);
   // Sends what a cut has held up, unless the link is cut again.

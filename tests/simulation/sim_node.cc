@@ -178,6 +178,17 @@ void SimNode::OnFrame(NodeId from, Frame frame) {
   });
 }
 
+void SimNode::OnPart(NodeId from, raft::Term term, std::function<void()> take) {
+  process_->events.Now([this, from, term, take = std::move(take)] {
+    process_->driver->OnPartHeard(from, term);
+    take();
+  });
+}
+
+void SimNode::OnPartTaken(NodeId peer) {
+  process_->events.Now([this, peer] { process_->driver->OnPartTaken(peer); });
+}
+
 void SimNode::TakeFrame(NodeId from, Frame frame) {
   raft::RaftDriver& driver = *process_->driver;
   const auto step = [&](std::vector<Envelope>* messages) {

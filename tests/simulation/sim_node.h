@@ -111,6 +111,8 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   };
   // Endpoint.
   void OnFrame(raft::NodeId from, Frame frame) override;
+  void OnPart(raft::NodeId from, raft::Term term, std::function<void()> take) override;
+  void OnPartTaken(raft::NodeId peer) override;
   void OnAppendStreamLost(raft::NodeId peer) override;
   void OnForwardStreamLost(raft::NodeId peer) override;
   void Wake() override;
