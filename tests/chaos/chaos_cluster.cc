@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <numeric>
@@ -222,6 +223,15 @@ std::optional<size_t> ChaosCluster::FindLeader() {
 bool ChaosCluster::Leads(size_t node) {
   const auto status = members_.client(node).GetStatus(kStatusMax);
   return status.ok() && status->raft_state() == v1::RAFT_STATE_LEADER;
+}
+
+uint64_t ChaosCluster::NewestTerm() {
+  uint64_t term = 0;
+  for (size_t node = 0; node < size(); ++node) {
+    const auto status = members_.client(node).GetStatus(kStatusMax);
+    term = std::max(term, status.ok() ? status->header().raft_term() : 0);
+  }
+  return term;
 }
 
 void ChaosCluster::Kill(const std::vector<size_t>& nodes) {

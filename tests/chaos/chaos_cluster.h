@@ -47,6 +47,8 @@ class ChaosCluster {
   std::optional<size_t> FindLeader();
   // Whether the member says now that it leads.
   bool Leads(size_t node);
+  // The newest that anybody who answers knows; 0 when nobody does.
+  uint64_t NewestTerm();
 
   // kill -9, all at once.
   void Kill(const std::vector<size_t>& nodes);

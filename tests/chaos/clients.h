@@ -57,8 +57,8 @@ class Clients {
   void Pause();
   void Resume();
   void Finish();
-  // While this is on, one of them writes values up to the limit, a few seconds apart, so that what it
-  // asks for is less than what a slow link carries.
+  // While this is on, one of them writes values up to the limit, so far apart that it asks for less
+  // than a slow link carries.
   void WriteLargeValues(bool on) { large_values_ = on; }
 
   // Reads every register once more, linearizably and as part of the history. False when a read

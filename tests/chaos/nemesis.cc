@@ -44,6 +44,11 @@ constexpr int64_t kLongStepSeconds = 3600;
 constexpr int64_t kSlewPpmMin = 1000;
 constexpr int64_t kSlewPpmMax = 100'000;
 constexpr int64_t kBeforeCutMaxMs = 2000;
+// In so much of a cut all connections are reset, so that new ones are tried in vain.
+constexpr Millis kResetFor(700);
+constexpr uint64_t kResetAllPermille = 1000;
+// Elections while links are slow: none, but for a machine that is busy with other things.
+constexpr uint64_t kSlowLinkTermsMax = 2;
 
 }  // namespace
 
@@ -220,17 +225,20 @@ bool Nemesis::CutPower(const std::vector<size_t>& victims) {
 
 bool Nemesis::SlowLinks(std::optional<size_t> leader) {
   const RelayCounts before = cluster_->network().counts();
+  const uint64_t first_term = cluster_->NewestTerm();
   BeginNetworkFault(FaultKind::kSlowLinks, leader, &cluster_->network(), &dice_);
   clients_->WriteLargeValues(true);
   const auto large = cluster_->members()
                          .client(leader.value_or(0))
                          .PutText("large", std::string(kLargeBytes, 'l'), kLargeTimeout);
-  std::cout << "  a large value: " << (large.ok() ? "written" : large.status.error_message())
-            << std::endl;
   Last(Millis(1000));
   clients_->WriteLargeValues(false);
   // Before the links are mended: slow is not down.
   static_cast<void>(clients_->AwaitWrite(kRecoveryMax));
+  const uint64_t terms = cluster_->NewestTerm() - first_term;
+  std::cout << "  a large value: " << (large.ok() ? "written" : large.status.error_message())
+            << "; new terms: " << terms << std::endl;
+  EXPECT_LE(terms, kSlowLinkTermsMax) << "signs of life do not get through slow links";
   return FeltInNetwork(FaultKind::kSlowLinks, before, cluster_->network().counts());
 }
 
@@ -255,7 +263,7 @@ bool Nemesis::ShiftClocks(FaultKind kind, size_t victim, std::optional<size_t> l
   uint64_t after = 0;
   for (const size_t node : nodes) {
     integration::ShiftedClock& clock = cluster_->clock(node);
-    before += clock.shifted_readings();
+    before += clock.readings();
     kind == FaultKind::kClockSlew ? clock.Slew(back ? -amount : amount)
                                   : clock.Step(back ? -amount : amount);
   }
@@ -264,9 +272,12 @@ bool Nemesis::ShiftClocks(FaultKind kind, size_t victim, std::optional<size_t> l
   std::this_thread::sleep_for(Millis(dice_.Between(0, kBeforeCutMaxMs)));
   // Connections that fail and come again are what waits most.
   BeginNetworkFault(FaultKind::kPartition, leader, &cluster_->network(), &dice_);
+  cluster_->network().SetResets(kResetAllPermille);
+  std::this_thread::sleep_for(kResetFor);
+  cluster_->network().SetResets(0);
   Last(Millis(2000));
   for (const size_t node : nodes) {
-    after += cluster_->clock(node).shifted_readings();
+    after += cluster_->clock(node).readings();
   }
   return after > before;
 }

@@ -1,8 +1,8 @@
 // The network between members, in this process: each reaches each other one through a port of its
 // own here, so what happens to bytes can be said for every direction by itself.
 //
-// Members are led here by redirect_connect.c, preloaded into them. What comes in goes to wherever the
-// member lives then.
+// Members are led here by redirect_connect.c, preloaded into them. What comes in goes to wherever
+// the member lives then.
 #pragma once
 
 #include <poll.h>

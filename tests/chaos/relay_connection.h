@@ -54,8 +54,8 @@ class RelayConnection {
 
   // Takes what the side's member has sent.
   void Receive(size_t side, const LinkRule& rule, simulation::Dice* dice, RelayCounts* counts);
-  // Sends on what came from `side` and is due; on a slow link a little at a time, once `free_at` has
-  // come, which it moves on.
+  // Sends on what came from `side` and is due; on a slow link a little at a time, once `free_at`
+  // has come, which it moves on.
   void Forward(size_t side, const LinkRule& rule, integration::Clock::time_point* free_at,
                RelayCounts* counts);
   // Nothing more can come through: close it.

@@ -81,9 +81,7 @@ static int64_t ShiftNanos(void) {
     if (before % 2 == 0 && before == __atomic_load_n(&page->sequence, __ATOMIC_ACQUIRE)) {
       const int64_t elapsed = ppm == 0 ? 0 : TrueNanos(CLOCK_MONOTONIC) - since;
       const int64_t shift = offset + elapsed / 1000000 * ppm;
-      if (shift != 0) {
-        __atomic_fetch_add(&page->shifted_readings, 1, __ATOMIC_RELAXED);
-      }
+      __atomic_fetch_add(&page->readings, 1, __ATOMIC_RELAXED);
       return shift;
     }
   }

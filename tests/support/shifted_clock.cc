@@ -49,8 +49,8 @@ void ShiftedClock::Change(int64_t step_nanos, int64_t slew_ppm) {
   __atomic_fetch_add(&page_->sequence, 1, __ATOMIC_SEQ_CST);
 }
 
-uint64_t ShiftedClock::shifted_readings() const {
-  return __atomic_load_n(&page_->shifted_readings, __ATOMIC_RELAXED);
+uint64_t ShiftedClock::readings() const {
+  return __atomic_load_n(&page_->readings, __ATOMIC_RELAXED);
 }
 
 }  // namespace raftkv::integration

@@ -25,8 +25,8 @@ class ShiftedClock {
   void Step(int64_t seconds);
   // From here on the clock gains so many microseconds in each second, or loses them.
   void Slew(int64_t ppm);
-  // How often the process was shown another time than the true one.
-  uint64_t shifted_readings() const;
+  // How often the process looked at it.
+  uint64_t readings() const;
 
  private:
   void Change(int64_t step_nanos, int64_t slew_ppm);

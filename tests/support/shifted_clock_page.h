@@ -10,6 +10,6 @@ struct ShiftedClockPage {
   int64_t offset_nanos;
   int64_t slew_ppm;
   int64_t slewed_since_nanos;
-  // How often the process was shown another time than the true one.
-  uint64_t shifted_readings;
+  // How often the process looked at it.
+  uint64_t readings;
 };
