@@ -2,13 +2,14 @@
 // the members, as if it had not.
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "tests/chaos/peer_network.h"
+#include "tests/support/shifted_clock.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::chaos {
@@ -23,15 +24,12 @@ using integration::TestCluster;
 constexpr Millis kCut(8000);
 constexpr Millis kBackWithin(3000);
 
-std::vector<int> PeerPorts(const TestCluster& cluster) {
-  std::vector<int> ports;
+std::vector<std::string> PeerAddresses(const TestCluster& cluster) {
+  std::vector<std::string> addresses;
   for (size_t node = 0; node < cluster.size(); ++node) {
-    int port = 0;
-    const std::vector<std::string> parts = absl::StrSplit(cluster.peer_address(node), ':');
-    EXPECT_TRUE(absl::SimpleAtoi(parts.back(), &port));
-    ports.push_back(port);
+    addresses.push_back(cluster.peer_address(node));
   }
-  return ports;
+  return addresses;
 }
 
 struct Case {
@@ -44,22 +42,21 @@ class ClockStepTest : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     for (size_t node = 0; node < cluster_.size(); ++node) {
-      Step(node, 0);
+      clocks_.push_back(std::make_unique<integration::ShiftedClock>(File("clock", node)));
+      integration::WriteFile(File("redirects", node), network_.RedirectsOf(node));
       cluster_.server(node).options().env = {
-          absl::StrCat("LD_PRELOAD=", STEP_CLOCK_PATH, ":", REDIRECT_CONNECT_PATH),
-          absl::StrCat("STEP_CLOCK=", StepFile(node)), network_.EnvironmentOf(node)};
-      ASSERT_TRUE(cluster_.Start(node));
+          absl::StrCat("LD_PRELOAD=", SHIFTED_CLOCK_PATH, ":", REDIRECT_CONNECT_PATH),
+          clocks_[node]->environment(),
+          absl::StrCat("REDIRECT_CONNECT=", File("redirects", node))};
     }
+    ASSERT_TRUE(cluster_.StartAll());
     leader_ = cluster_.WaitForLeader();
     ASSERT_TRUE(leader_.has_value());
     ASSERT_TRUE(cluster_.client(0).PutText("k", "before").ok());
   }
 
-  std::string StepFile(size_t node) const {
-    return cluster_.dir().File(absl::StrCat("step", node));
-  }
-  void Step(size_t node, int seconds) const {
-    std::ofstream(StepFile(node)) << seconds << std::flush;
+  std::string File(const std::string& name, size_t node) const {
+    return cluster_.dir().File(absl::StrCat(name, node));
   }
   void Cut(size_t node, LinkRule::Bytes bytes) {
     for (size_t other = 0; other < cluster_.size(); ++other) {
@@ -71,7 +68,8 @@ class ClockStepTest : public testing::TestWithParam<Case> {
   }
 
   TestCluster cluster_;
-  PeerNetwork network_{PeerPorts(cluster_)};
+  PeerNetwork network_{PeerAddresses(cluster_)};
+  std::vector<std::unique_ptr<integration::ShiftedClock>> clocks_;
   std::optional<size_t> leader_;
 };
 
@@ -79,7 +77,7 @@ TEST_P(ClockStepTest, AMemberThatWasCutOffIsBackAtOnce) {
   const size_t cut_off = cluster_.Other(*leader_);
   for (size_t node = 0; node < cluster_.size(); ++node) {
     if (GetParam().of_all || node == cut_off) {
-      Step(node, GetParam().step_seconds);
+      clocks_[node]->Step(GetParam().step_seconds);
     }
   }
   Cut(cut_off, GetParam().bytes);

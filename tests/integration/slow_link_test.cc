@@ -8,9 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "tests/chaos/peer_network.h"
 #include "tests/support/test_cluster.h"
 
@@ -27,15 +25,16 @@ struct SlowLink {
 // follower.
 void ExpectLifeGoesOn(const SlowLink& link) {
   TestCluster cluster({.size = 3, .flags = {"--value_bytes_max=3145728"}});
-  std::vector<int> peer_ports;
+  std::vector<std::string> peer_addresses;
   for (size_t node = 0; node < cluster.size(); ++node) {
-    const std::vector<std::string> address = absl::StrSplit(cluster.peer_address(node), ':');
-    ASSERT_TRUE(absl::SimpleAtoi(address.back(), &peer_ports.emplace_back()));
+    peer_addresses.push_back(cluster.peer_address(node));
   }
-  chaos::PeerNetwork network(peer_ports);
+  chaos::PeerNetwork network(peer_addresses);
   for (size_t node = 0; node < cluster.size(); ++node) {
+    const std::string redirects = cluster.dir().File(absl::StrCat("redirects", node));
+    WriteFile(redirects, network.RedirectsOf(node));
     cluster.server(node).options().env = {absl::StrCat("LD_PRELOAD=", REDIRECT_CONNECT_PATH),
-                                          network.EnvironmentOf(node)};
+                                          absl::StrCat("REDIRECT_CONNECT=", redirects)};
   }
   ASSERT_TRUE(cluster.StartAll());
   const std::optional<size_t> leader = cluster.WaitForLeader();
