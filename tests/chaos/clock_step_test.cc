@@ -46,8 +46,7 @@ class ClockStepTest : public testing::TestWithParam<Case> {
       integration::WriteFile(File("redirects", node), network_.RedirectsOf(node));
       cluster_.server(node).options().env = {
           absl::StrCat("LD_PRELOAD=", SHIFTED_CLOCK_PATH, ":", REDIRECT_CONNECT_PATH),
-          clocks_[node]->environment(),
-          absl::StrCat("REDIRECT_CONNECT=", File("redirects", node))};
+          clocks_[node]->environment(), absl::StrCat("REDIRECT_CONNECT=", File("redirects", node))};
     }
     ASSERT_TRUE(cluster_.StartAll());
     leader_ = cluster_.WaitForLeader();
