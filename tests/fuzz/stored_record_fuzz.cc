@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "raft/runtime/command_batch.h"
 #include "raft/wire/convert.h"
 #include "storage/command_semantics.h"
