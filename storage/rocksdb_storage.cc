@@ -191,6 +191,9 @@ absl::Status RocksDbStorage::OpenDatabase() {
         manifest, CheckManifest(directory_.files(), path, fence_->path(), fence_->manifest()));
   }
   RAFTKV_ASSIGN_OR_RETURN(const uint64_t flushed, Inspect());
+  // A kill may have left CURRENT changed and not durable, and the fence is about to forget what it
+  // named before.
+  RAFTKV_RETURN_IF_ERROR(SyncDirectory(directory_.files(), path));
   wal_filter_ = std::make_unique<WalGapFilter>(flushed);
   manifest_watch_ =
       std::make_shared<ManifestWatch>(EnvOf(options_)->GetFileSystem(), manifest, fence_.get());

@@ -119,7 +119,9 @@ class RaftDriver final : public OutcomeObserver {
   // Requests that wait for an answer.
   uint64_t pending_requests() const;
   // Proposals that the leader has from here, or will have, for all that is known.
-  uint64_t forwarded_proposals() const { return watch_.leading() ? 0 : proposals_.under_way(); }
+  uint64_t forwarded_proposals() const {
+    return watch_.leader() == kNobody ? 0 : proposals_.under_way();
+  }
 
   // OutcomeObserver; for the state machine only.
   bool Wants(uint64_t origin, uint64_t sequence) const override;

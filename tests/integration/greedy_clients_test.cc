@@ -204,8 +204,9 @@ TEST(GreedyClientsTest, UnfinishedRequestsAreBoundedAndTheOldestGivenUp) {
   EXPECT_TRUE(WaitUntil(Millis(15000), [&] {
     return uploads.Ended() >= kConnections * kRequests - 64;
   })) << uploads.Ended();
+  // Those 256 MiB, and what the allocator keeps for a while.
   const bool released = WaitUntil(
-      Millis(10000), [&] { return ResidentBytes(node.server().pid()) <= before + 300 * kMiB; });
+      Millis(10000), [&] { return ResidentBytes(node.server().pid()) <= before + 400 * kMiB; });
   std::cout << "resident: " << ResidentBytes(node.server().pid()) / kMiB << " MiB, ended "
             << uploads.Ended() << "\n";
   EXPECT_TRUE(released);
