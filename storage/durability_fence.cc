@@ -71,6 +71,13 @@ std::optional<std::array<uint64_t, kNumbers>> DecodeNumbers(absl::string_view ma
   return numbers;
 }
 
+FenceRecord WithProgress(FenceRecord record, const raft::HardState& hard_state,
+                         const raft::EntryId& durable) {
+  record.hard_state = hard_state;
+  record.durable = durable;
+  return record;
+}
+
 absl::string_view SlotOf(absl::string_view file, size_t slot) {
   return file.substr(slot * kFenceSlotBytes, kFenceSlotBytes);
 }
@@ -275,18 +282,13 @@ void DurabilityFence::RecordMember(uint64_t cluster_id, uint64_t member_id) {
 void DurabilityFence::RecordProgress(const raft::HardState& hard_state,
                                      const raft::EntryId& durable) {
   MutexLock lock(&mutex_);
-  FenceRecord record = recorded_;
-  record.hard_state = hard_state;
-  record.durable = durable;
-  RecordLocked(record);
+  RecordLocked(WithProgress(recorded_, hard_state, durable));
 }
 
 void DurabilityFence::NoteProgress(const raft::HardState& hard_state,
                                    const raft::EntryId& durable) {
   MutexLock lock(&mutex_);
-  FenceRecord record = recorded_;
-  record.hard_state = hard_state;
-  record.durable = durable;
+  const FenceRecord record = WithProgress(recorded_, hard_state, durable);
   if (record == recorded_) {
     return;
   }
