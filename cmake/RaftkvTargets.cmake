@@ -11,8 +11,8 @@ function(raftkv_test_headers)
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cmake/test_headers.cc CONTENT "")
   add_library(raftkv_test_headers OBJECT ${CMAKE_BINARY_DIR}/cmake/test_headers.cc)
   target_link_libraries(raftkv_test_headers PRIVATE
-    raftkv_own_code absl::statusor absl::strings GTest::gmock GTest::gtest Threads::Threads)
-  target_compile_options(raftkv_test_headers PRIVATE -O0)
+    raftkv_own_code absl::statusor absl::strings GTest::gmock GTest::gtest)
+  target_compile_options(raftkv_test_headers PRIVATE -O0 -pthread)
   target_precompile_headers(raftkv_test_headers PRIVATE
     <gmock/gmock.h> <gtest/gtest.h>
     <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_format.h>
@@ -28,8 +28,8 @@ function(raftkv_test_executable name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE
-    raftkv_own_code ${ARG_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main Threads::Threads)
-  target_compile_options(${name} PRIVATE -O0)
+    raftkv_own_code ${ARG_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -O0 -pthread)
   target_precompile_headers(${name} REUSE_FROM raftkv_test_headers)
 endfunction()
 
