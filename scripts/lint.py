@@ -24,16 +24,23 @@ LAYERS = {
     "raft/core": {"base"},
     "raft/runtime": {"base", "raft/core"},
     "raft/wire": {"base", "raft/core", "raft/runtime", "proto"},
-    "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "proto"},
-    "server": {"base", "raft/core", "raft/runtime", "raft/wire", "storage", "proto"},
+    "kv": {"base", "raft/core", "raft/runtime", "proto"},
+    "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "proto"},
+    "server": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server/loop", "server/peer",
+               "server/api", "proto"},
+    "server/loop": {"base", "raft/core", "raft/runtime", "kv", "server", "proto"},
+    "server/peer": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
+                    "proto"},
+    "server/api": {"base", "raft/core", "raft/runtime", "kv", "server", "server/loop", "proto"},
     "client": {"base", "proto"},
-    "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "storage", "server", "client", "proto"},
+    "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
+              "server/peer", "server/api", "client", "proto"},
 }
 # What an included header belongs to, by its path; the first match counts.
 INCLUDE_OWNERS = [
     (re.compile(r"^(raftkv|google/rpc|grpc/health)/.*\.pb\.h$"), "proto"),
     (re.compile(r"^google/protobuf/"), "proto"),
-    (re.compile(r"^(raft/core|raft/runtime|raft/wire|base|storage|server|client|tests)/"), None),
+    (re.compile(r"^(raft/core|raft/runtime|raft/wire|base|kv|storage|server|client|tests)/"), None),
 ]
 # Pattern of an include -> the path prefixes that may have it.
 RESTRICTED_INCLUDES = [

@@ -1,28 +1,15 @@
-// Every bound of the client and peer API that is not a flag.
+// Every bound of connections, messages and threads that is not a flag; kv/limits.h has those of
+// keys and values.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kv/limits.h"
+
 namespace raftkv::server {
 
-inline constexpr uint64_t kMiB = 1 << 20;
-
-// Keys, in bytes.
-inline constexpr uint64_t kKeyBytesMax = 4096;
-// Most that --value_bytes_max can be set to.
-inline constexpr uint64_t kValueBytesMaxCeiling = 3 * kMiB;
-// Bytes of a key that a message repeats.
-inline constexpr uint64_t kEchoedKeyBytesMax = 64;
-// 10 years.
-inline constexpr int64_t kTtlSecondsMax = 315'360'000;
-
-// Keys of a page: when the request does not say, and at most.
-inline constexpr int32_t kPageSizeDefault = 100;
-inline constexpr int32_t kPageSizeMax = 10'000;
-// Bytes of keys and values in a page, and of previous values in an answer.
-inline constexpr uint64_t kPageBytesMax = 3 * kMiB;
-inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
+using kv::kMiB;
 
 // Values of up to --value_bytes_max that one command can have: what it writes, and what its
 // precondition compares.
@@ -65,13 +52,10 @@ inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
 // Votes that wait for their answer, per peer; the oldest is given up beyond it.
 inline constexpr uint64_t kPendingVotesMax = 8;
 
-// Requests that wait for the read pool, of each length, and for a revision to be applied.
+// Tasks that wait for the read pool, of each length.
 inline constexpr uint64_t kPoolTasksMax = 4096;
-inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Threads of the read pool.
 inline constexpr int kPoolThreads = 2;
-// A list of more keys waits with the counts.
-inline constexpr uint64_t kShortListKeysMax = 1000;
 
 // Watchers of health that hear of a change in one turn of the loop.
 inline constexpr size_t kWatchesPerTurnMax = 256;

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error_chain.h"
 #include "raft/core/describe.h"
-#include "server/event_loop.h"
+#include "server/loop/event_loop.h"
 
 namespace raftkv::server {
 namespace {

@@ -113,7 +113,7 @@ absl::Status ServerOptions::Complete() {
                                                    heartbeat_interval_ms));
   }
   RAFTKV_RETURN_IF_ERROR(CheckRange("value_bytes_max", value_bytes_max, 1,
-                                    static_cast<int64_t>(kValueBytesMaxCeiling)));
+                                    static_cast<int64_t>(kv::kValueBytesMaxCeiling)));
   RAFTKV_RETURN_IF_ERROR(CheckRange("delete_range_keys_max", delete_range_keys_max, 1, 1'000'000));
   RAFTKV_RETURN_IF_ERROR(CheckRange("request_timeout_ms", request_timeout_ms, 1, 600'000));
   if (!initial_cluster.empty()) {

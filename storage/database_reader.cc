@@ -76,12 +76,12 @@ absl::StatusOr<raft::HardState> DatabaseReader::ReadHardState() const {
   return *state;
 }
 
-absl::StatusOr<AppliedState> DatabaseReader::ReadAppliedState() const {
+absl::StatusOr<kv::AppliedState> DatabaseReader::ReadAppliedState() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kAppliedKey));
   if (!value.has_value()) {
-    return AppliedState();
+    return kv::AppliedState();
   }
-  const std::optional<AppliedState> state = DecodeAppliedState(*value);
+  const std::optional<kv::AppliedState> state = DecodeAppliedState(*value);
   if (!state.has_value()) {
     return BadBytes("`meta`", "the applied index makes no sense");
   }
@@ -132,7 +132,7 @@ absl::StatusOr<raft::ClusterMillis> DatabaseReader::ReadEarliestDeadline() const
   if (!iterator->Valid()) {
     return raft::ClusterMillis(0);
   }
-  const std::optional<TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
+  const std::optional<kv::TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
   if (!row.has_value()) {
     return BadBytes("`ttl`", "a row makes no sense");
   }

@@ -39,7 +39,7 @@ class DatabaseReader {
   // FailedPrecondition when the format version is not ours.
   absl::StatusOr<MemberIdentity> ReadIdentity() const;
   absl::StatusOr<raft::HardState> ReadHardState() const;
-  absl::StatusOr<AppliedState> ReadAppliedState() const;
+  absl::StatusOr<kv::AppliedState> ReadAppliedState() const;
   // As saved; of term 0 when it never was.
   absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;
   absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;

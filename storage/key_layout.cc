@@ -156,7 +156,7 @@ std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value
   return reader.ok_at_end() ? std::optional(reading) : std::nullopt;
 }
 
-std::string EncodeAppliedState(const AppliedState& state) {
+std::string EncodeAppliedState(const kv::AppliedState& state) {
   std::string value;
   AppendVarint(state.id.index.value(), &value);
   AppendVarint(state.id.term.value(), &value);
@@ -166,9 +166,9 @@ std::string EncodeAppliedState(const AppliedState& state) {
   return value;
 }
 
-std::optional<AppliedState> DecodeAppliedState(absl::string_view value) {
+std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
   ByteReader reader(value);
-  AppliedState state;
+  kv::AppliedState state;
   state.id.index = raft::LogIndex(reader.Varint());
   state.id.term = raft::Term(reader.Varint());
   state.stamp = raft::ClusterMillis(reader.Varint());
@@ -212,7 +212,7 @@ std::string EncodeMemberRecordKey(uint64_t member_id) {
   return key;
 }
 
-void EncodeRecordHeader(const RecordHeader& header, std::string* bytes) {
+void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes) {
   bytes->clear();
   bytes->push_back(kRecordLayout);
   AppendVarint(header.create_revision, bytes);
@@ -241,9 +241,9 @@ std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key) {
   return row_key;
 }
 
-std::optional<TtlRow> DecodeTtlKey(absl::string_view row_key) {
+std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key) {
   ByteReader reader(row_key);
-  TtlRow row;
+  kv::TtlRow row;
   row.deadline = raft::ClusterMillis(reader.Be64());
   row.key = reader.Rest();
   return reader.ok() && row.deadline.value() != 0 && !row.key.empty() ? std::optional(row)

@@ -27,9 +27,10 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "kv/applied_state.h"
+#include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raft/runtime/cluster_clock.h"
-#include "storage/kv_table.h"
 
 namespace raftkv::storage {
 
@@ -52,18 +53,8 @@ inline constexpr char kMemberRecordPrefix[] = "member/";
 // The first key after every "member/" key.
 inline constexpr char kMemberRecordEnd[] = "member0";
 
-// What the applied keys are the result of; changes together with them.
-struct AppliedState {
-  raft::EntryId id;
-  raft::ClusterMillis stamp;  // Of the entry at `id`.
-  int64_t revision = 0;
-  int64_t key_count = 0;
-
-  friend bool operator==(const AppliedState&, const AppliedState&) = default;
-};
-
 struct LatestRecord {
-  RecordHeader header;
+  kv::RecordHeader header;
   absl::string_view value;
 };
 
@@ -81,8 +72,8 @@ std::optional<raft::HardState> DecodeHardState(absl::string_view value);
 std::string EncodeClusterReading(const raft::ClusterReading& reading);
 std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value);
 
-std::string EncodeAppliedState(const AppliedState& state);
-std::optional<AppliedState> DecodeAppliedState(absl::string_view value);
+std::string EncodeAppliedState(const kv::AppliedState& state);
+std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value);
 
 // A number alone in a value: version, member id.
 std::string EncodeNumber(uint64_t number);
@@ -94,12 +85,12 @@ std::optional<uint64_t> DecodeDataId(absl::string_view value);
 std::string EncodeMemberRecordKey(uint64_t member_id);
 
 // Replaces `bytes` by all of a record but the value, which follows it.
-void EncodeRecordHeader(const RecordHeader& header, std::string* bytes);
+void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes);
 // The result points into `record`.
 std::optional<LatestRecord> DecodeRecord(absl::string_view record);
 
 std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key);
 // The result points into `row_key`.
-std::optional<TtlRow> DecodeTtlKey(absl::string_view row_key);
+std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key);
 
 }  // namespace raftkv::storage

@@ -52,9 +52,9 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 }  // namespace
 
 RocksDbKvStateMachine::RocksDbKvStateMachine(
-    const ColumnFamilies& families, const AppliedState& applied,
+    const ColumnFamilies& families, const kv::AppliedState& applied,
     raft::ClusterMillis earliest_deadline, std::map<uint64_t, log::v1::MemberRecord> member_records,
-    ReaderThread* reader, Waker* waker)
+    WorkerPool* reader, Waker* waker)
     : families_(families),
       reader_(reader),
       waker_(waker),
@@ -89,8 +89,8 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
 }
 
 bool RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entries,
-                                    const raft::OutcomeObserver& observer, EntryApplier* applier,
-                                    Run* run) {
+                                    const raft::OutcomeObserver& observer,
+                                    kv::EntryApplier* applier, Run* run) {
   for (const raft::Entry& entry : entries) {
     if (run->result.commands >= kRunCommandsMax || run->overlay.keys_met() >= kRunKeysMax ||
         run->overlay.staged_bytes() >= kRunBytesMax) {
@@ -108,7 +108,7 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
   if (!Commit(*run)) {
     return 0;
   }
-  for (AppliedRun::Outcome& outcome : run->result.outcomes) {
+  for (kv::AppliedRun::Outcome& outcome : run->result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
   }
   return run->entries;
@@ -172,41 +172,42 @@ void RocksDbKvStateMachine::TakeFindings() {
 void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entries,
                                             const raft::OutcomeObserver& observer) {
   reading_ = true;
-  reader_->Post([this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
-                 wanted = std::make_shared<WantedOutcomes>(entries, observer),
-                 dead = dead_.proven()] {
+  auto prepare = [this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
+                  wanted = std::make_shared<WantedOutcomes>(entries, observer),
+                  dead = dead_.proven()] {
     auto run = std::make_unique<Run>(families_, RunOverlay::Reads::kFromDisk, applied_, dead);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get())) << "reads from disk do not stall";
     read_run_ = std::move(run);
     reading_ = false;
     waker_->Wake();
-  });
+  };
+  CHECK(reader_->Submit(WorkerPool::Length::kShort, std::move(prepare))) << "one run at a time";
 }
 
-CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
-                                             log::v1::StoredKeyValue* record) const {
+kv::CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
+                                                 log::v1::StoredKeyValue* record) const {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice value;
   const rocksdb::Status status = families_.db->Get(options, families_.latest, ToSlice(key), &value);
   if (status.IsNotFound()) {
-    return CacheLookup::kAbsent;
+    return kv::CacheLookup::kAbsent;
   }
   // A failure is for the view to report.
   if (!status.ok() || !FillStoredKeyValue(key, ToView(value), /*with_value=*/true, record)) {
-    return CacheLookup::kNotCached;
+    return kv::CacheLookup::kNotCached;
   }
-  return CacheLookup::kFound;
+  return kv::CacheLookup::kFound;
 }
 
-std::optional<int64_t> RocksDbKvStateMachine::KnownCount(const KeyInterval& interval) {
+std::optional<int64_t> RocksDbKvStateMachine::KnownCount(const kv::KeyInterval& interval) {
   if (interval.start.empty() && interval.end.empty()) {
     return applied_.key_count;
   }
   return counted_.Find(interval);
 }
 
-std::shared_ptr<const KvView> RocksDbKvStateMachine::TakeView() {
+std::shared_ptr<const kv::KvView> RocksDbKvStateMachine::TakeView() {
   TakeFindings();
   return std::make_shared<RocksDbKvView>(families_, applied_, earliest_deadline_.value(),
                                          dead_.proven(), findings_);

@@ -12,36 +12,36 @@
 #include <vector>
 
 #include "base/waker.h"
+#include "base/worker_pool.h"
+#include "kv/counted_intervals.h"
+#include "kv/earliest_deadline.h"
+#include "kv/entry_applier.h"
+#include "kv/kv_state_machine.h"
 #include "rocksdb/write_batch.h"
 #include "storage/column_families.h"
-#include "storage/counted_intervals.h"
 #include "storage/dead_intervals.h"
-#include "storage/earliest_deadline.h"
-#include "storage/entry_applier.h"
 #include "storage/key_layout.h"
-#include "storage/kv_state_machine.h"
-#include "storage/reader_thread.h"
 #include "storage/run_overlay.h"
 
 namespace raftkv::storage {
 
 // Confined to the loop's thread.
-class RocksDbKvStateMachine final : public KvStateMachine {
+class RocksDbKvStateMachine final : public kv::KvStateMachine {
  public:
   // What is in the database. `earliest_deadline` is the first row's of `ttl`, 0 when there is none.
   // Borrows everything; `reader` ends before it.
-  RocksDbKvStateMachine(const ColumnFamilies& families, const AppliedState& applied,
+  RocksDbKvStateMachine(const ColumnFamilies& families, const kv::AppliedState& applied,
                         raft::ClusterMillis earliest_deadline,
                         std::map<uint64_t, log::v1::MemberRecord> member_records,
-                        ReaderThread* reader, Waker* waker);
+                        WorkerPool* reader, Waker* waker);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
   raft::EntryId applied() const override { return applied_.id; }
 
-  CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
-  std::shared_ptr<const KvView> TakeView() override;
-  std::optional<int64_t> KnownCount(const KeyInterval& interval) override;
-  uint64_t BeginCount(const KeyInterval& interval) override { return counted_.Begin(interval); }
+  kv::CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
+  std::shared_ptr<const kv::KvView> TakeView() override;
+  std::optional<int64_t> KnownCount(const kv::KeyInterval& interval) override;
+  uint64_t BeginCount(const kv::KeyInterval& interval) override { return counted_.Begin(interval); }
   void EndCount(uint64_t id, std::optional<int64_t> count) override { counted_.End(id, count); }
   int64_t revision() const override { return applied_.revision; }
   int64_t key_count() const override { return applied_.key_count; }
@@ -56,19 +56,19 @@ class RocksDbKvStateMachine final : public KvStateMachine {
  private:
   // Entries as they will be written at once; nothing of them is written yet.
   struct Run {
-    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const AppliedState& applied,
+    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const kv::AppliedState& applied,
         std::shared_ptr<const DeadIntervalMap> dead)
         : overlay(families, reads, std::move(dead)), result{.applied = applied, .outcomes = {}} {}
 
     RunOverlay overlay;
-    AppliedRun result;
+    kv::AppliedRun result;
     size_t entries = 0;
   };
 
   // Adds entries to `run` until it is full. Returns false when the next one stalled. Touches no
   // field, so that the reader thread may call it.
   static bool Prepare(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer,
-                      EntryApplier* applier, Run* run);
+                      kv::EntryApplier* applier, Run* run);
   // Has the reader thread prepare the entries after applied_ from the disk; the run waits in
   // read_run_ when it wakes the loop. Until then nothing is applied, so the disk keeps what it
   // reads.
@@ -83,26 +83,26 @@ class RocksDbKvStateMachine final : public KvStateMachine {
   void TakeFindings();
 
   const ColumnFamilies families_;
-  ReaderThread* const reader_;
+  WorkerPool* const reader_;
   Waker* const waker_;
 
-  AppliedState applied_;
+  kv::AppliedState applied_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
 
-  EarliestDeadline earliest_deadline_;
+  kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;
   const std::shared_ptr<DeadIntervalFindings> findings_ = std::make_shared<DeadIntervalFindings>();
-  CountedIntervals counted_;
+  kv::CountedIntervals counted_;
 
   // Set by the loop, cleared by the reader thread. While it is set, read_run_ and reader_applier_
   // belong to that thread.
   std::atomic<bool> reading_{false};
   // What the reader thread prepared and is not written yet.
   std::unique_ptr<Run> read_run_;
-  EntryApplier reader_applier_;
+  kv::EntryApplier reader_applier_;
 
   // Kept for their memory.
-  EntryApplier applier_;
+  kv::EntryApplier applier_;
   rocksdb::WriteBatch batch_;
 };
 

@@ -24,7 +24,8 @@ constexpr char kBadRecord[] = "a record makes no sense";
 class BoundedIterator {
  public:
   BoundedIterator(const ColumnFamilies& families, rocksdb::ColumnFamilyHandle* family,
-                  const rocksdb::Snapshot* snapshot, const KeyInterval& interval, bool descending)
+                  const rocksdb::Snapshot* snapshot, const kv::KeyInterval& interval,
+                  bool descending)
       : lower_(interval.start), upper_(interval.end), descending_(descending) {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
@@ -50,11 +51,11 @@ class BoundedIterator {
 };
 
 // RocksDB's iterators do not like a lower bound above the upper one.
-bool IsEmpty(const KeyInterval& interval) {
+bool IsEmpty(const kv::KeyInterval& interval) {
   return !interval.end.empty() && interval.start >= interval.end;
 }
 
-bool IsGivenUp(const GivenUp& given_up, uint64_t rows_read) {
+bool IsGivenUp(const kv::GivenUp& given_up, uint64_t rows_read) {
   return given_up != nullptr && rows_read % kRowsPerLook == 0 && given_up();
 }
 
@@ -67,8 +68,8 @@ absl::Status CheckRead(absl::string_view family, const rocksdb::Status& status) 
 }
 
 template <typename Iterator>
-absl::StatusOr<ScanResult> ReadPage(const ScanOptions& options, Iterator* iterator) {
-  ScanResult result;
+absl::StatusOr<kv::ScanResult> ReadPage(const kv::ScanOptions& options, Iterator* iterator) {
+  kv::ScanResult result;
   uint64_t bytes = 0;
   for (; iterator->Valid(); iterator->Next()) {
     if (IsGivenUp(options.given_up, result.rows.size())) {
@@ -114,7 +115,7 @@ bool FillStoredKeyValue(absl::string_view key, absl::string_view record, bool wi
   return true;
 }
 
-RocksDbKvView::RocksDbKvView(const ColumnFamilies& families, const AppliedState& applied,
+RocksDbKvView::RocksDbKvView(const ColumnFamilies& families, const kv::AppliedState& applied,
                              raft::ClusterMillis earliest_deadline,
                              std::shared_ptr<const DeadIntervalMap> dead,
                              std::shared_ptr<DeadIntervalFindings> findings)
@@ -153,9 +154,9 @@ rocksdb::ReadOptions RocksDbKvView::ReadSnapshot() const {
   return options;
 }
 
-absl::StatusOr<ScanResult> RocksDbKvView::Scan(const ScanOptions& options) const {
+absl::StatusOr<kv::ScanResult> RocksDbKvView::Scan(const kv::ScanOptions& options) const {
   if (IsEmpty(options.interval)) {
-    return ScanResult();
+    return kv::ScanResult();
   }
   if (options.descending) {
     BoundedIterator iterator(families_, families_.latest, snapshot_, options.interval,
@@ -165,13 +166,13 @@ absl::StatusOr<ScanResult> RocksDbKvView::Scan(const ScanOptions& options) const
   std::vector<DeadInterval> found;
   LiveIterator iterator(families_, ReadSnapshot(), options.interval.start, options.interval.end,
                         dead_.get(), &found);
-  absl::StatusOr<ScanResult> page = ReadPage(options, &iterator);
+  absl::StatusOr<kv::ScanResult> page = ReadPage(options, &iterator);
   findings_->Add(std::move(found), applied_.id.index);
   return page;
 }
 
-absl::StatusOr<int64_t> RocksDbKvView::Count(const KeyInterval& interval,
-                                             const GivenUp& given_up) const {
+absl::StatusOr<int64_t> RocksDbKvView::Count(const kv::KeyInterval& interval,
+                                             const kv::GivenUp& given_up) const {
   int64_t count = 0;
   if (IsEmpty(interval)) {
     return count;
@@ -190,14 +191,14 @@ absl::StatusOr<int64_t> RocksDbKvView::Count(const KeyInterval& interval,
   return count;
 }
 
-absl::StatusOr<DueKeys> RocksDbKvView::FindDueKeys(raft::ClusterMillis now,
-                                                   uint64_t keys_max) const {
-  DueKeys due;
+absl::StatusOr<kv::DueKeys> RocksDbKvView::FindDueKeys(raft::ClusterMillis now,
+                                                       uint64_t keys_max) const {
+  kv::DueKeys due;
   // Starting at the earliest deadline skips the tombstones of rows that are gone, but never a row.
-  const KeyInterval interval{.start = EncodeTtlKey(earliest_deadline_, ""), .end = ""};
+  const kv::KeyInterval interval{.start = EncodeTtlKey(earliest_deadline_, ""), .end = ""};
   BoundedIterator iterator(families_, families_.ttl, snapshot_, interval, /*descending=*/false);
   for (; iterator.Valid(); iterator.Next()) {
-    const std::optional<TtlRow> row = DecodeTtlKey(iterator.key());
+    const std::optional<kv::TtlRow> row = DecodeTtlKey(iterator.key());
     if (!row.has_value()) {
       return BadBytes("`ttl`", "a row makes no sense");
     }

@@ -5,19 +5,19 @@
 #include <memory>
 #include <optional>
 
+#include "kv/kv_state_machine.h"
 #include "storage/column_families.h"
 #include "storage/dead_intervals.h"
 #include "storage/key_layout.h"
-#include "storage/kv_state_machine.h"
 
 namespace raftkv::storage {
 
 // REQUIRES: the database outlives it. Thread-safe.
-class RocksDbKvView final : public KvView {
+class RocksDbKvView final : public kv::KvView {
  public:
   // No row of `ttl` lies before `earliest_deadline`. `dead` is true as of now; what scans find dead
   // goes to `findings`.
-  RocksDbKvView(const ColumnFamilies& families, const AppliedState& applied,
+  RocksDbKvView(const ColumnFamilies& families, const kv::AppliedState& applied,
                 raft::ClusterMillis earliest_deadline, std::shared_ptr<const DeadIntervalMap> dead,
                 std::shared_ptr<DeadIntervalFindings> findings);
   ~RocksDbKvView() override;
@@ -25,18 +25,20 @@ class RocksDbKvView final : public KvView {
   RocksDbKvView& operator=(const RocksDbKvView&) = delete;
 
   int64_t revision() const override { return applied_.revision; }
+  raft::LogIndex applied() const override { return applied_.id.index; }
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view key) const override;
-  absl::StatusOr<ScanResult> Scan(const ScanOptions& options) const override;
-  absl::StatusOr<int64_t> Count(const KeyInterval& interval,
-                                const GivenUp& given_up) const override;
-  absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const override;
+  absl::StatusOr<kv::ScanResult> Scan(const kv::ScanOptions& options) const override;
+  absl::StatusOr<int64_t> Count(const kv::KeyInterval& interval,
+                                const kv::GivenUp& given_up) const override;
+  absl::StatusOr<kv::DueKeys> FindDueKeys(raft::ClusterMillis now,
+                                          uint64_t keys_max) const override;
 
  private:
   rocksdb::ReadOptions ReadSnapshot() const;
 
   // Constant after construction.
   const ColumnFamilies families_;
-  const AppliedState applied_;
+  const kv::AppliedState applied_;
   const raft::ClusterMillis earliest_deadline_;
   const std::shared_ptr<const DeadIntervalMap> dead_;
   const std::shared_ptr<DeadIntervalFindings> findings_;

@@ -28,7 +28,7 @@ void CheckBuilt(const rocksdb::Status& status) {
 }  // namespace
 
 RocksDbLogStore::RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last,
-                                 DurabilityFence* fence, ReaderThread* reader, Waker* waker)
+                                 DurabilityFence* fence, WorkerPool* reader, Waker* waker)
     : families_(families),
       fence_(fence),
       reader_(reader),
@@ -61,14 +61,14 @@ std::optional<raft::WriteId> RocksDbLogStore::TakeDurable() {
 }
 
 void RocksDbLogStore::Load(const raft::LoadEntries& request) {
-  reader_->Post([this, request] {
+  CHECK(reader_->Submit(WorkerPool::Length::kShort, [this, request] {
     raft::LoadedEntries loaded = ReadEntries(request);
     {
       MutexLock lock(&mutex_);
       loaded_.push_back(std::move(loaded));
     }
     waker_->Wake();
-  });
+  })) << "more loads than there are peers";
 }
 
 std::vector<raft::LoadedEntries> RocksDbLogStore::TakeLoaded() {

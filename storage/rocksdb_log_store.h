@@ -15,10 +15,10 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/waker.h"
+#include "base/worker_pool.h"
 #include "raft/runtime/log_store.h"
 #include "storage/column_families.h"
 #include "storage/durability_fence.h"
-#include "storage/reader_thread.h"
 
 namespace raftkv::storage {
 
@@ -32,7 +32,7 @@ class RocksDbLogStore final : public raft::LogStore {
   // `last` is the last entry in the log, {0, 0} when it is empty, and the fence has recorded it.
   // Borrows everything; `reader` ends before it.
   RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last, DurabilityFence* fence,
-                  ReaderThread* reader, Waker* waker);
+                  WorkerPool* reader, Waker* waker);
   // Finishes queued writes, then brings the fence up to them.
   ~RocksDbLogStore() override;
 
@@ -54,7 +54,7 @@ class RocksDbLogStore final : public raft::LogStore {
 
   const ColumnFamilies families_;
   DurabilityFence* const fence_;
-  ReaderThread* const reader_;
+  WorkerPool* const reader_;
   Waker* const waker_;
 
   Mutex mutex_;

@@ -23,6 +23,9 @@
 namespace raftkv::storage {
 namespace {
 
+// A load for each peer, and one run.
+constexpr size_t kReaderTasksMax = 256;
+
 rocksdb::WriteOptions Synced() {
   rocksdb::WriteOptions options;
   options.sync = true;
@@ -271,7 +274,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
   configuration_ = std::move(identity.configuration);
-  RAFTKV_ASSIGN_OR_RETURN(const AppliedState applied, reader.ReadAppliedState());
+  RAFTKV_ASSIGN_OR_RETURN(const kv::AppliedState applied, reader.ReadAppliedState());
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
   RAFTKV_ASSIGN_OR_RETURN(auto member_records, reader.ReadMemberRecords());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
@@ -283,7 +286,8 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
       last.has_value() ? raft::ClusterReading{last->id.term, last->stamp} : raft::ClusterReading());
   RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
 
-  reader_ = std::make_unique<ReaderThread>();
+  // Loads of old log entries and runs whose apply stalled: both are rare, so one thread is enough.
+  reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
   log_store_ = std::make_unique<RocksDbLogStore>(
       families_, last.has_value() ? last->id : raft::EntryId(), fence_.get(), reader_.get(), waker);
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "base/waker.h"
+#include "base/worker_pool.h"
 #include "rocksdb/db.h"
 #include "storage/column_families.h"
 #include "storage/data_directory.h"
 #include "storage/database_reader.h"
 #include "storage/durability_fence.h"
 #include "storage/manifest_watch.h"
-#include "storage/reader_thread.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
 #include "storage/storage.h"
@@ -41,7 +41,7 @@ class RocksDbStorage final : public Storage {
   raft::ClusterReading restored_clock() const override { return restored_clock_; }
   void SaveClusterClock(const raft::ClusterReading& reading) override;
   raft::LogStore* log_store() override { return log_store_.get(); }
-  KvStateMachine* state_machine() override { return state_machine_.get(); }
+  kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
   int64_t DiskBytes() const override;
 
  private:
@@ -83,7 +83,7 @@ class RocksDbStorage final : public Storage {
   // Destroyed in the reverse of this order: the reader's jobs use the other two.
   std::unique_ptr<RocksDbLogStore> log_store_;
   std::unique_ptr<RocksDbKvStateMachine> state_machine_;
-  std::unique_ptr<ReaderThread> reader_;
+  std::unique_ptr<WorkerPool> reader_;
 };
 
 }  // namespace raftkv::storage

@@ -80,7 +80,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
   return row;
 }
 
-std::optional<const KvRecord*> RunOverlay::Find(absl::string_view key, bool with_value) {
+std::optional<const kv::KvRecord*> RunOverlay::Find(absl::string_view key, bool with_value) {
   Row* row = Load(key, with_value);
   if (row == nullptr) {
     return std::nullopt;
@@ -169,7 +169,7 @@ void RunOverlay::Change(Row* row, State state) {
   undo_.push_back({row, std::exchange(row->state, std::move(state))});
 }
 
-void RunOverlay::Put(absl::string_view key, KvRecord record) {
+void RunOverlay::Put(absl::string_view key, kv::KvRecord record) {
   const auto found = by_key_.find(key);
   CHECK(found != by_key_.end()) << "a key was written unread";
   staged_bytes_ += 2 * key.size() + record.value.size() + kChangeOverheadBytes;
@@ -185,11 +185,11 @@ void RunOverlay::Delete(absl::string_view key) {
   Change(found->second, {.exists = false, .has_value = false, .changed = true, .record = {}});
 }
 
-TtlRow RunOverlay::PlaceOf(const Row& row) {
+kv::TtlRow RunOverlay::PlaceOf(const Row& row) {
   return {.deadline = row.state.record.header.deadline, .key = row.key};
 }
 
-RunOverlay::Row* RunOverlay::InsertDue(const TtlRow& place) {
+RunOverlay::Row* RunOverlay::InsertDue(const kv::TtlRow& place) {
   Row* row = Insert(place.key);
   row->on_disk = true;
   row->disk_deadline = place.deadline;
@@ -199,7 +199,7 @@ RunOverlay::Row* RunOverlay::InsertDue(const TtlRow& place) {
   return row;
 }
 
-std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const TtlRow& start,
+std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const kv::TtlRow& start,
                                                         raft::ClusterMillis until) {
   std::vector<Row*> rows;
   for (Row& row : rows_) {
@@ -214,7 +214,7 @@ std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const TtlRow& start,
   return rows;
 }
 
-std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
                                               uint64_t keys_max) {
   const std::vector<Row*> written = WrittenAndDue(start, until);
   auto next_written = written.begin();
@@ -225,7 +225,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::Cluster
     ++deleted;
   };
   // Removes written rows before `place`, or all that are left.
-  const auto remove_written_before = [&](const TtlRow* place) {
+  const auto remove_written_before = [&](const kv::TtlRow* place) {
     for (; deleted < keys_max && next_written != written.end() &&
            (place == nullptr || PlaceOf(**next_written) < *place);
          ++next_written) {
@@ -246,7 +246,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const TtlRow& start, raft::Cluster
       families_.db->NewIterator(options, families_.ttl));
   iterator->Seek(EncodeTtlKey(start.deadline, start.key));
   while (deleted < keys_max && iterator->Valid()) {
-    const std::optional<TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
+    const std::optional<kv::TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
     if (!place.has_value()) {
       ExitOnCorruption("`ttl`", "a row makes no sense");
     }
@@ -278,7 +278,7 @@ void RunOverlay::PutMemberRecord(const log::v1::MemberRecord& record) {
   member_records_.push_back(record);
 }
 
-KvTable::Mark RunOverlay::SetMark() const {
+kv::KvTable::Mark RunOverlay::SetMark() const {
   return {.changes = undo_.size(), .member_records = member_records_.size()};
 }
 

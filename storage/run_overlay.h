@@ -14,16 +14,16 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "kv/kv_table.h"
 #include "rocksdb/slice.h"
 #include "rocksdb/write_batch.h"
 #include "storage/column_families.h"
 #include "storage/dead_intervals.h"
-#include "storage/kv_table.h"
 
 namespace raftkv::storage {
 
 // Confined to one thread at a time.
-class RunOverlay final : public KvTable {
+class RunOverlay final : public kv::KvTable {
  public:
   // kFromCache: stalls rather than wait for the disk.
   enum class Reads { kFromCache, kFromDisk };
@@ -33,12 +33,12 @@ class RunOverlay final : public KvTable {
              std::shared_ptr<const DeadIntervalMap> dead)
       : families_(families), reads_(reads), dead_(std::move(dead)) {}
 
-  std::optional<const KvRecord*> Find(absl::string_view key, bool with_value) override;
+  std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
             Visitor visit) override;
-  void Put(absl::string_view key, KvRecord record) override;
+  void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
-  std::optional<uint64_t> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+  std::optional<uint64_t> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
                                     uint64_t keys_max) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   Mark SetMark() const override;
@@ -74,7 +74,7 @@ class RunOverlay final : public KvTable {
     bool has_value = false;
     bool has_header = true;
     bool changed = false;
-    KvRecord record;
+    kv::KvRecord record;
   };
   struct Row {
     std::string key;
@@ -91,11 +91,11 @@ class RunOverlay final : public KvTable {
   Row* Load(absl::string_view key, bool with_value);
   Row* Insert(absl::string_view key);
   void Change(Row* row, State state);
-  static TtlRow PlaceOf(const Row& row);
+  static kv::TtlRow PlaceOf(const Row& row);
   // Notes a key of which a row of `ttl` tells. REQUIRES: it is not known.
-  Row* InsertDue(const TtlRow& place);
+  Row* InsertDue(const kv::TtlRow& place);
   // What this run wrote of the keys that are due, from `start` on, in their order.
-  std::vector<Row*> WrittenAndDue(const TtlRow& start, raft::ClusterMillis until);
+  std::vector<Row*> WrittenAndDue(const kv::TtlRow& start, raft::ClusterMillis until);
   // The rows of an interval, by key.
   std::vector<Row*> RowsBetween(absl::string_view start, absl::string_view end) const;
 

@@ -16,11 +16,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/waker.h"
+#include "kv/kv_state_machine.h"
 #include "raft/core/raft_core.h"
 #include "raft/runtime/cluster_clock.h"
 #include "raft/runtime/log_store.h"
 #include "raftkv/log/v1/configuration.pb.h"
-#include "storage/kv_state_machine.h"
 
 namespace rocksdb {
 class Env;
@@ -79,7 +79,7 @@ class Storage {
   virtual void SaveClusterClock(const raft::ClusterReading& reading) = 0;
 
   virtual raft::LogStore* log_store() = 0;
-  virtual KvStateMachine* state_machine() = 0;
+  virtual kv::KvStateMachine* state_machine() = 0;
 
   // Bytes of all files in the data directory. Thread-safe; touches the disk.
   virtual int64_t DiskBytes() const = 0;

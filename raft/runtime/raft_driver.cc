@@ -75,6 +75,16 @@ RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
   CHECK_EQ(core_->applied_index(), state_machine_->applied().index);
 }
 
+RaftStatus RaftDriver::Status() const {
+  return {.self = core_->self(),
+          .role = core_->role(),
+          .term = core_->term(),
+          .leader = core_->leader(),
+          .last_entry = core_->last_entry(),
+          .commit_index = core_->commit_index(),
+          .applied = state_machine_->applied()};
+}
+
 void RaftDriver::Tick() {
   TellCoreTheTime();
   if (!dormant_) {

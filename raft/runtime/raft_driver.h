@@ -22,6 +22,7 @@
 #include "raft/runtime/log_store.h"
 #include "raft/runtime/pending_proposals.h"
 #include "raft/runtime/pending_reads.h"
+#include "raft/runtime/raft_status.h"
 #include "raft/runtime/requests.h"
 #include "raft/runtime/state_machine.h"
 #include "raft/runtime/transport.h"
@@ -114,6 +115,7 @@ class RaftDriver final : public OutcomeObserver {
   void Shutdown();
 
   const RaftCore& core() const { return *core_; }
+  RaftStatus Status() const;
   ClusterMillis Now() const { return cluster_clock_.Now(); }
   ClusterReading ReadClusterClock() const { return cluster_clock_.Read(); }
   // Requests that wait for an answer.

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "kv/command_semantics.h"
 #include "raft/runtime/command_batch.h"
 #include "raft/wire/convert.h"
-#include "storage/command_semantics.h"
 #include "storage/data_directory.h"
 #include "storage/durability_fence.h"
 #include "storage/key_layout.h"
@@ -67,7 +67,7 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
       return CheckRoundTrip(bytes, DecodeRecord, EncodeRecord);
     default:
       return CheckRoundTrip(bytes, DecodeTtlKey,
-                            [](const TtlRow& row) { return EncodeTtlKey(row.deadline, row.key); });
+                            [](const kv::TtlRow& row) { return EncodeTtlKey(row.deadline, row.key); });
   }
 }
 
@@ -108,20 +108,20 @@ void DecodeFence(ByteSource* source) {
 
 void ApplyPayload(absl::string_view payload) {
   simulation::SimTable table{simulation::TableContent()};
-  StoreTotals totals;
+  kv::StoreTotals totals;
   raft::ClusterMillis stamp(1);
   raft::CommandBatchReader reader(payload);
   while (reader.Next()) {
     log::v1::Command command;
     const absl::string_view bytes = reader.command();
     if (!command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
-        !CheckCommand(command).ok() || command.has_member_record()) {
+        !kv::CheckCommand(command).ok() || command.has_member_record()) {
       continue;  // The table knows keys only.
     }
-    const StoreTotals before = totals;
+    const kv::StoreTotals before = totals;
     log::v1::CommandOutcome outcome;
     stamp = stamp + reader.sequence() % 1000;
-    CHECK(ApplyCommand(&command, stamp, &table, &totals, &outcome));
+    CHECK(kv::ApplyCommand(&command, stamp, &table, &totals, &outcome));
     CHECK_GE(totals.revision, before.revision);
     CHECK_LE(totals.revision, before.revision + 1);
     CHECK_EQ(static_cast<size_t>(totals.key_count), table.content().latest.size());

@@ -17,7 +17,24 @@ using raft::LogIndex;
 
 namespace {
 
-StoredKeyValue ToStored(const std::string& key, const storage::KvRecord& record) {
+// An error says less than the outcome that it stands for.
+CommandOutcome WhatClientsHearOf(const CommandOutcome& outcome) {
+  CommandOutcome heard;
+  switch (outcome.verdict()) {
+    case CommandOutcome::VERDICT_GUARD_FAILED:
+      heard.set_verdict(outcome.verdict());
+      heard.set_current_mod_revision(outcome.current_mod_revision());
+      return heard;
+    case CommandOutcome::VERDICT_RANGE_TOO_LARGE:
+      heard.set_verdict(outcome.verdict());
+      heard.set_exceeding(outcome.exceeding());
+      return heard;
+    default:
+      return outcome;
+  }
+}
+
+StoredKeyValue ToStored(const std::string& key, const kv::KvRecord& record) {
   StoredKeyValue stored;
   stored.set_key(key);
   stored.set_value(record.value);
@@ -75,10 +92,11 @@ void AnswerOracle::CheckWrite(const Request& request, const Reply& reply) {
   if (effect == nullptr) {
     return;
   }
-  findings_.Expect(effect->outcome.SerializeAsString() == reply.outcome.SerializeAsString(), [&] {
+  const CommandOutcome expected = WhatClientsHearOf(effect->outcome);
+  findings_.Expect(expected.SerializeAsString() == reply.outcome.SerializeAsString(), [&] {
     return absl::StrCat("operation ", request.number, " is answered {",
                         reply.outcome.ShortDebugString(), "}, the model says {",
-                        effect->outcome.ShortDebugString(), "}");
+                        expected.ShortDebugString(), "}");
   });
   if (reply.outcome.verdict() == CommandOutcome::VERDICT_GUARD_FAILED) {
     counters_.Note(Situation::kPreconditionFailed);

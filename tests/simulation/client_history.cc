@@ -156,7 +156,6 @@ class HistoryOfClients {
     const bool by_revision = guard.has_mod_revision();
     failure.expected_revision = by_revision ? guard.mod_revision() : current + 1;
     failure.answer.mod_revision = current;
-    failure.answer.store_revision = outcome.revision();
   }
 
   void AddApplied(const Txn& txn, const CommandOutcome& outcome) {

@@ -2,120 +2,116 @@
 
 #include <glog/logging.h>
 
-#include <memory>
+#include <map>
 #include <utility>
+
+#include "absl/strings/numbers.h"
+#include "kv/errors.h"
 
 namespace raftkv::simulation {
 
-using raft::ProposalResult;
-using raft::ReadResult;
+using log::v1::CommandOutcome;
 
 namespace {
 
-// Gets that miss the cache.
-constexpr uint64_t kColdPermille = 300;
-
-Reply::Status StatusOf(ProposalResult result) {
-  switch (result) {
-    case ProposalResult::kApplied:
-      return Reply::Status::kOk;
-    case ProposalResult::kNoLeader:
-      return Reply::Status::kNoLeader;
-    case ProposalResult::kOverloaded:
-      return Reply::Status::kOverloaded;
-    case ProposalResult::kShuttingDown:
-      return Reply::Status::kShuttingDown;
-    case ProposalResult::kOutcomeUnknown:
-      return Reply::Status::kOutcomeUnknown;
-  }
-  LOG(FATAL) << "result " << static_cast<int>(result);
+Reply::Status StatusOf(const std::string& reason) {
+  static const auto* statuses =
+      new std::map<std::string, Reply::Status>{{"NO_LEADER", Reply::Status::kNoLeader},
+                                               {"SHUTTING_DOWN", Reply::Status::kShuttingDown},
+                                               {"OVERLOADED", Reply::Status::kOverloaded},
+                                               {"TOO_STALE", Reply::Status::kOverloaded},
+                                               {"OUTCOME_UNKNOWN", Reply::Status::kOutcomeUnknown}};
+  const auto found = statuses->find(reason);
+  CHECK(found != statuses->end()) << reason;
+  return found->second;
 }
 
-Reply::Status StatusOf(ReadResult result) {
-  switch (result) {
-    case ReadResult::kReady:
-      return Reply::Status::kOk;
-    case ReadResult::kNoLeader:
-      return Reply::Status::kNoLeader;
-    case ReadResult::kBehind:
-    case ReadResult::kOverloaded:
-      return Reply::Status::kOverloaded;
-    case ReadResult::kShuttingDown:
-      return Reply::Status::kShuttingDown;
+template <typename Number>
+Number NumberIn(const google::rpc::ErrorInfo& info, const std::string& key) {
+  Number number = 0;
+  CHECK(absl::SimpleAtoi(info.metadata().at(key), &number)) << info.ShortDebugString();
+  return number;
+}
+
+// What a client can tell of the outcome from an error, and whether it was applied at all.
+Reply ReplyTo(const absl::Status& error) {
+  Reply reply;
+  if (absl::IsDeadlineExceeded(error)) {
+    reply.status = Reply::Status::kOverloaded;
+    return reply;
   }
-  LOG(FATAL) << "result " << static_cast<int>(result);
+  const auto info = kv::FindErrorInfo(error);
+  CHECK(info.has_value()) << error;
+  if (info->reason() == "PRECONDITION_FAILED") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_GUARD_FAILED);
+    reply.outcome.set_current_mod_revision(NumberIn<int64_t>(*info, "mod_revision"));
+  } else if (info->reason() == "RANGE_TOO_LARGE") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_RANGE_TOO_LARGE);
+    reply.outcome.set_exceeding(NumberIn<uint64_t>(*info, "size"));
+  } else {
+    reply.status = StatusOf(info->reason());
+  }
+  return reply;
 }
 
 }  // namespace
 
 void KvFront::Handle(Request request, ReplyCallback done) {
-  if (draining_) {
-    done({.status = Reply::Status::kShuttingDown});
-  } else if (request.kind == RequestKind::kWrite) {
+  if (request.kind == RequestKind::kWrite) {
     HandleWrite(request, std::move(done));
-  } else {
-    HandleRead(std::move(request), std::move(done));
+    return;
   }
+  if (request.linearizable) {
+    done = [this, term = member_.driver().core().term(), done = std::move(done)](Reply reply) {
+      if (reply.status == Reply::Status::kOk && member_.driver().core().term() != term) {
+        counters_.Note(Situation::kReadAcrossLeaderChange);
+      }
+      done(std::move(reply));
+    };
+  }
+  if (request.kind == RequestKind::kGet) {
+    member_.store().Get(request.key, FreshnessOf(request),
+                        [done = std::move(done)](absl::StatusOr<kv::Store::Found> found) {
+                          if (!found.ok()) {
+                            done(ReplyTo(found.status()));
+                            return;
+                          }
+                          Reply reply{.revision = found->at.revision, .applied = found->at.applied};
+                          if (found->record.has_value()) {
+                            reply.rows.push_back(*std::move(found->record));
+                          }
+                          done(std::move(reply));
+                        });
+    return;
+  }
+  member_.store().Scan(std::move(request.scan), FreshnessOf(request),
+                       [done = std::move(done)](absl::StatusOr<kv::Store::Page> page) {
+                         if (!page.ok()) {
+                           done(ReplyTo(page.status()));
+                           return;
+                         }
+                         done({.rows = std::move(page->keys.rows),
+                               .more = page->keys.more,
+                               .revision = page->at.revision,
+                               .applied = page->at.applied});
+                       });
+}
+
+kv::ReadFreshness KvFront::FreshnessOf(const Request& request) const {
+  return {.linearizable = request.linearizable,
+          .min_revision = 0,
+          .deadline = clock_.Now() + request.timeout};
 }
 
 void KvFront::HandleWrite(const Request& request, ReplyCallback done) {
-  driver_.Propose(request.command.SerializeAsString(), clock_.Now() + request.timeout,
-                  [done = std::move(done)](ProposalResult result, std::string bytes) {
-                    Reply reply{.status = StatusOf(result)};
-                    if (result == ProposalResult::kApplied) {
-                      CHECK(reply.outcome.ParseFromString(bytes));
-                    }
-                    done(std::move(reply));
-                  });
-}
-
-void KvFront::HandleRead(Request request, ReplyCallback done) {
-  if (!request.linearizable) {
-    ServeRead(request, std::move(done));
-    return;
-  }
-  const MonotonicNanos deadline = clock_.Now() + request.timeout;
-  driver_.Read(deadline, [this, request = std::move(request), done = std::move(done),
-                          term = driver_.core().term()](ReadResult result) {
-    if (result != ReadResult::kReady) {
-      done({.status = StatusOf(result)});
-      return;
-    }
-    if (driver_.core().term() != term) {
-      counters_.Note(Situation::kReadAcrossLeaderChange);
-    }
-    ServeRead(request, done);
-  });
-}
-
-void KvFront::ServeRead(const Request& request, ReplyCallback done) {
-  if (request.kind == RequestKind::kList || dice_.Chance(kColdPermille)) {
-    ServeFromView(request, std::move(done));
-    return;
-  }
-  Reply reply{.revision = state_machine_.revision(), .applied = state_machine_.applied().index};
-  log::v1::StoredKeyValue record;
-  if (state_machine_.GetCached(request.key, &record) == storage::CacheLookup::kFound) {
-    reply.rows.push_back(std::move(record));
-  }
-  done(std::move(reply));
-}
-
-void KvFront::ServeFromView(const Request& request, ReplyCallback done) {
-  Reply reply{.applied = state_machine_.applied().index};
-  events_.After(dice_.Between(options_.sync_min, options_.sync_max),
-                [view = state_machine_.TakeView(), request, reply = std::move(reply),
-                 done = std::move(done)]() mutable {
-                  reply.revision = view->revision();
-                  if (request.kind == RequestKind::kList) {
-                    auto page = view->Scan(request.scan);
-                    reply.rows = std::move(page->rows);
-                    reply.more = page->more;
-                  } else if (auto found = view->Get(request.key); found->has_value()) {
-                    reply.rows.push_back(**std::move(found));
-                  }
-                  done(std::move(reply));
-                });
+  member_.store().Write(request.command, clock_.Now() + request.timeout,
+                        [done = std::move(done)](absl::StatusOr<CommandOutcome> outcome) {
+                          if (outcome.ok()) {
+                            done({.outcome = *std::move(outcome)});
+                          } else {
+                            done(ReplyTo(outcome.status()));
+                          }
+                        });
 }
 
 }  // namespace raftkv::simulation

@@ -55,10 +55,10 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
     CHECK(reader.ok()) << "node " << node << " applied a broken batch";
   }
   CheckExpiries(facts);
-  const storage::AppliedState applied{.id = entry.id,
-                                      .stamp = entry.stamp,
-                                      .revision = model_.revision(),
-                                      .key_count = model_.key_count()};
+  const kv::AppliedState applied{.id = entry.id,
+                                 .stamp = entry.stamp,
+                                 .revision = model_.revision(),
+                                 .key_count = model_.key_count()};
   entries_.push_back({.id = entry.id,
                       .state_hash = model_.rows_hash() ^ AppliedHash(applied),
                       .revision = model_.revision()});

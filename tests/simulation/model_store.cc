@@ -9,6 +9,7 @@
 
 namespace raftkv::simulation {
 
+using kv::KvRecord;
 using log::v1::Command;
 using log::v1::CommandOutcome;
 using log::v1::DeleteOperation;
@@ -19,7 +20,6 @@ using log::v1::PutOperation;
 using log::v1::StoredKeyValue;
 using log::v1::Txn;
 using raft::LogIndex;
-using storage::KvRecord;
 
 namespace {
 
@@ -33,7 +33,7 @@ void FillPrevious(const std::string& key, const KvRecord& record, StoredKeyValue
 }
 
 bool Holds(const Guard& guard, const KvRecord* record) {
-  const storage::RecordHeader header = record == nullptr ? storage::RecordHeader() : record->header;
+  const kv::RecordHeader header = record == nullptr ? kv::RecordHeader() : record->header;
   switch (guard.condition_case()) {
     case Guard::kExists:
       return guard.exists() == (record != nullptr);
@@ -108,7 +108,7 @@ std::optional<ModelStore::Rows> ModelStore::RunOperations(const Txn& txn, const 
       const auto old = rows.find(put.key());
       Row row;
       row.record.value = put.value();
-      storage::RecordHeader& header = row.record.header;
+      kv::RecordHeader& header = row.record.header;
       header = {.create_revision = revision_ + 1,
                 .mod_revision = revision_ + 1,
                 .version = 1,

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
-#include "storage/kv_table.h"
 #include "tests/simulation/scheduler.h"
 
 namespace raftkv::simulation {
@@ -48,22 +48,22 @@ class ModelStore {
   uint64_t rows_hash() const { return rows_hash_; }
 
   // The state after the entry at `index`.
-  std::optional<storage::KvRecord> Get(absl::string_view key, raft::LogIndex index) const;
+  std::optional<kv::KvRecord> Get(absl::string_view key, raft::LogIndex index) const;
   // The keys of [start, end), an empty end being open.
-  std::vector<std::pair<std::string, storage::KvRecord>> List(absl::string_view start,
-                                                              absl::string_view end,
-                                                              raft::LogIndex index) const;
+  std::vector<std::pair<std::string, kv::KvRecord>> List(absl::string_view start,
+                                                         absl::string_view end,
+                                                         raft::LogIndex index) const;
 
  private:
   struct Row {
-    storage::KvRecord record;
+    kv::KvRecord record;
     uint64_t ttl_ms = 0;
     SimTime ttl_from = 0;
   };
   using Rows = std::map<std::string, Row, std::less<>>;
   struct Version {
     raft::LogIndex index;
-    std::optional<storage::KvRecord> record;
+    std::optional<kv::KvRecord> record;
   };
 
   log::v1::CommandOutcome ApplyTxn(const log::v1::Txn& txn, const EntryFacts& entry);

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "kv/kv_state_machine.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
-#include "storage/kv_state_machine.h"
 #include "tests/simulation/command_tag.h"
 
 namespace raftkv::simulation {
@@ -19,11 +19,11 @@ enum class RequestKind { kWrite, kGet, kList };
 struct Request {
   OperationNumber number = 0;
   RequestKind kind = RequestKind::kGet;
-  log::v1::Command command = {};   // kWrite: one transaction.
-  std::string key = {};            // kGet.
-  storage::ScanOptions scan = {};  // kList.
-  bool linearizable = true;        // Reads; else from whatever state the node has.
-  MonotonicNanos timeout = 0;      // Of the node's clock, from the request's arrival.
+  log::v1::Command command = {};  // kWrite: one transaction.
+  std::string key = {};           // kGet.
+  kv::ScanOptions scan = {};      // kList.
+  bool linearizable = true;       // Reads; else from whatever state the node has.
+  MonotonicNanos timeout = 0;     // Of the node's clock, from the request's arrival.
 };
 
 struct Reply {

@@ -38,7 +38,9 @@ SimNode::Process::Process(SimNode* node)
           &node->counters_,
           {.on_news = [node] { node->RequestTurn(); },
            .on_applied =
-               [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); }}) {}
+               [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); }}),
+      disk_pool(&node->options_, &events, Dice(node->dice_.Seed(), "disk pool"),
+                [node] { node->RequestTurn(); }) {}
 
 SimNode::SimNode(NodeId id, const Surroundings& surroundings)
     : id_(id),
@@ -94,28 +96,32 @@ void SimNode::Start() {
   observer_.OnStarted(*this);
   process_ = std::make_unique<Process>(this);
   Process& process = *process_;
-  auto core =
-      std::make_unique<raft::RaftCore>(options_.CoreConfig(id_), Restore(), Rng(dice_.Seed()));
-  process.driver = std::make_unique<raft::RaftDriver>(
-      options_.driver, /*origin=*/dice_.Seed() | 1, std::move(core), RestoredClock(),
-      &process.transport, &process.log_store, &process.state_machine, &process.clock, this);
-  process.expirer = std::make_unique<storage::Expirer>(
-      process.driver.get(), &process.state_machine, &process.clock,
-      [this](std::shared_ptr<const storage::KvView> view, ClusterMillis now,
-             std::function<void(absl::StatusOr<storage::DueKeys>)> done) {
-        process_->events.After(dice_.Between(options_.sync_min, options_.sync_max),
-                               [this, view = std::move(view), now, done = std::move(done)] {
-                                 done(view->FindDueKeys(now, std::min(options_.due_keys_max,
-                                                                      storage::Expirer::kKeysMax)));
-                                 RequestTurn();
-                               });
-      });
-  process.front = std::make_unique<KvFront>(&options_, &process.events, process.driver.get(),
-                                            &process.state_machine, &process.clock,
-                                            Dice(dice_.Seed(), "front"), &counters_);
+  kv::MemberOptions member;
+  member.raft = options_.CoreConfig(id_);
+  member.driver = options_.driver;
+  member.seed = dice_.Seed();
+  member.origin = dice_.Seed() | 1;
+  // The server's second is its election timeout.
+  member.clock_save_interval = options_.ElectionTimeout();
+  member.due_keys_max = std::min(options_.due_keys_max, kv::Expirer::kKeysMax);
+  process.member = std::make_unique<kv::Member>(
+      member,
+      kv::Member::Edges{
+          .transport = &process.transport,
+          .log_store = &process.log_store,
+          .state_machine = &process.state_machine,
+          .clock = &process.clock,
+          .observer = this,
+          .directory = nullptr,
+          .reads = &process.disk_pool,
+          .scans = &process.disk_pool,
+          .save_clock = [this](const raft::ClusterReading& reading) { disk_.Write(reading); },
+          .on_damaged = [](const std::string& problem) { LOG(FATAL) << problem; }},
+      Restore(), RestoredClock());
+  process.front = std::make_unique<KvFront>(process.member.get(), &process.clock, &counters_);
   network_.Attach(id_, this);
-  trace_.Add({id_.value(), process.driver->core().term().value()}, [&] {
-    const raft::RaftCore& restored = process.driver->core();
+  trace_.Add({id_.value(), process.member->driver().core().term().value()}, [&] {
+    const raft::RaftCore& restored = process.member->driver().core();
     return absl::StrCat("n", id_.value(), " starts: term ", restored.term().value(), ", log to ",
                         raft::Describe(restored.last_entry()), ", applied ",
                         restored.applied_index().value());
@@ -130,8 +136,8 @@ void SimNode::End(Ending ending) {
     return absl::StrCat("n", id_.value(), what[static_cast<int>(ending)]);
   });
   if (ending == Ending::kStopped) {
-    process_->front->Drain();
-    process_->driver->Shutdown();
+    process_->member->store().Drain();
+    process_->member->driver().Shutdown();
     process_->log_store.FinishWrites();
   }
   process_.reset();
@@ -180,17 +186,17 @@ void SimNode::OnFrame(NodeId from, Frame frame) {
 
 void SimNode::OnPart(NodeId from, raft::Term term, std::function<void()> take) {
   process_->events.Now([this, from, term, take = std::move(take)] {
-    process_->driver->OnPartHeard(from, term);
+    process_->member->driver().OnPartHeard(from, term);
     take();
   });
 }
 
 void SimNode::OnPartTaken(NodeId peer) {
-  process_->events.Now([this, peer] { process_->driver->OnPartTaken(peer); });
+  process_->events.Now([this, peer] { process_->member->driver().OnPartTaken(peer); });
 }
 
 void SimNode::TakeFrame(NodeId from, Frame frame) {
-  raft::RaftDriver& driver = *process_->driver;
+  raft::RaftDriver& driver = process_->member->driver();
   const auto step = [&](std::vector<Envelope>* messages) {
     for (Envelope& message : *messages) {
       trace_.Add({FingerprintOf(message)},
@@ -242,14 +248,7 @@ void SimNode::Wake() { RequestTurn(); }
 void SimNode::Tick() {
   Process& process = *process_;
   process.events.After(process.clock.TrueDuration(SimOptions::kTickNanos), [this] { Tick(); });
-  process.driver->Tick();
-  process.expirer->Tick();
-  const MonotonicNanos now = process.clock.Now();
-  if (now >= process.next_clock_save && process.state_machine.earliest_deadline().value() != 0) {
-    // The server's second is its election timeout.
-    process.next_clock_save = now + options_.ElectionTimeout();
-    disk_.Write(process.driver->ReadClusterClock());
-  }
+  process.member->Tick();
   RunTurn();
 }
 
@@ -266,12 +265,12 @@ void SimNode::RequestTurn() {
 void SimNode::RunTurn() {
   Process& process = *process_;
   for (const NodeId peer : std::exchange(process.lost_append_streams, {})) {
-    process.driver->OnStreamLost(peer);
+    process.member->driver().OnStreamLost(peer);
   }
   for (const NodeId peer : std::exchange(process.lost_forward_streams, {})) {
-    process.driver->OnForwardLost(peer);
+    process.member->driver().OnForwardLost(peer);
   }
-  const bool more = process.driver->RunTurn();
+  const bool more = process.member->RunTurn();
   process.transport.Flush();
   observer_.OnTurn(*this);
   if (more) {

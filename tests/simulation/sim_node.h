@@ -8,8 +8,8 @@
 #include <set>
 #include <vector>
 
+#include "kv/member.h"
 #include "raft/runtime/raft_driver.h"
-#include "storage/expirer.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
 #include "tests/simulation/frames.h"
@@ -19,6 +19,7 @@
 #include "tests/simulation/process_events.h"
 #include "tests/simulation/sim_clock.h"
 #include "tests/simulation/sim_disk.h"
+#include "tests/simulation/sim_disk_pool.h"
 #include "tests/simulation/sim_log_store.h"
 #include "tests/simulation/sim_state_machine.h"
 #include "tests/simulation/sim_transport.h"
@@ -81,7 +82,7 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   bool is_paused() const { return is_up() && process_->events.stopped(); }
   bool is_running() const { return is_up() && !is_paused(); }
   // REQUIRES: is_up().
-  const raft::RaftDriver& driver() const { return *process_->driver; }
+  const raft::RaftDriver& driver() const { return process_->member->driver(); }
   const raft::RaftCore& core() const { return driver().core(); }
   const SimStateMachine& state_machine() const { return process_->state_machine; }
 
@@ -100,14 +101,13 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
     SimTransport transport;
     SimLogStore log_store;
     SimStateMachine state_machine;
-    std::unique_ptr<raft::RaftDriver> driver;
-    std::unique_ptr<storage::Expirer> expirer;
+    SimDiskPool disk_pool;
+    std::unique_ptr<kv::Member> member;
     std::unique_ptr<KvFront> front;
     bool turn_due = false;
     bool aborting = false;
     std::set<raft::NodeId> lost_append_streams;
     std::set<raft::NodeId> lost_forward_streams;
-    MonotonicNanos next_clock_save = 0;
   };
   // Endpoint.
   void OnFrame(raft::NodeId from, Frame frame) override;

@@ -8,13 +8,15 @@
 
 namespace raftkv::simulation {
 
+using kv::KvRecord;
 using log::v1::StoredKeyValue;
 using raft::ClusterMillis;
-using storage::KvRecord;
 
 namespace {
 
 // A stall comes somewhere among the first reads of a run.
+// Gets that miss the cache.
+constexpr uint64_t kColdPermille = 300;
 constexpr uint64_t kReadsBeforeStall = 8;
 // Of the runs that are ready to be written, as many as a tenth of those that stall are put off.
 constexpr uint64_t kPutOffShare = 10;
@@ -29,11 +31,12 @@ void Fill(absl::string_view key, const KvRecord& record, bool with_value, Stored
   stored->set_deadline_ms(record.header.deadline.value());
 }
 
-class SimKvView final : public storage::KvView {
+class SimKvView final : public kv::KvView {
  public:
   explicit SimKvView(TableContent content) : content_(std::move(content)) {}
 
   int64_t revision() const override { return content_.applied.revision; }
+  raft::LogIndex applied() const override { return content_.applied.id.index; }
 
   absl::StatusOr<std::optional<StoredKeyValue>> Get(absl::string_view key) const override {
     std::optional<StoredKeyValue> stored;
@@ -43,8 +46,8 @@ class SimKvView final : public storage::KvView {
     return stored;
   }
 
-  absl::StatusOr<storage::ScanResult> Scan(const storage::ScanOptions& options) const override {
-    storage::ScanResult result;
+  absl::StatusOr<kv::ScanResult> Scan(const kv::ScanOptions& options) const override {
+    kv::ScanResult result;
     const auto add = [&](const auto& row) {
       if (result.rows.size() == options.keys_max) {
         result.more = true;
@@ -67,17 +70,16 @@ class SimKvView final : public storage::KvView {
     return result;
   }
 
-  absl::StatusOr<int64_t> Count(const storage::KeyInterval& interval,
-                                const storage::GivenUp& /*given_up*/) const override {
+  absl::StatusOr<int64_t> Count(const kv::KeyInterval& interval,
+                                const kv::GivenUp& /*given_up*/) const override {
     const auto begin = content_.latest.lower_bound(interval.start);
     const auto end =
         interval.end.empty() ? content_.latest.end() : content_.latest.lower_bound(interval.end);
     return std::distance(begin, end);
   }
 
-  absl::StatusOr<storage::DueKeys> FindDueKeys(ClusterMillis now,
-                                               uint64_t keys_max) const override {
-    storage::DueKeys due;
+  absl::StatusOr<kv::DueKeys> FindDueKeys(ClusterMillis now, uint64_t keys_max) const override {
+    kv::DueKeys due;
     for (const auto& [deadline, key] : content_.ttl) {
       if (deadline > now || due.keys.size() == keys_max) {
         due.next_deadline = deadline;
@@ -104,6 +106,7 @@ SimStateMachine::SimStateMachine(const SimOptions* options, ProcessEvents* event
       events_(*events),
       disk_(*disk),
       dice_(dice),
+      cache_dice_(Dice(dice.Seed(), "cache")),
       counters_(*counters),
       hooks_(std::move(hooks)),
       table_(disk->content().table),
@@ -115,8 +118,8 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
   }
   const bool stalls = dice_.Chance(options_.apply_stall_permille);
   table_.StallAfter(stalls ? std::optional(dice_.Below(kReadsBeforeStall)) : std::nullopt);
-  const storage::KvTable::Mark mark = table_.SetMark();
-  storage::AppliedRun result{.applied = table_.content().applied, .outcomes = {}};
+  const kv::KvTable::Mark mark = table_.SetMark();
+  kv::AppliedRun result{.applied = table_.content().applied, .outcomes = {}};
   std::vector<AppliedStep> steps;
   while (steps.size() < run.size() && result.commands < kCommandsPerRunMax) {
     const raft::Entry& entry = run[steps.size()];
@@ -140,13 +143,13 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
   }
   Commit(result.applied);
   hooks_.on_applied(steps);
-  for (storage::AppliedRun::Outcome& outcome : result.outcomes) {
+  for (kv::AppliedRun::Outcome& outcome : result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
   }
   return steps.size();
 }
 
-void SimStateMachine::Commit(const storage::AppliedState& applied) {
+void SimStateMachine::Commit(const kv::AppliedState& applied) {
   TableChanges changes = table_.Commit(applied);
   ClusterMillis earliest;
   for (const auto& [key, record] : changes.rows) {
@@ -169,17 +172,19 @@ void SimStateMachine::Wait() {
   });
 }
 
-storage::CacheLookup SimStateMachine::GetCached(absl::string_view key,
-                                                StoredKeyValue* record) const {
+kv::CacheLookup SimStateMachine::GetCached(absl::string_view key, StoredKeyValue* record) const {
+  if (cache_dice_.Chance(kColdPermille)) {
+    return kv::CacheLookup::kNotCached;
+  }
   const auto row = content().latest.find(key);
   if (row == content().latest.end()) {
-    return storage::CacheLookup::kAbsent;
+    return kv::CacheLookup::kAbsent;
   }
   Fill(key, row->second, /*with_value=*/true, record);
-  return storage::CacheLookup::kFound;
+  return kv::CacheLookup::kFound;
 }
 
-std::shared_ptr<const storage::KvView> SimStateMachine::TakeView() {
+std::shared_ptr<const kv::KvView> SimStateMachine::TakeView() {
   return std::make_shared<SimKvView>(content());
 }
 

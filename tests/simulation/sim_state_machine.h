@@ -1,4 +1,4 @@
-// The applied state of one process: production's meaning of entries (storage/entry_applier.h) on a
+// The applied state of one process: production's meaning of entries (kv/entry_applier.h) on a
 // table in memory, with the stalls of a disk, written to a disk that forgets.
 #pragma once
 
@@ -8,9 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include "storage/earliest_deadline.h"
-#include "storage/entry_applier.h"
-#include "storage/kv_state_machine.h"
+#include "kv/earliest_deadline.h"
+#include "kv/entry_applier.h"
+#include "kv/kv_state_machine.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
 #include "tests/simulation/options.h"
@@ -23,12 +23,12 @@ namespace raftkv::simulation {
 // One entry that was applied, and what the state was right after it.
 struct AppliedStep {
   raft::Entry entry;
-  storage::AppliedState applied;
+  kv::AppliedState applied;
   uint64_t state_hash;
 };
 
 // Confined to one thread. Ends with its process.
-class SimStateMachine final : public storage::KvStateMachine {
+class SimStateMachine final : public kv::KvStateMachine {
  public:
   struct Hooks {
     // A stalled apply may go on.
@@ -44,12 +44,11 @@ class SimStateMachine final : public storage::KvStateMachine {
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
   raft::EntryId applied() const override { return table_.content().applied.id; }
 
-  storage::CacheLookup GetCached(absl::string_view key,
-                                 log::v1::StoredKeyValue* record) const override;
-  std::shared_ptr<const storage::KvView> TakeView() override;
+  kv::CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
+  std::shared_ptr<const kv::KvView> TakeView() override;
   // Counts walk.
-  std::optional<int64_t> KnownCount(const storage::KeyInterval&) override { return std::nullopt; }
-  uint64_t BeginCount(const storage::KeyInterval&) override { return 0; }
+  std::optional<int64_t> KnownCount(const kv::KeyInterval&) override { return std::nullopt; }
+  uint64_t BeginCount(const kv::KeyInterval&) override { return 0; }
   void EndCount(uint64_t, std::optional<int64_t>) override {}
   int64_t revision() const override { return table_.content().applied.revision; }
   int64_t key_count() const override { return table_.content().applied.key_count; }
@@ -66,18 +65,19 @@ class SimStateMachine final : public storage::KvStateMachine {
  private:
   // Nothing is applied for a while: the disk has to be waited for.
   void Wait();
-  void Commit(const storage::AppliedState& applied);
+  void Commit(const kv::AppliedState& applied);
 
   const SimOptions& options_;
   ProcessEvents& events_;
   SimDisk& disk_;
   Dice dice_;
+  mutable Dice cache_dice_;
   Counters& counters_;
   const Hooks hooks_;
 
   SimTable table_;
-  storage::EntryApplier applier_;
-  storage::EarliestDeadline earliest_deadline_;
+  kv::EntryApplier applier_;
+  kv::EarliestDeadline earliest_deadline_;
   const std::map<uint64_t, log::v1::MemberRecord> member_records_;
   bool waiting_ = false;
 };

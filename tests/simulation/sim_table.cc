@@ -7,8 +7,8 @@
 
 namespace raftkv::simulation {
 
+using kv::KvRecord;
 using raft::ClusterMillis;
-using storage::KvRecord;
 
 namespace {
 
@@ -47,7 +47,7 @@ uint64_t RowHash(absl::string_view key, const KvRecord& record) {
   return Mix(hash ^ StableHash(record.value));
 }
 
-uint64_t AppliedHash(const storage::AppliedState& applied) {
+uint64_t AppliedHash(const kv::AppliedState& applied) {
   uint64_t hash = Mix(applied.id.term.value());
   hash = Mix(hash ^ applied.id.index.value());
   hash = Mix(hash ^ applied.stamp.value());
@@ -126,7 +126,7 @@ void SimTable::Delete(absl::string_view key) {
   Set(std::string(key), std::nullopt);
 }
 
-std::optional<uint64_t> SimTable::DeleteDue(const storage::TtlRow& start, ClusterMillis until,
+std::optional<uint64_t> SimTable::DeleteDue(const kv::TtlRow& start, ClusterMillis until,
                                             uint64_t keys_max) {
   if (MustStall()) {
     return std::nullopt;
@@ -146,7 +146,7 @@ void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {
   LOG(FATAL) << "member " << record.member_id() << " published itself";
 }
 
-storage::KvTable::Mark SimTable::SetMark() const {
+kv::KvTable::Mark SimTable::SetMark() const {
   return {.changes = undo_.size(), .member_records = 0};
 }
 
@@ -172,7 +172,7 @@ void SimTable::Set(const std::string& key, std::optional<KvRecord> record) {
   SetRow(key, std::move(record), &content_);
 }
 
-TableChanges SimTable::Commit(const storage::AppliedState& applied) {
+TableChanges SimTable::Commit(const kv::AppliedState& applied) {
   std::set<std::string> keys;
   for (Undo& undo : undo_) {
     keys.insert(std::move(undo.key));

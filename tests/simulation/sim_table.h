@@ -10,22 +10,22 @@
 #include <utility>
 #include <vector>
 
+#include "kv/kv_table.h"
 #include "storage/key_layout.h"
-#include "storage/kv_table.h"
 
 namespace raftkv::simulation {
 
 // What a database holds of the applied state.
 struct TableContent {
-  std::map<std::string, storage::KvRecord, std::less<>> latest;
+  std::map<std::string, kv::KvRecord, std::less<>> latest;
   std::set<std::pair<raft::ClusterMillis, std::string>> ttl;
-  storage::AppliedState applied;
+  kv::AppliedState applied;
 };
 
 // What one applied run wrote: each key's record as the run left it, nothing where it is gone.
 struct TableChanges {
-  std::vector<std::pair<std::string, std::optional<storage::KvRecord>>> rows;
-  storage::AppliedState applied;
+  std::vector<std::pair<std::string, std::optional<kv::KvRecord>>> rows;
+  kv::AppliedState applied;
 };
 
 // Puts changes into content. A row of `ttl` is there exactly while a record has its deadline.
@@ -33,25 +33,25 @@ void ApplyChanges(const TableChanges& changes, TableContent* content);
 
 // A hash of everything that members must agree on. RowHash is one row's share: the hash of a table
 // is that of its applied state exclusive-ored with those of its rows.
-uint64_t RowHash(absl::string_view key, const storage::KvRecord& record);
-uint64_t AppliedHash(const storage::AppliedState& applied);
+uint64_t RowHash(absl::string_view key, const kv::KvRecord& record);
+uint64_t AppliedHash(const kv::AppliedState& applied);
 // Counted anew from every row of both kinds.
 uint64_t ContentHash(const TableContent& content);
 
 // Changes go to the content at once and can be taken back until Commit. Confined to one thread.
-class SimTable final : public storage::KvTable {
+class SimTable final : public kv::KvTable {
  public:
   explicit SimTable(TableContent content);
 
   // From now on, the read after `reads` further ones stalls; nullopt: none does.
   void StallAfter(std::optional<uint64_t> reads) { reads_left_ = reads; }
 
-  std::optional<const storage::KvRecord*> Find(absl::string_view key, bool with_value) override;
+  std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
             Visitor visit) override;
-  void Put(absl::string_view key, storage::KvRecord record) override;
+  void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
-  std::optional<uint64_t> DeleteDue(const storage::TtlRow& start, raft::ClusterMillis until,
+  std::optional<uint64_t> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
                                     uint64_t keys_max) override;
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
@@ -59,7 +59,7 @@ class SimTable final : public storage::KvTable {
   void RollBack(const Mark& mark) override;
 
   // Ends the run: what it changed can no longer be taken back.
-  TableChanges Commit(const storage::AppliedState& applied);
+  TableChanges Commit(const kv::AppliedState& applied);
 
   const TableContent& content() const { return content_; }
   // Of the rows, without the applied state.
@@ -68,19 +68,19 @@ class SimTable final : public storage::KvTable {
  private:
   struct Undo {
     std::string key;
-    std::optional<storage::KvRecord> before;
+    std::optional<kv::KvRecord> before;
   };
 
   // Whether a read has to stall.
   bool MustStall();
-  void Set(const std::string& key, std::optional<storage::KvRecord> record);
+  void Set(const std::string& key, std::optional<kv::KvRecord> record);
 
   TableContent content_;
   uint64_t rows_hash_ = 0;
   std::vector<Undo> undo_;
   std::optional<uint64_t> reads_left_;
   // What Find returns to who did not ask for the value: it must not be used.
-  storage::KvRecord without_value_{.header = {}, .value = "(not asked for)"};
+  kv::KvRecord without_value_{.header = {}, .value = "(not asked for)"};
 };
 
 }  // namespace raftkv::simulation

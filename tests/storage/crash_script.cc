@@ -158,8 +158,8 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
   state.revision = store->machine().revision();
   state.cluster_time = storage.restored_clock().time.value();
 
-  const std::shared_ptr<const KvView> view = store->machine().TakeView();
-  RAFTKV_ASSIGN_OR_RETURN(const ScanResult scan,
+  const std::shared_ptr<const kv::KvView> view = store->machine().TakeView();
+  RAFTKV_ASSIGN_OR_RETURN(const kv::ScanResult scan,
                           view->Scan({.interval = {}, .keys_max = 1 << 20, .bytes_max = 1 << 30}));
   std::set<std::pair<uint64_t, std::string>> deadlines;
   for (const log::v1::StoredKeyValue& row : scan.rows) {
@@ -175,10 +175,10 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
   if (store->machine().key_count() != static_cast<int64_t>(state.keys.size())) {
     return absl::InternalError("the number of keys is wrong");
   }
-  RAFTKV_ASSIGN_OR_RETURN(const DueKeys due,
+  RAFTKV_ASSIGN_OR_RETURN(const kv::DueKeys due,
                           view->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 1 << 20));
   std::set<std::pair<uint64_t, std::string>> found;
-  for (const DueKeys::Due& row : due.keys) {
+  for (const kv::DueKeys::Due& row : due.keys) {
     found.emplace(row.deadline.value(), row.key);
   }
   if (found != deadlines || found.size() != due.keys.size()) {

@@ -23,7 +23,7 @@ TEST(KeyLayoutTest, FrozenBytes) {
   EXPECT_EQ(EncodeHardState({.term = raft::Term(7), .vote = raft::NodeId(3)}), "\x07\x03");
   EXPECT_EQ(EncodeClusterReading({.term = raft::Term(7), .time = raft::ClusterMillis(300)}),
             "\x07\xac\x02");
-  AppliedState applied;
+  kv::AppliedState applied;
   applied.id = {raft::Term(2), raft::LogIndex(1)};
   applied.stamp = raft::ClusterMillis(3);
   applied.revision = 4;
@@ -60,10 +60,10 @@ TEST(KeyLayoutTest, RoundTrips) {
     EXPECT_EQ(decoded->stamp, entry.stamp);
     EXPECT_EQ(decoded->payload, nullptr);
   }
-  const RecordHeader header{.create_revision = 1,
-                            .mod_revision = std::numeric_limits<int64_t>::max(),
-                            .version = 3,
-                            .deadline = raft::ClusterMillis(kHuge)};
+  const kv::RecordHeader header{.create_revision = 1,
+                                .mod_revision = std::numeric_limits<int64_t>::max(),
+                                .version = 3,
+                                .deadline = raft::ClusterMillis(kHuge)};
   std::string record;
   EncodeRecordHeader(header, &record);
   record += std::string("v\0\xff", 3);

@@ -8,9 +8,9 @@
 #include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kv/command_semantics.h"
 #include "raft/runtime/command_batch.h"
 #include "rocksdb/perf_context.h"
-#include "storage/command_semantics.h"
 #include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
 
@@ -238,12 +238,12 @@ TEST_F(KvStateMachineTest, RangeThatIsTooLargeUndoesTheWholeTxn) {
   EXPECT_THAT(store_.TtlRows(), IsEmpty());
 
   Operation previous = WithPrevious(DeleteRangeOp("a", ""));
-  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kPreviousOverheadBytes) - 1);
+  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kv::kPreviousOverheadBytes) - 1);
   outcome = Run(Txn({}, {previous}));
   EXPECT_EQ(outcome.verdict(), CommandOutcome::VERDICT_RANGE_TOO_LARGE);
   EXPECT_TRUE(outcome.exceeding_bytes());
-  EXPECT_EQ(outcome.exceeding(), 3 * (2 + kPreviousOverheadBytes));
-  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kPreviousOverheadBytes));
+  EXPECT_EQ(outcome.exceeding(), 3 * (2 + kv::kPreviousOverheadBytes));
+  previous.mutable_delete_()->set_previous_bytes_max(3 * (2 + kv::kPreviousOverheadBytes));
   EXPECT_EQ(Run(Txn({}, {previous})).operations(0).deleted(), 3u);
 }
 
@@ -500,7 +500,7 @@ TEST(KvStateMachineColdTest, StallsWithoutEffectAndGoesOnWhenWarm) {
   FlushAll(store.database_path());
   store.Open();
   log::v1::StoredKeyValue record;
-  EXPECT_EQ(store.machine().GetCached("key3", &record), CacheLookup::kNotCached);
+  EXPECT_EQ(store.machine().GetCached("key3", &record), kv::CacheLookup::kNotCached);
 
   const std::vector<raft::Entry> run = {
       CommandEntry(21, {Put("fresh", "1"), Put("key3", "2")}),
@@ -517,9 +517,9 @@ TEST(KvStateMachineColdTest, StallsWithoutEffectAndGoesOnWhenWarm) {
   EXPECT_EQ(store.Value("key3"), "2");
   EXPECT_EQ(store.Value("key5"), "(absent)");
   EXPECT_EQ(store.machine().applied().index, raft::LogIndex(22));
-  EXPECT_EQ(store.machine().GetCached("key3", &record), CacheLookup::kFound);
+  EXPECT_EQ(store.machine().GetCached("key3", &record), kv::CacheLookup::kFound);
   EXPECT_EQ(record.version(), 2);
-  EXPECT_EQ(store.machine().GetCached("key5", &record), CacheLookup::kAbsent);
+  EXPECT_EQ(store.machine().GetCached("key5", &record), kv::CacheLookup::kAbsent);
 }
 
 // Keys 100, 101, ... of 1000 bytes each, in table files only. Returns the index of the last entry.
@@ -546,7 +546,7 @@ TEST(KvStateMachineColdTest, RangeWithALimitReadsNoMoreThanItDeletes) {
   EXPECT_EQ(outcomes.at(0).operations(0).deleted(), 3u);
   EXPECT_TRUE(outcomes.at(0).operations(0).more());
   log::v1::StoredKeyValue record;
-  EXPECT_EQ(store.machine().GetCached("299", &record), CacheLookup::kNotCached)
+  EXPECT_EQ(store.machine().GetCached("299", &record), kv::CacheLookup::kNotCached)
       << "the whole range was read";
 }
 
@@ -588,7 +588,7 @@ TEST(KvStateMachineColdTest, ExpireReadsNoRecords) {
   EXPECT_EQ(store.machine().Apply(run, &observer), 1u) << "it waited for records";
   EXPECT_EQ(store.machine().key_count(), 40);
   log::v1::StoredKeyValue record;
-  EXPECT_EQ(store.machine().GetCached("199", &record), CacheLookup::kNotCached);
+  EXPECT_EQ(store.machine().GetCached("199", &record), kv::CacheLookup::kNotCached);
 }
 
 // What a member's loop walks over is bounded, whatever died there.

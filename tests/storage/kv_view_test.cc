@@ -13,7 +13,7 @@ using log::v1::Command;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-std::vector<std::string> Keys(const ScanResult& result) {
+std::vector<std::string> Keys(const kv::ScanResult& result) {
   std::vector<std::string> keys;
   for (const log::v1::StoredKeyValue& row : result.rows) {
     keys.push_back(row.key());
@@ -25,20 +25,20 @@ class KvViewTest : public testing::Test {
  protected:
   KvViewTest() : store_(dir_.File("data")) { store_.Open(); }
 
-  ScanResult Scan(const ScanOptions& options) {
-    const absl::StatusOr<ScanResult> result = store_.machine().TakeView()->Scan(options);
+  kv::ScanResult Scan(const kv::ScanOptions& options) {
+    const absl::StatusOr<kv::ScanResult> result = store_.machine().TakeView()->Scan(options);
     EXPECT_TRUE(result.ok()) << result.status();
     return *result;
   }
-  static DueKeys Due(const KvView& view, uint64_t now, uint64_t keys_max = 100) {
-    const absl::StatusOr<DueKeys> due = view.FindDueKeys(raft::ClusterMillis(now), keys_max);
+  static kv::DueKeys Due(const kv::KvView& view, uint64_t now, uint64_t keys_max = 100) {
+    const absl::StatusOr<kv::DueKeys> due = view.FindDueKeys(raft::ClusterMillis(now), keys_max);
     EXPECT_TRUE(due.ok()) << due.status();
     return *due;
   }
-  static std::vector<std::string> DueKeyNames(const KvView& view, uint64_t now,
+  static std::vector<std::string> DueKeyNames(const kv::KvView& view, uint64_t now,
                                               uint64_t keys_max = 100) {
     std::vector<std::string> names;
-    for (const DueKeys::Due& due : Due(view, now, keys_max).keys) {
+    for (const kv::DueKeys::Due& due : Due(view, now, keys_max).keys) {
       names.push_back(due.key);
     }
     return names;
@@ -52,7 +52,7 @@ class KvViewTest : public testing::Test {
 
 TEST_F(KvViewTest, StaysAsItWasTaken) {
   store_.Run({Put("a", "1"), PutTtl("b", "1", 100)});
-  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  const std::shared_ptr<const kv::KvView> view = store_.machine().TakeView();
   store_.Run({Put("a", "2"), Delete("b"), Put("c", "3")});
 
   EXPECT_EQ(view->revision(), 2);
@@ -67,7 +67,7 @@ TEST_F(KvViewTest, StaysAsItWasTaken) {
 
 TEST_F(KvViewTest, ScansHalfOpenIntervalsBothWays) {
   store_.Run({Put("a", "1"), Put("b", "2"), Put("ba", "3"), Put("c", "4")});
-  ScanOptions options{.interval = {"b", "c"}, .keys_max = 10, .bytes_max = kMany};
+  kv::ScanOptions options{.interval = {"b", "c"}, .keys_max = 10, .bytes_max = kMany};
   EXPECT_THAT(Keys(Scan(options)), ElementsAre("b", "ba"));
   options.descending = true;
   EXPECT_THAT(Keys(Scan(options)), ElementsAre("ba", "b"));
@@ -88,12 +88,12 @@ TEST_F(KvViewTest, LongReadsEndWhenTheyAreGivenUp) {
   }
   store_.Run(puts);
   int looks = 0;
-  const GivenUp at_the_second_look = [&looks] { return ++looks == 2; };
-  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  const kv::GivenUp at_the_second_look = [&looks] { return ++looks == 2; };
+  const std::shared_ptr<const kv::KvView> view = store_.machine().TakeView();
   EXPECT_TRUE(absl::IsCancelled(view->Count({}, at_the_second_look).status()));
   EXPECT_EQ(looks, 2);
   looks = 0;
-  const ScanOptions scan{
+  const kv::ScanOptions scan{
       .interval = {}, .keys_max = 1000, .bytes_max = kMany, .given_up = at_the_second_look};
   EXPECT_TRUE(absl::IsCancelled(view->Scan(scan).status()));
   EXPECT_EQ(looks, 2);
@@ -101,7 +101,7 @@ TEST_F(KvViewTest, LongReadsEndWhenTheyAreGivenUp) {
 
 TEST_F(KvViewTest, ScanSaysWhetherMoreIsLeft) {
   store_.Run({Put("a", "1"), Put("b", "2")});
-  ScanOptions options{.interval = {}, .keys_max = 2, .bytes_max = kMany};
+  kv::ScanOptions options{.interval = {}, .keys_max = 2, .bytes_max = kMany};
   EXPECT_FALSE(Scan(options).more);
   options.keys_max = 1;
   EXPECT_TRUE(Scan(options).more);
@@ -110,14 +110,14 @@ TEST_F(KvViewTest, ScanSaysWhetherMoreIsLeft) {
 
 TEST_F(KvViewTest, ScanIsBoundedByBytesButReturnsOneKey) {
   store_.Run({Put("a", std::string(99, 'x')), Put("b", std::string(99, 'x')), Put("c", "")});
-  ScanOptions options{.interval = {}, .keys_max = 10, .bytes_max = 200};
+  kv::ScanOptions options{.interval = {}, .keys_max = 10, .bytes_max = 200};
   EXPECT_THAT(Keys(Scan(options)), ElementsAre("a", "b"));
   EXPECT_TRUE(Scan(options).more);
   options.bytes_max = 1;
   EXPECT_THAT(Keys(Scan(options)), ElementsAre("a"));
   options.bytes_max = 3;
   options.keys_only = true;
-  const ScanResult keys = Scan(options);
+  const kv::ScanResult keys = Scan(options);
   EXPECT_THAT(Keys(keys), ElementsAre("a", "b", "c"));
   EXPECT_EQ(keys.rows[0].value(), "");
   EXPECT_EQ(keys.rows[0].mod_revision(), 1);
@@ -128,14 +128,14 @@ TEST_F(KvViewTest, KeysAreBytes) {
   store_.Run({Put(key, std::string("\0", 1))});
   EXPECT_EQ((*store_.machine().TakeView()->Get(key))->value(), std::string("\0", 1));
   log::v1::StoredKeyValue record;
-  EXPECT_EQ(store_.machine().GetCached(key, &record), CacheLookup::kFound);
+  EXPECT_EQ(store_.machine().GetCached(key, &record), kv::CacheLookup::kFound);
   EXPECT_EQ(record.key(), key);
-  EXPECT_EQ(store_.machine().GetCached("other", &record), CacheLookup::kAbsent);
+  EXPECT_EQ(store_.machine().GetCached("other", &record), kv::CacheLookup::kAbsent);
 }
 
 TEST_F(KvViewTest, FindsDueKeysByDeadline) {
   store_.Run({PutTtl("z", "1", 100), PutTtl("a", "1", 300), PutTtl("m", "1", 200)}, 1000);
-  const std::shared_ptr<const KvView> view = store_.machine().TakeView();
+  const std::shared_ptr<const kv::KvView> view = store_.machine().TakeView();
   EXPECT_THAT(DueKeyNames(*view, 1100), IsEmpty());
   EXPECT_EQ(Due(*view, 1100).next_deadline, raft::ClusterMillis(1101));
   EXPECT_THAT(DueKeyNames(*view, 1201), ElementsAre("z", "m"));
@@ -163,7 +163,7 @@ TEST_F(KvViewTest, WhatDiedIsSteppedOverOnceTwoViewsHaveSeenIt) {
   store_.Run(puts);
   store_.Run({Put("q/2", "first"), Put("q/3", "v"), Put("a", "v")});
   store_.Run(deletions);
-  const ScanOptions first{.interval = {"q/", "q0"}, .keys_max = 1, .bytes_max = kMany};
+  const kv::ScanOptions first{.interval = {"q/", "q0"}, .keys_max = 1, .bytes_max = kMany};
   const auto list = [&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/2")); };
   EXPECT_GE(DeadKeysWalked(list), 1000u);
   list();
@@ -185,7 +185,7 @@ TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
     deletions.push_back(Delete(std::to_string(i)));
   }
   store_.Run(puts);
-  const std::shared_ptr<const KvView> before = store_.machine().TakeView();
+  const std::shared_ptr<const kv::KvView> before = store_.machine().TakeView();
   store_.Run(deletions);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(*store_.machine().TakeView()->Count({"1", "2"}, nullptr), 0);
@@ -194,17 +194,17 @@ TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
 }
 
 TEST_F(KvViewTest, CountsAreKnownWithoutAWalk) {
-  KvStateMachine& machine = store_.machine();
+  kv::KvStateMachine& machine = store_.machine();
   std::vector<Command> puts;
   for (int i = 1000; i < 3000; ++i) {
     puts.push_back(Put(std::to_string(i), "v"));
   }
   store_.Run(puts);
   EXPECT_EQ(machine.KnownCount({}), 2000);
-  const KeyInterval interval{"1", "2"};
+  const kv::KeyInterval interval{"1", "2"};
   EXPECT_EQ(machine.KnownCount(interval), std::nullopt);
   const uint64_t walk = machine.BeginCount(interval);
-  const std::shared_ptr<const KvView> view = machine.TakeView();
+  const std::shared_ptr<const kv::KvView> view = machine.TakeView();
   store_.Run({Put("1", "v"), Put("1500", "again"), PutTtl("1x", "v", 10), Delete("1600")});
   machine.EndCount(walk, *view->Count(interval, nullptr));
   EXPECT_EQ(machine.KnownCount(interval), 1001);
@@ -216,7 +216,7 @@ TEST_F(KvViewTest, CountsAreKnownWithoutAWalk) {
 }
 
 TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
-  KvStateMachine& machine = store_.machine();
+  kv::KvStateMachine& machine = store_.machine();
   EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(0));
   store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 500)}, 1000);
   EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1101));
@@ -224,7 +224,7 @@ TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
   EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1101)) << "only a scan raises it";
 
   const raft::LogIndex scanned = machine.applied().index;
-  const std::shared_ptr<const KvView> view = machine.TakeView();
+  const std::shared_ptr<const kv::KvView> view = machine.TakeView();
   store_.Run({PutTtl("c", "1", 200)}, 1000);
   machine.OnScanned(scanned, Due(*view, 1150).next_deadline);
   EXPECT_EQ(machine.earliest_deadline(), raft::ClusterMillis(1201)) << "written after the view";
@@ -240,7 +240,7 @@ TEST_F(KvViewTest, EarliestDeadlineIsALowerBoundThatScansRaise) {
 }
 
 TEST_F(KvViewTest, ManyDeadlinesBetweenScansKeepTheBound) {
-  KvStateMachine& machine = store_.machine();
+  kv::KvStateMachine& machine = store_.machine();
   std::vector<raft::Entry> entries;
   for (uint64_t i = 1; i <= 3000; ++i) {
     entries.push_back(CommandEntry(i, {PutTtl("k" + std::to_string(i), "v", 100 + i)}, 1000));

@@ -354,7 +354,7 @@ TEST_F(MisfitTest, TermsGoBack) {
 }
 
 TEST_F(MisfitTest, AppliedEntryHasAnotherTerm) {
-  AppliedState applied;
+  kv::AppliedState applied;
   applied.id = {raft::Term(2), raft::LogIndex(5)};
   OverwriteRow(data_dir() + "/db", kMetaFamily, kAppliedKey, EncodeAppliedState(applied));
   EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
@@ -505,7 +505,7 @@ void FillDisk(const std::string& data_dir, const std::string& note) {
 void ReadCorrupt(const std::string& data_dir) {
   Store store(data_dir);
   store.Open();
-  const std::shared_ptr<const KvView> view = store.machine().TakeView();
+  const std::shared_ptr<const kv::KvView> view = store.machine().TakeView();
   const auto scan = view->Scan({.interval = {}, .keys_max = 1000, .bytes_max = 1 << 30});
   EXPECT_EQ(scan.status().code(), absl::StatusCode::kDataLoss) << scan.status();
   EXPECT_EQ(view->Count({}, nullptr).status().code(), absl::StatusCode::kDataLoss);

@@ -245,7 +245,7 @@ std::vector<log::v1::CommandOutcome> Store::Run(const std::vector<log::v1::Comma
 }
 
 std::map<std::string, log::v1::StoredKeyValue> Store::Records() {
-  const absl::StatusOr<ScanResult> scan =
+  const absl::StatusOr<kv::ScanResult> scan =
       machine().TakeView()->Scan({.interval = {}, .keys_max = 1 << 20, .bytes_max = 1 << 30});
   CHECK(scan.ok()) << scan.status();
   std::map<std::string, log::v1::StoredKeyValue> records;
@@ -263,10 +263,10 @@ std::string Store::Value(const std::string& key) {
 
 std::vector<std::pair<uint64_t, std::string>> Store::TtlRows() {
   std::vector<std::pair<uint64_t, std::string>> rows;
-  const absl::StatusOr<DueKeys> due =
+  const absl::StatusOr<kv::DueKeys> due =
       machine().TakeView()->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 1 << 20);
   CHECK(due.ok()) << due.status();
-  for (const DueKeys::Due& row : due->keys) {
+  for (const kv::DueKeys::Due& row : due->keys) {
     rows.emplace_back(row.deadline.value(), row.key);
   }
   return rows;

@@ -77,7 +77,7 @@ class Store {
   void Reopen();
 
   Storage& storage() { return *storage_; }
-  KvStateMachine& machine() { return *storage_->state_machine(); }
+  kv::KvStateMachine& machine() { return *storage_->state_machine(); }
   CountingWaker& waker() { return waker_; }
   StorageOptions& options() { return options_; }
   const std::string& data_dir() const { return options_.data_dir; }

@@ -1,0 +1,20 @@
+// What the applied keys are the result of.
+#pragma once
+
+#include <cstdint>
+
+#include "raft/core/types.h"
+
+namespace raftkv::kv {
+
+// Changes together with the keys.
+struct AppliedState {
+  raft::EntryId id;
+  raft::ClusterMillis stamp;  // Of the entry at `id`.
+  int64_t revision = 0;
+  int64_t key_count = 0;
+
+  friend bool operator==(const AppliedState&, const AppliedState&) = default;
+};
+
+}  // namespace raftkv::kv

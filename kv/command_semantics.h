@@ -1,0 +1,38 @@
+// What every command means: which keys it changes, at which revision, with which deadline, and what
+// its proposer hears. A function of the command, the entry's stamp and the table, so that all
+// members agree.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "kv/kv_table.h"
+#include "raft/core/types.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// What the other fields of a previous record count against DeleteOperation::previous_bytes_max: at
+// least as much as they take in an answer to a client.
+inline constexpr uint64_t kPreviousOverheadBytes = 64;
+
+// The figures of the whole store.
+struct StoreTotals {
+  int64_t revision = 0;  // Grows by one with each command that changes a key.
+  int64_t key_count = 0;
+
+  friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
+};
+
+// Whether this version knows everything that the command says. Unimplemented otherwise: a member
+// that skipped part of a command would differ from those that do not.
+absl::Status CheckCommand(const log::v1::Command& command);
+
+// Applies a command that CheckCommand accepted. Takes keys and values out of it. `outcome` may be
+// null when nobody reads it. Returns false when the table stalled: changes are then half done, and
+// the caller rolls back.
+[[nodiscard]] bool ApplyCommand(log::v1::Command* command, raft::ClusterMillis stamp,
+                                KvTable* table, StoreTotals* totals,
+                                log::v1::CommandOutcome* outcome);
+
+}  // namespace raftkv::kv

@@ -1,0 +1,75 @@
+#include "kv/entry_applier.h"
+
+#include "glog/logging.h"
+#include "kv/command_semantics.h"
+#include "raft/runtime/command_batch.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+bool EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObserver& observer,
+                         KvTable* table, AppliedRun* run) {
+  CHECK_EQ(entry.id.index, run->applied.id.index.Next()) << "an entry was skipped";
+  CHECK_GE(entry.id.term, run->applied.id.term) << "terms go back at index " << entry.id.index;
+  const KvTable::Mark mark = table->SetMark();
+  const AppliedState applied_before = run->applied;
+  const size_t outcomes_before = run->outcomes.size();
+  const uint64_t commands_before = run->commands;
+  switch (entry.kind) {
+    case raft::EntryKind::kNoOp:
+      break;
+    case raft::EntryKind::kCommands:
+      if (!ApplyCommands(entry, observer, table, run)) {
+        table->RollBack(mark);
+        run->applied = applied_before;
+        run->outcomes.resize(outcomes_before);
+        run->commands = commands_before;
+        return false;
+      }
+      break;
+  }
+  run->applied.id = entry.id;
+  run->applied.stamp = entry.stamp;
+  return true;
+}
+
+bool EntryApplier::ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
+                                 KvTable* table, AppliedRun* run) {
+  if (entry.payload == nullptr) {
+    return true;
+  }
+  arena_.Reset();
+  StoreTotals totals{.revision = run->applied.revision, .key_count = run->applied.key_count};
+  raft::CommandBatchReader reader(*entry.payload);
+  while (reader.Next()) {
+    ++run->commands;
+    auto* command = google::protobuf::Arena::CreateMessage<log::v1::Command>(&arena_);
+    const absl::string_view bytes = reader.command();
+    if (!command->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken command";
+    }
+    if (const absl::Status status = CheckCommand(*command); !status.ok()) {
+      LOG(FATAL) << "the log entry at index " << entry.id.index << " holds " << status.message()
+                 << ": this member needs the newer version that the others run";
+    }
+    log::v1::CommandOutcome* outcome = nullptr;
+    if (observer.Wants(reader.origin(), reader.sequence())) {
+      outcome = google::protobuf::Arena::CreateMessage<log::v1::CommandOutcome>(&arena_);
+    }
+    if (!ApplyCommand(command, entry.stamp, table, &totals, outcome)) {
+      return false;
+    }
+    if (outcome != nullptr) {
+      run->outcomes.push_back({reader.origin(), reader.sequence(), outcome->SerializeAsString()});
+    }
+  }
+  if (!reader.ok()) {
+    LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken batch";
+  }
+  CHECK_GE(totals.key_count, 0);
+  run->applied.revision = totals.revision;
+  run->applied.key_count = totals.key_count;
+  return true;
+}
+
+}  // namespace raftkv::kv

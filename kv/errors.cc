@@ -1,0 +1,261 @@
+#include "kv/errors.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "kv/limits.h"
+
+namespace raftkv::kv {
+namespace {
+
+constexpr char kDomain[] = "raftkv";
+// As google.protobuf.Any writes it.
+constexpr char kTypeUrlPrefix[] = "type.googleapis.com/";
+// The pause that a client should make before it tries again.
+constexpr int kRetryDelayMs = 250;
+constexpr char kUnread[] = "too many answers wait for clients that do not read them";
+
+using Metadata = std::map<std::string, std::string>;
+
+template <typename Detail>
+void AddDetail(const Detail& detail, absl::Status* error) {
+  error->SetPayload(absl::StrCat(kTypeUrlPrefix, Detail::descriptor()->full_name()),
+                    absl::Cord(detail.SerializeAsString()));
+}
+
+template <typename Detail>
+std::optional<Detail> FindDetail(const absl::Status& error) {
+  const absl::optional<absl::Cord> bytes =
+      error.GetPayload(absl::StrCat(kTypeUrlPrefix, Detail::descriptor()->full_name()));
+  Detail detail;
+  if (!bytes.has_value() || !detail.ParseFromString(std::string(*bytes))) {
+    return std::nullopt;
+  }
+  return detail;
+}
+
+absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::string_view message,
+                       const Metadata& metadata = {}) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(reason));
+  info.set_domain(kDomain);
+  for (const auto& [key, value] : metadata) {
+    (*info.mutable_metadata())[key] = value;
+  }
+  absl::Status error(code, message);
+  AddDetail(info, &error);
+  return error;
+}
+
+absl::Status InvalidArgument(absl::string_view reason, absl::string_view field,
+                             absl::string_view message, Metadata metadata = {}) {
+  metadata["field"] = std::string(field);
+  return MakeError(absl::StatusCode::kInvalidArgument, reason, message, metadata);
+}
+
+// What is tried again later, after a pause, may succeed.
+absl::Status Retryable(absl::StatusCode code, absl::string_view reason, absl::string_view message) {
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_nanos(kRetryDelayMs * 1'000'000);
+  absl::Status error = MakeError(code, reason, message);
+  AddDetail(retry, &error);
+  return error;
+}
+
+absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
+  return Retryable(absl::StatusCode::kUnavailable, reason, message);
+}
+
+absl::Status OverloadedBecause(absl::string_view message) {
+  return Retryable(absl::StatusCode::kResourceExhausted, "OVERLOADED", message);
+}
+
+absl::Status OutcomeUnknownBecause(absl::string_view message) {
+  return MakeError(absl::StatusCode::kUnknown, "OUTCOME_UNKNOWN", message);
+}
+
+}  // namespace
+
+std::optional<google::rpc::ErrorInfo> FindErrorInfo(const absl::Status& error) {
+  return FindDetail<google::rpc::ErrorInfo>(error);
+}
+
+std::optional<google::rpc::RetryInfo> FindRetryInfo(const absl::Status& error) {
+  return FindDetail<google::rpc::RetryInfo>(error);
+}
+
+std::string EchoKey(absl::string_view key) {
+  size_t size = std::min<size_t>(key.size(), kEchoedKeyBytesMax);
+  // A UTF-8 continuation byte (10xxxxxx) just after the cut means that the cut is inside a
+  // character.
+  while (size > 0 && size < key.size() && (key[size] & 0xC0) == 0x80) {
+    --size;
+  }
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(key.substr(0, size)), "\"",
+                      size < key.size() ? "..." : "");
+}
+
+absl::Status BadKeyError(absl::string_view field, absl::string_view key) {
+  return InvalidArgument(
+      "BAD_KEY", field,
+      key.empty() ? absl::StrCat(field, ": is empty; a key has 1 to ", kKeyBytesMax, " bytes")
+                  : absl::StrCat(field, ": ", EchoKey(key), " has ", key.size(),
+                                 " bytes; a key has 1 to ", kKeyBytesMax),
+      {{"size", absl::StrCat(key.size())}, {"limit", absl::StrCat(kKeyBytesMax)}});
+}
+
+absl::Status ValueTooLargeError(absl::string_view field, uint64_t size, uint64_t limit) {
+  return InvalidArgument("VALUE_TOO_LARGE", field,
+                         absl::StrCat(field, ": has ", size, " bytes; a value has at most ", limit,
+                                      " (--value_bytes_max)"),
+                         {{"size", absl::StrCat(size)}, {"limit", absl::StrCat(limit)}});
+}
+
+absl::Status NoValueError() {
+  return InvalidArgument(
+      "NO_VALUE", "value",
+      "value: neither data nor text is set; to write an empty value, set one of them to empty");
+}
+
+absl::Status BadTtlError(absl::string_view field, absl::string_view value, absl::string_view rule) {
+  return InvalidArgument("BAD_TTL", field, absl::StrCat(field, ": ", value, "; ", rule),
+                         {{"limit", absl::StrCat(kTtlSecondsMax, "s")}});
+}
+
+absl::Status BadRangeError(absl::string_view field, absl::string_view problem) {
+  return InvalidArgument("BAD_RANGE", field, absl::StrCat(field, ": ", problem));
+}
+
+absl::Status BadBoundError(absl::string_view field, absl::string_view key) {
+  return InvalidArgument(
+      "BAD_RANGE", field,
+      absl::StrCat(field, ": ", EchoKey(key), " has ", key.size(), " bytes; a key has at most ",
+                   kKeyBytesMax),
+      {{"size", absl::StrCat(key.size())}, {"limit", absl::StrCat(kKeyBytesMax)}});
+}
+
+absl::Status RangeTooLargeError(const log::v1::CommandOutcome& outcome, uint64_t keys_max) {
+  const bool bytes = outcome.exceeding_bytes();
+  return InvalidArgument(
+      "RANGE_TOO_LARGE", "range",
+      bytes ? absl::StrCat("range: the previous values are more than ", kPreviousBytesMax,
+                           " bytes; nothing was deleted. Set limit to fewer keys and repeat while "
+                           "the answer says more, or leave return_previous out")
+            : absl::StrCat("range: holds more than ", keys_max,
+                           " keys (--delete_range_keys_max); nothing was deleted. Set limit to "
+                           "that or less, and repeat while the answer says more"),
+      {{"size", absl::StrCat(outcome.exceeding())},
+       {"limit", absl::StrCat(bytes ? kPreviousBytesMax : keys_max)}});
+}
+
+absl::Status BadPageSizeError(int64_t page_size) {
+  return InvalidArgument(
+      "BAD_PAGE_SIZE", "page_size",
+      absl::StrCat("page_size: is ", page_size, "; must be 0 (meaning ", kPageSizeDefault, ") to ",
+                   kPageSizeMax),
+      {{"size", absl::StrCat(page_size)}, {"limit", absl::StrCat(kPageSizeMax)}});
+}
+
+absl::Status BadLimitError(int64_t limit) {
+  return InvalidArgument("BAD_LIMIT", "limit",
+                         absl::StrCat("limit: is ", limit, "; must be 0 (all keys) or more"),
+                         {{"size", absl::StrCat(limit)}, {"limit", "0"}});
+}
+
+absl::Status BadRevisionError(absl::string_view field, int64_t revision) {
+  return InvalidArgument("BAD_REVISION", field,
+                         absl::StrCat(field, ": is ", revision, "; must be 0 or more"));
+}
+
+absl::Status BadPageTokenError(absl::string_view problem) {
+  return InvalidArgument("BAD_PAGE_TOKEN", "page_token", absl::StrCat("page_token: ", problem));
+}
+
+absl::Status BadPreconditionError(absl::string_view problem) {
+  return InvalidArgument("BAD_PRECONDITION", "precondition",
+                         absl::StrCat("precondition: ", problem));
+}
+
+absl::Status MalformedError(absl::string_view message_type) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED",
+                   absl::StrCat("the request is not a ", message_type,
+                                "; are all of its strings (keys, text) UTF-8?"));
+}
+
+absl::Status UnknownFieldError(absl::string_view field) {
+  return MakeError(absl::StatusCode::kUnimplemented, "UNKNOWN_FIELD",
+                   absl::StrCat(field, ": this server's version does not know it"),
+                   {{"field", std::string(field)}});
+}
+
+absl::Status NoLeaderError() {
+  return Unavailable("NO_LEADER",
+                     "no leader: a majority of the members may be down or cut off; nothing was "
+                     "proposed, try again");
+}
+
+absl::Status ShuttingDownError() {
+  return Unavailable("SHUTTING_DOWN",
+                     "this member is stopping; nothing was proposed, try another member");
+}
+
+absl::Status TooStaleError(int64_t min_revision, int64_t revision) {
+  return Unavailable("TOO_STALE", absl::StrCat("this member has applied revision ", revision,
+                                               ", not yet min_revision ", min_revision));
+}
+
+absl::Status BehindError() {
+  return Unavailable(
+      "TOO_STALE",
+      "this member lags behind: it has not applied in time what was committed before "
+      "the read; ask another member, or try again later");
+}
+
+absl::Status OutcomeUnknownError() {
+  return OutcomeUnknownBecause(
+      "the write was proposed and its outcome did not become known in time: it may "
+      "have happened, or may yet; read before writing again");
+}
+
+absl::Status UnreadOutcomeError() {
+  return OutcomeUnknownBecause(
+      absl::StrCat("the write was done, but its answer was dropped: ", kUnread));
+}
+
+absl::Status OverloadedError() {
+  return OverloadedBecause("too many requests are waiting; nothing was proposed, try again later");
+}
+
+absl::Status UnfinishedError() {
+  return OverloadedBecause(
+      "the request did not arrive as a whole in the time that there was for it; nothing was "
+      "proposed, try again later");
+}
+
+absl::Status UnreadError() {
+  return OverloadedBecause(absl::StrCat("the answer was dropped: ", kUnread, "; try again later"));
+}
+
+absl::Status TooSlowError() {
+  return absl::DeadlineExceededError(
+      "reading took longer than the call's deadline, or --request_timeout_ms without one");
+}
+
+absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision) {
+  return MakeError(absl::StatusCode::kAborted, "PRECONDITION_FAILED",
+                   absl::StrCat("the precondition on ", EchoKey(key), " does not hold: ",
+                                current_mod_revision == 0
+                                    ? "the key does not exist"
+                                    : absl::StrCat("its mod_revision is ", current_mod_revision)),
+                   {{"mod_revision", absl::StrCat(current_mod_revision)}});
+}
+
+absl::Status CorruptedError(absl::string_view problem) {
+  return MakeError(absl::StatusCode::kDataLoss, "CORRUPTED",
+                   absl::StrCat("this member's data is damaged: ", problem));
+}
+
+}  // namespace raftkv::kv

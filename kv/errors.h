@@ -1,0 +1,68 @@
+// Every error that a client is answered with, through whatever API: its code, its reason and its
+// words (shared contract: the error table of README.md). This is where a client's error text comes
+// from.
+//
+// An error is an absl::Status; reason and metadata are in a google.rpc.ErrorInfo among its payloads
+// and, where waiting helps, the pause is in a google.rpc.RetryInfo, each under the type URL that
+// google.protobuf.Any has for it. A front-end translates them (gRPC: server/loop/grpc_error.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "google/rpc/error_details.pb.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// nullopt: the error has none, as NotFound and DeadlineExceeded have.
+std::optional<google::rpc::ErrorInfo> FindErrorInfo(const absl::Status& error);
+std::optional<google::rpc::RetryInfo> FindRetryInfo(const absl::Status& error);
+
+// A key for a message: at most kEchoedKeyBytesMax bytes of it, quoted, never cut inside a
+// character.
+std::string EchoKey(absl::string_view key);
+
+// INVALID_ARGUMENT. `field` is the path of the field in the request.
+absl::Status BadKeyError(absl::string_view field, absl::string_view key);
+absl::Status ValueTooLargeError(absl::string_view field, uint64_t size, uint64_t limit);
+absl::Status NoValueError();
+absl::Status BadTtlError(absl::string_view field, absl::string_view value, absl::string_view rule);
+absl::Status BadRangeError(absl::string_view field, absl::string_view problem);
+// A bound of a range that is too long for a key.
+absl::Status BadBoundError(absl::string_view field, absl::string_view key);
+absl::Status RangeTooLargeError(const log::v1::CommandOutcome& outcome, uint64_t keys_max);
+absl::Status BadPageSizeError(int64_t page_size);
+absl::Status BadLimitError(int64_t limit);
+absl::Status BadRevisionError(absl::string_view field, int64_t revision);
+absl::Status BadPageTokenError(absl::string_view problem);
+absl::Status BadPreconditionError(absl::string_view problem);
+absl::Status MalformedError(absl::string_view message_type);
+// UNIMPLEMENTED. `field` is the path of what this version does not know.
+absl::Status UnknownFieldError(absl::string_view field);
+// UNAVAILABLE: certainly not proposed.
+absl::Status NoLeaderError();
+absl::Status ShuttingDownError();
+absl::Status TooStaleError(int64_t min_revision, int64_t revision);
+absl::Status BehindError();
+// UNKNOWN: a write that may have happened, or may yet.
+absl::Status OutcomeUnknownError();
+// The same for a write that was done, but whose answer there is no room for.
+absl::Status UnreadOutcomeError();
+// RESOURCE_EXHAUSTED: certainly not proposed.
+absl::Status OverloadedError();
+// A call whose request did not come whole is given up.
+absl::Status UnfinishedError();
+// A read whose answer there is no room for.
+absl::Status UnreadError();
+// DEADLINE_EXCEEDED: a read whose time was over before it was done.
+absl::Status TooSlowError();
+// ABORTED.
+absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision);
+// DATA_LOSS: a file of this member is corrupted.
+absl::Status CorruptedError(absl::string_view problem);
+
+}  // namespace raftkv::kv

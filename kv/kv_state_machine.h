@@ -1,0 +1,104 @@
+// KvStateMachine is the applied key space: what committed commands made of it, with revisions and
+// deadlines, wherever it is kept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "raft/runtime/state_machine.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// A half-open interval of keys; an empty end is open.
+struct KeyInterval {
+  std::string start;
+  std::string end;
+};
+
+// Asked now and then by a read that may be long, on its thread; true ends it with Cancelled. Empty:
+// never.
+using GivenUp = std::function<bool()>;
+
+struct ScanOptions {
+  KeyInterval interval;
+  uint64_t keys_max = 0;   // At least 1.
+  uint64_t bytes_max = 0;  // Keys and values; at least one key is returned, however large.
+  bool keys_only = false;  // Leave values out.
+  bool descending = false;
+  GivenUp given_up = nullptr;
+};
+
+struct ScanResult {
+  std::vector<log::v1::StoredKeyValue> rows;  // With keys, in the order asked for.
+  bool more = false;                          // Rows are left in the interval.
+};
+
+struct DueKeys {
+  struct Due {
+    raft::ClusterMillis deadline;
+    std::string key;
+  };
+  std::vector<Due> keys;  // By deadline, then by key.
+  // The first deadline after those; 0 when no row is left.
+  raft::ClusterMillis next_deadline;
+};
+
+// The applied state as of one moment; it stays readable and unchanged while later entries are
+// applied. Thread-safe; its calls may wait for the disk. DataLoss from any of them means that a
+// file is corrupted.
+class KvView {
+ public:
+  virtual ~KvView() = default;
+
+  virtual int64_t revision() const = 0;
+  virtual raft::LogIndex applied() const = 0;
+  // nullopt: no such key. `key` is set in the result.
+  virtual absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(
+      absl::string_view key) const = 0;
+  virtual absl::StatusOr<ScanResult> Scan(const ScanOptions& options) const = 0;
+  virtual absl::StatusOr<int64_t> Count(const KeyInterval& interval,
+                                        const GivenUp& given_up) const = 0;
+  // Keys whose deadline is at or before `now`, at most `keys_max`.
+  virtual absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const = 0;
+};
+
+enum class CacheLookup { kFound, kAbsent, kNotCached };
+
+// Confined to the loop's thread.
+class KvStateMachine : public raft::StateMachine {
+ public:
+  // Reads one key from memory. kNotCached: only the disk knows; ask a view on another thread.
+  virtual CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const = 0;
+  // The state as of now. Views hold back the deletion of files: keep them for a request, not
+  // longer.
+  virtual std::shared_ptr<const KvView> TakeView() = 0;
+
+  // The number of keys in the interval as of now, if that is known without a walk.
+  virtual std::optional<int64_t> KnownCount(const KeyInterval& interval) = 0;
+  // A walk over the interval begins, in a view taken right after this. EndCount with its result
+  // (nullopt: it came to none) makes the count known, so that the next one need not walk. Returns
+  // the id for EndCount, which need not come.
+  virtual uint64_t BeginCount(const KeyInterval& interval) = 0;
+  virtual void EndCount(uint64_t id, std::optional<int64_t> count) = 0;
+
+  virtual int64_t revision() const = 0;
+  virtual int64_t key_count() const = 0;
+  // No key is due before this; 0 when no key has a deadline.
+  virtual raft::ClusterMillis earliest_deadline() const = 0;
+  // After FindDueKeys found nothing due before `next_deadline` (0: no row at all) in a view of the
+  // state as of `applied`: raises earliest_deadline(), unless entries applied since brought an
+  // earlier one.
+  virtual void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) = 0;
+  // What members published about themselves, by member id.
+  virtual const std::map<uint64_t, log::v1::MemberRecord>& member_records() const = 0;
+};
+
+}  // namespace raftkv::kv

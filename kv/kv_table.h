@@ -1,0 +1,80 @@
+// KvTable is what the meaning of commands is written against: the keys as the commands so far have
+// left them. RocksDB is behind it in a server; a simulator puts a map there.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "raft/core/types.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// What a key carries besides its value.
+struct RecordHeader {
+  int64_t create_revision = 0;
+  int64_t mod_revision = 0;
+  int64_t version = 0;
+  raft::ClusterMillis deadline;  // 0: never expires.
+
+  friend bool operator==(const RecordHeader&, const RecordHeader&) = default;
+};
+
+struct KvRecord {
+  RecordHeader header;
+  std::string value;
+};
+
+// The place of a key among those with a deadline: by deadline, then by key.
+struct TtlRow {
+  raft::ClusterMillis deadline;
+  absl::string_view key;
+
+  friend bool operator<(const TtlRow& a, const TtlRow& b) {
+    return a.deadline != b.deadline ? a.deadline < b.deadline : a.key < b.key;
+  }
+};
+
+// A table may stall: only the disk knows, and the caller must not wait for it. Nothing is lost
+// then: the caller rolls back to where the entry began and comes again later. Confined to one
+// thread.
+class KvTable {
+ public:
+  // Returns false to end a Scan.
+  using Visitor = absl::FunctionRef<bool(absl::string_view key, const RecordHeader& header,
+                                         absl::string_view value)>;
+
+  virtual ~KvTable() = default;
+
+  // The key's record, nullptr when it is absent, valid until the next call; nullopt when the table
+  // stalled. The record's value may be missing unless `with_value`.
+  virtual std::optional<const KvRecord*> Find(absl::string_view key, bool with_value) = 0;
+  // Visits the keys of [start, end) in byte order, an empty end being open. Returns false when the
+  // table stalled. Values may be missing unless `with_values`. The visitor must not call the table.
+  virtual bool Scan(absl::string_view start, absl::string_view end, bool with_values,
+                    Visitor visit) = 0;
+
+  // REQUIRES: Find or Scan has met the key since the table was made.
+  virtual void Put(absl::string_view key, KvRecord record) = 0;
+  // REQUIRES: Find or Scan has found the key, and it is still there.
+  virtual void Delete(absl::string_view key) = 0;
+  // Deletes the first `keys_max` keys from `start` on whose deadline is at or before `until`, read
+  // or not, and returns how many there were; nullopt when the table stalled.
+  virtual std::optional<uint64_t> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+                                            uint64_t keys_max) = 0;
+
+  virtual void PutMemberRecord(const log::v1::MemberRecord& record) = 0;
+
+  // A point to which RollBack returns, undoing every change since. Points before it stay valid.
+  struct Mark {
+    size_t changes = 0;
+    size_t member_records = 0;
+  };
+  virtual Mark SetMark() const = 0;
+  virtual void RollBack(const Mark& mark) = 0;
+};
+
+}  // namespace raftkv::kv

@@ -1,0 +1,31 @@
+// Every bound of keys, values and what is done with them that is not a flag.
+#pragma once
+
+#include <cstdint>
+
+namespace raftkv::kv {
+
+inline constexpr uint64_t kMiB = 1 << 20;
+
+// Keys, in bytes.
+inline constexpr uint64_t kKeyBytesMax = 4096;
+// Most that --value_bytes_max can be set to.
+inline constexpr uint64_t kValueBytesMaxCeiling = 3 * kMiB;
+// Bytes of a key that a message repeats.
+inline constexpr uint64_t kEchoedKeyBytesMax = 64;
+// 10 years.
+inline constexpr int64_t kTtlSecondsMax = 315'360'000;
+
+// Keys of a page: when the request does not say, and at most.
+inline constexpr int32_t kPageSizeDefault = 100;
+inline constexpr int32_t kPageSizeMax = 10'000;
+// Bytes of keys and values in a page, and of previous values in an answer.
+inline constexpr uint64_t kPageBytesMax = 3 * kMiB;
+inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
+
+// Reads that wait for a revision to be applied.
+inline constexpr uint64_t kRevisionWaitersMax = 4096;
+// A list of more keys waits with the counts.
+inline constexpr uint64_t kShortListKeysMax = 1000;
+
+}  // namespace raftkv::kv

@@ -1,0 +1,81 @@
+// MemberDirectory is the only place that knows who is a member and where. It brings together what
+// the founding record says, what members published through the log, where others saw them, and
+// what this process was told at its start.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kv/kv_state_machine.h"
+#include "kv/peer_addresses.h"
+#include "raft/core/types.h"
+#include "raftkv/log/v1/configuration.pb.h"
+
+namespace raftkv::kv {
+
+// What is known of one member.
+struct MemberEntry {
+  uint64_t id = 0;
+  std::string name;
+  uint64_t data_id = 0;
+  bool learner = false;
+  std::string peer_address;    // As it published it, else as it was founded with.
+  std::string client_address;  // Empty until it has published one.
+  std::string version;         // Likewise.
+};
+
+// Confined to the loop.
+class MemberDirectory {
+ public:
+  // This member itself. Addresses are what it publishes.
+  struct Self {
+    uint64_t id = 0;
+    std::string name;
+    uint64_t data_id = 0;
+    std::string client_address;
+    std::string peer_address;
+  };
+
+  // `configuration` is nullopt while the cluster is not founded. Borrows both.
+  MemberDirectory(Self self, const std::optional<log::v1::ClusterConfiguration>* configuration,
+                  const KvStateMachine* state_machine)
+      : self_(std::move(self)), configuration_(*configuration), state_machine_(*state_machine) {}
+
+  const Self& self() const { return self_; }
+  void SetSelfAddresses(std::string client_address, std::string peer_address);
+  // Where others may be, besides what is stored.
+  PeerAddresses& addresses() { return addresses_; }
+  const PeerAddresses& addresses() const { return addresses_; }
+
+  bool founded() const { return configuration_.has_value(); }
+  const std::optional<log::v1::ClusterConfiguration>& configuration() const {
+    return configuration_;
+  }
+  // 0 while the cluster is not founded.
+  uint64_t cluster_id() const { return founded() ? configuration_->cluster_id() : 0; }
+
+  // All members, in the order of their ids; none while the cluster is not founded.
+  std::vector<MemberEntry> Members() const;
+  // All but this member.
+  std::vector<MemberEntry> Others() const;
+  std::optional<MemberEntry> Find(raft::NodeId id) const;
+  // What it published about itself; nullptr before it did.
+  const log::v1::MemberRecord* PublishedBy(uint64_t id) const;
+  // Where a member may be reached, the likeliest first; not empty for a member.
+  std::vector<std::string> AddressesOf(raft::NodeId id) const;
+  // For logs: id and, of a member, its name.
+  std::string Describe(raft::NodeId id) const;
+
+ private:
+  MemberEntry EntryOf(const log::v1::ConfiguredMember& member) const;
+  const log::v1::ConfiguredMember* FindConfigured(uint64_t id) const;
+
+  Self self_;
+  const std::optional<log::v1::ClusterConfiguration>& configuration_;
+  const KvStateMachine& state_machine_;
+  PeerAddresses addresses_;
+};
+
+}  // namespace raftkv::kv

@@ -1,0 +1,303 @@
+#include "kv/store.h"
+
+#include <glog/logging.h>
+
+#include <memory>
+#include <utility>
+
+#include "base/deadline.h"
+#include "kv/errors.h"
+
+namespace raftkv::kv {
+
+using log::v1::Command;
+using log::v1::CommandOutcome;
+
+namespace {
+
+// What a proposal that was not applied is answered with.
+absl::Status ProposalError(raft::ProposalResult result) {
+  switch (result) {
+    case raft::ProposalResult::kNoLeader:
+      return NoLeaderError();
+    case raft::ProposalResult::kOverloaded:
+      return OverloadedError();
+    case raft::ProposalResult::kShuttingDown:
+      return ShuttingDownError();
+    case raft::ProposalResult::kOutcomeUnknown:
+      return OutcomeUnknownError();
+    case raft::ProposalResult::kApplied:
+      break;
+  }
+  LOG(FATAL) << "an applied proposal is no error";
+}
+
+absl::Status FreshnessError(raft::ReadResult result) {
+  switch (result) {
+    case raft::ReadResult::kReady:
+      return absl::OkStatus();
+    case raft::ReadResult::kNoLeader:
+      return NoLeaderError();
+    case raft::ReadResult::kBehind:
+      return BehindError();
+    case raft::ReadResult::kOverloaded:
+      return OverloadedError();
+    case raft::ReadResult::kShuttingDown:
+      return ShuttingDownError();
+  }
+  LOG(FATAL) << "read result " << static_cast<int>(result);
+}
+
+// What a command that failed may have to say of itself.
+struct CommandWords {
+  std::string guarded_key;  // Of its first guard.
+  uint64_t keys_max = 0;    // Of its first deletion.
+};
+
+CommandWords WordsOf(const Command& command) {
+  CommandWords words;
+  if (command.txn().guards_size() > 0) {
+    words.guarded_key = command.txn().guards(0).key();
+  }
+  if (command.txn().operations_size() > 0) {
+    words.keys_max = command.txn().operations(0).delete_().keys_max();
+  }
+  return words;
+}
+
+absl::StatusOr<CommandOutcome> ReadOutcome(const std::string& bytes, const CommandWords& words) {
+  CommandOutcome outcome;
+  CHECK(outcome.ParseFromString(bytes)) << "the state machine's outcome does not parse";
+  switch (outcome.verdict()) {
+    case CommandOutcome::VERDICT_APPLIED:
+      return outcome;
+    case CommandOutcome::VERDICT_GUARD_FAILED:
+      return PreconditionFailedError(words.guarded_key, outcome.current_mod_revision());
+    case CommandOutcome::VERDICT_RANGE_TOO_LARGE:
+      return RangeTooLargeError(outcome, words.keys_max);
+    default:
+      LOG(FATAL) << "the state machine's outcome has verdict " << outcome.verdict();
+  }
+}
+
+Store::ReadPoint PointOf(const KvView& view) {
+  return {.revision = view.revision(), .applied = view.applied()};
+}
+
+Store::ReadPoint PointOf(const KvStateMachine& machine) {
+  return {.revision = machine.revision(), .applied = machine.applied().index};
+}
+
+}  // namespace
+
+Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
+             const MonotonicClock* clock,
+             std::function<void(const std::string& problem)> on_damaged)
+    : driver_(*driver),
+      state_machine_(*state_machine),
+      pool_(*pool),
+      clock_(*clock),
+      on_damaged_(std::move(on_damaged)) {}
+
+void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
+  if (draining_) {
+    done(ShuttingDownError());
+    return;
+  }
+  driver_.Propose(command.SerializeAsString(), deadline,
+                  [words = WordsOf(command), done = std::move(done)](raft::ProposalResult result,
+                                                                     const std::string& bytes) {
+                    if (result == raft::ProposalResult::kApplied) {
+                      done(ReadOutcome(bytes, words));
+                    } else {
+                      done(ProposalError(result));
+                    }
+                  });
+}
+
+void Store::AwaitFreshness(const ReadFreshness& freshness, std::function<void(absl::Status)> done) {
+  if (draining_) {
+    done(ShuttingDownError());
+    return;
+  }
+  if (!freshness.linearizable) {
+    AwaitRevision(freshness, std::move(done));
+    return;
+  }
+  driver_.Read(freshness.deadline,
+               [this, freshness, done = std::move(done)](raft::ReadResult result) mutable {
+                 if (result == raft::ReadResult::kReady) {
+                   AwaitRevision(freshness, std::move(done));
+                 } else {
+                   done(FreshnessError(result));
+                 }
+               });
+}
+
+void Store::AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done) {
+  if (freshness.min_revision <= state_machine_.revision()) {
+    done(absl::OkStatus());
+    return;
+  }
+  // A waiter that is not taken is left as it is.
+  RevisionWaiters::Waiter waiter{.min_revision = freshness.min_revision,
+                                 .deadline = freshness.deadline,
+                                 .done = std::move(done)};
+  if (!revision_waiters_.Add(&waiter)) {
+    waiter.done(OverloadedError());
+  }
+}
+
+void Store::OnApplied() {
+  for (const RevisionWaiters::Waiter& waiter :
+       revision_waiters_.TakeReached(state_machine_.revision())) {
+    waiter.done(absl::OkStatus());
+  }
+}
+
+void Store::Tick() {
+  const MonotonicNanos until = draining_ ? kNever : clock_.Now();
+  for (const RevisionWaiters::Waiter& waiter : revision_waiters_.TakeLate(until)) {
+    waiter.done(draining_ ? ShuttingDownError()
+                          : TooStaleError(waiter.min_revision, state_machine_.revision()));
+  }
+}
+
+absl::Status Store::ReadError(const absl::Status& status) {
+  if (absl::IsCancelled(status)) {
+    return TooSlowError();
+  }
+  if (absl::IsDataLoss(status)) {
+    on_damaged_(std::string(status.message()));
+  }
+  return CorruptedError(status.message());
+}
+
+void Store::ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
+                       std::function<void(absl::Status)> refuse) {
+  GivenUp given_up = [&clock = clock_, deadline] { return clock.Now() >= deadline; };
+  const bool submitted =
+      pool_.Submit(length, [given_up = std::move(given_up), view = state_machine_.TakeView(),
+                            read = std::move(read), refuse]() mutable {
+        std::function<void()> answer;
+        if (given_up()) {
+          answer = [refuse = std::move(refuse)] { refuse(TooSlowError()); };
+        } else {
+          answer = read(*view, given_up);
+        }
+        view.reset();
+        return answer;
+      });
+  if (!submitted) {
+    refuse(OverloadedError());
+  }
+}
+
+void Store::Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
+  AwaitFreshness(freshness, [this, key, deadline = freshness.deadline,
+                             done = std::move(done)](const absl::Status& fresh) mutable {
+    if (fresh.ok()) {
+      GetNow(key, deadline, std::move(done));
+    } else {
+      done(fresh);
+    }
+  });
+}
+
+void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done) {
+  Found found{.at = PointOf(state_machine_), .record = std::nullopt};
+  log::v1::StoredKeyValue record;
+  switch (state_machine_.GetCached(key, &record)) {
+    case CacheLookup::kFound:
+      record.set_key(key);
+      found.record = std::move(record);
+      done(std::move(found));
+      return;
+    case CacheLookup::kAbsent:
+      done(std::move(found));
+      return;
+    case CacheLookup::kNotCached:
+      break;
+  }
+  ReadOnPool(
+      DiskPool::Length::kShort, deadline,
+      [this, key, done](const KvView& view, const GivenUp& /*given_up*/) {
+        auto stored = view.Get(key);
+        return [this, done, at = PointOf(view), stored = std::move(stored)]() mutable {
+          if (stored.ok()) {
+            done(Found{.at = at, .record = *std::move(stored)});
+          } else {
+            done(ReadError(stored.status()));
+          }
+        };
+      },
+      done);
+}
+
+void Store::Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done) {
+  AwaitFreshness(freshness, [this, scan = std::move(scan), deadline = freshness.deadline,
+                             done = std::move(done)](const absl::Status& fresh) mutable {
+    if (fresh.ok()) {
+      ScanNow(scan, deadline, std::move(done));
+    } else {
+      done(fresh);
+    }
+  });
+}
+
+void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done) {
+  ReadOnPool(
+      scan.keys_max <= kShortListKeysMax ? DiskPool::Length::kShort : DiskPool::Length::kLong,
+      deadline,
+      [this, scan = scan, done](const KvView& view, const GivenUp& given_up) mutable {
+        scan.given_up = given_up;
+        auto keys = view.Scan(scan);
+        return [this, done, at = PointOf(view), keys = std::move(keys)]() mutable {
+          if (keys.ok()) {
+            done(Page{.at = at, .keys = *std::move(keys)});
+          } else {
+            done(ReadError(keys.status()));
+          }
+        };
+      },
+      done);
+}
+
+void Store::Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done) {
+  AwaitFreshness(freshness, [this, interval, deadline = freshness.deadline,
+                             done = std::move(done)](const absl::Status& fresh) mutable {
+    if (fresh.ok()) {
+      CountNow(interval, deadline, std::move(done));
+    } else {
+      done(fresh);
+    }
+  });
+}
+
+void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done) {
+  if (const std::optional<int64_t> known = state_machine_.KnownCount(interval); known.has_value()) {
+    done(Counted{.at = PointOf(state_machine_), .keys = *known});
+    return;
+  }
+  const uint64_t walk = state_machine_.BeginCount(interval);
+  ReadOnPool(
+      DiskPool::Length::kLong, deadline,
+      [this, interval, walk, done](const KvView& view, const GivenUp& given_up) {
+        auto count = view.Count(interval, given_up);
+        return [this, walk, done, at = PointOf(view), count = std::move(count)] {
+          if (count.ok()) {
+            state_machine_.EndCount(walk, *count);
+            done(Counted{.at = at, .keys = *count});
+          } else {
+            state_machine_.EndCount(walk, std::nullopt);
+            done(ReadError(count.status()));
+          }
+        };
+      },
+      [this, walk, done](const absl::Status& why) {
+        state_machine_.EndCount(walk, std::nullopt);
+        done(why);
+      });
+}
+
+}  // namespace raftkv::kv

@@ -1,0 +1,120 @@
+// Store is the replicated key space as every API sees it: commands go through the log and their
+// outcomes come back, reads are as fresh as they ask to be. What a request looks like, and what an
+// answer, is its caller's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "kv/disk_pool.h"
+#include "kv/kv_state_machine.h"
+#include "kv/limits.h"
+#include "kv/revision_waiters.h"
+#include "raft/runtime/raft_driver.h"
+#include "raft/runtime/raft_status.h"
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// How fresh what is read must be, and until when that is waited for.
+struct ReadFreshness {
+  // Everything that was committed when the read began is in what is read. Otherwise it is this
+  // member's state, whatever that is.
+  bool linearizable = true;
+  // The revision of what is read is at least this.
+  int64_t min_revision = 0;
+  // The answer comes by then, plus one tick.
+  MonotonicNanos deadline = 0;
+};
+
+// Each `done` is called exactly once, on the loop, maybe before the call returns; errors are those
+// of kv/errors.h. Confined to the loop.
+class Store {
+ public:
+  template <typename Result>
+  using Done = std::function<void(absl::StatusOr<Result> result)>;
+
+  // Which state was read.
+  struct ReadPoint {
+    int64_t revision = 0;
+    raft::LogIndex applied;
+  };
+  struct Found {
+    ReadPoint at;
+    std::optional<log::v1::StoredKeyValue> record;  // With its key; nullopt: no such key.
+  };
+  struct Page {
+    ReadPoint at;
+    ScanResult keys;
+  };
+  struct Counted {
+    ReadPoint at;
+    int64_t keys = 0;
+  };
+
+  // `on_damaged` hears, once for each read that met it, that a file is corrupted: the member must
+  // neither lead nor answer from it. Borrows the rest; no callback of theirs may come after its
+  // end.
+  Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
+        const MonotonicClock* clock, std::function<void(const std::string& problem)> on_damaged);
+
+  // Brings a command into the log and hears what it came to: the outcome of a command that was
+  // applied with its guards holding. An error says whether it was certainly not proposed
+  // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT), or
+  // neither is known (UNKNOWN).
+  void Write(const log::v1::Command& command, MonotonicNanos deadline,
+             Done<log::v1::CommandOutcome> done);
+  // OK once the applied state is as fresh as asked for.
+  void AwaitFreshness(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
+  void Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done);
+  // `scan.given_up` is the store's.
+  void Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done);
+  void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
+
+  // From now on everything new is refused, and reads that wait for a revision with it; what is on
+  // its way goes on.
+  void Drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+
+  // Fails waiting reads whose time is over; called every tick.
+  void Tick();
+  // Serves reads that waited for a revision that is applied now; called every turn, after the
+  // driver's.
+  void OnApplied();
+
+  raft::RaftStatus raft() const { return driver_.Status(); }
+  raft::ClusterMillis Now() const { return driver_.Now(); }
+  int64_t revision() const { return state_machine_.revision(); }
+  int64_t key_count() const { return state_machine_.key_count(); }
+
+ private:
+  using PoolRead =
+      std::function<std::function<void()>(const KvView& view, const GivenUp& given_up)>;
+
+  void AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
+  // Runs `read` with the state as of now on the pool and then what it returned on the loop. `read`
+  // does not begin after the deadline and should end once `given_up` says that it is over;
+  // `refuse` is called with why when it did not begin.
+  void ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
+                  std::function<void(absl::Status)> refuse);
+  // What a view that failed so is answered with.
+  absl::Status ReadError(const absl::Status& status);
+  void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
+  void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
+  void CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done);
+
+  raft::RaftDriver& driver_;
+  KvStateMachine& state_machine_;
+  DiskPool& pool_;
+  const MonotonicClock& clock_;
+  const std::function<void(const std::string& problem)> on_damaged_;
+  RevisionWaiters revision_waiters_{kRevisionWaitersMax};
+  bool draining_ = false;
+};
+
+}  // namespace raftkv::kv

@@ -1,0 +1,24 @@
+// What a member is at one moment, for whoever shows or decides by it: status, health, metrics.
+#pragma once
+
+#include "raft/core/raft_core.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+struct RaftStatus {
+  NodeId self;
+  RaftRole role = RaftRole::kFollower;
+  Term term;
+  NodeId leader;  // kNobody: none is known.
+  EntryId last_entry;
+  LogIndex commit_index;
+  EntryId applied;
+
+  bool leads() const { return role == RaftRole::kLeader; }
+  // A leader is known and an entry of its term is applied: the state has everything that was
+  // committed before it.
+  bool is_caught_up() const { return leader != kNobody && applied.term == term; }
+};
+
+}  // namespace raftkv::raft

@@ -1,0 +1,114 @@
+#include "server/api/cluster_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/version.h"
+#include "kv/errors.h"
+
+namespace raftkv::server {
+namespace {
+
+v1::RaftState ToProto(raft::RaftRole role) {
+  switch (role) {
+    case raft::RaftRole::kFollower:
+      return v1::RAFT_STATE_FOLLOWER;
+    case raft::RaftRole::kPreCandidate:
+      return v1::RAFT_STATE_PRE_CANDIDATE;
+    case raft::RaftRole::kCandidate:
+      return v1::RAFT_STATE_CANDIDATE;
+    case raft::RaftRole::kLeader:
+      return v1::RAFT_STATE_LEADER;
+  }
+  return v1::RAFT_STATE_UNSPECIFIED;
+}
+
+}  // namespace
+
+ClusterService::ClusterService(const kv::MemberDirectory* directory, kv::Store* store,
+                               const MonotonicClock* clock, ResponseHeaderFiller header,
+                               Hooks hooks)
+    : directory_(*directory),
+      store_(*store),
+      clock_(*clock),
+      header_(std::move(header)),
+      hooks_(std::move(hooks)) {
+  service_.AddMethod<v1::ListMembersRequest>(
+      "ListMembers", kv::UnreadError,
+      [this](UnaryCall* call, const v1::ListMembersRequest& request) {
+        ListMembers(call, request);
+      });
+  service_.AddMethod<v1::GetStatusRequest>("GetStatus", kv::UnreadError,
+                                           [this](UnaryCall* call, const v1::GetStatusRequest&) {
+                                             v1::GetStatusResponse response;
+                                             FillStatus(&response);
+                                             call->Finish(response);
+                                           });
+}
+
+void ClusterService::ListMembers(UnaryCall* call, const v1::ListMembersRequest& request) {
+  const kv::ReadFreshness freshness{.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
+                                    .min_revision = 0,
+                                    .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness, [this, call](const absl::Status& fresh) {
+    if (fresh.ok()) {
+      FinishListMembers(call);
+    } else {
+      call->Fail(fresh);
+    }
+  });
+}
+
+void ClusterService::FinishListMembers(UnaryCall* call) const {
+  v1::ListMembersResponse response;
+  header_(store_.revision(), response.mutable_header());
+  const uint64_t leader = store_.raft().leader.value();
+  for (const kv::MemberEntry& entry : directory_.Members()) {
+    v1::Member* member = response.add_members();
+    member->set_id(entry.id);
+    member->set_name(entry.name);
+    member->set_peer_address(entry.peer_address);
+    member->set_client_address(entry.client_address);
+    member->set_role(entry.learner ? v1::MEMBER_ROLE_LEARNER : v1::MEMBER_ROLE_VOTER);
+    member->set_is_leader(entry.id == leader);
+    member->set_version(entry.version);
+  }
+  call->Finish(response);
+}
+
+void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
+  const raft::RaftStatus raft = store_.raft();
+  header_(store_.revision(), response->mutable_header());
+  response->set_version(kVersion);
+  response->set_name(directory_.self().name);
+  response->set_last_index(raft.last_entry.index.value());
+  response->set_commit_index(raft.commit_index.value());
+  response->set_applied_index(raft.applied.index.value());
+  response->set_key_count(store_.key_count());
+  response->set_disk_bytes(hooks_.disk_bytes());
+  const MonotonicNanos uptime = clock_.Now() - hooks_.started_at;
+  response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
+  response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));
+  if (!directory_.founded()) {
+    response->add_warnings(
+        "the cluster is not founded yet: not every founding member has answered");
+    return;
+  }
+  const std::vector<kv::MemberEntry> members = directory_.Members();
+  const auto voters = std::count_if(members.begin(), members.end(),
+                                    [](const kv::MemberEntry& entry) { return !entry.learner; });
+  const std::optional<kv::MemberEntry> self = directory_.Find(raft.self);
+  response->set_raft_state(ToProto(raft.role));
+  response->set_role(self.has_value() && !self->learner ? v1::MEMBER_ROLE_VOTER
+                                                        : v1::MEMBER_ROLE_LEARNER);
+  std::vector<std::string> warnings = hooks_.warnings();
+  if (voters % 2 == 0) {
+    warnings.push_back(
+        "the number of voters is even: one voter less would survive as many failures");
+  }
+  for (std::string& warning : warnings) {
+    response->add_warnings(std::move(warning));
+  }
+}
+
+}  // namespace raftkv::server

@@ -1,0 +1,35 @@
+// The rules for the fields of client requests, and what the checked fields become in the log.
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "kv/kv_state_machine.h"
+#include "raftkv/log/v1/command.pb.h"
+#include "raftkv/v1/kv.pb.h"
+
+namespace raftkv::server {
+
+// Each fails with the error to answer with (kv/errors.h).
+
+absl::Status CheckKey(absl::string_view field, absl::string_view key);
+absl::Status CheckMinRevision(int64_t min_revision);
+// More than 0, at most 10 years; rounded up to a millisecond.
+absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl);
+// The selected keys as a half-open interval; an empty end is open.
+absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range);
+
+// Everything about a list, its page token included.
+absl::StatusOr<kv::ScanOptions> ListedScan(const v1::ListRequest& request);
+
+// The command of a request. They may take values out of the request.
+absl::StatusOr<log::v1::Command> MakeCommand(v1::PutRequest* request, uint64_t value_bytes_max);
+absl::StatusOr<log::v1::Command> MakeCommand(v1::DeleteRequest* request, uint64_t value_bytes_max);
+absl::StatusOr<log::v1::Command> MakeCommand(const v1::DeleteRangeRequest& request,
+                                             uint64_t keys_max);
+
+}  // namespace raftkv::server

@@ -1,0 +1,14 @@
+#include "server/api/response_header.h"
+
+namespace raftkv::server {
+
+void ResponseHeaderFiller::operator()(int64_t revision, v1::ResponseHeader* header) const {
+  const raft::RaftStatus raft = store_->raft();
+  header->set_cluster_id(directory_->cluster_id());
+  header->set_member_id(directory_->self().id);
+  header->set_leader_id(raft.leader.value());
+  header->set_raft_term(raft.term.value());
+  header->set_revision(revision);
+}
+
+}  // namespace raftkv::server

@@ -1,0 +1,116 @@
+// UnaryCall is one call of a unary client API method, as bytes: parsing is ours, so that a request
+// that does not parse and one with unknown fields get answers of their own.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpc/support/time.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <functional>
+#include <optional>
+
+#include "absl/status/status.h"
+
+#include "base/clock.h"
+#include "server/limits.h"
+#include "server/loop/answer_backlog.h"
+#include "server/loop/event_loop.h"
+#include "server/loop/unary_service.h"
+#include "server/loop/unfinished_requests.h"
+
+namespace raftkv::server {
+
+// What the calls of the client port share. Confined to the loop.
+struct CallAccounting {
+  const MonotonicClock* clock = nullptr;
+  // Of calls that come without a deadline.
+  MonotonicNanos default_timeout = 0;
+  // A stop waits for these.
+  uint64_t in_flight = 0;
+  AnswerBacklog backlog{kUnsentAnswerBytesMax};
+  UnfinishedRequests unfinished;
+  // The queues take no new operation: what still comes out of them is only deleted.
+  bool closed = false;
+};
+
+// How long before a deadline that is `left` away an answer must leave to arrive in time: a share of
+// the time, and the tick that it may be late.
+MonotonicNanos AnswerMargin(MonotonicNanos left);
+
+// From `now` to a call's deadline: 0 when it is past, kNever when it is beyond what nanoseconds can
+// count. REQUIRES: both are of one clock.
+MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
+
+// Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
+// called.
+class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
+ public:
+  // Which method of a service it is, and what handles a call. Outlives its calls.
+  struct Method {
+    UnaryService* service = nullptr;
+    int number = 0;
+    std::function<void(UnaryCall*)> handle;
+    // What a call is answered with when too many answers wait already; a write is done by then.
+    absl::Status (*unsendable)() = nullptr;
+    grpc::ServerCompletionQueue* queue = nullptr;
+    CallAccounting* accounting = nullptr;
+  };
+
+  // Announces `count` calls; each announces its successor when it arrives.
+  static void Announce(const Method& method, int count);
+
+  // Parses the request and looks for fields that this version does not know. Fails the call and
+  // returns false when either goes wrong.
+  [[nodiscard]] bool Parse(google::protobuf::Message* request);
+  // When a call that still waits must be answered, so that the client hears what it waited for
+  // instead of its own "deadline exceeded".
+  MonotonicNanos AnswerBy() const;
+
+  // Answers, or fails the call when there is no room for the answer. One that the client has not
+  // taken by the deadline, or for as long as a call without one would be waited for, is given up.
+  void Finish(const google::protobuf::Message& response);
+  // REQUIRES: !error.ok().
+  void Fail(const absl::Status& error);
+
+  void OnEvent(bool ok) override;
+
+ private:
+  // Until it is handled, the call is not counted as in flight: nothing was begun.
+  enum class State { kAnnounced, kReading, kHandling, kFinishing };
+
+  // The tag of the read, which may come back after the call was given up.
+  class ReadTag final : public EventTag {
+   public:
+    explicit ReadTag(UnaryCall* call) : call_(call) {}
+    void OnEvent(bool ok) override { call_->OnRead(ok); }
+
+   private:
+    UnaryCall* const call_;
+  };
+
+  explicit UnaryCall(const Method& method);
+  void OnRead(bool ok);
+  void OnFinished();
+  void GiveUp() override;
+  MonotonicNanos ClientsDeadline() const;
+
+  const Method& method_;
+  State state_ = State::kAnnounced;
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+  UnaryService::Stream stream_;
+  ReadTag read_tag_{this};
+  // When the client stops waiting, or stops being waited for when it did not say. Set when the call
+  // arrives.
+  MonotonicNanos deadline_ = 0;
+  // While the request is awaited; and, when it is given up, until gRPC has ended the read.
+  std::optional<UnfinishedRequests::Ticket> unfinished_;
+  bool reading_ = false;
+  bool handled_ = false;
+  bool finished_ = false;
+  // While the answer is on its way.
+  std::optional<AnswerBacklog::Ticket> ticket_;
+};
+
+}  // namespace raftkv::server

@@ -1,0 +1,271 @@
+#include "server/peer/founding.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/stable_hash.h"
+#include "raft/wire/identity.h"
+#include "server/log_text.h"
+
+namespace raftkv::server {
+namespace {
+
+constexpr MonotonicNanos kLogInterval = 5 * kNanosPerSecond;
+
+template <typename Message>
+bool ListsTheSame(const Message& message, const std::vector<Founder>& founders) {
+  return std::equal(message.founders().begin(), message.founders().end(), founders.begin(),
+                    founders.end(), [](const peer::v1::Founder& theirs, const Founder& ours) {
+                      return theirs.name() == ours.name &&
+                             theirs.peer_address() == ours.peer_address;
+                    });
+}
+
+template <typename Message>
+void FillFounders(const std::vector<Founder>& founders, Message* message) {
+  for (const Founder& founder : founders) {
+    peer::v1::Founder* entry = message->add_founders();
+    entry->set_name(founder.name);
+    entry->set_peer_address(founder.peer_address);
+  }
+}
+
+}  // namespace
+
+log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
+                                                 const std::map<std::string, uint64_t>& data_ids) {
+  log::v1::ClusterConfiguration record;
+  std::string identity;
+  for (size_t i = 0; i < founders.size(); ++i) {
+    log::v1::ConfiguredMember* member = record.add_members();
+    member->set_id(i + 1);
+    member->set_name(founders[i].name);
+    member->set_peer_address(founders[i].peer_address);
+    member->set_data_id(data_ids.at(founders[i].name));
+    record.add_voters(member->id());
+    // Neither names nor addresses hold these separators.
+    absl::StrAppend(&identity, member->id(), "=", member->name(), "@", member->peer_address(), "#",
+                    member->data_id(), ";");
+  }
+  record.set_cluster_id(std::max<uint64_t>(1, StableHash(identity)));
+  return record;
+}
+
+absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
+                                const std::vector<Founder>& founders, const std::string& name,
+                                uint64_t data_id) {
+  const auto self = std::find_if(
+      record.members().begin(), record.members().end(),
+      [&name](const log::v1::ConfiguredMember& member) { return member.name() == name; });
+  if (self == record.members().end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(", which has no member \"", name, "\": check --name and --initial_cluster"));
+  }
+  if (self->data_id() != data_id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
+        ", but the data here is new (", absl::Hex(data_id),
+        "): this member's data was wiped or --data_dir is wrong. A wiped member must not vote "
+        "again under its old identity. Start it with its old data; if that is lost, keep it "
+        "stopped: the other members go on as long as a majority of them is intact (this version "
+        "cannot replace a member yet)"));
+  }
+  // Ids are places in the list, and this member already goes by the one that its own list gives it.
+  const bool same_list =
+      std::equal(record.members().begin(), record.members().end(), founders.begin(), founders.end(),
+                 [&founders](const log::v1::ConfiguredMember& theirs, const Founder& ours) {
+                   return theirs.id() == static_cast<uint64_t>(&ours - founders.data()) + 1 &&
+                          theirs.name() == ours.name && theirs.peer_address() == ours.peer_address;
+                 });
+  if (!same_list) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ", which this member helped to found from another list than --initial_cluster says now: "
+        "start it with --initial_cluster=",
+        absl::StrJoin(record.members(), ",",
+                      [](std::string* out, const log::v1::ConfiguredMember& member) {
+                        absl::StrAppend(out, member.name(), "=", member.peer_address());
+                      })));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
+                                 uint64_t member_id, const std::string& name) {
+  std::vector<std::string> members;
+  for (const log::v1::ConfiguredMember& member : configuration.members()) {
+    if (member.id() == member_id && member.name() == name) {
+      return absl::OkStatus();
+    }
+    members.push_back(absl::StrCat(member.id(), " \"", member.name(), "\""));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("its member ", member_id, " \"", name, "\" is not in its own configuration of ",
+                   absl::StrJoin(members, ", "),
+                   ": put back an intact copy of the directory, or keep this member stopped; the "
+                   "others go on as long as a majority of them is intact"));
+}
+
+std::string ListDifference(const kv::MemberDirectory& directory,
+                           const std::vector<Founder>& founders) {
+  if (founders.empty()) {
+    return "";
+  }
+  std::map<std::string, std::string> told;
+  for (const Founder& founder : founders) {
+    told[founder.name] = founder.peer_address;
+  }
+  std::vector<std::string> differences;
+  for (const kv::MemberEntry& member : directory.Members()) {
+    const std::string& known = member.peer_address;
+    const auto entry = told.find(member.name);
+    if (entry == told.end()) {
+      differences.push_back(absl::StrCat("it lacks ", member.name, "=", known));
+    } else if (entry->second != known) {
+      differences.push_back(absl::StrCat(member.name, "=", entry->second, " instead of ", known));
+    }
+    told.erase(member.name);
+  }
+  for (const auto& [name, address] : told) {
+    differences.push_back(absl::StrCat(name, "=", address, " is no member"));
+  }
+  return absl::StrJoin(differences, ", ");
+}
+
+peer::v1::HelloResponse AnswerHello(const PeerContext& context,
+                                    const std::vector<Founder>& founders) {
+  peer::v1::HelloResponse response;
+  response.set_name(context.self().name);
+  response.set_data_id(context.self().data_id);
+  response.set_protocol_version(wire::kProtocolVersion);
+  if (!context.directory->founded()) {
+    FillFounders(founders, &response);
+    return response;
+  }
+  *response.mutable_configuration() = *context.directory->configuration();
+  for (const auto& [name, address] : context.directory->addresses().seen()) {
+    peer::v1::Founder* entry = response.add_seen_members();
+    entry->set_name(name);
+    entry->set_peer_address(address);
+  }
+  return response;
+}
+
+peer::v1::HelloRequest MakeHello(const PeerContext& context, const std::vector<Founder>& founders) {
+  peer::v1::HelloRequest request;
+  request.set_name(context.self().name);
+  request.set_data_id(context.self().data_id);
+  request.set_protocol_version(wire::kProtocolVersion);
+  request.set_peer_address(context.self().peer_address);
+  FillFounders(founders, &request);
+  return request;
+}
+
+Founding::Founding(PeerContext* context, std::vector<Founder> founders, Hooks hooks)
+    : context_(context), founders_(std::move(founders)), hooks_(std::move(hooks)) {
+  for (const Founder& founder : founders_) {
+    if (founder.name != context_->self().name) {
+      Peer& peer = peers_.emplace_back();
+      peer.founder = founder;
+      peer.asker = std::make_unique<HelloAsker>(
+          context_, founder.name,
+          [address = founder.peer_address] { return std::vector<std::string>{address}; },
+          MakeHello(*context_, founders_),
+          [this, &peer](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+            OnAnswer(&peer, status, response);
+          });
+    }
+  }
+  next_log_ = context_->clock->Now() + kLogInterval / 5;
+}
+
+void Founding::Tick() {
+  if (over_) {
+    return;
+  }
+  const MonotonicNanos now = context_->clock->Now();
+  for (Peer& peer : peers_) {
+    peer.asker->Tick();
+  }
+  if (now >= next_log_) {
+    next_log_ = now + kLogInterval;
+    LogWhomItWaitsFor();
+  }
+  FoundWhenAllAnswered();
+}
+
+void Founding::LogWhomItWaitsFor() {
+  std::vector<std::string> waiting;
+  for (const Peer& peer : peers_) {
+    if (peer.data_id == 0) {
+      waiting.push_back(absl::StrCat(peer.founder.name, " at ", peer.founder.peer_address, " (",
+                                     peer.problem, ")"));
+    }
+  }
+  if (!waiting.empty()) {
+    LOG(INFO) << "founding: waiting for " << absl::StrJoin(waiting, ", ");
+  }
+}
+
+void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
+                        const peer::v1::HelloResponse& response) {
+  if (over_) {
+    return;
+  }
+  peer->data_id = 0;
+  if (!status.ok()) {
+    peer->problem = PeerFailureText(status);
+    return;
+  }
+  if (response.protocol_version() != wire::kProtocolVersion) {
+    peer->problem = absl::StrCat("it speaks version ", response.protocol_version(),
+                                 " of the peer protocol, this member ", wire::kProtocolVersion);
+    return;
+  }
+  if (response.has_configuration()) {
+    OnFoundedPeer(peer, response.configuration());
+    return;
+  }
+  if (response.name() != peer->founder.name) {
+    peer->problem = absl::StrCat("it says that it is \"", response.name(), "\"");
+    return;
+  }
+  if (!ListsTheSame(response, founders_)) {
+    peer->problem = "it was started with another --initial_cluster";
+    return;
+  }
+  peer->data_id = response.data_id();
+}
+
+// A founder that belongs to a cluster already has the record that this node is to adopt, if it is
+// in it.
+void Founding::OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record) {
+  over_ = true;
+  const absl::Status adoptable =
+      CheckFoundedRecord(record, founders_, context_->self().name, context_->self().data_id);
+  if (adoptable.ok()) {
+    hooks_.on_founded(record);
+    return;
+  }
+  hooks_.on_refused(absl::StrCat("--data_dir=", context_->data_dir, ": member \"",
+                                 peer->founder.name, "\" at ", peer->founder.peer_address,
+                                 " belongs to cluster ", record.cluster_id(), adoptable.message()));
+}
+
+void Founding::FoundWhenAllAnswered() {
+  std::map<std::string, uint64_t> data_ids;
+  data_ids[context_->self().name] = context_->self().data_id;
+  for (const Peer& peer : peers_) {
+    if (peer.data_id == 0) {
+      return;
+    }
+    data_ids[peer.founder.name] = peer.data_id;
+  }
+  over_ = true;
+  hooks_.on_founded(MakeFoundingRecord(founders_, data_ids));
+}
+
+}  // namespace raftkv::server

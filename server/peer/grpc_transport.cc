@@ -1,0 +1,122 @@
+#include "server/peer/grpc_transport.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "raft/wire/convert.h"
+
+namespace raftkv::server {
+namespace {
+
+// The ip of `caller` with the port of `address`: until a name means the peer's new address, this is
+// where it is. Empty when there is none.
+std::string WhereSeen(const std::string& address, const std::string& caller) {
+  const size_t scheme = caller.find(':');
+  const size_t caller_port = caller.rfind(':');
+  const size_t port = address.rfind(':');
+  if ((!absl::StartsWith(caller, "ipv4:") && !absl::StartsWith(caller, "ipv6:")) ||
+      caller_port == scheme || port == std::string::npos) {
+    return "";
+  }
+  return absl::StrCat(absl::StrReplaceAll(caller.substr(scheme + 1, caller_port - scheme - 1),
+                                          {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}}),
+                      address.substr(port));
+}
+
+}  // namespace
+
+void GrpcTransport::Connect() {
+  for (const kv::MemberEntry& member : context_->directory->Others()) {
+    links_[raft::NodeId(member.id)] = std::make_unique<PeerLink>(context_, member);
+  }
+}
+
+void GrpcTransport::Tick() {
+  for (auto& [peer, link] : links_) {
+    link->Tick();
+  }
+}
+
+PeerLink* GrpcTransport::LinkTo(raft::NodeId peer) const {
+  const auto found = links_.find(peer);
+  return found == links_.end() ? nullptr : found->second.get();
+}
+
+void GrpcTransport::ReportLosses() {
+  for (auto& [peer, link] : links_) {
+    if (link->TakeAppendStreamLost()) {
+      context_->driver->OnStreamLost(peer);
+    }
+    if (link->TakeForwardStreamLost()) {
+      context_->driver->OnForwardLost(peer);
+    }
+  }
+}
+
+void GrpcTransport::Shutdown() {
+  for (auto& [peer, link] : links_) {
+    link->Shutdown();
+  }
+}
+
+void GrpcTransport::OnPeerSeen(raft::NodeId peer, const std::string& address,
+                               const std::string& caller) {
+  PeerLink* const link = LinkTo(peer);
+  if (link == nullptr) {
+    return;
+  }
+  context_->directory->addresses().OnSeen(link->name(), address);
+  link->OnPeerSeen(WhereSeen(address, caller));
+}
+
+std::string GrpcTransport::UnreachableText() const {
+  std::vector<std::string> texts;
+  for (const auto& [peer, link] : links_) {
+    if (link->unreachable_since() != 0) {
+      texts.push_back(link->UnreachableText());
+    }
+  }
+  return absl::StrJoin(texts, ", ");
+}
+
+void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) {
+  if (std::holds_alternative<raft::VoteReply>(envelope.message)) {
+    incoming_->SendVoteReply(envelope);
+    return;
+  }
+  if (!wire::IsLeaderMessage(envelope.message) &&
+      !std::holds_alternative<raft::VoteRequest>(envelope.message)) {
+    incoming_->SendAppendReply(envelope);
+    return;
+  }
+  PeerLink* link = LinkTo(envelope.to);
+  if (link == nullptr) {
+    return;
+  }
+  if (std::holds_alternative<raft::VoteRequest>(envelope.message)) {
+    link->RequestVote(envelope);
+  } else {
+    link->SendAppend(envelope, cluster_time);
+  }
+}
+
+bool GrpcTransport::HasForwardRoom(raft::NodeId leader) const {
+  const PeerLink* link = LinkTo(leader);
+  return link == nullptr || link->HasForwardRoom();
+}
+
+bool GrpcTransport::Forward(raft::NodeId leader, raft::ForwardRequest request) {
+  PeerLink* link = LinkTo(leader);
+  return link != nullptr && link->Forward(std::move(request));
+}
+
+void GrpcTransport::ReplyToForward(raft::NodeId origin, raft::ForwardReply reply) {
+  incoming_->SendForwardReply(origin, std::move(reply));
+}
+
+}  // namespace raftkv::server

@@ -1,0 +1,51 @@
+// GrpcTransport carries the driver's messages to other members: this member's calls and streams to
+// them (peer_link.h), and its answers on the streams that they opened (peer_service.h).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "raft/runtime/transport.h"
+#include "server/peer/peer_context.h"
+#include "server/peer/peer_link.h"
+#include "server/peer/peer_service.h"
+
+namespace raftkv::server {
+
+// Confined to the loop.
+class GrpcTransport final : public raft::Transport {
+ public:
+  GrpcTransport(PeerContext* context, PeerService* incoming)
+      : context_(context), incoming_(incoming) {}
+
+  // Makes the links to the other members. REQUIRES: the cluster is founded; called once.
+  void Connect();
+  // Connects to members where they are now. Called every tick.
+  void Tick();
+  // Tells the driver of streams that broke since the last call. Called before each turn of the
+  // driver, never inside one, since the driver must not hear of a loss while it is sending.
+  void ReportLosses();
+  // Ends every stream without telling the driver.
+  void Shutdown();
+  // `peer` called, from the URI `caller` (gRPC's; empty: not known), and says that it is reached at
+  // `address` (empty: it does not say). A peer that moved may have no other way to say so: without
+  // a leader it cannot publish.
+  void OnPeerSeen(raft::NodeId peer, const std::string& address, const std::string& caller);
+  // Who cannot be reached, since when and why; empty: everybody can.
+  std::string UnreachableText() const;
+
+  void Send(raft::Envelope envelope, raft::ClusterMillis cluster_time) override;
+  bool HasForwardRoom(raft::NodeId leader) const override;
+  bool Forward(raft::NodeId leader, raft::ForwardRequest request) override;
+  void ReplyToForward(raft::NodeId origin, raft::ForwardReply reply) override;
+
+ private:
+  PeerLink* LinkTo(raft::NodeId peer) const;
+
+  PeerContext* const context_;
+  PeerService* const incoming_;
+  std::map<raft::NodeId, std::unique_ptr<PeerLink>> links_;
+};
+
+}  // namespace raftkv::server

@@ -1,0 +1,36 @@
+// PeerContext is what the parts of the peer wing work with.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "kv/member_directory.h"
+#include "raft/runtime/raft_driver.h"
+#include "server/loop/event_loop.h"
+#include "server/peer/peer_refusals.h"
+
+namespace raftkv::server {
+
+// Borrows all it points to; complete before any part is used, and constant but for what it counts.
+// Confined to the loop.
+struct PeerContext {
+  const MonotonicClock* clock = nullptr;
+  EventLoop* loop = nullptr;
+  raft::RaftDriver* driver = nullptr;
+  kv::MemberDirectory* directory = nullptr;
+  MonotonicNanos election_timeout = 0;
+  // For messages.
+  std::string data_dir;
+  // The data directory turned out to be unusable: foreign, or an older copy. Stops the member,
+  // exit 2.
+  std::function<void(const std::string& reason)> stop_unusable;
+  PeerRefusals refusals;
+
+  const kv::MemberDirectory::Self& self() const { return directory->self(); }
+  raft::NodeId self_id() const { return raft::NodeId(self().id); }
+  // Refuses what member `from` said, naming both sides.
+  grpc::Status RefuseContent(raft::NodeId from, const absl::Status& status);
+};
+
+}  // namespace raftkv::server

@@ -1,0 +1,117 @@
+// PeerLink is this member's way to one other member: a connection (peer_channel.h) with the vote
+// calls, the append stream while this member leads, and the forward stream while the other one
+// does.
+#pragma once
+
+#include <grpcpp/generic/generic_stub.h>
+
+#include <list>
+#include <memory>
+#include <string>
+
+#include "raft/core/message.h"
+#include "raft/runtime/transport.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "raftkv/peer/v1/forward.pb.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/peer/peer_call.h"
+#include "server/peer/peer_channel.h"
+#include "server/peer/peer_context.h"
+#include "server/peer/peer_stream.h"
+
+namespace raftkv::server {
+
+// Confined to the loop.
+class PeerLink final {
+ public:
+  PeerLink(PeerContext* context, const kv::MemberEntry& peer);
+
+  ~PeerLink();
+  PeerLink(const PeerLink&) = delete;
+  PeerLink& operator=(const PeerLink&) = delete;
+
+  const std::string& name() const { return name_; }
+  // Connects, gives up calls that are not answered, and asks the peer every second who it is and
+  // where it has seen other members: a connection on which nothing comes back is given up. Called
+  // every tick.
+  void Tick();
+  // The answer, if one comes, is given to the driver.
+  void RequestVote(const raft::Envelope& envelope);
+  // Opens the stream when there is none. While that is not possible messages are dropped, and
+  // reported as a lost stream once one is open again.
+  void SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time);
+  // False while the forward stream has much to send already.
+  bool HasForwardRoom() const;
+  // False when no stream is open; one is being opened then, and the loop turns when it is.
+  [[nodiscard]] bool Forward(raft::ForwardRequest request);
+
+  // Whether a stream broke, or dropped messages, since the last call.
+  bool TakeAppendStreamLost();
+  bool TakeForwardStreamLost();
+
+  // The peer called, seemingly from this ip:port (empty: that is not known).
+  void OnPeerSeen(const std::string& ip_port);
+  // Since when the peer is not connected, or somebody else is in its place; 0: it is connected.
+  MonotonicNanos unreachable_since() const { return connection_.unreachable_since(); }
+  // Who is not reachable where, since when and why.
+  std::string UnreachableText() const;
+  void Shutdown();
+
+ private:
+  using AppendStream =
+      OutgoingPeerStream<peer::v1::AppendEntriesResponse, peer::v1::AppendEntriesRequest>;
+  using ForwardStream = OutgoingPeerStream<peer::v1::ForwardResponse, peer::v1::ForwardRequest>;
+
+  using HelloCall = PeerCall<peer::v1::HelloResponse>;
+  using VoteCall = PeerCall<peer::v1::RequestVoteResponse>;
+  struct OpenVote {
+    VoteCall* call;
+    MonotonicNanos asked_at;
+  };
+
+  peer::v1::PeerIdentity Identity() const;
+  BulkWindow NewBulkWindow() const;
+  void OnVoteAnswer(const grpc::Status& status, const peer::v1::RequestVoteResponse& response);
+  void OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response);
+  // The connection is another one now.
+  void OnReplaced();
+  void SayHello();
+  void GiveUpCalls();
+  void GiveUpStreams(const grpc::Status& status);
+  void OpenAppendStream();
+  void OpenForwardStream();
+  void GatherForward(raft::ForwardRequest request, uint64_t bytes);
+  grpc::Status OnAppendFrame(const peer::v1::AppendEntriesResponse& frame);
+  grpc::Status OnForwardFrame(const peer::v1::ForwardResponse& frame);
+  // The peer did not take a call or a stream on `channel`: is it the peer?
+  void OnRefused(const grpc::Channel* channel, const grpc::Status& status);
+  void OnReachable();
+  void OnUnreachable(const grpc::Status& status);
+
+  PeerContext* const context_;
+  const raft::NodeId peer_;
+  const std::string name_;
+  PeerChannel connection_;
+  // Of the connection; null while there is none.
+  grpc::GenericStub generic_stub_{nullptr};
+  std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
+
+  // Streams that have ended outlive the link until their last event, which must not reach it then.
+  const std::shared_ptr<PeerLink*> self_ = std::make_shared<PeerLink*>(this);
+  std::list<OpenVote> votes_;  // Oldest first.
+  HelloCall* hello_ = nullptr;
+  MonotonicNanos next_hello_ = 0;
+  uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.
+  AppendStream* append_stream_ = nullptr;
+  ForwardStream* forward_stream_ = nullptr;
+  bool append_stream_lost_ = false;
+  bool forward_stream_lost_ = false;
+  // A stream that failed is not opened again before this.
+  MonotonicNanos next_append_attempt_ = 0;
+  MonotonicNanos next_forward_attempt_ = 0;
+  // What was logged last: OK, or how the stream ended.
+  grpc::StatusCode logged_ = grpc::StatusCode::OK;
+  bool shut_down_ = false;
+};
+
+}  // namespace raftkv::server

@@ -1,0 +1,415 @@
+#include "server/peer/peer_service.h"
+
+#include <glog/logging.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kv/command_semantics.h"
+#include "raft/core/describe.h"
+#include "raft/runtime/command_batch.h"
+#include "raft/wire/convert.h"
+#include "raft/wire/identity.h"
+#include "server/limits.h"
+#include "storage/disk_failure.h"
+
+namespace raftkv::server {
+namespace {
+
+// The codes of both are the canonical ones.
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+// Whether the caller is a member of this cluster that means this member.
+grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdentity& identity) {
+  if (!context.directory->founded()) {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                        absl::StrCat("member \"", context.self().name, "\" is not founded yet"));
+  }
+  const log::v1::ClusterConfiguration& own = *context.directory->configuration();
+  const absl::Status status = wire::CheckIdentity(identity, own, context.self_id());
+  if (own.members_size() == 1 && identity.cluster_id() != own.cluster_id()) {
+    // Not more than a warning: the word of a stranger must not stop a node.
+    LOG_EVERY_T(WARNING, 60) << "member " << identity.sender_id() << " of cluster "
+                             << identity.cluster_id() << " calls this address for its member "
+                             << identity.addressee_id() << ", but this node is cluster "
+                             << own.cluster_id() << " all by itself. If it is meant to be that "
+                             << "member, then --data_dir=" << context.data_dir
+                             << " is not that member's, or was wiped, and without "
+                                "--initial_cluster it founded a cluster of its own: stop it, and "
+                                "start it with the directory that it had. Clients that know this "
+                                "address may read and write the wrong cluster meanwhile";
+  }
+  return ToGrpc(status);
+}
+
+// Every leader checks commands before they get into its log, so entries hold none that cannot be
+// read; stored here, one would end this member at its every start. A kind of command that is not
+// known here is no fault of the sender: what becomes of it is decided where it is applied.
+absl::Status CheckCommands(const raft::Message& message) {
+  const auto* append = std::get_if<raft::AppendRequest>(&message);
+  if (append == nullptr) {
+    return absl::OkStatus();
+  }
+  log::v1::Command command;
+  for (const raft::Entry& entry : append->entries) {
+    if (entry.payload == nullptr) {
+      continue;
+    }
+    raft::CommandBatchReader batch(*entry.payload);
+    while (batch.Next()) {
+      const absl::string_view bytes = batch.command();
+      if (!command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("entry ", raft::Describe(entry.id), " holds a broken command"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
+// term begins here, nothing that this leader was promised can have been cut.
+std::string ForgottenBy(const PeerContext& context, const peer::v1::PeerIdentity& leader) {
+  const raft::RaftCore& core = context.driver->core();
+  if (leader.acknowledged_in_term() < core.term().value() ||
+      core.last_entry().index.value() >= leader.acknowledged_index() ||
+      leader.acknowledged_in_term() == 0) {
+    return "";
+  }
+  return absl::StrCat("--data_dir=", context.data_dir,
+                      " has lost what this member acknowledged: its log ends at entry ",
+                      core.last_entry().index.value(), ", but it had entry ",
+                      leader.acknowledged_index(), " for member ", leader.sender_id(),
+                      ", which leads term ", leader.acknowledged_in_term(),
+                      ". Is it an older copy? ", storage::kRemedy);
+}
+
+absl::Status SecondOpening() {
+  return absl::InvalidArgumentError("only the first frame of a stream may be an opening");
+}
+
+const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
+
+}  // namespace
+
+// One Hello. Deletes itself.
+class PeerService::HelloCall final : public EventTag {
+ public:
+  explicit HelloCall(PeerService* service) : service_(service), responder_(&context_) {
+    service_->raft_service_.RequestHello(&context_, &request_, &responder_,
+                                         service_->context_->loop->queue(),
+                                         service_->context_->loop->announcements(), this);
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok || answered_) {
+      delete this;
+      return;
+    }
+    new HelloCall(service_);
+    answered_ = true;
+    responder_.Finish(service_->OnHello(request_, context_.peer()), grpc::Status::OK, this);
+  }
+
+ private:
+  PeerService* const service_;
+  bool answered_ = false;
+  grpc::ServerContext context_;
+  peer::v1::HelloRequest request_;
+  grpc::ServerAsyncResponseWriter<peer::v1::HelloResponse> responder_;
+};
+
+// One vote call, open until the core answers. Deletes itself.
+class PeerService::VoteCall final : public EventTag {
+ public:
+  explicit VoteCall(PeerService* service) : service_(service), responder_(&context_) {
+    service_->raft_service_.RequestRequestVote(&context_, &request_, &responder_,
+                                               service_->context_->loop->queue(),
+                                               service_->context_->loop->announcements(), this);
+  }
+
+  void OnEvent(bool ok) override {
+    if (!ok || answered_) {
+      delete this;
+      return;
+    }
+    new VoteCall(service_);
+    arrived_at_ = service_->context_->clock->Now();
+    service_->OnVoteRequest(this, request_);
+  }
+
+  bool pre_vote() const { return request_.pre_vote(); }
+  MonotonicNanos arrived_at() const { return arrived_at_; }
+  std::string caller() const { return context_.peer(); }
+  void Answer(const peer::v1::RequestVoteResponse& response) {
+    answered_ = true;
+    responder_.Finish(response, grpc::Status::OK, this);
+  }
+  void Refuse(const grpc::Status& status) {
+    answered_ = true;
+    responder_.FinishWithError(status, this);
+  }
+
+ private:
+  PeerService* const service_;
+  bool answered_ = false;
+  MonotonicNanos arrived_at_ = 0;
+  grpc::ServerContext context_;
+  peer::v1::RequestVoteRequest request_;
+  grpc::ServerAsyncResponseWriter<peer::v1::RequestVoteResponse> responder_;
+};
+
+void PeerService::Start(Hooks hooks) {
+  hooks_ = std::move(hooks);
+  announce_append_ = [this](grpc::ServerContext* context, AppendStream::Stream* stream,
+                            EventTag* tag) {
+    raft_service_.RequestAppendEntries(context, stream, context_->loop->queue(),
+                                       context_->loop->announcements(), tag);
+  };
+  announce_forward_ = [this](grpc::ServerContext* context, ForwardStream::Stream* stream,
+                             EventTag* tag) {
+    forward_service_.RequestForward(context, stream, context_->loop->queue(),
+                                    context_->loop->announcements(), tag);
+  };
+  // `from` stays kNobody until the opening was accepted.
+  accept_append_ = [this](AppendStream* stream) {
+    auto from = std::make_shared<raft::NodeId>(raft::kNobody);
+    return AppendStream::Handlers{
+        .on_frame =
+            [this, stream, from](const peer::v1::AppendEntriesRequest& frame) {
+              return OnAppendFrame(stream, from.get(), frame);
+            },
+        .on_malformed =
+            [this, from](const grpc::Status& status) {
+              return context_->RefuseContent(*from,
+                                             absl::InvalidArgumentError(status.error_message()));
+            },
+        .on_part =
+            [this, from](uint64_t term) { context_->driver->OnPartHeard(*from, raft::Term(term)); },
+        .on_part_taken = nullptr,
+        .on_open = nullptr,
+        .on_end = [this, from] { append_streams_.erase(*from); },
+        .on_status = nullptr};
+  };
+  accept_forward_ = [this](ForwardStream* stream) {
+    auto from = std::make_shared<raft::NodeId>(raft::kNobody);
+    return ForwardStream::Handlers{
+        .on_frame =
+            [this, stream, from](peer::v1::ForwardRequest frame) {
+              return OnForwardFrame(stream, from.get(), std::move(frame));
+            },
+        .on_malformed =
+            [this, from](const grpc::Status& status) {
+              return context_->RefuseContent(*from,
+                                             absl::InvalidArgumentError(status.error_message()));
+            },
+        .on_part = nullptr,
+        .on_part_taken = nullptr,
+        .on_open = nullptr,
+        .on_end = [this, from] { forward_streams_.erase(*from); },
+        .on_status = nullptr};
+  };
+  new HelloCall(this);
+  new VoteCall(this);
+  const BulkWindow window(context_->clock, context_->election_timeout);
+  AppendStream::AnnounceNext(&announce_append_, &accept_append_, window);
+  ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_, window);
+}
+
+template <typename Stream, typename Frame>
+grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
+                                    std::map<raft::NodeId, Stream*>* streams) {
+  if (!frame.has_opening()) {
+    return context_->refusals.Refuse(grpc::Status(
+        grpc::StatusCode::INVALID_ARGUMENT,
+        absl::StrCat("the first frame of a stream to member ", context_->self().id, " \"",
+                     context_->self().name, "\" must be an opening that says who calls")));
+  }
+  if (grpc::Status status = CheckIdentity(*context_, frame.opening()); !status.ok()) {
+    return context_->refusals.Refuse(status);
+  }
+  const raft::NodeId sender(frame.opening().sender_id());
+  if (const std::string forgotten = ForgottenBy(*context_, frame.opening()); !forgotten.empty()) {
+    context_->stop_unusable(forgotten);
+    return context_->refusals.Refuse(
+        grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, forgotten));
+  }
+  // A peer that opens a new stream has given up the old one; what is still on its way there must
+  // not be taken.
+  if (const auto old = streams->find(sender); old != streams->end()) {
+    Stream* const replaced = old->second;
+    streams->erase(old);
+    replaced->Abandon(grpc::Status(grpc::StatusCode::ABORTED, "the peer opened another stream"));
+  }
+  *from = sender;
+  streams->emplace(sender, stream);
+  hooks_.on_peer_seen(sender, frame.opening().sender_peer_address(), /*caller=*/"");
+  return grpc::Status::OK;
+}
+
+grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from,
+                                        peer::v1::AppendEntriesRequest frame) {
+  if (*from == raft::kNobody) {
+    return OnOpening(stream, frame, from, &append_streams_);
+  }
+  if (frame.has_opening()) {
+    return context_->RefuseContent(*from, SecondOpening());
+  }
+  const raft::Term leader_term(frame.term());
+  const raft::ClusterMillis cluster_time(frame.cluster_time_ms());
+  auto envelopes = wire::FromProto(std::move(frame), *from, context_->self_id());
+  if (!envelopes.ok()) {
+    return context_->RefuseContent(*from, envelopes.status());
+  }
+  if (envelopes->empty()) {
+    return context_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
+  }
+  for (raft::Envelope& envelope : *envelopes) {
+    absl::Status status = context_->driver->core().CheckMessage(envelope);
+    status.Update(CheckCommands(envelope.message));
+    if (!status.ok()) {
+      return context_->RefuseContent(*from, status);
+    }
+    context_->driver->Step(std::move(envelope));
+  }
+  // Only now: a clock is set by nobody whose words are refused.
+  context_->driver->ObserveClusterTime(leader_term, cluster_time);
+  return grpc::Status::OK;
+}
+
+grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* from,
+                                         peer::v1::ForwardRequest frame) {
+  if (*from == raft::kNobody) {
+    return OnOpening(stream, frame, from, &forward_streams_);
+  }
+  if (frame.has_opening()) {
+    return context_->RefuseContent(*from, SecondOpening());
+  }
+  auto request = wire::FromProto(std::move(frame));
+  if (!request.ok()) {
+    return context_->RefuseContent(*from, request.status());
+  }
+  // What is in the log must be applied by every member, so nothing broken may get there.
+  log::v1::Command command;
+  for (const raft::Proposal& proposal : request->proposals) {
+    if (!command.ParseFromString(proposal.command)) {
+      return context_->RefuseContent(
+          *from, absl::InvalidArgumentError(
+                     absl::StrCat("proposal ", proposal.sequence, " holds no command")));
+    }
+    if (const absl::Status status = kv::CheckCommand(command); !status.ok()) {
+      return context_->RefuseContent(*from, status);
+    }
+  }
+  context_->driver->OnForwardRequest(*from, *std::move(request));
+  return grpc::Status::OK;
+}
+
+peer::v1::HelloResponse PeerService::OnHello(const peer::v1::HelloRequest& request,
+                                             const std::string& caller) {
+  for (const kv::MemberEntry& member : context_->directory->Members()) {
+    if (member.name == request.name() && member.data_id == request.data_id()) {
+      hooks_.on_peer_seen(raft::NodeId(member.id), request.peer_address(), caller);
+    }
+  }
+  return hooks_.on_hello(request);
+}
+
+void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request) {
+  if (grpc::Status status = CheckIdentity(*context_, request.identity()); !status.ok()) {
+    call->Refuse(context_->refusals.Refuse(status));
+    return;
+  }
+  const raft::NodeId sender(request.identity().sender_id());
+  auto envelope = wire::FromProto(request, sender, context_->self_id());
+  if (!envelope.ok()) {
+    call->Refuse(context_->RefuseContent(sender, envelope.status()));
+    return;
+  }
+  if (absl::Status status = context_->driver->core().CheckMessage(*envelope); !status.ok()) {
+    call->Refuse(context_->RefuseContent(sender, status));
+    return;
+  }
+  hooks_.on_peer_seen(sender, request.identity().sender_peer_address(), call->caller());
+  std::deque<VoteCall*>& open = votes_[sender];
+  if (open.size() >= kPendingVotesMax) {
+    open.front()->Refuse(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many open votes"));
+    open.pop_front();
+  }
+  open.push_back(call);
+  context_->driver->Step(*std::move(envelope));
+}
+
+void PeerService::SendVoteReply(const raft::Envelope& envelope) {
+  const peer::v1::RequestVoteResponse response = wire::ToVoteResponseProto(envelope);
+  std::deque<VoteCall*>& open = votes_[envelope.to];
+  const auto call = std::find_if(open.rbegin(), open.rend(), [&](const VoteCall* candidate) {
+    return candidate->pre_vote() == response.pre_vote();
+  });
+  if (call != open.rend()) {
+    (*call)->Answer(response);
+    open.erase(std::next(call).base());
+  }
+}
+
+void PeerService::Tick() {
+  const MonotonicNanos oldest = context_->clock->Now() - context_->election_timeout;
+  for (auto& [peer, open] : votes_) {
+    while (!open.empty() && open.front()->arrived_at() < oldest) {
+      open.front()->Refuse(grpc::Status(grpc::StatusCode::UNAVAILABLE, "no answer to this vote"));
+      open.pop_front();
+    }
+  }
+}
+
+void PeerService::SendAppendReply(const raft::Envelope& envelope) {
+  const auto found = append_streams_.find(envelope.to);
+  if (found == append_streams_.end()) {
+    return;
+  }
+  AppendStream* const stream = found->second;
+  peer::v1::AppendEntriesResponse* const frame =
+      stream->Gather(AppendStream::Order::kUrgent, raft::Entry::kOverheadBytes,
+                     [&envelope](const peer::v1::AppendEntriesResponse& last) {
+                       return last.term() == envelope.term.value();
+                     });
+  frame->set_term(envelope.term.value());
+  wire::AppendToFrame(envelope, frame);
+  stream->Flush();
+}
+
+void PeerService::SendForwardReply(raft::NodeId origin, raft::ForwardReply reply) {
+  const auto found = forward_streams_.find(origin);
+  if (found == forward_streams_.end()) {
+    return;
+  }
+  const uint64_t bytes =
+      raft::Entry::kOverheadBytes * (reply.refused_proposals.size() + reply.reads.size() + 1);
+  *found->second->Gather(ForwardStream::Order::kUrgent, bytes,
+                         [](const peer::v1::ForwardResponse&) { return false; }) =
+      wire::ToProto(reply);
+  found->second->Flush();
+}
+
+void PeerService::Shutdown() {
+  for (const auto& [peer, stream] : std::exchange(append_streams_, {})) {
+    stream->Abandon(kStopping);
+  }
+  for (const auto& [peer, stream] : std::exchange(forward_streams_, {})) {
+    stream->Abandon(kStopping);
+  }
+  for (auto& [peer, open] : votes_) {
+    for (VoteCall* call : open) {
+      call->Refuse(kStopping);
+    }
+    open.clear();
+  }
+}
+
+}  // namespace raftkv::server

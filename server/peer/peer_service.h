@@ -1,0 +1,88 @@
+// PeerService answers other members: Hello, votes, the leader's append stream, and the requests
+// that followers forward.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "raft/core/message.h"
+#include "raft/runtime/transport.h"
+#include "raftkv/peer/v1/forward.grpc.pb.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/peer/peer_context.h"
+#include "server/peer/peer_stream.h"
+
+namespace raftkv::server {
+
+// Calls are announced on the loop's announcement queue and run on its main one. Confined to the
+// loop.
+class PeerService final {
+ public:
+  using RaftGrpcService = peer::v1::RaftService::WithAsyncMethod_Hello<
+      peer::v1::RaftService::WithAsyncMethod_RequestVote<
+          peer::v1::RaftService::WithRawMethod_AppendEntries<peer::v1::RaftService::Service>>>;
+  using ForwardGrpcService =
+      peer::v1::ForwardService::WithRawMethod_Forward<peer::v1::ForwardService::Service>;
+
+  struct Hooks {
+    std::function<peer::v1::HelloResponse(const peer::v1::HelloRequest&)> on_hello;
+    // A member of this cluster called, from the URI `caller` (gRPC's; empty: not known), and says
+    // that it is reached at `address` (empty: it does not say).
+    std::function<void(raft::NodeId peer, const std::string& address, const std::string& caller)>
+        on_peer_seen;
+  };
+
+  explicit PeerService(PeerContext* context) : context_(context) {}
+
+  RaftGrpcService* raft_service() { return &raft_service_; }
+  ForwardGrpcService* forward_service() { return &forward_service_; }
+  // Starts taking calls. REQUIRES: the server is started.
+  void Start(Hooks hooks);
+  // Gives up votes that the core did not answer; called every tick.
+  void Tick();
+  // Ends every stream.
+  void Shutdown();
+
+  // Answers the newest open vote call of the envelope's addressee and kind; dropped when there is
+  // none. A reply says all by itself (thesis §3.4: its term), so any call may carry it, and nobody
+  // may be left behind an older one that the core did not answer.
+  void SendVoteReply(const raft::Envelope& envelope);
+  // To the addressee's append stream; dropped when it has none.
+  void SendAppendReply(const raft::Envelope& envelope);
+  void SendForwardReply(raft::NodeId origin, raft::ForwardReply reply);
+
+ private:
+  class HelloCall;
+  class VoteCall;
+  using AppendStream =
+      IncomingPeerStream<peer::v1::AppendEntriesRequest, peer::v1::AppendEntriesResponse>;
+  using ForwardStream = IncomingPeerStream<peer::v1::ForwardRequest, peer::v1::ForwardResponse>;
+
+  grpc::Status OnAppendFrame(AppendStream* stream, raft::NodeId* from,
+                             peer::v1::AppendEntriesRequest frame);
+  grpc::Status OnForwardFrame(ForwardStream* stream, raft::NodeId* from,
+                              peer::v1::ForwardRequest frame);
+  // Checks a stream's first frame and, when it is good, makes the stream the peer's only one.
+  template <typename Stream, typename Frame>
+  grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
+                         std::map<raft::NodeId, Stream*>* streams);
+  peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request, const std::string& caller);
+  void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
+
+  PeerContext* const context_;
+  Hooks hooks_;
+  RaftGrpcService raft_service_;
+  ForwardGrpcService forward_service_;
+  AppendStream::Announce announce_append_;
+  AppendStream::Accept accept_append_;
+  ForwardStream::Announce announce_forward_;
+  ForwardStream::Accept accept_forward_;
+  std::map<raft::NodeId, AppendStream*> append_streams_;
+  std::map<raft::NodeId, ForwardStream*> forward_streams_;
+  // At most kPendingVotesMax per peer, oldest first.
+  std::map<raft::NodeId, std::deque<VoteCall*>> votes_;
+};
+
+}  // namespace raftkv::server

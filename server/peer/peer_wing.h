@@ -1,0 +1,72 @@
+// PeerWing is all that a member has to do with the others: its transport, its half of the peer API,
+// how it becomes a member, and what it notices about its connections.
+#pragma once
+
+#include <grpcpp/server_builder.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kv/member_directory.h"
+#include "raft/runtime/raft_driver.h"
+#include "server/options.h"
+#include "server/peer/foreign_data_check.h"
+#include "server/peer/founding.h"
+#include "server/peer/grpc_transport.h"
+#include "server/peer/peer_context.h"
+#include "server/peer/peer_service.h"
+#include "server/peer/quorum_watch.h"
+#include "storage/storage.h"
+
+namespace raftkv::server {
+
+// Confined to the loop.
+class PeerWing {
+ public:
+  // `founders` is --initial_cluster, sorted by name, maybe empty. `stop_unusable` hears that the
+  // data directory turned out to be unusable: foreign, or an older copy. Borrows the rest.
+  PeerWing(const ServerOptions* options, std::vector<Founder> founders, storage::Storage* storage,
+           kv::MemberDirectory* directory, EventLoop* loop, const MonotonicClock* clock,
+           std::function<void(const std::string& reason)> stop_unusable);
+
+  raft::Transport* transport() { return &transport_; }
+  // REQUIRES: before anything below.
+  void SetDriver(raft::RaftDriver* driver) { context_.driver = driver; }
+
+  void Register(grpc::ServerBuilder* builder);
+  // Starts taking calls. REQUIRES: the server is started.
+  void Start();
+  // Says which cluster this is, and how --initial_cluster differs from it.
+  void LogCluster() const;
+  // Connects to the cluster that this member is in, or founds one with the others, or alone.
+  // REQUIRES: the directory knows this member's addresses; called once, after Start.
+  void Join();
+
+  // Called every tick.
+  void Tick();
+  // Called before each turn of the driver.
+  void ReportLosses() { transport_.ReportLosses(); }
+  // Ends every stream and call.
+  void Shutdown();
+
+  // What is wrong with the connections to others, for people; empty when nothing is.
+  std::vector<std::string> Warnings() const;
+
+ private:
+  void OnFounded(const log::v1::ClusterConfiguration& record);
+
+  const ServerOptions& options_;
+  std::vector<Founder> founders_;
+  storage::Storage& storage_;
+  PeerContext context_;
+  PeerService service_{&context_};
+  GrpcTransport transport_{&context_, &service_};
+  QuorumWatch quorum_watch_{&context_, &transport_};
+  std::unique_ptr<Founding> founding_;
+  std::unique_ptr<ForeignDataCheck> foreign_data_check_;
+  bool shut_down_ = false;
+};
+
+}  // namespace raftkv::server

@@ -1,0 +1,145 @@
+#include "server/startup.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/host_port.h"
+#include "base/status_macros.h"
+#include "raft/wire/convert.h"
+#include "server/loop/event_loop.h"
+#include "server/peer/founding.h"
+
+namespace raftkv::server {
+namespace {
+
+bool IsAmong(const std::vector<Founder>& founders, const std::string& name) {
+  return std::any_of(founders.begin(), founders.end(),
+                     [&name](const Founder& founder) { return founder.name == name; });
+}
+
+absl::Status NoFounderError(const ServerOptions& options) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--initial_cluster=", options.initial_cluster,
+                   ": must contain this member, --name=", options.name));
+}
+
+// What others can dial when all that is known is "every interface".
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "localhost";
+}
+
+uint64_t RandomNonZero() {
+  std::random_device entropy;
+  const uint64_t value = static_cast<uint64_t>(entropy()) << 32 | entropy();
+  return std::max<uint64_t>(1, value);
+}
+
+absl::StatusOr<raft::Configuration> StoredConfiguration(const storage::Storage& storage) {
+  auto configuration = wire::FromProto(*storage.configuration());
+  if (!configuration.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("the stored configuration is damaged: ", configuration.status().message()));
+  }
+  RAFTKV_RETURN_IF_ERROR(
+      CheckStoredIdentity(*storage.configuration(), storage.member_id(), storage.member_name()));
+  return configuration;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOptions& options,
+                                                              const std::vector<Founder>& founders,
+                                                              Waker* waker) {
+  const bool is_founder = founders.empty() || IsAmong(founders, options.name);
+  // Asked here as well, so that a mistake leaves no directory behind.
+  if (!is_founder && !storage::Storage::HoldsData(options.data_dir)) {
+    return NoFounderError(options);
+  }
+  RAFTKV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Storage> storage,
+                          storage::Storage::Open({.data_dir = options.data_dir}, waker));
+  // What is stored wins over the list, so for a founded member the list does not matter.
+  if (!is_founder && !storage->configuration().has_value()) {
+    return NoFounderError(options);
+  }
+  if (!storage->member_name().empty() && storage->member_name() != options.name) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--data_dir=", options.data_dir, " belongs to member \"",
+                     storage->member_name(), "\", not to --name=", options.name,
+                     ": start it with its own name, or give this member its own directory"));
+  }
+  return storage;
+}
+
+absl::StatusOr<StartingPoint> FindStartingPoint(const ServerOptions& options,
+                                                const std::vector<Founder>& founders,
+                                                storage::Storage* storage) {
+  StartingPoint start;
+  RAFTKV_ASSIGN_OR_RETURN(start.restored, storage->Restore());
+  if (storage->configuration().has_value()) {
+    auto configuration = StoredConfiguration(*storage);
+    if (!configuration.ok()) {
+      return absl::DataLossError(
+          absl::StrCat("--data_dir=", options.data_dir, ": ", configuration.status().message()));
+    }
+    start.member_id = storage->member_id();
+    start.restored.configuration = *std::move(configuration);
+    return start;
+  }
+  // Ids follow the sorted names, so they are known before the cluster is founded.
+  start.member_id = 1;
+  for (size_t i = 0; i < std::max<size_t>(1, founders.size()); ++i) {
+    start.restored.configuration.voters.insert(raft::NodeId(i + 1));
+    if (i < founders.size() && founders[i].name == options.name) {
+      start.member_id = i + 1;
+    }
+  }
+  return start;
+}
+
+kv::MemberOptions OptionsOfMember(const ServerOptions& options, uint64_t member_id) {
+  constexpr MonotonicNanos kTick = EventLoop::kTick;
+  const MonotonicNanos election_timeout = options.election_timeout_ms * kNanosPerMilli;
+  kv::MemberOptions member;
+  member.raft.self = raft::NodeId(member_id);
+  member.raft.heartbeat_ticks =
+      static_cast<uint64_t>(options.heartbeat_interval_ms * kNanosPerMilli / kTick);
+  member.raft.election_timeout_ticks = static_cast<uint64_t>(election_timeout / kTick);
+  member.driver.leader_wait = 3 * election_timeout;
+  member.driver.read_retry_after = election_timeout;
+  member.origin = RandomNonZero();
+  member.seed = RandomNonZero();
+  member.publish_timeout = options.request_timeout_ms * kNanosPerMilli;
+  return member;
+}
+
+AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
+                                    const std::vector<Founder>& founders, int client_port,
+                                    int peer_port) {
+  AdvertisedAddresses advertised{.client = options.advertise_client,
+                                 .peer = options.advertise_peer};
+  for (const Founder& founder : founders) {
+    if (advertised.peer.empty() && founder.name == options.name) {
+      advertised.peer = founder.peer_address;
+    }
+  }
+  if (advertised.peer.empty()) {
+    const HostPort listen = *HostPort::Parse(options.listen_peer);
+    const std::string host = listen.IsWildcard() ? HostName() : listen.host;
+    advertised.peer = HostPort{.host = host, .port = peer_port}.ToString();
+  }
+  if (advertised.client.empty()) {
+    const HostPort listen = *HostPort::Parse(options.listen_client);
+    const std::string host =
+        listen.IsWildcard() ? HostPort::Parse(advertised.peer)->host : listen.host;
+    advertised.client = HostPort{.host = host, .port = client_port}.ToString();
+  }
+  return advertised;
+}
+
+}  // namespace raftkv::server

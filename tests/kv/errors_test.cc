@@ -1,0 +1,202 @@
+#include "kv/errors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/utf8.h"
+#include "kv/limits.h"
+
+namespace raftkv::kv {
+namespace {
+
+using absl::StatusCode;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string MessageOf(const absl::Status& error) { return std::string(error.message()); }
+
+struct ErrorCase {
+  absl::Status error;
+  StatusCode code = StatusCode::kOk;
+  std::string reason;
+  std::map<std::string, std::string> metadata;
+  std::optional<int> retry_delay_ms;
+};
+
+std::vector<ErrorCase> ErrorTable() {
+  log::v1::CommandOutcome keys;
+  keys.set_exceeding(10'001);
+  log::v1::CommandOutcome bytes;
+  bytes.set_exceeding(5'000'000);
+  bytes.set_exceeding_bytes(true);
+  const std::string previous_bytes_max = absl::StrCat(kPreviousBytesMax);
+  constexpr StatusCode kInvalid = StatusCode::kInvalidArgument;
+  constexpr StatusCode kUnavailable = StatusCode::kUnavailable;
+  constexpr std::nullopt_t kNone = std::nullopt;
+  return {
+      {BadKeyError("key", ""),
+       kInvalid,
+       "BAD_KEY",
+       {{"field", "key"}, {"size", "0"}, {"limit", "4096"}},
+       kNone},
+      {NoValueError(), kInvalid, "NO_VALUE", {{"field", "value"}}, kNone},
+      {BadTtlError("ttl", "is 0s", "no"),
+       kInvalid,
+       "BAD_TTL",
+       {{"field", "ttl"}, {"limit", "315360000s"}},
+       kNone},
+      {BadRangeError("range", "no"), kInvalid, "BAD_RANGE", {{"field", "range"}}, kNone},
+      {RangeTooLargeError(keys, 10'000),
+       kInvalid,
+       "RANGE_TOO_LARGE",
+       {{"field", "range"}, {"size", "10001"}, {"limit", "10000"}},
+       kNone},
+      {RangeTooLargeError(bytes, 10'000),
+       kInvalid,
+       "RANGE_TOO_LARGE",
+       {{"field", "range"}, {"size", "5000000"}, {"limit", previous_bytes_max}},
+       kNone},
+      {BadPageSizeError(-1),
+       kInvalid,
+       "BAD_PAGE_SIZE",
+       {{"field", "page_size"}, {"size", "-1"}, {"limit", "10000"}},
+       kNone},
+      {BadLimitError(-2),
+       kInvalid,
+       "BAD_LIMIT",
+       {{"field", "limit"}, {"size", "-2"}, {"limit", "0"}},
+       kNone},
+      {BadRevisionError("min_revision", -3),
+       kInvalid,
+       "BAD_REVISION",
+       {{"field", "min_revision"}},
+       kNone},
+      {BadPageTokenError("no"), kInvalid, "BAD_PAGE_TOKEN", {{"field", "page_token"}}, kNone},
+      {BadPreconditionError("no"),
+       kInvalid,
+       "BAD_PRECONDITION",
+       {{"field", "precondition"}},
+       kNone},
+      {MalformedError("raftkv.v1.GetRequest"), kInvalid, "MALFORMED", {}, kNone},
+      {UnknownFieldError("ttl.field 3"),
+       StatusCode::kUnimplemented,
+       "UNKNOWN_FIELD",
+       {{"field", "ttl.field 3"}},
+       kNone},
+      {NoLeaderError(), kUnavailable, "NO_LEADER", {}, 250},
+      {ShuttingDownError(), kUnavailable, "SHUTTING_DOWN", {}, 250},
+      {TooStaleError(9, 8), kUnavailable, "TOO_STALE", {}, 250},
+      {BehindError(), kUnavailable, "TOO_STALE", {}, 250},
+      {OutcomeUnknownError(), StatusCode::kUnknown, "OUTCOME_UNKNOWN", {}, kNone},
+      {OverloadedError(), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
+      {PreconditionFailedError("k", 7),
+       StatusCode::kAborted,
+       "PRECONDITION_FAILED",
+       {{"mod_revision", "7"}},
+       kNone},
+      {CorruptedError("x.sst"), StatusCode::kDataLoss, "CORRUPTED", {}, kNone},
+  };
+}
+
+TEST(ErrorsTest, CodesReasonsAndHintsAreThoseOfTheErrorTable) {
+  for (const ErrorCase& expected : ErrorTable()) {
+    SCOPED_TRACE(expected.reason);
+    EXPECT_EQ(expected.error.code(), expected.code);
+    const auto info = FindErrorInfo(expected.error);
+    ASSERT_TRUE(info.has_value());
+    EXPECT_EQ(info->reason(), expected.reason);
+    EXPECT_EQ(info->domain(), "raftkv");
+    EXPECT_EQ(
+        (std::map<std::string, std::string>(info->metadata().begin(), info->metadata().end())),
+        expected.metadata);
+    const auto retry = FindRetryInfo(expected.error);
+    ASSERT_EQ(retry.has_value(), expected.retry_delay_ms.has_value());
+    if (retry.has_value()) {
+      EXPECT_EQ(retry->retry_delay().seconds(), 0);
+      EXPECT_EQ(retry->retry_delay().nanos(), *expected.retry_delay_ms * 1'000'000);
+    }
+  }
+}
+
+TEST(ErrorsTest, WithoutAReasonThereIsNoErrorInfo) {
+  EXPECT_EQ(TooSlowError().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(FindErrorInfo(TooSlowError()).has_value());
+  EXPECT_FALSE(FindRetryInfo(TooSlowError()).has_value());
+  EXPECT_FALSE(FindErrorInfo(absl::OkStatus()).has_value());
+}
+
+TEST(ErrorsTest, ARangeThatIsTooLargeSaysWhatItExceeded) {
+  log::v1::CommandOutcome outcome;
+  EXPECT_THAT(MessageOf(RangeTooLargeError(outcome, 10'000)),
+              AllOf(HasSubstr("10000 keys"), HasSubstr("--delete_range_keys_max"),
+                    HasSubstr("nothing was deleted")));
+  outcome.set_exceeding_bytes(true);
+  EXPECT_THAT(MessageOf(RangeTooLargeError(outcome, 10'000)),
+              AllOf(HasSubstr("3145728 bytes"), HasSubstr("return_previous"),
+                    HasSubstr("nothing was deleted")));
+}
+
+TEST(ErrorsTest, WhatIsCertainlyNotProposedSaysSo) {
+  for (const absl::Status& error : {NoLeaderError(), ShuttingDownError(), OverloadedError()}) {
+    EXPECT_THAT(MessageOf(error), HasSubstr("nothing was proposed"));
+  }
+  EXPECT_THAT(MessageOf(OutcomeUnknownError()), Not(HasSubstr("nothing was proposed")));
+}
+
+TEST(ErrorsTest, AStaleMemberSaysHowFarItIs) {
+  EXPECT_THAT(MessageOf(TooStaleError(9, 8)),
+              AllOf(HasSubstr("revision 8"), HasSubstr("min_revision 9")));
+}
+
+TEST(ErrorsTest, AFailedPreconditionSaysHowTheKeyIs) {
+  EXPECT_THAT(MessageOf(PreconditionFailedError("k", 0)),
+              HasSubstr("\"k\" does not hold: the key does"));
+  EXPECT_THAT(MessageOf(PreconditionFailedError("k", 7)), HasSubstr("mod_revision is 7"));
+}
+
+TEST(EchoKeyTest, QuotesAndEscapes) {
+  EXPECT_EQ(EchoKey(""), R"("")");
+  EXPECT_EQ(EchoKey("a/b"), R"("a/b")");
+  EXPECT_EQ(EchoKey("a\"b\nc"), R"("a\"b\nc")");
+  EXPECT_EQ(EchoKey(absl::string_view("\0", 1)), R"("\000")");
+  EXPECT_EQ(EchoKey("K\xC3\xA4se"), "\"K\xC3\xA4se\"");
+}
+
+TEST(EchoKeyTest, RepeatsSixtyFourBytes) {
+  EXPECT_EQ(EchoKey(std::string(64, 'k')), absl::StrCat("\"", std::string(64, 'k'), "\""));
+  EXPECT_EQ(EchoKey(std::string(65, 'k')), absl::StrCat("\"", std::string(64, 'k'), "\"..."));
+  EXPECT_EQ(EchoKey(std::string(4097, 'k')), absl::StrCat("\"", std::string(64, 'k'), "\"..."));
+}
+
+TEST(EchoKeyTest, NeverCutsACharacter) {
+  for (const std::string& character :
+       std::vector<std::string>{"\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
+    for (size_t offset = 0; offset < character.size(); ++offset) {
+      std::string key(offset, 'k');
+      std::string echoed = key;
+      while (key.size() <= 80) {
+        key += character;
+        if (key.size() <= 64) {
+          echoed = key;
+        }
+      }
+      EXPECT_EQ(EchoKey(key), absl::StrCat("\"", echoed, "\"...")) << offset;
+      EXPECT_EQ(EchoKey(echoed), absl::StrCat("\"", echoed, "\"")) << "nothing to cut";
+      EXPECT_TRUE(IsUtf8(EchoKey(key)));
+    }
+  }
+}
+
+TEST(EchoKeyTest, TakesBytesThatAreNoText) {
+  EXPECT_LE(EchoKey(std::string(100, '\x80')).size(), kEchoedKeyBytesMax + 5);
+  EXPECT_LE(EchoKey(std::string(64, '\xff')).size(), kEchoedKeyBytesMax + 2);
+}
+
+}  // namespace
+}  // namespace raftkv::kv

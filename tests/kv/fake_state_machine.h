@@ -1,0 +1,134 @@
+// A state machine that answers as a test says, and a disk pool that works when a test says so.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kv/disk_pool.h"
+#include "kv/kv_state_machine.h"
+#include "raft/runtime/command_batch.h"
+
+namespace raftkv::kv {
+
+// What views answer with. Confined to one thread.
+struct ScriptedAnswers {
+  int64_t revision = 0;
+  raft::LogIndex applied;
+  absl::StatusOr<std::optional<log::v1::StoredKeyValue>> get{std::nullopt};
+  absl::StatusOr<ScanResult> scan{ScanResult()};
+  absl::StatusOr<int64_t> count{0};
+};
+
+class ScriptedView final : public KvView {
+ public:
+  explicit ScriptedView(ScriptedAnswers answers) : answers_(std::move(answers)) {}
+
+  int64_t revision() const override { return answers_.revision; }
+  raft::LogIndex applied() const override { return answers_.applied; }
+  absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view) const override {
+    return answers_.get;
+  }
+  absl::StatusOr<ScanResult> Scan(const ScanOptions&) const override { return answers_.scan; }
+  absl::StatusOr<int64_t> Count(const KeyInterval&, const GivenUp&) const override {
+    return answers_.count;
+  }
+  absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis, uint64_t) const override {
+    return DueKeys();
+  }
+
+ private:
+  const ScriptedAnswers answers_;
+};
+
+// Each command raises the revision by one and comes to `outcome`. Confined to one thread.
+class ScriptedStateMachine final : public KvStateMachine {
+ public:
+  size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override {
+    for (const raft::Entry& entry : run) {
+      applied_ = entry.id;
+      answers.applied = entry.id.index;
+      if (entry.payload == nullptr) {
+        continue;
+      }
+      raft::CommandBatchReader batch(*entry.payload);
+      while (batch.Next()) {
+        ++answers.revision;
+        log::v1::Command command;
+        command.ParseFromString(std::string(batch.command()));
+        if (command.has_member_record()) {
+          records[command.member_record().member_id()] = command.member_record();
+        }
+        commands.push_back(command);
+        outcome.set_revision(answers.revision);
+        observer->OnOutcome(batch.origin(), batch.sequence(), outcome.SerializeAsString());
+      }
+    }
+    return run.size();
+  }
+  raft::EntryId applied() const override { return applied_; }
+  CacheLookup GetCached(absl::string_view, log::v1::StoredKeyValue* record) const override {
+    *record = cached_record;
+    return cached;
+  }
+  std::shared_ptr<const KvView> TakeView() override {
+    return std::make_shared<ScriptedView>(answers);
+  }
+  std::optional<int64_t> KnownCount(const KeyInterval&) override { return known_count; }
+  uint64_t BeginCount(const KeyInterval&) override { return ++walks_begun; }
+  void EndCount(uint64_t walk, std::optional<int64_t> count) override { walks_ended[walk] = count; }
+  int64_t revision() const override { return answers.revision; }
+  int64_t key_count() const override { return 0; }
+  raft::ClusterMillis earliest_deadline() const override { return {}; }
+  void OnScanned(raft::LogIndex, raft::ClusterMillis) override {}
+  const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
+    return records;
+  }
+
+  ScriptedAnswers answers;
+  log::v1::CommandOutcome outcome;
+  CacheLookup cached = CacheLookup::kNotCached;
+  log::v1::StoredKeyValue cached_record;
+  std::optional<int64_t> known_count;
+  // What was applied, and the walks that began and came to an end.
+  std::vector<log::v1::Command> commands;
+  std::map<uint64_t, log::v1::MemberRecord> records;
+  uint64_t walks_begun = 0;
+  std::map<uint64_t, std::optional<int64_t>> walks_ended;
+
+ private:
+  raft::EntryId applied_;
+};
+
+// Confined to one thread.
+class ManualDiskPool final : public DiskPool {
+ public:
+  [[nodiscard]] bool Submit(Length length, Work work) override {
+    if (full) {
+      return false;
+    }
+    lengths.push_back(length);
+    waiting_.push_back(std::move(work));
+    return true;
+  }
+  // Does what waits, and brings it back to the loop.
+  void RunAll() {
+    for (const Work& work : std::exchange(waiting_, {})) {
+      work()();
+    }
+  }
+  size_t waiting() const { return waiting_.size(); }
+
+  bool full = false;
+  std::vector<Length> lengths;
+
+ private:
+  std::deque<Work> waiting_;
+};
+
+}  // namespace raftkv::kv

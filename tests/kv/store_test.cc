@@ -1,0 +1,313 @@
+#include "kv/store.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "kv/errors.h"
+#include "tests/kv/single_member.h"
+
+namespace raftkv::kv {
+namespace {
+
+using absl::StatusCode;
+using log::v1::Command;
+using log::v1::CommandOutcome;
+
+class StoreTest : public SingleMemberTest {
+ protected:
+  StoreTest() { machine_.outcome.set_verdict(CommandOutcome::VERDICT_APPLIED); }
+
+  ReadFreshness Fresh() const { return {.deadline = In(kNanosPerSecond)}; }
+  ReadFreshness Stale(int64_t min_revision = 0) const {
+    return {.linearizable = false, .min_revision = min_revision, .deadline = In(kNanosPerSecond)};
+  }
+  static Command GuardedPut(const std::string& key) {
+    Command command;
+    command.mutable_txn()->add_guards()->set_key(key);
+    command.mutable_txn()->add_operations()->mutable_put()->set_key(key);
+    return command;
+  }
+  static Command DeleteAll(uint64_t keys_max) {
+    Command command;
+    command.mutable_txn()->add_operations()->mutable_delete_()->set_keys_max(keys_max);
+    return command;
+  }
+};
+
+using WriteAnswer = Answer<absl::StatusOr<CommandOutcome>>;
+using GetAnswer = Answer<absl::StatusOr<Store::Found>>;
+using PageAnswer = Answer<absl::StatusOr<Store::Page>>;
+using CountAnswer = Answer<absl::StatusOr<Store::Counted>>;
+
+TEST_F(StoreTest, AWriteIsAnsweredWithItsOutcome) {
+  StartLeader();
+  WriteAnswer answer;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), answer.callback());
+  EXPECT_FALSE(answer.has_come());
+  Turn();
+  ASSERT_TRUE(answer.has_come());
+  ASSERT_TRUE(answer->ok()) << answer->status();
+  EXPECT_EQ((**answer).revision(), store().revision());
+}
+
+TEST_F(StoreTest, AWriteIsNotAnsweredBeforeItIsDurable) {
+  StartLeader();
+  log_.HoldWrites();
+  WriteAnswer answer;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), answer.callback());
+  Turn();
+  EXPECT_FALSE(answer.has_come());
+  log_.ReleaseWrites();
+  Turn();
+  EXPECT_TRUE(answer.has_come());
+}
+
+TEST_F(StoreTest, AFailedGuardNamesItsKey) {
+  StartLeader();
+  machine_.outcome.set_verdict(CommandOutcome::VERDICT_GUARD_FAILED);
+  machine_.outcome.set_current_mod_revision(7);
+  WriteAnswer answer;
+  store().Write(GuardedPut("the key"), In(kNanosPerSecond), answer.callback());
+  Turn();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), PreconditionFailedError("the key", 7));
+}
+
+TEST_F(StoreTest, ARangeThatIsTooLargeNamesItsLimit) {
+  StartLeader();
+  machine_.outcome.set_verdict(CommandOutcome::VERDICT_RANGE_TOO_LARGE);
+  machine_.outcome.set_exceeding(501);
+  WriteAnswer answer;
+  store().Write(DeleteAll(500), In(kNanosPerSecond), answer.callback());
+  Turn();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(FindErrorInfo(answer->status())->metadata().at("size"), "501");
+  EXPECT_EQ(FindErrorInfo(answer->status())->metadata().at("limit"), "500");
+}
+
+TEST_F(StoreTest, WithoutALeaderNothingWasProposed) {
+  Start(3);
+  WriteAnswer write;
+  GetAnswer get;
+  store().Write(GuardedPut("k"), In(10 * kNanosPerSecond), write.callback());
+  store().Get("k", {.deadline = In(10 * kNanosPerSecond)}, get.callback());
+  Tick(99);
+  EXPECT_FALSE(write.has_come());
+  EXPECT_FALSE(get.has_come());
+  Tick(10);
+  ASSERT_TRUE(write.has_come());
+  ASSERT_TRUE(get.has_come());
+  EXPECT_EQ(write->status(), NoLeaderError());
+  EXPECT_EQ(get->status(), NoLeaderError());
+}
+
+TEST_F(StoreTest, AWriteWhoseFateIsOpenAtItsDeadlineIsUnknown) {
+  StartLeader();
+  log_.HoldWrites();
+  WriteAnswer answer;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond / 10), answer.callback());
+  Tick(9);
+  EXPECT_FALSE(answer.has_come());
+  Tick(2);
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), OutcomeUnknownError());
+}
+
+TEST_F(StoreTest, AGetTakesWhatIsCached) {
+  StartLeader();
+  machine_.cached = CacheLookup::kFound;
+  machine_.cached_record.set_value("v");
+  machine_.answers.revision = 5;
+  GetAnswer found;
+  store().Get("k", Fresh(), found.callback());
+  Turn();
+  ASSERT_TRUE(found.has_come());
+  ASSERT_TRUE(found->ok()) << found->status();
+  EXPECT_EQ((**found).at.revision, 5);
+  EXPECT_EQ((**found).record->key(), "k");
+  EXPECT_EQ((**found).record->value(), "v");
+
+  machine_.cached = CacheLookup::kAbsent;
+  GetAnswer absent;
+  store().Get("k", Fresh(), absent.callback());
+  Turn();
+  ASSERT_TRUE(absent.has_come());
+  EXPECT_FALSE((**absent).record.has_value());
+  EXPECT_TRUE(pool_.lengths.empty()) << "nothing waited for the disk";
+}
+
+TEST_F(StoreTest, AGetThatIsNotCachedReadsTheStateOfItsMoment) {
+  StartLeader();
+  machine_.answers.revision = 5;
+  machine_.answers.get = log::v1::StoredKeyValue();
+  GetAnswer answer;
+  store().Get("k", Fresh(), answer.callback());
+  Turn();
+  EXPECT_FALSE(answer.has_come());
+  machine_.answers.revision = 6;
+  pool_.RunAll();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ((**answer).at.revision, 5) << "from the view that was taken when it began";
+  EXPECT_TRUE((**answer).record.has_value());
+  EXPECT_EQ(pool_.lengths, std::vector{DiskPool::Length::kShort});
+}
+
+// The round that confirms the leadership begins after the read arrived: without an answer from the
+// others, the read must wait.
+TEST_F(StoreTest, AStaleReadNeedsNobody) {
+  Start(3);
+  machine_.cached = CacheLookup::kAbsent;
+  GetAnswer stale;
+  GetAnswer fresh;
+  store().Get("k", Stale(), stale.callback());
+  store().Get("k", Fresh(), fresh.callback());
+  Turn();
+  EXPECT_TRUE(stale.has_come());
+  EXPECT_FALSE(fresh.has_come());
+  Tick(150);
+  EXPECT_EQ(fresh->status(), NoLeaderError());
+}
+
+TEST_F(StoreTest, AReadWaitsForItsRevision) {
+  StartLeader();
+  machine_.cached = CacheLookup::kAbsent;
+  machine_.answers.revision = 4;
+  GetAnswer reached;
+  GetAnswer late;
+  store().Get("k", Stale(5), reached.callback());
+  store().Get("k", Stale(6), late.callback());
+  Turn();
+  EXPECT_FALSE(reached.has_come());
+  WriteAnswer write;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), write.callback());
+  Turn();
+  ASSERT_TRUE(reached.has_come());
+  EXPECT_EQ((**reached).at.revision, 5);
+  EXPECT_FALSE(late.has_come());
+  Tick(101);
+  ASSERT_TRUE(late.has_come());
+  EXPECT_EQ(late->status(), TooStaleError(6, 5));
+}
+
+TEST_F(StoreTest, TooManyWaitersAreRefused) {
+  StartLeader();
+  Answer<absl::Status> first;
+  store().AwaitFreshness(Stale(1), first.callback());
+  for (uint64_t i = 1; i < kRevisionWaitersMax; ++i) {
+    store().AwaitFreshness(Stale(1), [](const absl::Status&) {});
+  }
+  Answer<absl::Status> refused;
+  store().AwaitFreshness(Stale(1), refused.callback());
+  EXPECT_FALSE(first.has_come());
+  ASSERT_TRUE(refused.has_come());
+  EXPECT_EQ(*refused, OverloadedError());
+}
+
+TEST_F(StoreTest, AListOfManyKeysIsLongWork) {
+  StartLeader();
+  machine_.answers.scan->more = true;
+  PageAnswer few;
+  PageAnswer many;
+  store().Scan({.interval = {}, .keys_max = kShortListKeysMax}, Stale(), few.callback());
+  store().Scan({.interval = {}, .keys_max = kShortListKeysMax + 1}, Stale(), many.callback());
+  EXPECT_EQ(pool_.lengths, (std::vector{DiskPool::Length::kShort, DiskPool::Length::kLong}));
+  pool_.RunAll();
+  ASSERT_TRUE(few.has_come() && many.has_come());
+  EXPECT_TRUE((**few).keys.more);
+}
+
+TEST_F(StoreTest, ACountThatIsKnownNeedsNoWalk) {
+  StartLeader();
+  machine_.known_count = 42;
+  CountAnswer answer;
+  store().Count({}, Stale(), answer.callback());
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ((**answer).keys, 42);
+  EXPECT_EQ(machine_.walks_begun, 0u);
+}
+
+TEST_F(StoreTest, EveryWalkOfACountEnds) {
+  StartLeader();
+  machine_.answers.count = 3;
+  CountAnswer counted;
+  store().Count({}, Stale(), counted.callback());
+  pool_.RunAll();
+  EXPECT_EQ((**counted).keys, 3);
+  EXPECT_EQ(machine_.walks_ended.at(1), 3);
+
+  machine_.answers.count = absl::CancelledError();
+  CountAnswer cancelled;
+  store().Count({}, Stale(), cancelled.callback());
+  pool_.RunAll();
+  EXPECT_EQ(cancelled->status(), TooSlowError());
+  EXPECT_EQ(machine_.walks_ended.at(2), std::nullopt);
+
+  pool_.full = true;
+  CountAnswer refused;
+  store().Count({}, Stale(), refused.callback());
+  EXPECT_EQ(refused->status(), OverloadedError());
+  EXPECT_EQ(machine_.walks_ended.at(3), std::nullopt);
+}
+
+TEST_F(StoreTest, WhatWaitsTooLongForTheDiskIsNotBegun) {
+  StartLeader();
+  machine_.answers.get = absl::DataLossError("must not be read");
+  GetAnswer answer;
+  store().Get("k", Stale(), answer.callback());
+  clock_.Advance(kNanosPerSecond);
+  pool_.RunAll();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), TooSlowError());
+  EXPECT_EQ(damage_, "");
+}
+
+TEST_F(StoreTest, AFullPoolRefuses) {
+  StartLeader();
+  pool_.full = true;
+  GetAnswer get;
+  PageAnswer page;
+  store().Get("k", Stale(), get.callback());
+  store().Scan({.interval = {}, .keys_max = 1}, Stale(), page.callback());
+  ASSERT_TRUE(get.has_come() && page.has_come());
+  EXPECT_EQ(get->status(), OverloadedError());
+  EXPECT_EQ(page->status(), OverloadedError());
+}
+
+TEST_F(StoreTest, DamageIsToldAndAnswered) {
+  StartLeader();
+  machine_.answers.get = absl::DataLossError("000007.sst");
+  GetAnswer answer;
+  store().Get("k", Stale(), answer.callback());
+  pool_.RunAll();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), CorruptedError("000007.sst"));
+  EXPECT_EQ(damage_, "000007.sst");
+}
+
+TEST_F(StoreTest, ADrainingStoreRefusesWhatIsNewAndFinishesWhatIsNot) {
+  StartLeader();
+  log_.HoldWrites();
+  WriteAnswer under_way;
+  GetAnswer waiting;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), under_way.callback());
+  store().Get("k", Stale(100), waiting.callback());
+  Turn();
+  store().Drain();
+  WriteAnswer write;
+  GetAnswer get;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), write.callback());
+  store().Get("k", Stale(), get.callback());
+  ASSERT_TRUE(write.has_come() && get.has_come());
+  EXPECT_EQ(write->status(), ShuttingDownError());
+  EXPECT_EQ(get->status(), ShuttingDownError());
+  EXPECT_FALSE(under_way.has_come());
+  log_.ReleaseWrites();
+  Tick();
+  EXPECT_TRUE(under_way.has_come() && under_way->ok());
+  ASSERT_TRUE(waiting.has_come());
+  EXPECT_EQ(waiting->status(), ShuttingDownError());
+}
+
+}  // namespace
+}  // namespace raftkv::kv

@@ -1,0 +1,90 @@
+#include "server/loop/unfinished_requests.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+namespace raftkv::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr MonotonicNanos kSecond = kNanosPerSecond;
+constexpr size_t kMany = 1000;
+
+class UnfinishedRequestsTest : public testing::Test {
+ protected:
+  class Upload final : public UnfinishedRequests::Request {
+   public:
+    Upload(int number, std::vector<int>* given_up) : number_(number), given_up_(given_up) {}
+    void GiveUp() override { given_up_->push_back(number_); }
+
+   private:
+    const int number_;
+    std::vector<int>* const given_up_;
+  };
+
+  UnfinishedRequests::Ticket Begin(MonotonicNanos now) {
+    uploads_.push_back(std::make_unique<Upload>(static_cast<int>(uploads_.size()) + 1, &given_up_));
+    return requests_.Add(uploads_.back().get(), now);
+  }
+
+  UnfinishedRequests requests_;
+  std::vector<std::unique_ptr<Upload>> uploads_;
+  std::vector<int> given_up_;
+};
+
+TEST_F(UnfinishedRequestsTest, OneThatTakesTooLongIsGivenUpOnce) {
+  Begin(0);
+  Begin(5 * kSecond);
+  requests_.Tick(20 * kSecond - 1, kMany);
+  EXPECT_THAT(given_up_, IsEmpty());
+  requests_.Tick(20 * kSecond, kMany);
+  requests_.Tick(20 * kSecond, kMany);
+  EXPECT_THAT(given_up_, ElementsAre(1));
+  EXPECT_EQ(requests_.size(), 1U);
+}
+
+TEST_F(UnfinishedRequestsTest, TheOldestOfTooManySlowOnesAreGivenUp) {
+  for (int i = 0; i < 5; ++i) {
+    Begin(i);
+  }
+  requests_.Tick(kSecond - 1, 2);
+  EXPECT_THAT(given_up_, IsEmpty()) << "nobody is slow yet";
+  requests_.Tick(kSecond + 2, 2);
+  EXPECT_THAT(given_up_, ElementsAre(1)) << "three are slow";
+  requests_.Tick(kSecond + 4, 2);
+  EXPECT_THAT(given_up_, ElementsAre(1, 2, 3));
+  for (size_t i = 0; i < kMany; ++i) {
+    Begin(kSecond + 4);
+  }
+  requests_.Tick(kSecond + 5, 2);
+  EXPECT_EQ(given_up_.size(), 3U) << "young ones do not count";
+}
+
+TEST_F(UnfinishedRequestsTest, FinishedOnesDoNotCount) {
+  const auto first = Begin(0);
+  const auto second = Begin(0);
+  Begin(0);
+  requests_.Remove(second);
+  requests_.Tick(kSecond, 2);
+  EXPECT_THAT(given_up_, IsEmpty());
+  requests_.Remove(first);
+  const auto fourth = Begin(kSecond);
+  requests_.Remove(fourth);
+  Begin(kSecond);
+  requests_.Tick(2 * kSecond, 2);
+  EXPECT_THAT(given_up_, IsEmpty());
+  requests_.Tick(2 * kSecond, 0);
+  EXPECT_THAT(given_up_, ElementsAre(3, 5));
+  EXPECT_EQ(requests_.size(), 0U);
+  Begin(3 * kSecond);
+  requests_.Tick(4 * kSecond, 0);
+  EXPECT_THAT(given_up_, ElementsAre(3, 5, 6));
+}
+
+}  // namespace
+}  // namespace raftkv::server
