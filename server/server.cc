@@ -62,7 +62,6 @@ class Server final {
   void MakeMember(StartingPoint start);
   void MakeServices();
   void StartServices();
-  void LogStart() const;
   void OnTick();
   bool OnTurn();
   // The data directory turned out to be unusable.
@@ -109,7 +108,9 @@ int Server::Run() {
     }
   }
   StartServices();
-  LogStart();
+  LOG(INFO) << "raftkv " << kVersion << " (pid " << getpid() << ")";
+  peers_->LogCluster();
+  LogStart(options_, directory_->self(), member_->store());
   peers_->Join();
   startup_signals.reset();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
@@ -224,24 +225,6 @@ void Server::StartServices() {
   cluster_service_->service().Start(loop_->queue(), &calls_);
   health_service_->Start(loop_->queue(), &calls_);
   peers_->Start();
-}
-
-void Server::LogStart() const {
-  const raft::RaftStatus raft = member_->driver().Status();
-  const kv::MemberDirectory::Self& self = directory_->self();
-  LOG(INFO) << "raftkv " << kVersion << " (pid " << getpid() << ")";
-  LOG(INFO) << "member " << self.id << " \"" << self.name << "\", data in " << options_.data_dir;
-  peers_->LogCluster();
-  LOG(INFO) << "recovered term " << raft.term << ", log to index " << raft.last_entry.index
-            << ", applied " << raft.applied.index << ", revision "
-            << storage_->state_machine()->revision() << ", "
-            << storage_->state_machine()->key_count() << " keys";
-  LOG(INFO) << "heartbeats every " << options_.heartbeat_interval_ms << " ms, elections after "
-            << options_.election_timeout_ms << " to " << 2 * options_.election_timeout_ms
-            << " ms without one; values up to " << options_.value_bytes_max << " bytes";
-  std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
-                            " client=", self.client_address, " peer=", self.peer_address,
-                            " http=off data=", options_.data_dir, "\n");
 }
 
 void Server::OnTick() {

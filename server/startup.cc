@@ -1,9 +1,11 @@
 #include "server/startup.h"
 
+#include <glog/logging.h>
 #include <limits.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <iostream>
 #include <random>
 #include <utility>
 
@@ -140,6 +142,20 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
     advertised.client = HostPort{.host = host, .port = client_port}.ToString();
   }
   return advertised;
+}
+
+void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
+              const kv::Store& store) {
+  const raft::RaftStatus raft = store.raft();
+  LOG(INFO) << "recovered term " << raft.term << ", log to index " << raft.last_entry.index
+            << ", applied " << raft.applied.index << ", revision " << store.revision() << ", "
+            << store.key_count() << " keys";
+  LOG(INFO) << "heartbeats every " << options.heartbeat_interval_ms << " ms, elections after "
+            << options.election_timeout_ms << " to " << 2 * options.election_timeout_ms
+            << " ms without one; values up to " << options.value_bytes_max << " bytes";
+  std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
+                            " client=", self.client_address, " peer=", self.peer_address,
+                            " http=off data=", options.data_dir, "\n");
 }
 
 }  // namespace raftkv::server

@@ -47,4 +47,9 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
                                     const std::vector<Founder>& founders, int client_port,
                                     int peer_port);
 
+// Says what was recovered and what was chosen, and then, in one line for whoever waits for it, that
+// the member is ready.
+void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
+              const kv::Store& store);
+
 }  // namespace raftkv::server

@@ -46,6 +46,8 @@ void PeerWing::Start() {
 
 void PeerWing::LogCluster() const {
   const kv::MemberDirectory& directory = *context_.directory;
+  LOG(INFO) << "member " << directory.self().id << " \"" << directory.self().name << "\", data in "
+            << options_.data_dir;
   if (!directory.founded()) {
     LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
               << " member(s)";

@@ -38,7 +38,7 @@ class PeerWing {
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.
   void Start();
-  // Says which cluster this is, and how --initial_cluster differs from it.
+  // Says who this is and in which cluster, and how --initial_cluster differs from it.
   void LogCluster() const;
   // Connects to the cluster that this member is in, or founds one with the others, or alone.
   // REQUIRES: the directory knows this member's addresses; called once, after Start.

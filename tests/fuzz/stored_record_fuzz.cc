@@ -66,8 +66,9 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
     case 6:
       return CheckRoundTrip(bytes, DecodeRecord, EncodeRecord);
     default:
-      return CheckRoundTrip(bytes, DecodeTtlKey,
-                            [](const kv::TtlRow& row) { return EncodeTtlKey(row.deadline, row.key); });
+      return CheckRoundTrip(bytes, DecodeTtlKey, [](const kv::TtlRow& row) {
+        return EncodeTtlKey(row.deadline, row.key);
+      });
   }
 }
 
