@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/coding.h"
 #include "base/mutant.h"
 #include "base/stable_hash.h"
 #include "base/status_macros.h"
@@ -17,7 +18,6 @@ namespace {
 
 constexpr absl::string_view kProgressMagic = "raftkvF2";
 constexpr absl::string_view kManifestMagic = "raftkvM1";
-constexpr size_t kNumberBytes = 8;
 // Between the magic and the checksum.
 constexpr size_t kProgressNumbers = 9;
 constexpr size_t kManifestNumbers = 7;
@@ -31,42 +31,29 @@ constexpr size_t kSlots = kManifestSlot + kPair;
 
 const rocksdb::IOOptions kIoOptions;
 
-void AppendNumber(uint64_t number, std::string* bytes) {
-  for (size_t i = 0; i < kNumberBytes; ++i) {
-    bytes->push_back(static_cast<char>(number >> (8 * i)));
-  }
-}
-
-uint64_t ReadNumber(absl::string_view bytes, size_t at) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < kNumberBytes; ++i) {
-    number |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[at + i])) << (8 * i);
-  }
-  return number;
-}
-
 // A slot's bytes but for the zeros at its end.
 template <size_t kNumbers>
 std::string EncodeNumbers(absl::string_view magic, const std::array<uint64_t, kNumbers>& numbers) {
   std::string bytes(magic);
   for (const uint64_t number : numbers) {
-    AppendNumber(number, &bytes);
+    AppendFixed64(number, &bytes);
   }
-  AppendNumber(StableHash(bytes), &bytes);
+  AppendFixed64(StableHash(bytes), &bytes);
   return bytes;
 }
 
 template <size_t kNumbers>
 std::optional<std::array<uint64_t, kNumbers>> DecodeNumbers(absl::string_view magic,
                                                             absl::string_view bytes) {
-  const size_t checked = magic.size() + kNumbers * kNumberBytes;
-  if (bytes.size() < checked + kNumberBytes || !absl::StartsWith(bytes, magic) ||
-      ReadNumber(bytes, checked) != StableHash(bytes.substr(0, checked))) {
+  const size_t checked = magic.size() + kNumbers * kFixed64Bytes;
+  if (bytes.size() < checked + kFixed64Bytes || !absl::StartsWith(bytes, magic) ||
+      ByteReader(bytes.substr(checked)).Fixed64() != StableHash(bytes.substr(0, checked))) {
     return std::nullopt;
   }
   std::array<uint64_t, kNumbers> numbers;
-  for (size_t i = 0; i < kNumbers; ++i) {
-    numbers[i] = ReadNumber(bytes, magic.size() + i * kNumberBytes);
+  ByteReader reader(bytes.substr(magic.size()));
+  for (uint64_t& number : numbers) {
+    number = reader.Fixed64();
   }
   return numbers;
 }

@@ -1,88 +1,11 @@
 #include "storage/key_layout.h"
 
-#include <utility>
+#include "base/coding.h"
 
 namespace raftkv::storage {
 namespace {
 
 constexpr char kRecordLayout = 1;
-constexpr size_t kFixedSize = sizeof(uint64_t);
-
-void AppendVarint(uint64_t number, std::string* bytes) {
-  while (number >= 0x80) {
-    bytes->push_back(static_cast<char>(number | 0x80));
-    number >>= 7;
-  }
-  bytes->push_back(static_cast<char>(number));
-}
-
-// Revisions, versions and counts are never negative, so they need no zigzag.
-void AppendVarint(int64_t number, std::string* bytes) {
-  AppendVarint(static_cast<uint64_t>(number), bytes);
-}
-
-void AppendBe64(uint64_t number, std::string* bytes) {
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes->push_back(static_cast<char>(number >> shift));
-  }
-}
-
-// Takes bytes from the front of a value; after the first failure everything fails.
-class ByteReader {
- public:
-  explicit ByteReader(absl::string_view bytes) : rest_(bytes) {}
-
-  uint64_t Varint() {
-    uint64_t number = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const uint64_t group = Byte();
-      // The tenth byte has room for one bit.
-      if (shift == 63 && group > 1) {
-        ok_ = false;
-      }
-      number |= (group & 0x7f) << shift;
-      if (group < 0x80) {
-        return number;
-      }
-    }
-    ok_ = false;
-    return 0;
-  }
-
-  int64_t SignedVarint() {
-    const uint64_t number = Varint();
-    ok_ = ok_ && number <= static_cast<uint64_t>(INT64_MAX);
-    return static_cast<int64_t>(number);
-  }
-
-  uint8_t Byte() {
-    if (rest_.empty()) {
-      ok_ = false;
-      return 0;
-    }
-    const auto byte = static_cast<uint8_t>(rest_.front());
-    rest_.remove_prefix(1);
-    return byte;
-  }
-
-  uint64_t Be64() {
-    uint64_t number = 0;
-    for (size_t i = 0; i < kFixedSize; ++i) {
-      number = number << 8 | Byte();
-    }
-    return number;
-  }
-
-  absl::string_view Rest() { return std::exchange(rest_, absl::string_view()); }
-
-  bool ok() const { return ok_; }
-  bool ok_at_end() const { return ok_ && rest_.empty(); }
-
- private:
-  absl::string_view rest_;
-  bool ok_ = true;
-};
-
 }  // namespace
 
 std::string EncodeLogKey(raft::LogIndex index) {
@@ -114,7 +37,7 @@ std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_vie
   entry.id = {raft::Term(reader.Varint()), index};
   entry.kind = static_cast<raft::EntryKind>(reader.Byte());
   entry.stamp = raft::ClusterMillis(reader.Varint());
-  const absl::string_view payload = reader.Rest();
+  const absl::string_view payload = reader.TakeRest();
   const bool known =
       entry.kind == raft::EntryKind::kNoOp || entry.kind == raft::EntryKind::kCommands;
   if (!reader.ok() || !known) {
@@ -191,18 +114,13 @@ std::optional<uint64_t> DecodeNumber(absl::string_view value) {
 
 std::string EncodeDataId(uint64_t data_id) {
   std::string value;
-  for (int shift = 0; shift < 64; shift += 8) {
-    value.push_back(static_cast<char>(data_id >> shift));
-  }
+  AppendFixed64(data_id, &value);
   return value;
 }
 
 std::optional<uint64_t> DecodeDataId(absl::string_view value) {
   ByteReader reader(value);
-  uint64_t data_id = 0;
-  for (int shift = 0; shift < 64; shift += 8) {
-    data_id |= static_cast<uint64_t>(reader.Byte()) << shift;
-  }
+  const uint64_t data_id = reader.Fixed64();
   return reader.ok_at_end() && data_id != 0 ? std::optional(data_id) : std::nullopt;
 }
 
@@ -229,13 +147,13 @@ std::optional<LatestRecord> DecodeRecord(absl::string_view record) {
   decoded.header.mod_revision = reader.SignedVarint();
   decoded.header.version = reader.SignedVarint();
   decoded.header.deadline = raft::ClusterMillis(reader.Varint());
-  decoded.value = reader.Rest();
+  decoded.value = reader.TakeRest();
   return reader.ok() && layout == kRecordLayout ? std::optional(decoded) : std::nullopt;
 }
 
 std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key) {
   std::string row_key;
-  row_key.reserve(kFixedSize + key.size());
+  row_key.reserve(kFixed64Bytes + key.size());
   AppendBe64(deadline.value(), &row_key);
   row_key.append(key.data(), key.size());
   return row_key;
@@ -245,7 +163,7 @@ std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key) {
   ByteReader reader(row_key);
   kv::TtlRow row;
   row.deadline = raft::ClusterMillis(reader.Be64());
-  row.key = reader.Rest();
+  row.key = reader.TakeRest();
   return reader.ok() && row.deadline.value() != 0 && !row.key.empty() ? std::optional(row)
                                                                       : std::nullopt;
 }

@@ -5,7 +5,7 @@
 //   `default`      none                  RocksDB insists on it; unused
 //   `raft_log`     index:be64            term:varint kind:byte stamp:varint payload:byte*
 //   `meta`         "format"              version:varint
-//                  "data_id"             id:fixed64-le
+//                  "data_id"             id:fixed64
 //                  "name"                byte*
 //                  "member_id"           id:varint
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration
@@ -19,7 +19,7 @@
 //   `ttl`          deadline:be64         empty; one row for each key of `latest` whose deadline
 //                    key:byte*           is not 0
 //
-//   varint := base-128, least significant group first, at most 10 bytes; be64 sorts by number.
+// base/coding.h has varint, fixed64 and be64.
 #pragma once
 
 #include <cstdint>

@@ -1,29 +1,17 @@
 #include "storage/wal_gap_filter.h"
 
+#include "base/coding.h"
 #include "base/mutant.h"
 #include "glog/logging.h"
 
 namespace raftkv::storage {
-namespace {
-
-constexpr size_t kSequenceBytes = 8;
-constexpr size_t kCountBytes = 4;
-
-uint64_t ReadLittleEndian(const std::string& bytes, size_t offset, size_t size) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < size; ++i) {
-    number |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[offset + i])) << (8 * i);
-  }
-  return number;
-}
-
-}  // namespace
 
 BatchSequence ReadBatchSequence(const rocksdb::WriteBatch& batch) {
-  const std::string& bytes = batch.Data();
-  CHECK_GE(bytes.size(), kSequenceBytes + kCountBytes);
-  return {.first = ReadLittleEndian(bytes, 0, kSequenceBytes),
-          .count = ReadLittleEndian(bytes, kSequenceBytes, kCountBytes)};
+  ByteReader header(batch.Data());
+  const uint64_t first = header.Fixed64();
+  const uint32_t count = header.Fixed32();
+  CHECK(header.ok()) << "a write batch of " << batch.Data().size() << " bytes";
+  return {.first = first, .count = count};
 }
 
 rocksdb::WalFilter::WalProcessingOption WalGapFilter::LogRecordFound(

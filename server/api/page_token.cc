@@ -2,13 +2,14 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/coding.h"
 #include "base/stable_hash.h"
 
 namespace raftkv::server {
 namespace {
 
 constexpr char kMark = 'P';
-constexpr size_t kHashBytes = 8;
+constexpr size_t kHashBytes = kFixed64Bytes;
 
 // Big-endian bytes of the hash of everything but page_size and page_token. The messages have no
 // maps, so that their encoding is stable.
@@ -16,11 +17,8 @@ std::string RequestHash(const v1::ListRequest& request) {
   v1::ListRequest fixed = request;
   fixed.clear_page_size();
   fixed.clear_page_token();
-  const uint64_t hash = StableHash(fixed.SerializeAsString());
   std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes.push_back(static_cast<char>(hash >> shift));
-  }
+  AppendBe64(StableHash(fixed.SerializeAsString()), &bytes);
   return bytes;
 }
 
