@@ -20,9 +20,6 @@ void EventLog::OnEvent(const raft::Event& event) {
                   << event.term;
       }
       return;
-    case raft::Event::Kind::kMessageRefused:
-      LOG_EVERY_T(WARNING, 1) << EventText(event);
-      return;
   }
 }
 

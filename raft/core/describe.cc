@@ -21,8 +21,8 @@ std::string DescribePayload(const Entry& entry) {
   return absl::StrCat("\"", absl::CHexEscape(payload), "\"");
 }
 
-std::string DescribeNodes(const std::set<NodeId>& nodes) {
-  return absl::StrJoin(nodes, " ",
+std::string DescribeNodes(const std::set<NodeId>& nodes, absl::string_view separator) {
+  return absl::StrJoin(nodes, separator,
                        [](std::string* out, NodeId node) { absl::StrAppend(out, node.value()); });
 }
 
@@ -64,6 +64,36 @@ struct MessageText {
   }
 };
 
+std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
+  const EventCause& cause = event.cause;
+  switch (cause.reason) {
+    case EventCause::Reason::kNoLeaderHeard:
+      return absl::StrCat("heard of no leader for ", describe_ticks(cause.ticks));
+    case EventCause::Reason::kLeaderSilent:
+      return absl::StrCat("heard nothing from leader ", cause.peer.value(), " for ",
+                          describe_ticks(cause.ticks));
+    case EventCause::Reason::kElectionNotWon:
+      return absl::StrCat("no election won within ", describe_ticks(cause.ticks));
+    case EventCause::Reason::kPreVotesWon:
+      return absl::StrCat("pre-votes of ", DescribeNodes(cause.nodes, ", "));
+    case EventCause::Reason::kVotesWon:
+      return absl::StrCat("won the election with votes of ", DescribeNodes(cause.nodes, ", "));
+    case EventCause::Reason::kHigherTerm:
+      return absl::StrCat("higher term ", event.term.value(), " from ", cause.peer.value());
+    case EventCause::Reason::kVoteGiven:
+      return absl::StrCat("voted for ", cause.peer.value());
+    case EventCause::Reason::kLeaderHeard:
+      return absl::StrCat("heard from leader ", cause.peer.value());
+    case EventCause::Reason::kQuorumLost:
+      return "lost contact with a quorum";
+    case EventCause::Reason::kDiskStalled:
+      return absl::StrCat("own log write takes longer than ", describe_ticks(cause.ticks));
+    case EventCause::Reason::kLogConflict:
+      return "conflict with the leader";
+  }
+  return "unknown reason";
+}
+
 std::string LeaderText(NodeId leader) { return leader == kNobody ? "nobody" : ToString(leader); }
 
 }  // namespace
@@ -99,12 +129,12 @@ std::string Describe(const HardState& hard_state) {
 }
 
 std::string Describe(const Configuration& configuration) {
-  std::string text = absl::StrCat("voters=(", DescribeNodes(configuration.voters), ")");
+  std::string text = absl::StrCat("voters=(", DescribeNodes(configuration.voters, " "), ")");
   if (configuration.IsJoint()) {
-    absl::StrAppend(&text, " outgoing=(", DescribeNodes(configuration.outgoing_voters), ")");
+    absl::StrAppend(&text, " outgoing=(", DescribeNodes(configuration.outgoing_voters, " "), ")");
   }
   if (!configuration.learners.empty()) {
-    absl::StrAppend(&text, " learners=(", DescribeNodes(configuration.learners), ")");
+    absl::StrAppend(&text, " learners=(", DescribeNodes(configuration.learners, " "), ")");
   }
   return text;
 }
@@ -139,8 +169,8 @@ std::string Describe(const ReadOutcome& read) {
   return absl::StrCat("read ", read.id.value(), " at ", read.read_index.value());
 }
 
-std::string Describe(const Event& event) {
-  const std::string because = event.reason.empty() ? "" : absl::StrCat(": ", event.reason);
+std::string Describe(const Event& event, DescribeTicks describe_ticks) {
+  const std::string because = absl::StrCat(": ", DescribeCause(event, describe_ticks));
   switch (event.kind) {
     case Event::Kind::kRoleChanged:
       return absl::StrCat(Describe(event.role), " term=", event.term.value(),
@@ -150,10 +180,12 @@ std::string Describe(const Event& event) {
                           because);
     case Event::Kind::kLogTruncated:
       return absl::StrCat("truncated from ", event.index.value(), because);
-    case Event::Kind::kMessageRefused:
-      return absl::StrCat("refused a message", because);
   }
   return "unknown event";
+}
+
+std::string Describe(const Event& event) {
+  return Describe(event, [](uint64_t ticks) { return absl::StrCat(ticks, " ticks"); });
 }
 
 }  // namespace raftkv::raft

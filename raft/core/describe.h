@@ -2,8 +2,10 @@
 // 3/17.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "raft/core/configuration.h"
 #include "raft/core/message.h"
 #include "raft/core/output.h"
@@ -22,5 +24,8 @@ std::string Describe(const LogWrite& write);
 std::string Describe(const LoadEntries& load);
 std::string Describe(const ReadOutcome& read);
 std::string Describe(const Event& event);
+// The same with times as `describe_ticks` tells them.
+using DescribeTicks = absl::FunctionRef<std::string(uint64_t ticks)>;
+std::string Describe(const Event& event, DescribeTicks describe_ticks);
 
 }  // namespace raftkv::raft

@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
@@ -13,14 +11,14 @@
 namespace raftkv::raft {
 namespace {
 
-std::string DescribeGrants(const std::map<NodeId, bool>& votes) {
-  std::vector<uint64_t> granted;
+std::set<NodeId> Granted(const std::map<NodeId, bool>& votes) {
+  std::set<NodeId> granted;
   for (const auto& [node, vote] : votes) {
     if (vote) {
-      granted.push_back(node.value());
+      granted.insert(node);
     }
   }
-  return absl::StrJoin(granted, ", ");
+  return granted;
 }
 
 }  // namespace
@@ -49,20 +47,22 @@ void RaftCore::TickFollower(Follower& follower) {
   if (!follower.election.expired()) {
     return;
   }
-  const std::string reason =
-      follower.leader == kNobody
-          ? absl::StrCat("heard of no leader for ", follower.election.elapsed_ticks, " ticks")
-          : absl::StrCat("heard nothing from leader ", follower.leader.value(), " for ",
-                         follower.ticks_since_leader, " ticks");
+  EventCause cause{.reason = EventCause::Reason::kNoLeaderHeard,
+                   .ticks = follower.election.elapsed_ticks};
+  if (follower.leader != kNobody) {
+    cause = {.reason = EventCause::Reason::kLeaderSilent,
+             .peer = follower.leader,
+             .ticks = follower.ticks_since_leader};
+  }
   if (MayCampaign()) {
-    BecomePreCandidate(reason);
+    BecomePreCandidate(std::move(cause));
     return;
   }
   follower.election = NewElectionTimer();
   if (follower.leader != kNobody) {
     follower.leader = kNobody;
     follower.acknowledgement_due = false;
-    EmitLeaderEvent(reason);
+    EmitLeaderEvent(std::move(cause));
   }
 }
 
@@ -75,15 +75,15 @@ void RaftCore::TickCandidacy(TickTimer& retry) {
     retry = NewRetryTimer();
     return;
   }
-  BecomePreCandidate(absl::StrCat("no election won within ", retry.elapsed_ticks, " ticks"));
+  BecomePreCandidate({.reason = EventCause::Reason::kElectionNotWon, .ticks = retry.elapsed_ticks});
 }
 
-void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, std::string reason) {
+void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause) {
   CHECK_GE(new_term, term());
   const RaftRole old_role = role();
   const NodeId old_leader = leader();
   if (Leader* leading = leader_role()) {
-    AbortReads(*leading);
+    leading->rounds.Abort(&output_.reads);
   }
   if (new_term > term()) {
     SetHardState({.term = new_term, .vote = kNobody});
@@ -98,27 +98,27 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, std::string reas
     leader_of_term_ = new_leader;
   }
   if (old_role != RaftRole::kFollower) {
-    EmitRoleEvent(std::move(reason));
+    EmitRoleEvent(std::move(cause));
   } else if (old_leader != new_leader) {
-    EmitLeaderEvent(std::move(reason));
+    EmitLeaderEvent(std::move(cause));
   }
 }
 
-void RaftCore::BecomePreCandidate(std::string reason) {
+void RaftCore::BecomePreCandidate(EventCause cause) {
   CHECK(configuration_.IsVoter(self_));
   const bool was_pre_candidate = role() == RaftRole::kPreCandidate;
   role_ = PreCandidate{.votes = {{self_, true}}, .retry = NewRetryTimer()};
   if (!was_pre_candidate) {
-    EmitRoleEvent(std::move(reason));
+    EmitRoleEvent(std::move(cause));
   }
   RequestVotes(term().Next(), /*pre_vote=*/true);
   MaybeWinPreVote();
 }
 
-void RaftCore::BecomeCandidate(std::string reason) {
+void RaftCore::BecomeCandidate(EventCause cause) {
   SetHardState({.term = term().Next(), .vote = self_});
   role_ = Candidate{.votes = {}, .retry = NewRetryTimer()};
-  EmitRoleEvent(std::move(reason));
+  EmitRoleEvent(std::move(cause));
   RequestVotes(term(), /*pre_vote=*/false);
 }
 
@@ -142,14 +142,14 @@ void RaftCore::CountOwnVote() {
 void RaftCore::MaybeWinPreVote() {
   const std::map<NodeId, bool>& votes = std::get<PreCandidate>(role_).votes;
   if (TallyVotes(configuration_, votes) == VoteTally::kWon || RAFTKV_MUTANT(kNoPreVote)) {
-    BecomeCandidate(absl::StrCat("pre-votes of ", DescribeGrants(votes)));
+    BecomeCandidate({.reason = EventCause::Reason::kPreVotesWon, .nodes = Granted(votes)});
   }
 }
 
 void RaftCore::MaybeWinVote() {
   const std::map<NodeId, bool>& votes = std::get<Candidate>(role_).votes;
   if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
-    BecomeLeader(absl::StrCat("won the election with votes of ", DescribeGrants(votes)));
+    BecomeLeader({.reason = EventCause::Reason::kVotesWon, .nodes = Granted(votes)});
   }
 }
 
@@ -204,7 +204,8 @@ void RaftCore::HandleVoteRequest(const Envelope& envelope, const VoteRequest& re
     if (auto* follower = std::get_if<Follower>(&role_)) {
       follower->election = NewElectionTimer();
     } else {
-      BecomeFollower(term(), kNobody, absl::StrCat("voted for ", candidate.value()));
+      BecomeFollower(term(), kNobody,
+                     {.reason = EventCause::Reason::kVoteGiven, .peer = candidate});
     }
   }
   Reply(envelope, VoteReply{.pre_vote = false, .granted = grant});

@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/mutant.h"
 #include "raft/core/raft_core.h"
 
@@ -29,7 +28,7 @@ Follower& RaftCore::FollowSender(const Envelope& envelope) {
   auto* follower = std::get_if<Follower>(&role_);
   if (follower == nullptr || follower->leader != envelope.from) {
     BecomeFollower(term(), envelope.from,
-                   absl::StrCat("heard from leader ", envelope.from.value()));
+                   {.reason = EventCause::Reason::kLeaderHeard, .peer = envelope.from});
     follower = &std::get<Follower>(role_);
   }
   follower->ticks_since_leader = 0;
@@ -57,7 +56,8 @@ void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest reque
   const std::optional<LogIndex> truncated_from = log_.Merge(std::move(request.entries));
   if (truncated_from.has_value()) {
     CHECK_GT(*truncated_from, follower.verified) << "the leader contradicts itself";
-    EmitEvent(Event::Kind::kLogTruncated, *truncated_from, "conflict with the leader");
+    EmitEvent(Event::Kind::kLogTruncated, *truncated_from,
+              {.reason = EventCause::Reason::kLogConflict});
   }
   // What agreed once in this term agrees for ever: both logs only change by what this leader
   // appends. Nothing beyond it may be committed, however far the leader is (thesis figure 3.1, rule

@@ -14,7 +14,7 @@
 
 namespace raftkv::raft {
 
-void RaftCore::BecomeLeader(std::string reason) {
+void RaftCore::BecomeLeader(EventCause cause) {
   CHECK(role() == RaftRole::kCandidate);
   Leader leader;
   leader.term_start = log_.last().index.Next();
@@ -29,7 +29,7 @@ void RaftCore::BecomeLeader(std::string reason) {
   leader_of_term_ = self_;
   // Thesis §6.4: committing an entry of its own term tells the leader what is committed.
   AppendOwnEntry(std::get<Leader>(role_), EntryKind::kNoOp, "", cluster_time_);
-  EmitRoleEvent(std::move(reason));
+  EmitRoleEvent(std::move(cause));
 }
 
 void RaftCore::TickLeader(Leader& leader) {
@@ -40,10 +40,10 @@ void RaftCore::TickLeader(Leader& leader) {
   if (DiskIsStalled() && !RAFTKV_MUTANT(kStalledDiskLeads)) {
     return BecomeFollower(
         term(), kNobody,
-        absl::StrCat("own log write takes longer than ", config_.election_timeout_ticks, " ticks"));
+        {.reason = EventCause::Reason::kDiskStalled, .ticks = config_.election_timeout_ticks});
   }
   if (!HasQuorumContact(leader) && !RAFTKV_MUTANT(kNoCheckQuorum)) {
-    return BecomeFollower(term(), kNobody, "lost contact with a quorum");
+    return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kQuorumLost});
   }
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
     leader.ticks_since_heartbeat = 0;
@@ -53,8 +53,9 @@ void RaftCore::TickLeader(Leader& leader) {
 
 bool RaftCore::HasQuorumContact(const Leader& leader) const {
   return IsQuorum(configuration_, [&](NodeId voter) {
-    return voter == self_ ||
-           leader.followers.at(voter).ticks_since_contact() < config_.election_timeout_ticks;
+    const FollowerProgress* progress = leader.Find(voter);
+    return voter == self_ || (progress != nullptr &&
+                              progress->ticks_since_contact() < config_.election_timeout_ticks);
   });
 }
 
@@ -91,15 +92,17 @@ EntryId RaftCore::AppendOwnEntry(Leader& leader, EntryKind kind, std::string pay
 }
 
 // A message of a follower in this term. Null, and nothing to do, when this node does not lead it
-// (any more).
+// (any more), or nothing is sent to the peer (any more).
 FollowerProgress* RaftCore::NoteContact(NodeId peer) {
   Leader* leader = leader_role();
   if (leader == nullptr) {
     return nullptr;
   }
-  FollowerProgress& progress = leader->followers.at(peer);
-  progress.OnContact();
-  return &progress;
+  FollowerProgress* const progress = leader->Find(peer);
+  if (progress != nullptr) {
+    progress->OnContact();
+  }
+  return progress;
 }
 
 void RaftCore::HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply) {
@@ -124,7 +127,11 @@ void RaftCore::MaybeCommit(Leader& leader) {
   const LogIndex own =
       RAFTKV_MUTANT(kLeaderCountsUnsynced) ? log_.last().index : log_.durable_index();
   const LogIndex reached = CommittedIndex(configuration_, [&](NodeId voter) {
-    return voter == self_ ? own : leader.followers.at(voter).match_index();
+    const FollowerProgress* progress = leader.Find(voter);
+    if (voter == self_) {
+      return own;
+    }
+    return progress == nullptr ? LogIndex(0) : progress->match_index();
   });
   // Thesis §3.6.2, figure 3.7: a majority that holds an entry of an earlier term does not keep it
   // from being overwritten; it is committed by what follows it.
@@ -160,9 +167,8 @@ void RaftCore::OnPartTaken(NodeId peer) {
   if (leader == nullptr) {
     return;
   }
-  const auto found = leader->followers.find(peer);
-  if (found != leader->followers.end()) {
-    found->second.OnPartTaken();
+  if (FollowerProgress* progress = leader->Find(peer)) {
+    progress->OnPartTaken();
   }
 }
 
@@ -172,9 +178,8 @@ void RaftCore::OnStreamLost(NodeId peer) {
   if (leader == nullptr) {
     return;
   }
-  const auto found = leader->followers.find(peer);
-  if (found != leader->followers.end()) {
-    found->second.OnStreamLost();
+  if (FollowerProgress* progress = leader->Find(peer)) {
+    progress->OnStreamLost();
   }
 }
 
@@ -189,8 +194,9 @@ void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry>
   if (leader == nullptr || (asked_in != term() && !RAFTKV_MUTANT(kLoadOfOldTermSent))) {
     return;
   }
-  FollowerProgress& progress = leader->followers.at(peer);
-  if (previous.index.Next() != progress.next_index() || !progress.WantsAppend(log_.last().index)) {
+  FollowerProgress* const progress = leader->Find(peer);
+  if (progress == nullptr || previous.index.Next() != progress->next_index() ||
+      !progress->WantsAppend(log_.last().index)) {
     return;
   }
   EntryId before = previous;
@@ -200,7 +206,7 @@ void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry>
     before = entry.id;
   }
   CHECK_LE(before.index, log_.last().index);
-  SendAppend(peer, progress, previous, std::move(entries));
+  SendAppend(peer, *progress, previous, std::move(entries));
 }
 
 RaftCore::ReplicationStep RaftCore::NextStep(NodeId peer, const FollowerProgress& progress) const {

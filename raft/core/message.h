@@ -54,6 +54,16 @@ struct HeartbeatReply {
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendAccepted, AppendRejected,
                              Heartbeat, HeartbeatReply>;
 
+// What only a leader says.
+inline bool IsFromLeader(const Message& message) {
+  return std::holds_alternative<AppendRequest>(message) ||
+         std::holds_alternative<Heartbeat>(message);
+}
+// What only answers another message.
+inline bool IsReply(const Message& message) {
+  return !IsFromLeader(message) && !std::holds_alternative<VoteRequest>(message);
+}
+
 // A message under way. The network may lose, duplicate, delay and reorder envelopes, but not alter
 // them.
 struct Envelope {

@@ -68,7 +68,7 @@ absl::Status RaftCore::CheckEnvelope(const Envelope& envelope) const {
   if (envelope.to != self_) {
     return absl::InvalidArgumentError(absl::StrCat("this is node ", self_.value()));
   }
-  if (envelope.from == self_ || !configuration_.IsMember(envelope.from)) {
+  if (envelope.from == self_ || envelope.from == kNobody) {
     return absl::InvalidArgumentError("the sender is no other member");
   }
   if (envelope.term.value() > kNumberMax) {
@@ -99,7 +99,7 @@ absl::Status RaftCore::CheckAgainstLog(const Envelope& envelope) const {
     return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
   }
   const auto* reply = std::get_if<HeartbeatReply>(&envelope.message);
-  if (reply != nullptr && reply->round > leader->last_round) {
+  if (reply != nullptr && reply->round > leader->rounds.last_round()) {
     return absl::InvalidArgumentError("the round was not begun");
   }
   return absl::OkStatus();

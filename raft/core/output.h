@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <set>
 #include <vector>
 
 #include "raft/core/message.h"
@@ -38,21 +38,41 @@ struct ReadOutcome {
   LogIndex read_index;
 };
 
+// Why something happened.
+struct EventCause {
+  enum class Reason {
+    kNoLeaderHeard,   // For `ticks`.
+    kLeaderSilent,    // `peer`, for `ticks`.
+    kElectionNotWon,  // Within `ticks`.
+    kPreVotesWon,     // Of `nodes`.
+    kVotesWon,        // Of `nodes`.
+    kHigherTerm,      // Of `peer`.
+    kVoteGiven,       // To `peer`.
+    kLeaderHeard,     // `peer`.
+    kQuorumLost,      // A leader heard of no quorum for an election timeout.
+    kDiskStalled,     // A leader's log write took longer than `ticks`.
+    kLogConflict,     // With the leader's log.
+  };
+  Reason reason;
+  NodeId peer = kNobody;
+  uint64_t ticks = 0;
+  std::set<NodeId> nodes = {};
+};
+
 // What happened, for logs, metrics and transcripts. One struct for all; Describe (describe.h) makes
 // it a line.
 struct Event {
   enum class Kind {
-    kRoleChanged,     // role, term, leader and reason say the new state.
-    kLeaderChanged,   // This follower now follows `leader` in `term` (or nobody).
-    kLogTruncated,    // Entries from `index` on conflicted with the leader's and are gone.
-    kMessageRefused,  // A peer's message broke the protocol; `reason` says how. Nothing changed.
+    kRoleChanged,    // role, term and leader say the new state.
+    kLeaderChanged,  // This follower now follows `leader` in `term` (or nobody).
+    kLogTruncated,   // Entries from `index` on conflicted with the leader's and are gone.
   };
   Kind kind;
   RaftRole role = RaftRole::kFollower;
   Term term;
   NodeId leader = kNobody;
   LogIndex index;
-  std::string reason;
+  EventCause cause;
 };
 
 struct Output {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/mutant.h"
 #include "raft/core/describe.h"
 
@@ -48,32 +47,41 @@ void RaftCore::Tick() {
   }
 }
 
-void RaftCore::Step(Envelope envelope) {
+// One handler for each kind of message; another kind does not compile without one.
+class RaftCore::Dispatch {
+ public:
+  Dispatch(RaftCore* core, const Envelope& envelope) : core_(*core), envelope_(envelope) {}
+
+  void operator()(const VoteRequest& request) {
+    request.pre_vote ? core_.HandlePreVoteRequest(envelope_, request)
+                     : core_.HandleVoteRequest(envelope_, request);
+  }
+  void operator()(const VoteReply& reply) { core_.HandleVoteReply(envelope_, reply); }
+  void operator()(AppendRequest& request) {
+    core_.HandleAppendRequest(envelope_, std::move(request));
+  }
+  void operator()(const AppendAccepted& reply) { core_.HandleAppendAccepted(envelope_, reply); }
+  void operator()(const AppendRejected& reply) { core_.HandleAppendRejected(envelope_, reply); }
+  void operator()(const Heartbeat& heartbeat) { core_.HandleHeartbeat(envelope_, heartbeat); }
+  void operator()(const HeartbeatReply& reply) { core_.HandleHeartbeatReply(envelope_, reply); }
+
+ private:
+  RaftCore& core_;
+  const Envelope& envelope_;
+};
+
+absl::Status RaftCore::Take(Envelope envelope) {
   const InvariantScope scope(this);
-  if (const absl::Status status = CheckEnvelope(envelope); !status.ok()) {
-    return EmitEvent(Event::Kind::kMessageRefused, LogIndex(0),
-                     absl::StrCat(Describe(envelope), ": ", status.message()));
+  if (absl::Status possible = CheckMessage(envelope); !possible.ok()) {
+    return possible;
   }
-  if (!AdoptTerm(envelope)) {
-    return;
+  if (IsReply(envelope.message) && !configuration_.IsMember(envelope.from)) {
+    return absl::OkStatus();
   }
-  if (const auto* vote_request = std::get_if<VoteRequest>(&envelope.message)) {
-    vote_request->pre_vote ? HandlePreVoteRequest(envelope, *vote_request)
-                           : HandleVoteRequest(envelope, *vote_request);
-  } else if (const auto* vote_reply = std::get_if<VoteReply>(&envelope.message)) {
-    HandleVoteReply(envelope, *vote_reply);
-  } else if (auto* append = std::get_if<AppendRequest>(&envelope.message)) {
-    AppendRequest request = std::move(*append);
-    HandleAppendRequest(envelope, std::move(request));
-  } else if (const auto* accepted = std::get_if<AppendAccepted>(&envelope.message)) {
-    HandleAppendAccepted(envelope, *accepted);
-  } else if (const auto* rejected = std::get_if<AppendRejected>(&envelope.message)) {
-    HandleAppendRejected(envelope, *rejected);
-  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&envelope.message)) {
-    HandleHeartbeat(envelope, *heartbeat);
-  } else {
-    HandleHeartbeatReply(envelope, std::get<HeartbeatReply>(envelope.message));
+  if (AdoptTerm(envelope)) {
+    std::visit(Dispatch(this, envelope), envelope.message);
   }
+  return absl::OkStatus();
 }
 
 // Thesis §3.3: whoever sees a higher term adopts it, and messages of lower terms are answered with
@@ -106,11 +114,8 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
   if (request != nullptr && HasLiveLeaderOtherThan(envelope.from)) {
     return false;
   }
-  const bool from_leader = std::holds_alternative<AppendRequest>(envelope.message) ||
-                           std::holds_alternative<Heartbeat>(envelope.message);
-  BecomeFollower(
-      envelope.term, from_leader ? envelope.from : kNobody,
-      absl::StrCat("higher term ", envelope.term.value(), " from ", envelope.from.value()));
+  BecomeFollower(envelope.term, IsFromLeader(envelope.message) ? envelope.from : kNobody,
+                 {.reason = EventCause::Reason::kHigherTerm, .peer = envelope.from});
   return true;
 }
 
@@ -119,8 +124,7 @@ void RaftCore::AnswerOldTerm(const Envelope& envelope) {
     Reply(envelope, VoteReply{.pre_vote = false, .granted = false});
   } else if (RAFTKV_MUTANT(kStaleLeaderNotTold)) {
     return;
-  } else if (std::holds_alternative<AppendRequest>(envelope.message) ||
-             std::holds_alternative<Heartbeat>(envelope.message)) {
+  } else if (IsFromLeader(envelope.message)) {
     // It answers no round; what counts is the envelope's term, which makes the stale leader step
     // down.
     Reply(envelope, HeartbeatReply{.round = RoundId(0)});
@@ -129,14 +133,12 @@ void RaftCore::AnswerOldTerm(const Envelope& envelope) {
 
 void RaftCore::OnPersisted(WriteId last) {
   const InvariantScope scope(this);
-  CHECK_GE(last, persisted_);
   CHECK_LT(last, next_write_);
-  persisted_ = last;
+  gate_.OnPersisted(last, term(), &output_.messages);
   while (!pending_writes_.empty() && pending_writes_.front().id <= last) {
     pending_writes_.pop_front();
   }
   const bool log_advanced = log_.OnPersisted(last);
-  ReleaseHeldMessages();
   if (auto* follower = std::get_if<Follower>(&role_)) {
     MaybeAcknowledge(*follower);
   } else if (std::holds_alternative<Candidate>(role_)) {
@@ -153,7 +155,7 @@ void RaftCore::OnApplied(LogIndex last) {
 
 bool RaftCore::HasOutput() const {
   if (!output_.messages.empty() || !output_.reads.empty() || !output_.events.empty() ||
-      log_.has_unwritten() || hard_state_write_ == next_write_ || log_.has_deliverable()) {
+      log_.has_unwritten() || gate_.hard_state_write() == next_write_ || log_.has_deliverable()) {
     return true;
   }
   if (const auto* follower = std::get_if<Follower>(&role_)) {
@@ -185,7 +187,7 @@ void RaftCore::SetHardState(HardState hard_state) {
     leader_of_term_ = kNobody;
   }
   hard_state_ = hard_state;
-  hard_state_write_ = next_write_;
+  gate_.OnHardStateChanged(next_write_);
 }
 
 bool RaftCore::DiskIsStalled() const {
@@ -194,7 +196,7 @@ bool RaftCore::DiskIsStalled() const {
 }
 
 void RaftCore::BeginWrite() {
-  const bool with_hard_state = hard_state_write_ == next_write_;
+  const bool with_hard_state = gate_.hard_state_write() == next_write_;
   if (!with_hard_state && !log_.has_unwritten()) {
     return;
   }
@@ -209,49 +211,19 @@ void RaftCore::BeginWrite() {
   output_.write = std::move(write);
 }
 
-// A message says what a node believes under its hard state, so it must not be heard of by anybody
-// while that can still be forgotten: a vote (thesis §3.8), but also any other word in a term.
-// Writes become durable in order, so the entries that were in the log when it was said are durable
-// too, as the tail that a candidate advertises must be.
 void RaftCore::Send(NodeId to, Term term_of_message, Message message) {
   CHECK_NE(to, self_);
-  Envelope envelope{
-      .from = self_, .to = to, .term = term_of_message, .message = std::move(message)};
-  if (hard_state_durable() || RAFTKV_MUTANT(kSendsBeforeDurable)) {
-    output_.messages.push_back(std::move(envelope));
-    return;
-  }
-  // A reply to a later round says all that the earlier one did: a stalled disk must not pile them
-  // up.
-  if (!held_messages_.empty() && std::holds_alternative<HeartbeatReply>(envelope.message)) {
-    HeldMessage& newest = held_messages_.back();
-    if (newest.said_in == term() && newest.envelope.to == to &&
-        std::holds_alternative<HeartbeatReply>(newest.envelope.message)) {
-      newest.envelope = std::move(envelope);
-      return;
-    }
-  }
-  held_messages_.push_back(
-      {.after = hard_state_write_, .said_in = term(), .envelope = std::move(envelope)});
+  gate_.Pass({.from = self_, .to = to, .term = term_of_message, .message = std::move(message)},
+             term(), &output_.messages);
 }
 
-void RaftCore::ReleaseHeldMessages() {
-  while (!held_messages_.empty() && held_messages_.front().after <= persisted_) {
-    HeldMessage& held = held_messages_.front();
-    if (held.said_in == term()) {
-      output_.messages.push_back(std::move(held.envelope));
-    }
-    held_messages_.pop_front();
-  }
-}
-
-void RaftCore::EmitEvent(Event::Kind kind, LogIndex index, std::string reason) {
+void RaftCore::EmitEvent(Event::Kind kind, LogIndex index, EventCause cause) {
   output_.events.push_back({.kind = kind,
                             .role = role(),
                             .term = term(),
                             .leader = leader(),
                             .index = index,
-                            .reason = std::move(reason)});
+                            .cause = std::move(cause)});
 }
 
 NodeId RaftCore::self() const { return self_; }
@@ -299,8 +271,7 @@ const FollowerProgress* RaftCore::progress(NodeId peer) const {
   if (leader == nullptr) {
     return nullptr;
   }
-  const auto found = leader->followers.find(peer);
-  return found == leader->followers.end() ? nullptr : &found->second;
+  return leader->Find(peer);
 }
 
 CoreView RaftCore::View() const {
@@ -318,7 +289,7 @@ CoreView RaftCore::View() const {
   view.handed_out = log_.handed_out_index();
   view.applied = log_.applied_index();
   view.durable = log_.durable_index();
-  view.persisted = persisted_;
+  view.persisted = gate_.persisted();
   view.next_write = next_write_;
   if (const auto* follower = std::get_if<Follower>(&role_)) {
     view.verified = follower->verified;

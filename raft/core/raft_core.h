@@ -22,6 +22,7 @@
 #include "raft/core/configuration.h"
 #include "raft/core/invariants.h"
 #include "raft/core/message.h"
+#include "raft/core/message_gate.h"
 #include "raft/core/output.h"
 #include "raft/core/progress.h"
 #include "raft/core/raft_log.h"
@@ -56,16 +57,12 @@ class RaftCore {
   // Advances logical time by one tick: elections, heartbeats, CheckQuorum, and a leader's
   // resignation when its own log write takes longer than an election timeout.
   void Tick();
-  // Takes any message of a peer, in any order, any number of times. A message that is not addressed
-  // to this node, comes from a stranger or breaks the protocol changes nothing and becomes an
-  // Event.
-  void Step(Envelope envelope);
-  // Whether a correct peer can have sent this, for all that this node knows: InvalidArgument with
-  // what is wrong, when it breaks the protocol or contradicts what is settled (who leads the term,
-  // what is committed or agreed with this leader). Step ends the process on such contradictions,
-  // since two sides cannot both be right; whoever takes messages from the network asks first and
-  // refuses the peer instead.
-  absl::Status CheckMessage(const Envelope& envelope) const;
+  // Takes any message of a peer, in any order, any number of times. InvalidArgument with what is
+  // wrong when no correct peer can have sent it, for all that this node knows: it breaks the
+  // protocol or contradicts what is settled (who leads the term, what is committed or agreed with
+  // this leader). Nothing changes then, and the peer is to be refused. Requests are judged without
+  // asking who is a member (thesis §4.1, ADR 14); replies of strangers are dropped.
+  [[nodiscard]] absl::Status Take(Envelope envelope);
   // Appends one entry of commands and returns its id. Unavailable when this node does not lead,
   // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
   // entry's is raised to it.
@@ -121,12 +118,6 @@ class RaftCore {
   CoreView View() const;
 
  private:
-  // A message that must not leave before the hard state it was said under is durable.
-  struct HeldMessage {
-    WriteId after;
-    Term said_in;
-    Envelope envelope;
-  };
   struct PendingWrite {
     WriteId id;
     uint64_t begun_at_tick;
@@ -136,6 +127,7 @@ class RaftCore {
   class InvariantScope;
 
   // What peers say (message_check.cc).
+  absl::Status CheckMessage(const Envelope& envelope) const;
   absl::Status CheckEnvelope(const Envelope& envelope) const;
   absl::Status CheckAgainstLog(const Envelope& envelope) const;
   absl::Status CheckClaimToLead(const Envelope& envelope) const;
@@ -144,27 +136,27 @@ class RaftCore {
   absl::Status CheckFirstNewStamp(const AppendRequest& request) const;
 
   // Inputs of peers (raft_core.cc): the rules of terms, then one handler per message.
+  class Dispatch;
   // Returns false when the message is done with.
   bool AdoptTerm(const Envelope& envelope);
   void AnswerOldTerm(const Envelope& envelope);
 
   // Hard state and writes (raft_core.cc).
   void SetHardState(HardState hard_state);
-  bool hard_state_durable() const { return hard_state_write_ <= persisted_; }
+  bool hard_state_durable() const { return gate_.is_open(); }
   // The oldest log write has been under way for an election timeout.
   bool DiskIsStalled() const;
   void BeginWrite();
-  void ReleaseHeldMessages();
 
-  // Messages (raft_core.cc). Send holds back what must wait.
+  // Messages (raft_core.cc). Send goes through the gate.
   void Send(NodeId to, Term term, Message message);
   void Reply(const Envelope& to, Message message) { Send(to.from, term(), std::move(message)); }
-  void EmitEvent(Event::Kind kind, LogIndex index, std::string reason);
-  void EmitRoleEvent(std::string reason) {
-    EmitEvent(Event::Kind::kRoleChanged, LogIndex(0), std::move(reason));
+  void EmitEvent(Event::Kind kind, LogIndex index, EventCause cause);
+  void EmitRoleEvent(EventCause cause) {
+    EmitEvent(Event::Kind::kRoleChanged, LogIndex(0), std::move(cause));
   }
-  void EmitLeaderEvent(std::string reason) {
-    EmitEvent(Event::Kind::kLeaderChanged, LogIndex(0), std::move(reason));
+  void EmitLeaderEvent(EventCause cause) {
+    EmitEvent(Event::Kind::kLeaderChanged, LogIndex(0), std::move(cause));
   }
 
   // Elections (election.cc).
@@ -174,9 +166,9 @@ class RaftCore {
   bool MayCampaign() const { return configuration_.IsVoter(self_) && !DiskIsStalled(); }
   void TickFollower(Follower& follower);
   void TickCandidacy(TickTimer& retry);
-  void BecomeFollower(Term term, NodeId leader, std::string reason);
-  void BecomePreCandidate(std::string reason);
-  void BecomeCandidate(std::string reason);
+  void BecomeFollower(Term term, NodeId leader, EventCause cause);
+  void BecomePreCandidate(EventCause cause);
+  void BecomeCandidate(EventCause cause);
   void RequestVotes(Term term, bool pre_vote);
   void CountOwnVote();
   void MaybeWinPreVote();
@@ -202,7 +194,7 @@ class RaftCore {
   // Leaders (leader.cc).
   Leader* leader_role() { return std::get_if<Leader>(&role_); }
   const Leader* leader_role() const { return std::get_if<Leader>(&role_); }
-  void BecomeLeader(std::string reason);
+  void BecomeLeader(EventCause cause);
   void TickLeader(Leader& leader);
   bool HasQuorumContact(const Leader& leader) const;
   EntryId AppendOwnEntry(Leader& leader, EntryKind kind, std::string payload, ClusterMillis stamp);
@@ -223,7 +215,6 @@ class RaftCore {
   bool MayBeginRound(const Leader& leader) const;
   void BeginRound(Leader& leader, bool with_learners);
   void MaybeConfirmReads(Leader& leader);
-  void AbortReads(Leader& leader);
 
   // Constant after construction.
   const RaftConfig config_;
@@ -239,13 +230,9 @@ class RaftCore {
   Role role_;
   uint64_t now_ticks_ = 0;
 
-  WriteId hard_state_write_;  // Carries the current hard state. Invariant: <= next_write_.
   WriteId next_write_{1};
-  WriteId persisted_;
   std::deque<PendingWrite> pending_writes_;
-  // Invariant: `after` and `said_in` never fall along the queue; empty when the hard state is
-  // durable.
-  std::deque<HeldMessage> held_messages_;
+  MessageGate gate_;
   // The loads that the caller has not answered, and the term in which each was asked for: an answer
   // from another term may hold entries that are gone.
   std::map<NodeId, Term> open_loads_;

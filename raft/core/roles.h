@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <variant>
-#include <vector>
 
 #include "raft/core/progress.h"
+#include "raft/core/read_rounds.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
@@ -42,23 +41,23 @@ struct Candidate {
   TickTimer retry;
 };
 
-// Reads that share one round of heartbeats.
-struct ReadBatch {
-  RoundId round;
-  LogIndex read_index;  // The commit index when the round began.
-  std::vector<ReadId> reads;
-};
-
 struct Leader {
   LogIndex term_start;  // Its no-op; entries from here on are of its own term.
   std::map<NodeId, FollowerProgress> followers;  // Every member but itself.
   uint64_t ticks_since_heartbeat = 0;
   uint64_t uncommitted_bytes = 0;
   bool commit_index_wanted = false;  // SendCommitIndex was called since the last output.
-  // Reads (thesis §6.4).
-  RoundId last_round;
-  std::deque<ReadBatch> confirming;   // Invariant: rounds grow, none is above last_round.
-  std::vector<ReadId> waiting_reads;  // For the next round.
+  ReadRounds rounds;
+
+  // Null when `peer` is no other member.
+  FollowerProgress* Find(NodeId peer) {
+    const auto found = followers.find(peer);
+    return found == followers.end() ? nullptr : &found->second;
+  }
+  const FollowerProgress* Find(NodeId peer) const {
+    const auto found = followers.find(peer);
+    return found == followers.end() ? nullptr : &found->second;
+  }
 };
 
 using Role = std::variant<Follower, PreCandidate, Candidate, Leader>;

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutant.h"
+#include "base/status_macros.h"
 #include "raft/runtime/command_batch.h"
 
 namespace raftkv::raft {
@@ -100,13 +101,14 @@ void RaftDriver::Tick() {
   DeliverAnswers();
 }
 
-void RaftDriver::Step(Envelope envelope) {
+absl::Status RaftDriver::Take(Envelope envelope) {
   TellCoreTheTime();
-  core_->Step(std::move(envelope));
+  RAFTKV_RETURN_IF_ERROR(core_->Take(std::move(envelope)));
   // A leader's own count goes on at the end of its own log (CarryOutOutput).
   if (core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
   }
+  return absl::OkStatus();
 }
 
 // Whatever comes next may make this member the leader.

@@ -81,8 +81,9 @@ class RaftDriver final : public OutcomeObserver {
   // While dormant the core's time stands still, so that a member of a cluster that is not founded
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }
-  void Step(Envelope envelope);
-  // What the leader of `term` stamped on its frame, after the frame's messages were stepped.
+  // As RaftCore's: InvalidArgument, and nothing changes, when no correct peer can have sent it.
+  [[nodiscard]] absl::Status Take(Envelope envelope);
+  // What the leader of `term` stamped on its frame, after the frame's messages were taken.
   // Ignored unless this member's log ends in an entry of that leader.
   void ObserveClusterTime(Term term, ClusterMillis stamp);
   // As RaftCore's.

@@ -144,13 +144,11 @@ void PeerLink::OnVoteAnswer(const grpc::Status& status,
   auto envelope = wire::FromProto(response, peer_, context_->self_id());
   absl::Status taken = envelope.status();
   if (taken.ok()) {
-    taken = context_->driver->core().CheckMessage(*envelope);
+    taken = context_->driver->Take(*std::move(envelope));
   }
   if (!taken.ok()) {
     context_->RefuseContent(peer_, taken);
-    return;
   }
-  context_->driver->Step(*std::move(envelope));
 }
 
 void PeerLink::SayHello() {
@@ -247,10 +245,9 @@ grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& fram
     return context_->RefuseContent(peer_, envelopes.status());
   }
   for (raft::Envelope& envelope : *envelopes) {
-    if (absl::Status status = context_->driver->core().CheckMessage(envelope); !status.ok()) {
-      return context_->RefuseContent(peer_, status);
+    if (absl::Status taken = context_->driver->Take(std::move(envelope)); !taken.ok()) {
+      return context_->RefuseContent(peer_, taken);
     }
-    context_->driver->Step(std::move(envelope));
   }
   return grpc::Status::OK;
 }

@@ -271,12 +271,13 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
     return context_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
   }
   for (raft::Envelope& envelope : *envelopes) {
-    absl::Status status = context_->driver->core().CheckMessage(envelope);
-    status.Update(CheckCommands(envelope.message));
-    if (!status.ok()) {
-      return context_->RefuseContent(*from, status);
+    absl::Status taken = CheckCommands(envelope.message);
+    if (taken.ok()) {
+      taken = context_->driver->Take(std::move(envelope));
     }
-    context_->driver->Step(std::move(envelope));
+    if (!taken.ok()) {
+      return context_->RefuseContent(*from, taken);
+    }
   }
   // Only now: a clock is set by nobody whose words are refused.
   context_->driver->ObserveClusterTime(leader_term, cluster_time);
@@ -332,8 +333,8 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
     call->Refuse(context_->RefuseContent(sender, envelope.status()));
     return;
   }
-  if (absl::Status status = context_->driver->core().CheckMessage(*envelope); !status.ok()) {
-    call->Refuse(context_->RefuseContent(sender, status));
+  if (absl::Status taken = context_->driver->Take(*std::move(envelope)); !taken.ok()) {
+    call->Refuse(context_->RefuseContent(sender, taken));
     return;
   }
   hooks_.on_peer_seen(sender, request.identity().sender_peer_address(), call->caller());
@@ -343,7 +344,6 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
     open.pop_front();
   }
   open.push_back(call);
-  context_->driver->Step(*std::move(envelope));
 }
 
 void PeerService::SendVoteReply(const raft::Envelope& envelope) {

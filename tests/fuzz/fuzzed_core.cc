@@ -162,8 +162,7 @@ void FuzzedCore::Act(ByteSource* source) {
 }
 
 void FuzzedCore::Deliver(Envelope envelope) {
-  if (core_->CheckMessage(envelope).ok()) {
-    core_->Step(std::move(envelope));
+  if (core_->Take(std::move(envelope)).ok()) {
     CarryOut();
   }
 }

@@ -12,6 +12,7 @@ namespace raftkv::simulation {
 
 using raft::Envelope;
 using raft::Event;
+using raft::EventCause;
 using raft::LogIndex;
 using raft::NodeId;
 using raft::RaftCore;
@@ -170,18 +171,12 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
     case Event::Kind::kLogTruncated:
       counters_.Note(Situation::kFollowerTruncated);
       break;
-    case Event::Kind::kMessageRefused:
-      findings_.Expect(false, [&] {
-        return absl::StrCat("node ", node.id().value(),
-                            " refuses what a member said: ", event.reason);
-      });
-      break;
     case Event::Kind::kRoleChanged:
-      if (absl::StrContains(event.reason, "lost contact with a quorum")) {
+      if (event.cause.reason == EventCause::Reason::kQuorumLost) {
         counters_.Note(Situation::kLeaderLostQuorum);
-      } else if (absl::StrContains(event.reason, "own log write takes longer")) {
+      } else if (event.cause.reason == EventCause::Reason::kDiskStalled) {
         counters_.Note(Situation::kLeaderResignedOverDisk);
-      } else if (absl::StrContains(event.reason, "no election won")) {
+      } else if (event.cause.reason == EventCause::Reason::kElectionNotWon) {
         counters_.Note(Situation::kCandidateGaveUp);
       }
       if (event.role == RaftRole::kLeader && on_leader_) {

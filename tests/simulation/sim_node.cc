@@ -202,9 +202,8 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
       trace_.Add({FingerprintOf(message)},
                  [&] { return absl::StrCat("  ", raft::Describe(message)); });
       // No node lies here, so none may be refused.
-      const absl::Status possible = driver.core().CheckMessage(message);
-      CHECK(possible.ok()) << raft::Describe(message) << ": " << possible;
-      driver.Step(std::move(message));
+      const absl::Status taken = driver.Take(message);
+      CHECK(taken.ok()) << raft::Describe(message) << ": " << taken;
     }
   };
   if (auto* leader = std::get_if<LeaderFrame>(&frame)) {

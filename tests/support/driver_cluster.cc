@@ -214,13 +214,13 @@ void DriverCluster::DeliverOne(UnderWay item) {
   switch (item.traffic()) {
     case Traffic::kRaft: {
       auto& message = std::get<FakeTransport::SentMessage>(item.content);
-      // No member lies here, so none may be refused.
-      const absl::Status possible = to.core().CheckMessage(message.envelope);
-      CHECK(possible.ok()) << Describe(message.envelope) << ": " << possible;
       const Term term = message.envelope.term;
       const bool is_leaders = std::holds_alternative<AppendRequest>(message.envelope.message) ||
                               std::holds_alternative<Heartbeat>(message.envelope.message);
-      to.Step(std::move(message.envelope));
+      // No member lies here, so none may be refused.
+      const std::string text = Describe(message.envelope);
+      const absl::Status taken = to.Take(std::move(message.envelope));
+      CHECK(taken.ok()) << text << ": " << taken;
       if (is_leaders) {
         to.ObserveClusterTime(term, message.cluster_time);
       }

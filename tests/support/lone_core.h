@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "raft/core/describe.h"
 #include "raft/core/raft_core.h"
@@ -62,10 +63,16 @@ class LoneCore {
   void SlowDisk() { slow_disk_ = true; }
 
   void Step(uint64_t from, uint64_t term, Message message) {
-    core_.Step({.from = NodeId(from),
-                .to = core_.self(),
-                .term = Term(term),
-                .message = std::move(message)});
+    Take({.from = NodeId(from),
+          .to = core_.self(),
+          .term = Term(term),
+          .message = std::move(message)});
+  }
+  // A refusal becomes an event.
+  void Take(const Envelope& envelope) {
+    if (const absl::Status taken = core_.Take(envelope); !taken.ok()) {
+      events.push_back(absl::StrCat("refused ", Describe(envelope), ": ", taken.message()));
+    }
   }
 
   // Carries everything out; returns the messages that were sent.

@@ -267,12 +267,11 @@ void RaftCluster::Deliver(Envelope envelope) {
   if (!IsUp(to) || IsCut(envelope.from, to)) {
     return;
   }
-  const absl::Status possible = nodes_.at(to).core->CheckMessage(envelope);
-  oracle_.Expect(possible.ok(), [&] {
+  const absl::Status taken = nodes_.at(to).core->Take(envelope);
+  oracle_.Expect(taken.ok(), [&] {
     return absl::StrCat("what a correct node said is refused: ", Describe(envelope), ": ",
-                        possible.message());
+                        taken.message());
   });
-  nodes_.at(to).core->Step(std::move(envelope));
   Drain(to);
 }
 

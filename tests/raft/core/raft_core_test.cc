@@ -153,16 +153,6 @@ TEST(ElectionTest, LeadersOfLowerTermsLearnTheHigherOne) {
   EXPECT_EQ(node->leader(), kNobody);
 }
 
-TEST(ElectionDeathTest, TwoLeadersInATermEndTheProcess) {
-  Node node;
-  node.Step(2, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
-  EXPECT_DEATH(node.Step(3, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}),
-               "both 2 and 3 lead term 1");
-  Node leader;
-  leader.Lead();
-  EXPECT_DEATH(leader.Step(3, 1, Append(EntryId(), {})), "both 1 and 3 lead term 1");
-}
-
 TEST(DurabilityTest, NothingLeavesBeforeItsHardState) {
   Node node;
   node.SlowDisk();
@@ -240,19 +230,6 @@ TEST(FollowerTest, WhatIsCommittedAgreesThoughMemoryForgotIt) {
   EXPECT_THAT(node.events, testing::Contains("truncated from 6: conflict with the leader"));
 }
 
-TEST(FollowerDeathTest, ACommittedEntryIsNeverOverwritten) {
-  Node node(SomeState(2, {MakeEntry(1, 1), MakeEntry(2, 2)}));
-  node.Step(2, 3, Append(Id(2, 2), {}, /*commit=*/2));
-  EXPECT_DEATH(node.Step(2, 3, Append(Id(1, 1), {MakeEntry(3, 2)})),
-               "contradicts a committed entry");
-}
-
-TEST(FollowerDeathTest, ALeaderDoesNotContradictItself) {
-  Node node(SomeState(2, {MakeEntry(1, 1)}));
-  node.Step(2, 3, Append(Id(1, 1), {MakeEntry(2, 2)}));
-  EXPECT_DEATH(node.Step(2, 3, Append(Id(1, 1), {MakeEntry(3, 2)})), "contradicts itself");
-}
-
 TEST(FollowerTest, HintsSkipTermsButNothingCommitted) {
   Node node(SomeState(
       5, {MakeEntry(1, 1), MakeEntry(2, 2), MakeEntry(4, 3), MakeEntry(4, 4), MakeEntry(5, 5)}));
@@ -276,7 +253,7 @@ TEST(RefusalTest, BrokenMessagesChangeNothing) {
   Entry early = MakeEntry(1, 3, /*stamp=*/4);
   const std::vector<std::pair<std::string, Envelope>> broken = {
       {"this is node 1", {NodeId(2), NodeId(3), Term(5), Heartbeat()}},
-      {"no other member", {NodeId(9), NodeId(1), Term(5), Heartbeat()}},
+      {"no other member", {kNobody, NodeId(1), Term(5), Heartbeat()}},
       {"no other member", {NodeId(1), NodeId(1), Term(5), Heartbeat()}},
       {"out of range", {NodeId(2), NodeId(1), Term(UINT64_MAX), Heartbeat()}},
       {"out of range", {NodeId(2), NodeId(1), Term(5), Append(Id(1, UINT64_MAX), {})}},
@@ -288,7 +265,7 @@ TEST(RefusalTest, BrokenMessagesChangeNothing) {
   };
   for (const auto& [reason, envelope] : broken) {
     Node node(SomeState(3, {MakeEntry(1, 1)}));
-    node->Step(envelope);
+    node.Take(envelope);
     EXPECT_THAT(node.Turn(), IsEmpty());
     EXPECT_EQ(node->term(), Term(3));
     EXPECT_EQ(node->last_entry(), Id(1, 1));

@@ -253,10 +253,12 @@ TEST(RaftDriverTest, ALeaderWhoseEntriesAreMissingMovesNoClock) {
   RaftDriver& driver = cluster.driver(follower);
   const Term next(driver.core().term().value() + 1);
   const ClusterMillis now = driver.Now();
-  driver.Step({.from = cluster.Others(follower).back(),
-               .to = follower,
-               .term = next,
-               .message = Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}});
+  ASSERT_TRUE(driver
+                  .Take({.from = cluster.Others(follower).back(),
+                         .to = follower,
+                         .term = next,
+                         .message = Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}})
+                  .ok());
   ASSERT_EQ(driver.core().term(), next);
   driver.ObserveClusterTime(next, now + 1000);
   EXPECT_EQ(driver.Now(), now);
