@@ -25,8 +25,9 @@ namespace raftkv::storage {
 inline constexpr char kFormatFile[] = "FORMAT";
 inline constexpr char kFenceFile[] = "FENCE";
 
-// Versions 1 and 2 were never released: their fence, if any, did not know of the MANIFEST.
-inline constexpr uint64_t kDirectoryVersion = 3;
+// Versions 1 to 3 were never released: their fence, if any, did not know of the MANIFEST, or the
+// member's own rows and the replicated ones shared a column family.
+inline constexpr uint64_t kDirectoryVersion = 4;
 
 // Whether the FORMAT file at `path` says kDirectoryVersion. FailedPrecondition when it says
 // another, DataLoss when `line`, its bytes, is nothing that raftkv wrote.

@@ -13,13 +13,31 @@
 
 namespace raftkv::storage {
 
+namespace {
+
+absl::StatusOr<std::optional<std::string>> ReadRow(rocksdb::DB* db,
+                                                   rocksdb::ColumnFamilyHandle* family,
+                                                   absl::string_view key) {
+  std::string value;
+  const rocksdb::Status status = db->Get(rocksdb::ReadOptions(), family, ToSlice(key), &value);
+  if (status.IsNotFound()) {
+    return std::optional<std::string>();
+  }
+  if (!status.ok()) {
+    return ReadFailure(NameOf(family), status);
+  }
+  return std::optional<std::string>(std::move(value));
+}
+
+}  // namespace
+
 absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> format, ReadMeta(kFormatKey));
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> data_id, ReadMeta(kDataIdKey));
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> name, ReadMeta(kNameKey));
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> member_id, ReadMeta(kMemberIdKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> configuration,
-                          ReadMeta(kConfigurationKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> cluster_id, ReadMeta(kClusterIdKey));
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> generation, ReadMeta(kGenerationKey));
   const std::optional<uint64_t> version = DecodeNumber(format.value_or(""));
   if (!version.has_value()) {
     return BadBytes("`meta`", "the format version is missing");
@@ -30,17 +48,21 @@ absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
                      ", this raftkvd uses version ", kFormatVersion));
   }
   MemberIdentity identity;
-  identity.data_id = DecodeDataId(data_id.value_or("")).value_or(0);
+  identity.data_id = DecodeId(data_id.value_or("")).value_or(0);
   if (identity.data_id == 0) {
     return BadBytes("`meta`", "the data id is missing");
   }
-  if (!name.has_value() && !member_id.has_value() && !configuration.has_value()) {
+  identity.generation = DecodeNumber(generation.value_or("")).value_or(0);
+  if (identity.generation == 0) {
+    return BadBytes("`meta`", "the generation is missing");
+  }
+  if (!name.has_value() && !member_id.has_value() && !cluster_id.has_value()) {
     return identity;
   }
   identity.name = name.value_or("");
   identity.member_id = DecodeNumber(member_id.value_or("")).value_or(0);
-  if (identity.name.empty() || identity.member_id == 0 || !configuration.has_value() ||
-      !identity.configuration.emplace().ParseFromString(*configuration)) {
+  identity.cluster_id = DecodeId(cluster_id.value_or("")).value_or(0);
+  if (identity.name.empty() || identity.member_id == 0 || identity.cluster_id == 0) {
     return BadBytes("`meta`", "the founding record is incomplete");
   }
   return identity;
@@ -52,16 +74,7 @@ absl::StatusOr<std::optional<std::string>> DatabaseReader::ReadMeta(absl::string
       return std::optional<std::string>(row->second);
     }
   }
-  std::string value;
-  const rocksdb::Status status =
-      families_.db->Get(rocksdb::ReadOptions(), families_.meta, ToSlice(key), &value);
-  if (status.IsNotFound()) {
-    return std::optional<std::string>();
-  }
-  if (!status.ok()) {
-    return ReadFailure("`meta`", status);
-  }
-  return std::optional<std::string>(std::move(value));
+  return ReadRow(families_.db, families_.meta, key);
 }
 
 absl::StatusOr<raft::HardState> DatabaseReader::ReadHardState() const {
@@ -76,18 +89,6 @@ absl::StatusOr<raft::HardState> DatabaseReader::ReadHardState() const {
   return *state;
 }
 
-absl::StatusOr<kv::AppliedState> DatabaseReader::ReadAppliedState() const {
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kAppliedKey));
-  if (!value.has_value()) {
-    return kv::AppliedState();
-  }
-  const std::optional<kv::AppliedState> state = DecodeAppliedState(*value);
-  if (!state.has_value()) {
-    return BadBytes("`meta`", "the applied index makes no sense");
-  }
-  return *state;
-}
-
 absl::StatusOr<raft::ClusterReading> DatabaseReader::ReadSavedClusterClock() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kClusterClockKey));
   if (!value.has_value()) {
@@ -98,45 +99,6 @@ absl::StatusOr<raft::ClusterReading> DatabaseReader::ReadSavedClusterClock() con
     return BadBytes("`meta`", "the cluster clock makes no sense");
   }
   return *reading;
-}
-
-absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> DatabaseReader::ReadMemberRecords()
-    const {
-  std::map<uint64_t, log::v1::MemberRecord> records;
-  const rocksdb::Slice end = kMemberRecordEnd;
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &end;
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(options, families_.meta));
-  for (iterator->Seek(kMemberRecordPrefix); iterator->Valid(); iterator->Next()) {
-    log::v1::MemberRecord record;
-    const rocksdb::Slice value = iterator->value();
-    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-      return BadBytes("`meta`", "a member's record makes no sense");
-    }
-    records[record.member_id()] = record;
-  }
-  if (!iterator->status().ok()) {
-    return ReadFailure("`meta`", iterator->status());
-  }
-  return records;
-}
-
-absl::StatusOr<raft::ClusterMillis> DatabaseReader::ReadEarliestDeadline() const {
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(rocksdb::ReadOptions(), families_.ttl));
-  iterator->SeekToFirst();
-  if (!iterator->status().ok()) {
-    return ReadFailure("`ttl`", iterator->status());
-  }
-  if (!iterator->Valid()) {
-    return raft::ClusterMillis(0);
-  }
-  const std::optional<kv::TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
-  if (!row.has_value()) {
-    return BadBytes("`ttl`", "a row makes no sense");
-  }
-  return row->deadline;
 }
 
 absl::StatusOr<std::optional<raft::Entry>> DatabaseReader::ReadLastEntry() const {
@@ -228,6 +190,69 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
                     absl::StrCat("it starts at index ", tail.front().id.index.value()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<kv::AppliedState> GenerationReader::ReadAppliedState() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                          ReadRow(generation_.db, generation_.state, kAppliedKey));
+  if (!value.has_value()) {
+    return kv::AppliedState();
+  }
+  const std::optional<kv::AppliedState> state = DecodeAppliedState(*value);
+  if (!state.has_value()) {
+    return BadBytes(NameOf(generation_.state), "the applied index makes no sense");
+  }
+  return *state;
+}
+
+absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> GenerationReader::ReadConfiguration()
+    const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                          ReadRow(generation_.db, generation_.state, kConfigurationKey));
+  std::optional<log::v1::ClusterConfiguration> configuration;
+  if (value.has_value() && !configuration.emplace().ParseFromString(*value)) {
+    return BadBytes(NameOf(generation_.state), "the configuration makes no sense");
+  }
+  return configuration;
+}
+
+absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> GenerationReader::ReadMemberRecords()
+    const {
+  std::map<uint64_t, log::v1::MemberRecord> records;
+  const rocksdb::Slice end = kMemberRecordEnd;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_.db->NewIterator(options, generation_.state));
+  for (iterator->Seek(kMemberRecordPrefix); iterator->Valid(); iterator->Next()) {
+    log::v1::MemberRecord record;
+    const rocksdb::Slice value = iterator->value();
+    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+      return BadBytes(NameOf(generation_.state), "a member's record makes no sense");
+    }
+    records[record.member_id()] = record;
+  }
+  if (!iterator->status().ok()) {
+    return ReadFailure(NameOf(generation_.state), iterator->status());
+  }
+  return records;
+}
+
+absl::StatusOr<raft::ClusterMillis> GenerationReader::ReadEarliestDeadline() const {
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_.db->NewIterator(rocksdb::ReadOptions(), generation_.ttl));
+  iterator->SeekToFirst();
+  if (!iterator->status().ok()) {
+    return ReadFailure(NameOf(generation_.ttl), iterator->status());
+  }
+  if (!iterator->Valid()) {
+    return raft::ClusterMillis(0);
+  }
+  const std::optional<kv::TtlRow> row = DecodeTtlKey(ToView(iterator->key()));
+  if (!row.has_value()) {
+    return BadBytes(NameOf(generation_.ttl), "a row makes no sense");
+  }
+  return row->deadline;
 }
 
 }  // namespace raftkv::storage

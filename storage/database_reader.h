@@ -1,5 +1,5 @@
-// DatabaseReader reads what a database holds about its member, its log and its applied state, and
-// checks that it makes sense. Every method fails with DataLoss, saying what is corrupted.
+// What a database holds, read and checked for sense: DatabaseReader reads what is the member's own,
+// GenerationReader a replicated state. Every method fails with DataLoss, saying what is corrupted.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,20 @@
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
 #include "raftkv/log/v1/configuration.pb.h"
-#include "storage/column_families.h"
+#include "storage/generation.h"
 #include "storage/key_layout.h"
+#include "storage/own_families.h"
 
 namespace raftkv::storage {
 
-// Who a member is. All but the data id is empty before founding.
+// Who a member is. Name, member and cluster are empty before founding.
 struct MemberIdentity {
   uint64_t data_id = 0;
   std::string name;
   uint64_t member_id = 0;
-  std::optional<log::v1::ClusterConfiguration> configuration;
+  uint64_t cluster_id = 0;
+  // Which state is the member's.
+  uint64_t generation = 0;
 };
 
 // Borrows everything. Thread-safe; touches the disk.
@@ -32,19 +35,15 @@ class DatabaseReader {
  public:
   // Rows in `unreplayed`, if it is given, stand for those of `meta` in the database: they are in
   // its write-ahead log and were not let in.
-  explicit DatabaseReader(const ColumnFamilies& families,
+  explicit DatabaseReader(const OwnFamilies& families,
                           const std::map<std::string, std::string>* unreplayed = nullptr)
       : families_(families), unreplayed_(unreplayed) {}
 
   // FailedPrecondition when the format version is not ours.
   absl::StatusOr<MemberIdentity> ReadIdentity() const;
   absl::StatusOr<raft::HardState> ReadHardState() const;
-  absl::StatusOr<kv::AppliedState> ReadAppliedState() const;
   // As saved; of term 0 when it never was.
   absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;
-  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
-  // 0 when no key has a deadline.
-  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
 
   // The last entry of the log, nothing when it is empty.
   absl::StatusOr<std::optional<raft::Entry>> ReadLastEntry() const;
@@ -57,8 +56,24 @@ class DatabaseReader {
  private:
   absl::StatusOr<std::optional<std::string>> ReadMeta(absl::string_view key) const;
 
-  const ColumnFamilies families_;
+  const OwnFamilies families_;
   const std::map<std::string, std::string>* const unreplayed_;
+};
+
+// Borrows the generation. Thread-safe; touches the disk.
+class GenerationReader {
+ public:
+  explicit GenerationReader(const Generation& generation) : generation_(generation) {}
+
+  absl::StatusOr<kv::AppliedState> ReadAppliedState() const;
+  // nullopt before the founding.
+  absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> ReadConfiguration() const;
+  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
+  // 0 when no key has a deadline.
+  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+
+ private:
+  const Generation& generation_;
 };
 
 }  // namespace raftkv::storage

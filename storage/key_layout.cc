@@ -1,5 +1,6 @@
 #include "storage/key_layout.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/coding.h"
 
 namespace raftkv::storage {
@@ -7,6 +8,12 @@ namespace {
 
 constexpr char kRecordLayout = 1;
 }  // namespace
+
+std::vector<std::string> GenerationFamilies(uint64_t generation) {
+  return {absl::StrCat(kStateFamilyPrefix, generation),
+          absl::StrCat(kLatestFamilyPrefix, generation),
+          absl::StrCat(kTtlFamilyPrefix, generation)};
+}
 
 std::string EncodeLogKey(raft::LogIndex index) {
   std::string key;
@@ -112,16 +119,16 @@ std::optional<uint64_t> DecodeNumber(absl::string_view value) {
   return reader.ok_at_end() ? std::optional(number) : std::nullopt;
 }
 
-std::string EncodeDataId(uint64_t data_id) {
+std::string EncodeId(uint64_t id) {
   std::string value;
-  AppendFixed64(data_id, &value);
+  AppendFixed64(id, &value);
   return value;
 }
 
-std::optional<uint64_t> DecodeDataId(absl::string_view value) {
+std::optional<uint64_t> DecodeId(absl::string_view value) {
   ByteReader reader(value);
-  const uint64_t data_id = reader.Fixed64();
-  return reader.ok_at_end() && data_id != 0 ? std::optional(data_id) : std::nullopt;
+  const uint64_t id = reader.Fixed64();
+  return reader.ok_at_end() && id != 0 ? std::optional(id) : std::nullopt;
 }
 
 std::string EncodeMemberRecordKey(uint64_t member_id) {

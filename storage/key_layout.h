@@ -8,15 +8,21 @@
 //                  "data_id"             id:fixed64
 //                  "name"                byte*
 //                  "member_id"           id:varint
-//                  "configuration"       raftkv.log.v1.ClusterConfiguration
+//                  "cluster_id"          id:fixed64
+//                  "generation"          number:varint; which of the states below is the member's
 //                  "hard_state"          term:varint vote:varint
-//                  "applied"             index:varint term:varint stamp:varint
-//                                        revision:varint key_count:varint
 //                  "cluster_clock"       term:varint millis:varint
+//
+// All of these are the member's own. What is replicated belongs to a generation (generation.h),
+// whose families have its number n in their names:
+//
+//   `state.n`      "applied"             index:varint term:varint stamp:varint
+//                                        revision:varint key_count:varint
+//                  "configuration"       raftkv.log.v1.ClusterConfiguration
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
-//   `latest`       key:byte*             1:byte create_revision:varint mod_revision:varint
+//   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint
 //                                        version:varint deadline:varint value:byte*
-//   `ttl`          deadline:be64         empty; one row for each key of `latest` whose deadline
+//   `ttl.n`        deadline:be64         empty; one row for each key of `latest` whose deadline
 //                    key:byte*           is not 0
 //
 // base/coding.h has varint, fixed64 and be64.
@@ -25,6 +31,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "kv/applied_state.h"
@@ -34,17 +41,23 @@
 
 namespace raftkv::storage {
 
-inline constexpr uint64_t kFormatVersion = 1;
+inline constexpr uint64_t kFormatVersion = 2;
+// Of a directory that was just made.
+inline constexpr uint64_t kFirstGeneration = 1;
 
 inline constexpr char kRaftLogFamily[] = "raft_log";
 inline constexpr char kMetaFamily[] = "meta";
-inline constexpr char kLatestFamily[] = "latest";
-inline constexpr char kTtlFamily[] = "ttl";
+// With a generation's number behind it.
+inline constexpr char kStateFamilyPrefix[] = "state.";
+inline constexpr char kLatestFamilyPrefix[] = "latest.";
+inline constexpr char kTtlFamilyPrefix[] = "ttl.";
 
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kDataIdKey[] = "data_id";
 inline constexpr char kNameKey[] = "name";
 inline constexpr char kMemberIdKey[] = "member_id";
+inline constexpr char kClusterIdKey[] = "cluster_id";
+inline constexpr char kGenerationKey[] = "generation";
 inline constexpr char kConfigurationKey[] = "configuration";
 inline constexpr char kHardStateKey[] = "hard_state";
 inline constexpr char kAppliedKey[] = "applied";
@@ -57,6 +70,9 @@ struct LatestRecord {
   kv::RecordHeader header;
   absl::string_view value;
 };
+
+// `state`, `latest` and `ttl` of a generation, in this order.
+std::vector<std::string> GenerationFamilies(uint64_t generation);
 
 // Decoders return nullopt for bytes that no encoder made.
 
@@ -75,12 +91,13 @@ std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value
 std::string EncodeAppliedState(const kv::AppliedState& state);
 std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value);
 
-// A number alone in a value: version, member id.
+// A number alone in a value: version, member id, generation.
 std::string EncodeNumber(uint64_t number);
 std::optional<uint64_t> DecodeNumber(absl::string_view value);
 
-std::string EncodeDataId(uint64_t data_id);
-std::optional<uint64_t> DecodeDataId(absl::string_view value);
+// A random number or a hash, never 0.
+std::string EncodeId(uint64_t id);
+std::optional<uint64_t> DecodeId(absl::string_view value);
 
 std::string EncodeMemberRecordKey(uint64_t member_id);
 

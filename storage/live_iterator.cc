@@ -16,10 +16,10 @@ uint64_t DeadKeysWalked() { return rocksdb::get_perf_context()->internal_delete_
 
 }  // namespace
 
-LiveIterator::LiveIterator(const ColumnFamilies& families, const rocksdb::ReadOptions& options,
+LiveIterator::LiveIterator(const Generation& generation, const rocksdb::ReadOptions& options,
                            absl::string_view start, absl::string_view end,
                            const DeadIntervalMap* dead, std::vector<DeadInterval>* found)
-    : families_(families),
+    : generation_(generation),
       options_(options),
       end_(end),
       dead_(*dead),
@@ -40,7 +40,7 @@ void LiveIterator::Seek() {
                  : end_;
     upper_bound_ = upper_;
     options_.iterate_upper_bound = upper_.empty() ? nullptr : &upper_bound_;
-    iterator_.reset(families_.db->NewIterator(options_, families_.latest));
+    iterator_.reset(generation_.db->NewIterator(options_, generation_.latest));
     const uint64_t walked_before = DeadKeysWalked();
     iterator_->Seek(ToSlice(position_));
     NoteWalk(DeadKeysWalked() - walked_before);

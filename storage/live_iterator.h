@@ -8,8 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "rocksdb/iterator.h"
 #include "rocksdb/options.h"
-#include "storage/column_families.h"
 #include "storage/dead_intervals.h"
+#include "storage/generation.h"
 
 namespace raftkv::storage {
 
@@ -18,7 +18,7 @@ class LiveIterator {
  public:
   // `dead` is true of the state that `options` read. Where many dead keys had to be walked over all
   // the same, that is added to `found`. Borrows `dead` and `found`.
-  LiveIterator(const ColumnFamilies& families, const rocksdb::ReadOptions& options,
+  LiveIterator(const Generation& generation, const rocksdb::ReadOptions& options,
                absl::string_view start, absl::string_view end, const DeadIntervalMap* dead,
                std::vector<DeadInterval>* found);
 
@@ -37,7 +37,7 @@ class LiveIterator {
   // Adds [position_, where the iterator is now) to what was found if `walked` dead keys are many.
   void NoteWalk(uint64_t walked);
 
-  const ColumnFamilies families_;
+  const Generation& generation_;
   rocksdb::ReadOptions options_;
   const std::string end_;
   const DeadIntervalMap& dead_;

@@ -52,10 +52,10 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 }  // namespace
 
 RocksDbKvStateMachine::RocksDbKvStateMachine(
-    const ColumnFamilies& families, const kv::AppliedState& applied,
+    std::shared_ptr<const Generation> generation, const kv::AppliedState& applied,
     raft::ClusterMillis earliest_deadline, std::map<uint64_t, log::v1::MemberRecord> member_records,
     WorkerPool* reader, Waker* waker)
-    : families_(families),
+    : generation_(std::move(generation)),
       reader_(reader),
       waker_(waker),
       applied_(applied),
@@ -76,7 +76,7 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
     return count;
   }
   TakeFindings();
-  Run prepared(families_, RunOverlay::Reads::kFromCache, applied_, dead_.proven());
+  Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven());
   const bool stalled = !Prepare(run, *observer, &applier_, &prepared);
   if (prepared.entries > 0 && Finish(&prepared, observer) == 0) {
     return 0;
@@ -118,10 +118,10 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   batch_.Clear();
   const RunOverlay::Written written = run.overlay.WriteTo(&batch_);
   if (RAFTKV_MUTANT(kAppliedIndexApart)) {
-    families_.db->Write(rocksdb::WriteOptions(), &batch_).PermitUncheckedError();
+    generation_->db->Write(rocksdb::WriteOptions(), &batch_).PermitUncheckedError();
   }
   const rocksdb::Status built =
-      batch_.Put(families_.meta, kAppliedKey, EncodeAppliedState(run.result.applied));
+      batch_.Put(generation_->state, kAppliedKey, EncodeAppliedState(run.result.applied));
   CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
 
   // Unsynced: the entries themselves are durable, and the log is replayed in order.
@@ -131,7 +131,7 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   if (written.ordered) {
     ordered.emplace();
   }
-  const rocksdb::Status status = families_.db->Write(options, &batch_);
+  const rocksdb::Status status = generation_->db->Write(options, &batch_);
   ordered.reset();
   if (status.IsIncomplete()) {
     return false;
@@ -175,7 +175,7 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
   auto prepare = [this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
                   wanted = std::make_shared<WantedOutcomes>(entries, observer),
                   dead = dead_.proven()] {
-    auto run = std::make_unique<Run>(families_, RunOverlay::Reads::kFromDisk, applied_, dead);
+    auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get())) << "reads from disk do not stall";
     read_run_ = std::move(run);
     reading_ = false;
@@ -189,7 +189,8 @@ kv::CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice value;
-  const rocksdb::Status status = families_.db->Get(options, families_.latest, ToSlice(key), &value);
+  const rocksdb::Status status =
+      generation_->db->Get(options, generation_->latest, ToSlice(key), &value);
   if (status.IsNotFound()) {
     return kv::CacheLookup::kAbsent;
   }
@@ -209,7 +210,7 @@ std::optional<int64_t> RocksDbKvStateMachine::KnownCount(const kv::KeyInterval& 
 
 std::shared_ptr<const kv::KvView> RocksDbKvStateMachine::TakeView() {
   TakeFindings();
-  return std::make_shared<RocksDbKvView>(families_, applied_, earliest_deadline_.value(),
+  return std::make_shared<RocksDbKvView>(generation_, applied_, earliest_deadline_.value(),
                                          dead_.proven(), findings_);
 }
 

@@ -18,8 +18,8 @@
 #include "kv/entry_applier.h"
 #include "kv/kv_state_machine.h"
 #include "rocksdb/write_batch.h"
-#include "storage/column_families.h"
 #include "storage/dead_intervals.h"
+#include "storage/generation.h"
 #include "storage/key_layout.h"
 #include "storage/run_overlay.h"
 
@@ -30,8 +30,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
  public:
   // What is in the database. `earliest_deadline` is the first row's of `ttl`, 0 when there is none.
   // Borrows everything; `reader` ends before it.
-  RocksDbKvStateMachine(const ColumnFamilies& families, const kv::AppliedState& applied,
-                        raft::ClusterMillis earliest_deadline,
+  RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
+                        const kv::AppliedState& applied, raft::ClusterMillis earliest_deadline,
                         std::map<uint64_t, log::v1::MemberRecord> member_records,
                         WorkerPool* reader, Waker* waker);
 
@@ -56,9 +56,10 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
  private:
   // Entries as they will be written at once; nothing of them is written yet.
   struct Run {
-    Run(const ColumnFamilies& families, RunOverlay::Reads reads, const kv::AppliedState& applied,
-        std::shared_ptr<const DeadIntervalMap> dead)
-        : overlay(families, reads, std::move(dead)), result{.applied = applied, .outcomes = {}} {}
+    Run(std::shared_ptr<const Generation> generation, RunOverlay::Reads reads,
+        const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead)
+        : overlay(std::move(generation), reads, std::move(dead)),
+          result{.applied = applied, .outcomes = {}} {}
 
     RunOverlay overlay;
     kv::AppliedRun result;
@@ -82,7 +83,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   void NoteKeys(const RunOverlay& overlay);
   void TakeFindings();
 
-  const ColumnFamilies families_;
+  const std::shared_ptr<const Generation> generation_;
   WorkerPool* const reader_;
   Waker* const waker_;
 

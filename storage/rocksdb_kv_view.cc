@@ -23,7 +23,7 @@ constexpr char kBadRecord[] = "a record makes no sense";
 // last when descending.
 class BoundedIterator {
  public:
-  BoundedIterator(const ColumnFamilies& families, rocksdb::ColumnFamilyHandle* family,
+  BoundedIterator(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,
                   const rocksdb::Snapshot* snapshot, const kv::KeyInterval& interval,
                   bool descending)
       : lower_(interval.start), upper_(interval.end), descending_(descending) {
@@ -33,7 +33,7 @@ class BoundedIterator {
     if (!upper_.empty()) {
       options.iterate_upper_bound = &upper_;
     }
-    iterator_.reset(families.db->NewIterator(options, family));
+    iterator_.reset(db->NewIterator(options, family));
     descending_ ? iterator_->SeekToLast() : iterator_->SeekToFirst();
   }
 
@@ -115,18 +115,18 @@ bool FillStoredKeyValue(absl::string_view key, absl::string_view record, bool wi
   return true;
 }
 
-RocksDbKvView::RocksDbKvView(const ColumnFamilies& families, const kv::AppliedState& applied,
-                             raft::ClusterMillis earliest_deadline,
+RocksDbKvView::RocksDbKvView(std::shared_ptr<const Generation> generation,
+                             const kv::AppliedState& applied, raft::ClusterMillis earliest_deadline,
                              std::shared_ptr<const DeadIntervalMap> dead,
                              std::shared_ptr<DeadIntervalFindings> findings)
-    : families_(families),
+    : generation_(std::move(generation)),
       applied_(applied),
       earliest_deadline_(earliest_deadline),
       dead_(std::move(dead)),
       findings_(std::move(findings)),
-      snapshot_(families.db->GetSnapshot()) {}
+      snapshot_(generation_->db->GetSnapshot()) {}
 
-RocksDbKvView::~RocksDbKvView() { families_.db->ReleaseSnapshot(snapshot_); }
+RocksDbKvView::~RocksDbKvView() { generation_->db->ReleaseSnapshot(snapshot_); }
 
 absl::StatusOr<std::optional<log::v1::StoredKeyValue>> RocksDbKvView::Get(
     absl::string_view key) const {
@@ -134,7 +134,7 @@ absl::StatusOr<std::optional<log::v1::StoredKeyValue>> RocksDbKvView::Get(
   options.snapshot = snapshot_;
   rocksdb::PinnableSlice record;
   const rocksdb::Status status =
-      families_.db->Get(options, families_.latest, ToSlice(key), &record);
+      generation_->db->Get(options, generation_->latest, ToSlice(key), &record);
   std::optional<log::v1::StoredKeyValue> stored;
   if (status.IsNotFound()) {
     return stored;
@@ -159,12 +159,12 @@ absl::StatusOr<kv::ScanResult> RocksDbKvView::Scan(const kv::ScanOptions& option
     return kv::ScanResult();
   }
   if (options.descending) {
-    BoundedIterator iterator(families_, families_.latest, snapshot_, options.interval,
+    BoundedIterator iterator(generation_->db, generation_->latest, snapshot_, options.interval,
                              /*descending=*/true);
     return ReadPage(options, &iterator);
   }
   std::vector<DeadInterval> found;
-  LiveIterator iterator(families_, ReadSnapshot(), options.interval.start, options.interval.end,
+  LiveIterator iterator(*generation_, ReadSnapshot(), options.interval.start, options.interval.end,
                         dead_.get(), &found);
   absl::StatusOr<kv::ScanResult> page = ReadPage(options, &iterator);
   findings_->Add(std::move(found), applied_.id.index);
@@ -178,7 +178,7 @@ absl::StatusOr<int64_t> RocksDbKvView::Count(const kv::KeyInterval& interval,
     return count;
   }
   std::vector<DeadInterval> found;
-  LiveIterator iterator(families_, ReadSnapshot(), interval.start, interval.end, dead_.get(),
+  LiveIterator iterator(*generation_, ReadSnapshot(), interval.start, interval.end, dead_.get(),
                         &found);
   for (; iterator.Valid(); iterator.Next()) {
     if (IsGivenUp(given_up, static_cast<uint64_t>(count))) {
@@ -196,7 +196,8 @@ absl::StatusOr<kv::DueKeys> RocksDbKvView::FindDueKeys(raft::ClusterMillis now,
   kv::DueKeys due;
   // Starting at the earliest deadline skips the tombstones of rows that are gone, but never a row.
   const kv::KeyInterval interval{.start = EncodeTtlKey(earliest_deadline_, ""), .end = ""};
-  BoundedIterator iterator(families_, families_.ttl, snapshot_, interval, /*descending=*/false);
+  BoundedIterator iterator(generation_->db, generation_->ttl, snapshot_, interval,
+                           /*descending=*/false);
   for (; iterator.Valid(); iterator.Next()) {
     const std::optional<kv::TtlRow> row = DecodeTtlKey(iterator.key());
     if (!row.has_value()) {

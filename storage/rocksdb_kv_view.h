@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "kv/kv_state_machine.h"
-#include "storage/column_families.h"
 #include "storage/dead_intervals.h"
+#include "storage/generation.h"
 #include "storage/key_layout.h"
 
 namespace raftkv::storage {
@@ -17,7 +17,7 @@ class RocksDbKvView final : public kv::KvView {
  public:
   // No row of `ttl` lies before `earliest_deadline`. `dead` is true as of now; what scans find dead
   // goes to `findings`.
-  RocksDbKvView(const ColumnFamilies& families, const kv::AppliedState& applied,
+  RocksDbKvView(std::shared_ptr<const Generation> generation, const kv::AppliedState& applied,
                 raft::ClusterMillis earliest_deadline, std::shared_ptr<const DeadIntervalMap> dead,
                 std::shared_ptr<DeadIntervalFindings> findings);
   ~RocksDbKvView() override;
@@ -37,7 +37,7 @@ class RocksDbKvView final : public kv::KvView {
   rocksdb::ReadOptions ReadSnapshot() const;
 
   // Constant after construction.
-  const ColumnFamilies families_;
+  const std::shared_ptr<const Generation> generation_;
   const kv::AppliedState applied_;
   const raft::ClusterMillis earliest_deadline_;
   const std::shared_ptr<const DeadIntervalMap> dead_;

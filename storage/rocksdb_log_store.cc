@@ -27,7 +27,7 @@ void CheckBuilt(const rocksdb::Status& status) {
 
 }  // namespace
 
-RocksDbLogStore::RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last,
+RocksDbLogStore::RocksDbLogStore(const OwnFamilies& families, raft::EntryId last,
                                  DurabilityFence* fence, WorkerPool* reader, Waker* waker)
     : families_(families),
       fence_(fence),

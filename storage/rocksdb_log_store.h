@@ -17,8 +17,8 @@
 #include "base/waker.h"
 #include "base/worker_pool.h"
 #include "raft/runtime/log_store.h"
-#include "storage/column_families.h"
 #include "storage/durability_fence.h"
+#include "storage/own_families.h"
 
 namespace raftkv::storage {
 
@@ -31,7 +31,7 @@ class RocksDbLogStore final : public raft::LogStore {
  public:
   // `last` is the last entry in the log, {0, 0} when it is empty, and the fence has recorded it.
   // Borrows everything; `reader` ends before it.
-  RocksDbLogStore(const ColumnFamilies& families, raft::EntryId last, DurabilityFence* fence,
+  RocksDbLogStore(const OwnFamilies& families, raft::EntryId last, DurabilityFence* fence,
                   WorkerPool* reader, Waker* waker);
   // Finishes queued writes, then brings the fence up to them.
   ~RocksDbLogStore() override;
@@ -52,7 +52,7 @@ class RocksDbLogStore final : public raft::LogStore {
   raft::Term ReadTerm(raft::LogIndex index) const;
   raft::LoadedEntries ReadEntries(const raft::LoadEntries& request) const;
 
-  const ColumnFamilies families_;
+  const OwnFamilies families_;
   DurabilityFence* const fence_;
   WorkerPool* const reader_;
   Waker* const waker_;

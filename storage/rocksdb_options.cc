@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "base/mutant.h"
 #include "glog/logging.h"
 #include "rocksdb/cache.h"
@@ -139,7 +140,8 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   return db;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOptions& options) {
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
+    const StorageOptions& options, const std::vector<std::string>& names) {
   const std::shared_ptr<rocksdb::Cache> cache =
       rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
                            /*strict_capacity_limit=*/false, kIndexShareOfCache);
@@ -176,11 +178,19 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOpt
   ttl.memtable_insert_with_hint_prefix_extractor = MakeOrderedInsertsHint();
   rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, options.write_buffer_bytes / kMetaShare);
 
-  return {{rocksdb::kDefaultColumnFamilyName, meta},
-          {kRaftLogFamily, raft_log},
-          {kMetaFamily, meta},
-          {kLatestFamily, latest},
-          {kTtlFamily, ttl}};
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) {
+    if (name == kRaftLogFamily) {
+      families.emplace_back(name, raft_log);
+    } else if (absl::StartsWith(name, kLatestFamilyPrefix)) {
+      families.emplace_back(name, latest);
+    } else if (absl::StartsWith(name, kTtlFamilyPrefix)) {
+      families.emplace_back(name, ttl);
+    } else {
+      families.emplace_back(name, meta);
+    }
+  }
+  return families;
 }
 
 void CheckSafe(const rocksdb::DBOptions& options) {

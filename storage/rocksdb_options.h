@@ -4,6 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include <string>
+#include <vector>
+
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "storage/storage.h"
@@ -16,8 +19,9 @@ rocksdb::Env* EnvOf(const StorageOptions& options);
 // The options of the whole database. `wal_filter` must outlive it.
 rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter);
 
-// Every column family that a database has, `default` first.
-std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(const StorageOptions& options);
+// The column families of these names (key_layout.h), to be opened or made.
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
+    const StorageOptions& options, const std::vector<std::string>& names);
 
 // Aborts when an option under which acknowledged writes get lost is set. Asked of the options that
 // RocksDB ended up with once it is open, because it changes some by itself.

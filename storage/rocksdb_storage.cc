@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -67,6 +68,40 @@ void CloseDatabase(std::unique_ptr<rocksdb::DB>* db,
   db->reset();
 }
 
+// Null when there is none.
+rocksdb::ColumnFamilyHandle* FindFamily(const std::vector<rocksdb::ColumnFamilyHandle*>& handles,
+                                        absl::string_view name) {
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    if (handle->GetName() == name) {
+      return handle;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<OwnFamilies> FindOwnFamilies(
+    rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  OwnFamilies families{.db = db,
+                       .raft_log = FindFamily(handles, kRaftLogFamily),
+                       .meta = FindFamily(handles, kMetaFamily)};
+  if (families.raft_log == nullptr || families.meta == nullptr) {
+    return BadBytes(absl::StrCat("the database ", db->GetName()),
+                    "the column family `raft_log` or `meta` is missing");
+  }
+  return families;
+}
+
+// All column families that the database has.
+absl::StatusOr<std::vector<rocksdb::ColumnFamilyDescriptor>> FindColumnFamilies(
+    const StorageOptions& options, const rocksdb::DBOptions& db_options, const std::string& path) {
+  std::vector<std::string> names;
+  const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
+  if (!status.ok()) {
+    return OpenFailure(path, status);
+  }
+  return MakeColumnFamilies(options, names);
+}
+
 // An empty database with its column families, format and data id, durable.
 absl::Status CreateDatabase(const StorageOptions& options, const std::string& path) {
   WalGapFilter filter(0);
@@ -76,44 +111,26 @@ absl::Status CreateDatabase(const StorageOptions& options, const std::string& pa
   db_options.error_if_exists = true;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
+  std::vector<std::string> names = GenerationFamilies(kFirstGeneration);
+  names.insert(names.end(), {rocksdb::kDefaultColumnFamilyName, kRaftLogFamily, kMetaFamily});
   rocksdb::Status status =
-      rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options), &handles, &raw);
+      rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options, names), &handles, &raw);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
   std::unique_ptr<rocksdb::DB> db(raw);
-  rocksdb::ColumnFamilyHandle* meta = nullptr;
-  for (rocksdb::ColumnFamilyHandle* handle : handles) {
-    meta = handle->GetName() == kMetaFamily ? handle : meta;
-  }
+  rocksdb::ColumnFamilyHandle* const meta = FindFamily(handles, kMetaFamily);
   CHECK(meta != nullptr);
   rocksdb::WriteBatch batch;
   status = batch.Put(meta, kFormatKey, EncodeNumber(kFormatVersion));
   CHECK(status.ok());
-  status = batch.Put(meta, kDataIdKey, EncodeDataId(RandomDataId()));
+  status = batch.Put(meta, kDataIdKey, EncodeId(RandomDataId()));
+  CHECK(status.ok());
+  status = batch.Put(meta, kGenerationKey, EncodeNumber(kFirstGeneration));
   CHECK(status.ok());
   status = db->Write(Synced(), &batch);
   CloseDatabase(&db, &handles);
   return status.ok() ? absl::OkStatus() : OpenFailure(path, status);
-}
-
-ColumnFamilies MapFamilies(rocksdb::DB* db,
-                           const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
-  ColumnFamilies families;
-  families.db = db;
-  for (rocksdb::ColumnFamilyHandle* handle : handles) {
-    const std::string& name = handle->GetName();
-    if (name == kRaftLogFamily) {
-      families.raft_log = handle;
-    } else if (name == kMetaFamily) {
-      families.meta = handle;
-    } else if (name == kLatestFamily) {
-      families.latest = handle;
-    } else if (name == kTtlFamily) {
-      families.ttl = handle;
-    }
-  }
-  return families;
 }
 
 // Numbers of the WAL files that there are.
@@ -143,7 +160,7 @@ absl::StatusOr<FenceRecord> ReadFenceRecord(const DatabaseReader& reader) {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
   record.data_id = identity.data_id;
   record.member_id = identity.member_id;
-  record.cluster_id = identity.configuration.has_value() ? identity.configuration->cluster_id() : 0;
+  record.cluster_id = identity.cluster_id;
   record.durable = last.has_value() ? last->id : raft::EntryId();
   return record;
 }
@@ -179,6 +196,10 @@ RocksDbStorage::~RocksDbStorage() {
   reader_.reset();
   state_machine_.reset();
   log_store_.reset();
+  if (generation_ != nullptr) {
+    CHECK_EQ(generation_.use_count(), 1) << "a reader outlives the database";
+    generation_.reset();
+  }
   CloseDatabase(&db_, &handles_);
 }
 
@@ -203,15 +224,15 @@ absl::Status RocksDbStorage::OpenDatabase() {
   env_ = rocksdb::NewCompositeEnv(manifest_watch_);
   rocksdb::DBOptions db_options = MakeDbOptions(options_, wal_filter_.get());
   db_options.env = env_.get();
+  RAFTKV_ASSIGN_OR_RETURN(const auto families, FindColumnFamilies(options_, db_options, path));
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options_), &handles_, &raw);
+  const rocksdb::Status status = rocksdb::DB::Open(db_options, path, families, &handles_, &raw);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
   db_.reset(raw);
   CheckSafe(db_->GetDBOptions());
-  families_ = MapFamilies(raw, handles_);
+  RAFTKV_ASSIGN_OR_RETURN(families_, FindOwnFamilies(raw, handles_));
   return absl::OkStatus();
 }
 
@@ -223,22 +244,24 @@ absl::StatusOr<uint64_t> RocksDbStorage::Inspect() const {
   db_options.max_open_files = 64;  // Hardly any table is looked into.
   db_options.max_file_opening_threads = 1;
   db_options.listeners.clear();
+  RAFTKV_ASSIGN_OR_RETURN(const auto descriptors, FindColumnFamilies(options_, db_options, path));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status =
-      rocksdb::DB::OpenForReadOnly(db_options, path, MakeColumnFamilies(options_), &handles, &raw);
+      rocksdb::DB::OpenForReadOnly(db_options, path, descriptors, &handles, &raw);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
   std::unique_ptr<rocksdb::DB> db(raw);
-  const ColumnFamilies families = MapFamilies(raw, handles);
-  const absl::StatusOr<uint64_t> newest = CheckInspected(fenced, families, &survey);
+  const absl::StatusOr<OwnFamilies> families = FindOwnFamilies(raw, handles);
+  const absl::StatusOr<uint64_t> newest =
+      families.ok() ? CheckInspected(fenced, *families, &survey) : families.status();
   CloseDatabase(&db, &handles);
   return newest;
 }
 
 absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fenced,
-                                                        const ColumnFamilies& families,
+                                                        const OwnFamilies& families,
                                                         WalSurvey* survey) const {
   TableFacts tables;
   tables.newest_sequence = families.db->GetLatestSequenceNumber();
@@ -273,12 +296,21 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   data_id_ = identity.data_id;
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
-  configuration_ = std::move(identity.configuration);
-  RAFTKV_ASSIGN_OR_RETURN(const kv::AppliedState applied, reader.ReadAppliedState());
+  RAFTKV_ASSIGN_OR_RETURN(generation_, Generation::Take(db_.get(), identity.generation, &handles_));
+  RAFTKV_RETURN_IF_ERROR(DropStrayGenerations());
+  const GenerationReader state(*generation_);
+  RAFTKV_ASSIGN_OR_RETURN(configuration_, state.ReadConfiguration());
+  const uint64_t configured = configuration_.has_value() ? configuration_->cluster_id() : 0;
+  if (configured != identity.cluster_id) {
+    return BadBytes(NameOf(generation_->state),
+                    absl::StrCat("its configuration is of cluster ", configured,
+                                 ", but this member's is ", identity.cluster_id));
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const kv::AppliedState applied, state.ReadAppliedState());
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
-  RAFTKV_ASSIGN_OR_RETURN(auto member_records, reader.ReadMemberRecords());
+  RAFTKV_ASSIGN_OR_RETURN(auto member_records, state.ReadMemberRecords());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
-                          reader.ReadEarliestDeadline());
+                          state.ReadEarliestDeadline());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
   // Stamps never go back along the log, so the last is the largest.
   restored_clock_ = raft::RestoredReading(
@@ -291,7 +323,28 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   log_store_ = std::make_unique<RocksDbLogStore>(
       families_, last.has_value() ? last->id : raft::EntryId(), fence_.get(), reader_.get(), waker);
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
-      families_, applied, earliest_deadline, std::move(member_records), reader_.get(), waker);
+      generation_, applied, earliest_deadline, std::move(member_records), reader_.get(), waker);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStorage::DropStrayGenerations() {
+  for (rocksdb::ColumnFamilyHandle* handle : std::exchange(handles_, {})) {
+    const std::string& name = handle->GetName();
+    const bool stray = absl::StartsWith(name, kStateFamilyPrefix) ||
+                       absl::StartsWith(name, kLatestFamilyPrefix) ||
+                       absl::StartsWith(name, kTtlFamilyPrefix);
+    if (!stray) {
+      handles_.push_back(handle);
+      continue;
+    }
+    LOG(INFO) << "dropping " << NameOf(handle) << ", which is not of generation "
+              << generation_->number;
+    const rocksdb::Status dropped = db_->DropColumnFamily(handle);
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    if (!dropped.ok()) {
+      return OpenFailure(directory_.database_path(), dropped);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -319,12 +372,15 @@ void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
   CHECK(!name.empty());
   CHECK_NE(member_id, 0u);
   rocksdb::WriteBatch batch;
-  for (const auto& [key, value] :
-       {std::pair(kNameKey, name), std::pair(kMemberIdKey, EncodeNumber(member_id)),
-        std::pair(kConfigurationKey, configuration.SerializeAsString())}) {
-    const rocksdb::Status built = batch.Put(families_.meta, key, value);
+  const auto put = [&batch](rocksdb::ColumnFamilyHandle* family, const char* key,
+                            const std::string& value) {
+    const rocksdb::Status built = batch.Put(family, key, value);
     CHECK(built.ok()) << built.ToString();
-  }
+  };
+  put(families_.meta, kNameKey, name);
+  put(families_.meta, kMemberIdKey, EncodeNumber(member_id));
+  put(families_.meta, kClusterIdKey, EncodeId(configuration.cluster_id()));
+  put(generation_->state, kConfigurationKey, configuration.SerializeAsString());
   if (const rocksdb::Status status = db_->Write(Synced(), &batch); !status.ok()) {
     AbortOnWriteFailure("store the founding record", status);
   }

@@ -10,11 +10,12 @@
 #include "base/waker.h"
 #include "base/worker_pool.h"
 #include "rocksdb/db.h"
-#include "storage/column_families.h"
 #include "storage/data_directory.h"
 #include "storage/database_reader.h"
 #include "storage/durability_fence.h"
+#include "storage/generation.h"
 #include "storage/manifest_watch.h"
+#include "storage/own_families.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
 #include "storage/storage.h"
@@ -52,10 +53,12 @@ class RocksDbStorage final : public Storage {
   // Looks at the closed database without changing anything: its files must be whole, and all that
   // the fence recorded must be there. Returns the newest sequence number in its tables.
   absl::StatusOr<uint64_t> Inspect() const;
-  absl::StatusOr<uint64_t> CheckInspected(const FenceRecord& fenced, const ColumnFamilies& families,
+  absl::StatusOr<uint64_t> CheckInspected(const FenceRecord& fenced, const OwnFamilies& families,
                                           WalSurvey* survey) const;
   // Reads all that the members below hold and starts the parts.
   absl::Status Load(Waker* waker);
+  // Drops what a crash left of states that are not this member's. REQUIRES: generation_ is set.
+  absl::Status DropStrayGenerations();
   // Makes the fence anew from what the database holds.
   absl::Status RaiseFence(const DatabaseReader& reader);
 
@@ -69,7 +72,8 @@ class RocksDbStorage final : public Storage {
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
-  ColumnFamilies families_;
+  OwnFamilies families_;
+  std::shared_ptr<const Generation> generation_;
   // Null only while opening a directory that has none yet.
   std::unique_ptr<DurabilityFence> fence_;
   uint64_t data_id_ = 0;

@@ -53,7 +53,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
     }
   }
   const rocksdb::Status status =
-      families_.db->Get(MakeReadOptions(reads_), families_.latest, ToSlice(key), &pinned_);
+      generation_->db->Get(MakeReadOptions(reads_), generation_->latest, ToSlice(key), &pinned_);
   if (status.IsIncomplete()) {
     return nullptr;
   }
@@ -120,7 +120,8 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
   };
 
   uint64_t keys = 0;
-  LiveIterator iterator(families_, MakeReadOptions(reads_), start, end, dead_.get(), &found_dead_);
+  LiveIterator iterator(*generation_, MakeReadOptions(reads_), start, end, dead_.get(),
+                        &found_dead_);
   for (; iterator.Valid(); iterator.Next()) {
     if (reads_ == Reads::kFromCache && ++keys > kKeysOnLoopMax) {
       return false;
@@ -243,7 +244,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::Clu
     options.iterate_upper_bound = &upper_bound;
   }
   const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(options, families_.ttl));
+      generation_->db->NewIterator(options, generation_->ttl));
   iterator->Seek(EncodeTtlKey(start.deadline, start.key));
   while (deleted < keys_max && iterator->Valid()) {
     const std::optional<kv::TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
@@ -331,10 +332,10 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
     if (state.exists) {
       EncodeRecordHeader(state.record.header, &header);
       const rocksdb::Slice parts[] = {header, state.record.value};
-      check(batch->Put(families_.latest, rocksdb::SliceParts(&key, 1),
+      check(batch->Put(generation_->latest, rocksdb::SliceParts(&key, 1),
                        rocksdb::SliceParts(parts, 2)));
     } else if (row->on_disk) {
-      check(batch->Delete(families_.latest, key));
+      check(batch->Delete(generation_->latest, key));
     }
 
     const raft::ClusterMillis old_deadline =
@@ -359,11 +360,11 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
               [](const TtlChange& a, const TtlChange& b) { return a.row_key < b.row_key; });
   }
   for (const TtlChange& change : ttl_changes) {
-    check(change.put ? batch->Put(families_.ttl, change.row_key, rocksdb::Slice())
-                     : batch->Delete(families_.ttl, change.row_key));
+    check(change.put ? batch->Put(generation_->ttl, change.row_key, rocksdb::Slice())
+                     : batch->Delete(generation_->ttl, change.row_key));
   }
   for (const log::v1::MemberRecord& record : member_records_) {
-    check(batch->Put(families_.meta, EncodeMemberRecordKey(record.member_id()),
+    check(batch->Put(generation_->state, EncodeMemberRecordKey(record.member_id()),
                      record.SerializeAsString()));
   }
   return written;

@@ -17,8 +17,8 @@
 #include "kv/kv_table.h"
 #include "rocksdb/slice.h"
 #include "rocksdb/write_batch.h"
-#include "storage/column_families.h"
 #include "storage/dead_intervals.h"
+#include "storage/generation.h"
 
 namespace raftkv::storage {
 
@@ -29,9 +29,9 @@ class RunOverlay final : public kv::KvTable {
   enum class Reads { kFromCache, kFromDisk };
 
   // `dead` is true of what RocksDB holds.
-  RunOverlay(const ColumnFamilies& families, Reads reads,
+  RunOverlay(std::shared_ptr<const Generation> generation, Reads reads,
              std::shared_ptr<const DeadIntervalMap> dead)
-      : families_(families), reads_(reads), dead_(std::move(dead)) {}
+      : generation_(std::move(generation)), reads_(reads), dead_(std::move(dead)) {}
 
   std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
@@ -99,7 +99,7 @@ class RunOverlay final : public kv::KvTable {
   // The rows of an interval, by key.
   std::vector<Row*> RowsBetween(absl::string_view start, absl::string_view end) const;
 
-  const ColumnFamilies families_;
+  const std::shared_ptr<const Generation> generation_;
   const Reads reads_;
   const std::shared_ptr<const DeadIntervalMap> dead_;
   // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do

@@ -62,7 +62,7 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
     case 4:
       return CheckRoundTrip(bytes, DecodeNumber, EncodeNumber);
     case 5:
-      return CheckRoundTrip(bytes, DecodeDataId, EncodeDataId);
+      return CheckRoundTrip(bytes, DecodeId, EncodeId);
     case 6:
       return CheckRoundTrip(bytes, DecodeRecord, EncodeRecord);
     default:

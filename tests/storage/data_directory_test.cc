@@ -46,7 +46,7 @@ TEST_F(DataDirectoryTest, IsMadeForItsOwnerOnly) {
   struct stat status;
   ASSERT_EQ(stat(path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 3\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 4\n");
   EXPECT_TRUE(fs::exists(File("FENCE")));
   EXPECT_FALSE(fs::exists(File("db/LOG"))) << "on a full disk it would end the process";
   EXPECT_EQ(OpenOnce(), data_id);
@@ -91,11 +91,11 @@ TEST_F(DataDirectoryTest, SecondProcessIsRefusedByPid) {
 
 TEST_F(DataDirectoryTest, OtherFormatVersionIsRefusedNamingBoth) {
   OpenOnce();
-  for (const std::string other : {"2", "4"}) {
+  for (const std::string other : {"3", "5"}) {
     WriteFile(File("FORMAT"), "raftkv " + other + "\n");
     ExpectRefused(
         absl::StatusCode::kFailedPrecondition,
-        AllOf(HasSubstr("version " + other), HasSubstr("version 3"), HasSubstr("FORMAT")));
+        AllOf(HasSubstr("version " + other), HasSubstr("version 4"), HasSubstr("FORMAT")));
   }
 }
 
@@ -192,7 +192,7 @@ TEST_F(DataDirectoryTest, CreationIsFinishedAfterACrashBetweenAnyTwoSteps) {
   EXPECT_EQ(OpenOnce(), data_id);
   fs::rename(File("FORMAT"), File("FORMAT.new"));
   EXPECT_EQ(OpenOnce(), data_id);
-  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 3\n");
+  EXPECT_EQ(ReadFile(File("FORMAT")), "raftkv 4\n");
 }
 
 TEST_F(DataDirectoryTest, DiskBytesCountsAllFiles) {

@@ -29,7 +29,7 @@ TEST(KeyLayoutTest, FrozenBytes) {
   applied.revision = 4;
   applied.key_count = 5;
   EXPECT_EQ(EncodeAppliedState(applied), "\x01\x02\x03\x04\x05");
-  EXPECT_EQ(EncodeDataId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
+  EXPECT_EQ(EncodeId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   std::string header;
   EncodeRecordHeader(
       {.create_revision = 1, .mod_revision = 2, .version = 3, .deadline = raft::ClusterMillis(128)},
@@ -95,7 +95,7 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeNumber("\x80").has_value()) << "cut varint";
   EXPECT_FALSE(DecodeNumber(std::string(10, '\xff') + "\x01").has_value()) << "too long";
   EXPECT_FALSE(DecodeNumber(std::string(9, '\xff') + "\x02").has_value()) << "beyond 64 bits";
-  EXPECT_FALSE(DecodeDataId(std::string(8, '\0')).has_value()) << "0 is nobody's";
+  EXPECT_FALSE(DecodeId(std::string(8, '\0')).has_value()) << "0 is nobody's";
   EXPECT_FALSE(DecodeRecord("").has_value());
   EXPECT_FALSE(DecodeRecord("\x02\x01\x02\x03\x04").has_value()) << "unknown layout";
   EXPECT_FALSE(DecodeRecord("\x01\x01\x02\x03").has_value()) << "no deadline";

@@ -467,9 +467,9 @@ Bytes ApplyInRuns(const std::vector<raft::Entry>& entries, size_t run_max, size_
   std::sort(expected_rows.begin(), expected_rows.end());
   EXPECT_EQ(store.TtlRows(), expected_rows);
   store.Close();
-  Bytes bytes{.latest = DumpFamily(store.database_path(), kLatestFamily),
-              .ttl = DumpFamily(store.database_path(), kTtlFamily),
-              .applied = DumpFamily(store.database_path(), kMetaFamily)[kAppliedKey],
+  Bytes bytes{.latest = DumpFamily(store.database_path(), "latest.1"),
+              .ttl = DumpFamily(store.database_path(), "ttl.1"),
+              .applied = DumpFamily(store.database_path(), "state.1")[kAppliedKey],
               .outcomes = {}};
   for (const CommandOutcome& outcome : observer.outcomes) {
     bytes.outcomes.push_back(outcome.SerializeAsString());

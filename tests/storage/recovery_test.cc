@@ -356,7 +356,7 @@ TEST_F(MisfitTest, TermsGoBack) {
 TEST_F(MisfitTest, AppliedEntryHasAnotherTerm) {
   kv::AppliedState applied;
   applied.id = {raft::Term(2), raft::LogIndex(5)};
-  OverwriteRow(data_dir() + "/db", kMetaFamily, kAppliedKey, EncodeAppliedState(applied));
+  OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
   EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
 }
 
@@ -366,8 +366,40 @@ TEST_F(MisfitTest, HardStateIsBehindTheLog) {
 }
 
 TEST_F(MisfitTest, GarbageInMeta) {
-  OverwriteRow(data_dir() + "/db", kMetaFamily, kAppliedKey, "\xff");
+  OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, "\xff");
   EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(MisfitTest, AStateThatIsNotThere) {
+  OverwriteRow(data_dir() + "/db", kMetaFamily, kGenerationKey, EncodeNumber(7));
+  const absl::Status status = OpenAndRestore();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("state.7"));
+}
+
+TEST_F(MisfitTest, AStateOfNobody) {
+  OverwriteRow(data_dir() + "/db", kMetaFamily, kGenerationKey, std::nullopt);
+  EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(MisfitTest, AConfigurationOfAnotherCluster) {
+  log::v1::ClusterConfiguration configuration;
+  configuration.set_cluster_id(4711);
+  OverwriteRow(data_dir() + "/db", "state.1", kConfigurationKey, configuration.SerializeAsString());
+  const absl::Status status = OpenAndRestore();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("of cluster 4711"));
+}
+
+// What a crash may leave of a state that was being brought in, or of one that had been replaced.
+TEST_F(MisfitTest, OtherStatesAreDropped) {
+  AddGeneration(data_dir() + "/db", 2);
+  ASSERT_THAT(ListFamilies(data_dir() + "/db"), testing::Contains("latest.2"));
+  EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
+  EXPECT_THAT(
+      ListFamilies(data_dir() + "/db"),
+      testing::UnorderedElementsAre("default", "raft_log", "meta", "state.1", "latest.1", "ttl.1"));
+  EXPECT_TRUE(OpenAndRestore().ok());
 }
 
 TEST_F(MisfitTest, GarbageInTheLog) {

@@ -25,25 +25,31 @@ constexpr uint64_t kOrigin = 7;
 class RawDatabase {
  public:
   explicit RawDatabase(const std::string& path) : path_(path) {
-    StorageOptions options;
-    const rocksdb::Status status = rocksdb::DB::Open(MakeDbOptions(options, nullptr), path,
-                                                     MakeColumnFamilies(options), &handles_, &db_);
+    const StorageOptions options;
+    const rocksdb::DBOptions db_options = MakeDbOptions(options, nullptr);
+    std::vector<std::string> names;
+    rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
+    CHECK(status.ok()) << status.ToString();
+    status =
+        rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options, names), &handles_, &db_);
     CHECK(status.ok()) << status.ToString();
   }
   ~RawDatabase() {
+    std::unique_ptr<rocksdb::LogFile> wal;
+    CHECK(db_->GetCurrentWalFile(&wal).ok());
     for (rocksdb::ColumnFamilyHandle* handle : handles_) {
       CHECK(db_->DestroyColumnFamilyHandle(handle).ok());
     }
     delete db_;
-    FenceManifest();
+    FenceOpening(wal->LogNumber());
   }
 
   rocksdb::DB* db() { return db_; }
   const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return handles_; }
 
  private:
-  // The opening made a new MANIFEST behind the fence's back.
-  void FenceManifest() const {
+  // The opening made a new MANIFEST and a new WAL behind the fence's back.
+  void FenceOpening(uint64_t first_wal) const {
     const std::filesystem::path fence_path =
         std::filesystem::path(path_).parent_path() / kFenceFile;
     if (!std::filesystem::exists(fence_path)) {
@@ -52,13 +58,16 @@ class RawDatabase {
     const std::string current = integration::ReadFile(path_ + "/CURRENT");
     const std::string name = current.substr(0, current.size() - 1);
     const std::string bytes = integration::ReadFile(path_ + "/" + name);
-    auto fence =
-        DurabilityFence::Open(rocksdb::Env::Default()->GetFileSystem(), fence_path.string());
+    const auto files = rocksdb::Env::Default()->GetFileSystem();
+    auto fence = DurabilityFence::Open(files, fence_path.string());
     CHECK(fence.ok()) << fence.status();
-    (*fence)->RecordManifest({.current = {.number = std::stoul(name.substr(name.find('-') + 1)),
-                                          .bytes = bytes.size(),
-                                          .hash = StableHash(bytes)},
-                              .before = {}});
+    FenceRecord record = (*fence)->recorded();
+    record.first_wal = first_wal;
+    const ManifestRecord manifest{.current = {.number = std::stoul(name.substr(name.find('-') + 1)),
+                                              .bytes = bytes.size(),
+                                              .hash = StableHash(bytes)},
+                                  .before = {}};
+    CHECK(DurabilityFence::Create(files, fence_path.string(), record, manifest).ok());
   }
 
   const std::string path_;
@@ -305,6 +314,27 @@ void OverwriteRow(const std::string& database_path, const std::string& family,
                                                        : raw.db()->Delete(write, handle, key);
       CHECK(status.ok()) << status.ToString();
     }
+  }
+}
+
+std::vector<std::string> ListFamilies(const std::string& database_path) {
+  std::vector<std::string> names;
+  const rocksdb::Status status =
+      rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), database_path, &names);
+  CHECK(status.ok()) << status.ToString();
+  return names;
+}
+
+void AddGeneration(const std::string& database_path, uint64_t generation) {
+  RawDatabase raw(database_path);
+  for (const std::string& name : GenerationFamilies(generation)) {
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    rocksdb::Status status =
+        raw.db()->CreateColumnFamily(rocksdb::ColumnFamilyOptions(), name, &handle);
+    CHECK(status.ok()) << status.ToString();
+    status = raw.db()->Put(rocksdb::WriteOptions(), handle, "key", "value");
+    CHECK(status.ok()) << status.ToString();
+    CHECK(raw.db()->DestroyColumnFamilyHandle(handle).ok());
   }
 }
 

@@ -117,6 +117,10 @@ void FlushAll(const std::string& database_path);
 // Writes a row, or deletes it, as no code of raftkv would, to see whether a start notices.
 void OverwriteRow(const std::string& database_path, const std::string& family,
                   const std::string& key, const std::optional<std::string>& value);
+// Names of a closed database's column families.
+std::vector<std::string> ListFamilies(const std::string& database_path);
+// Makes the families of another generation, with a row in each.
+void AddGeneration(const std::string& database_path, uint64_t generation);
 // Paths of a database's files with this ending, by number.
 std::vector<std::string> FilesWithSuffix(const std::string& database_path,
                                          const std::string& suffix);

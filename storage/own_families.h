@@ -1,4 +1,4 @@
-// The open database and its column families.
+// The column families that are a member's own, whatever state it replicates (generation.h).
 #pragma once
 
 #include "rocksdb/db.h"
@@ -7,12 +7,10 @@ namespace raftkv::storage {
 
 // Borrowed from RocksDbStorage, which outlives everything that holds a copy. RocksDB itself is
 // thread-safe.
-struct ColumnFamilies {
+struct OwnFamilies {
   rocksdb::DB* db = nullptr;
   rocksdb::ColumnFamilyHandle* raft_log = nullptr;
   rocksdb::ColumnFamilyHandle* meta = nullptr;
-  rocksdb::ColumnFamilyHandle* latest = nullptr;
-  rocksdb::ColumnFamilyHandle* ttl = nullptr;
 };
 
 }  // namespace raftkv::storage

@@ -1,0 +1,50 @@
+// A generation is one whole replicated state: what commands, from the founding or from a snapshot
+// on, have made of the keys, and the configuration that goes with it. Each has column families of
+// its own, so that another state can be brought in beside the one that is read, and the old one
+// goes when its last reader does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rocksdb/db.h"
+
+namespace raftkv::storage {
+
+// A column family for a message.
+std::string NameOf(const rocksdb::ColumnFamilyHandle* family);
+
+// Shared by whoever reads or writes the state, and thread-safe as RocksDB is. Outlived by the
+// database.
+class Generation {
+ public:
+  // Finds generation `number` among the open families, which it takes over: DataLoss when one of
+  // its families is missing.
+  static absl::StatusOr<std::shared_ptr<const Generation>> Take(
+      rocksdb::DB* db, uint64_t number, std::vector<rocksdb::ColumnFamilyHandle*>* open);
+  // Closes the families.
+  ~Generation();
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  rocksdb::DB* const db;
+  const uint64_t number;
+  rocksdb::ColumnFamilyHandle* const state;
+  rocksdb::ColumnFamilyHandle* const latest;
+  rocksdb::ColumnFamilyHandle* const ttl;
+
+ private:
+  // `families` are in the order of GenerationFamilies.
+  Generation(rocksdb::DB* database, uint64_t generation,
+             const std::vector<rocksdb::ColumnFamilyHandle*>& families)
+      : db(database),
+        number(generation),
+        state(families[0]),
+        latest(families[1]),
+        ttl(families[2]) {}
+};
+
+}  // namespace raftkv::storage
