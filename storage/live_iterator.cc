@@ -11,10 +11,10 @@ namespace {
 // Walking over fewer costs less than to remember them.
 constexpr uint64_t kDeadKeysToNote = 256;
 
-// Of this thread so far; RocksDB counts them by default.
-uint64_t DeadKeysWalked() { return rocksdb::get_perf_context()->internal_delete_skipped_count; }
-
 }  // namespace
+
+// RocksDB counts them by default.
+uint64_t DeadKeysWalked() { return rocksdb::get_perf_context()->internal_delete_skipped_count; }
 
 LiveIterator::LiveIterator(const Generation& generation, const rocksdb::ReadOptions& options,
                            absl::string_view start, absl::string_view end,

@@ -1,6 +1,7 @@
 // LiveIterator goes over keys of `latest`, stepping over what is known to be dead.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "storage/generation.h"
 
 namespace raftkv::storage {
+
+// Dead keys that iterators of this thread have walked over so far.
+uint64_t DeadKeysWalked();
 
 // Ascending, from the first key of [start, end), an empty end being open. Confined to one thread.
 class LiveIterator {

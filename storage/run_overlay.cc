@@ -10,7 +10,6 @@
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
-#include "storage/live_iterator.h"
 
 namespace raftkv::storage {
 namespace {
@@ -18,7 +17,8 @@ namespace {
 constexpr char kLatestName[] = "a record of `latest`";
 // From so many on, changes are written in the order of their keys.
 constexpr size_t kOrderedChangesMin = 256;
-// Dead keys that an iterator may walk over on the loop, a few hundred microseconds; else it stalls.
+// Dead keys that a run may walk over on the loop, a few hundred microseconds; else it stalls. One
+// step of an iterator may add as many.
 constexpr uint64_t kDeadKeysOnLoopMax = 2000;
 // Keys of a range that are read on the loop; of a larger one, all are read elsewhere.
 constexpr uint64_t kKeysOnLoopMax = 2000;
@@ -35,6 +35,11 @@ rocksdb::ReadOptions MakeReadOptions(RunOverlay::Reads reads) {
 }
 
 }  // namespace
+
+bool RunOverlay::WalkedTooFar() const {
+  return reads_ == Reads::kFromCache &&
+         DeadKeysWalked() - dead_keys_walked_before_ > kDeadKeysOnLoopMax;
+}
 
 RunOverlay::Row* RunOverlay::Insert(absl::string_view key) {
   Row& row = rows_.emplace_back();
@@ -123,7 +128,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
   LiveIterator iterator(*generation_, MakeReadOptions(reads_), start, end, dead_.get(),
                         &found_dead_);
   for (; iterator.Valid(); iterator.Next()) {
-    if (reads_ == Reads::kFromCache && ++keys > kKeysOnLoopMax) {
+    if (WalkedTooFar() || (reads_ == Reads::kFromCache && ++keys > kKeysOnLoopMax)) {
       return false;
     }
     const absl::string_view key = iterator.key();
@@ -156,7 +161,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
       return true;
     }
   }
-  if (iterator.status().IsIncomplete()) {
+  if (iterator.status().IsIncomplete() || WalkedTooFar()) {
     return false;
   }
   if (!iterator.status().ok() && !RAFTKV_MUTANT(kRangeStatusIgnored)) {
@@ -246,7 +251,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::Clu
   const std::unique_ptr<rocksdb::Iterator> iterator(
       generation_->db->NewIterator(options, generation_->ttl));
   iterator->Seek(EncodeTtlKey(start.deadline, start.key));
-  while (deleted < keys_max && iterator->Valid()) {
+  while (deleted < keys_max && iterator->Valid() && !WalkedTooFar()) {
     const std::optional<kv::TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
     if (!place.has_value()) {
       ExitOnCorruption("`ttl`", "a row makes no sense");
@@ -264,7 +269,7 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::Clu
       iterator->Next();
     }
   }
-  if (deleted < keys_max && iterator->status().IsIncomplete()) {
+  if (deleted < keys_max && (iterator->status().IsIncomplete() || WalkedTooFar())) {
     return std::nullopt;
   }
   if (!iterator->status().ok() && !iterator->status().IsIncomplete()) {

@@ -19,13 +19,15 @@
 #include "rocksdb/write_batch.h"
 #include "storage/dead_intervals.h"
 #include "storage/generation.h"
+#include "storage/live_iterator.h"
 
 namespace raftkv::storage {
 
 // Confined to one thread at a time.
 class RunOverlay final : public kv::KvTable {
  public:
-  // kFromCache: stalls rather than wait for the disk.
+  // kFromCache: stalls rather than wait for the disk or walk over many dead keys; only on the
+  // thread that made it.
   enum class Reads { kFromCache, kFromDisk };
 
   // `dead` is true of what RocksDB holds.
@@ -96,12 +98,15 @@ class RunOverlay final : public kv::KvTable {
   Row* InsertDue(const kv::TtlRow& place);
   // What this run wrote of the keys that are due, from `start` on, in their order.
   std::vector<Row*> WrittenAndDue(const kv::TtlRow& start, raft::ClusterMillis until);
+  // Whether the run has walked over more dead keys than a turn of the loop has time for.
+  bool WalkedTooFar() const;
   // The rows of an interval, by key.
   std::vector<Row*> RowsBetween(absl::string_view start, absl::string_view end) const;
 
   const std::shared_ptr<const Generation> generation_;
   const Reads reads_;
   const std::shared_ptr<const DeadIntervalMap> dead_;
+  const uint64_t dead_keys_walked_before_ = DeadKeysWalked();
   // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do
   // not move.
   std::deque<Row> rows_;
