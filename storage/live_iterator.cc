@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "kv/limits.h"
 #include "rocksdb/perf_context.h"
 #include "storage/disk_failure.h"
 
@@ -10,6 +11,9 @@ namespace {
 
 // Walking over fewer costs less than to remember them.
 constexpr uint64_t kDeadKeysToNote = 256;
+
+// The end by which an open-ended walk is noted: above every key of a client.
+std::string AboveAllKeys() { return std::string(kv::kKeyBytesMax + 1, '\xff'); }
 
 }  // namespace
 
@@ -69,8 +73,8 @@ void LiveIterator::NoteWalk(uint64_t walked) {
   }
   if (iterator_->Valid()) {
     found_.push_back({.start = position_, .end = iterator_->key().ToString()});
-  } else if (!upper_.empty()) {
-    found_.push_back({.start = position_, .end = upper_});
+  } else {
+    found_.push_back({.start = position_, .end = upper_.empty() ? AboveAllKeys() : upper_});
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kv/limits.h"
 #include "rocksdb/perf_context.h"
 #include "tests/storage/store_fixture.h"
 
@@ -175,6 +176,27 @@ TEST_F(KvViewTest, WhatDiedIsSteppedOverOnceTwoViewsHaveSeenIt) {
   // Not over a key that is created there.
   store_.Run({Put("q/1500", "back")});
   EXPECT_LT(DeadKeysWalked([&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/1500")); }), 10u);
+}
+
+// A queue at the end of the key space that clients poll.
+TEST_F(KvViewTest, WhatDiedBehindTheLastKeyIsSteppedOverToo) {
+  std::vector<Command> puts;
+  std::vector<Command> deletions;
+  for (int i = 1000; i < 2000; ++i) {
+    puts.push_back(Put("q/" + std::to_string(i), "v"));
+    deletions.push_back(Delete("q/" + std::to_string(i)));
+  }
+  store_.Run(puts);
+  store_.Run(deletions);
+  const kv::ScanOptions all{.interval = {"q/", ""}, .keys_max = 10, .bytes_max = kMany};
+  const auto list = [&] { EXPECT_THAT(Keys(Scan(all)), IsEmpty()); };
+  EXPECT_GE(DeadKeysWalked(list), 1000u);
+  list();
+  EXPECT_LT(DeadKeysWalked(list), 10u);
+  const std::string last(kv::kKeyBytesMax, '\xff');
+  store_.Run({Put(last, "v"), Put("q/1500", "back")});
+  EXPECT_LT(DeadKeysWalked([&] { EXPECT_THAT(Keys(Scan(all)), ElementsAre("q/1500", last)); }),
+            10u);
 }
 
 TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
