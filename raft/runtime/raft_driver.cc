@@ -179,11 +179,14 @@ void RaftDriver::OnForwardReply(NodeId /*from*/, ForwardReply reply) {
   }
 }
 
-void RaftDriver::OnForwardLost(NodeId /*leader*/) {
+void RaftDriver::OnForwardLost(NodeId peer) {
   // Proposals stay bound: a copy under way may still be appended. Reads do no harm when they are
   // asked for twice.
   reads_.ReturnForwarded();
-  proposals_.ForgetUnderWay();
+  // Nothing under way was on a stream to anybody else: a change of leader forgets what was.
+  if (peer == watch_.leader()) {
+    proposals_.ForgetUnderWay();
+  }
   if (RAFTKV_MUTANT(kLostForwardProposedAgain)) {
     proposals_.ReturnFrom(0);
   }

@@ -102,9 +102,9 @@ class RaftDriver final : public OutcomeObserver {
   // A follower's request to this member as the leader, and the answer to one of ours.
   void OnForwardRequest(NodeId origin, ForwardRequest request);
   void OnForwardReply(NodeId from, ForwardReply reply);
-  // The stream on which this member forwarded to `leader` broke: what was sent may or may not have
+  // The stream on which this member forwarded to `peer` broke: what was sent may or may not have
   // arrived.
-  void OnForwardLost(NodeId leader);
+  void OnForwardLost(NodeId peer);
 
   // One turn: takes what the log store finished, forms the next entry, carries out the core's
   // output, applies and answers, then sends what only moves the commit index. Returns whether

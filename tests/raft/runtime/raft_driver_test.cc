@@ -524,6 +524,17 @@ TEST(RaftDriverTest, WhatWasOnABrokenStreamLeavesTheForwardWindow) {
   EXPECT_EQ(probes[3]->result, ProposalResult::kApplied);
 }
 
+TEST(RaftDriverTest, AStreamToNoLeaderLeavesTheForwardWindowAsItIs) {
+  DriverCluster cluster({.driver = {.forwarded_max = 2}});
+  const std::vector<NodeId> followers = cluster.Others(cluster.AwaitLeader());
+  ProposeMany(&cluster, followers[0], 4);
+  cluster.driver(followers[0]).RunTurn();
+  EXPECT_THAT(TakeForwarded(&cluster, followers[0]), SizeIs(2));
+  cluster.driver(followers[0]).OnForwardLost(followers[1]);
+  cluster.driver(followers[0]).RunTurn();
+  EXPECT_THAT(TakeForwarded(&cluster, followers[0]), IsEmpty());
+}
+
 TEST(RaftDriverTest, WhatATransportHasNoRoomForWaitsUnbound) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
