@@ -15,7 +15,7 @@ constexpr size_t kCommandKeysMax = 400;
 constexpr int kProposalsMax = 2;
 // Nobody waits for an Expire, so it may take as long as an election.
 constexpr MonotonicNanos kProposalTimeout = 5 * kNanosPerSecond;
-constexpr MonotonicNanos kScanRetryDelay = kNanosPerSecond / 10;
+constexpr MonotonicNanos kRetryDelay = kNanosPerSecond / 10;
 
 }  // namespace
 
@@ -56,7 +56,7 @@ void Expirer::OnScanDone(raft::LogIndex applied, absl::StatusOr<DueKeys> due) {
   CHECK(busy_);
   if (!due.ok()) {
     LOG(ERROR) << "cannot look for keys that have expired: " << due.status().message();
-    not_before_ = clock_->Now() + kScanRetryDelay;
+    not_before_ = clock_->Now() + kRetryDelay;
     GiveUp();
     return;
   }
@@ -99,6 +99,7 @@ void Expirer::OnProposalDone(raft::ProposalResult result) {
   CHECK_GT(proposals_, 0);
   --proposals_;
   if (result != raft::ProposalResult::kApplied) {
+    not_before_ = clock_->Now() + kRetryDelay;
     GiveUp();
   }
   ProposeNext();

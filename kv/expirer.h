@@ -43,7 +43,7 @@ class Expirer {
   void ProposeNext();
   void Propose();
   void OnProposalDone(raft::ProposalResult result);
-  // Drops what was found; a later tick begins anew.
+  // Drops what was found; a tick from not_before_ on begins anew.
   void GiveUp();
 
   raft::RaftDriver* const driver_;
@@ -59,7 +59,7 @@ class Expirer {
   size_t next_due_ = 0;
   // The first deadline that the scan left out; 0 when there is none.
   raft::ClusterMillis next_deadline_;
-  // After a failed scan.
+  // No scan before this, after a scan or a proposal that failed.
   MonotonicNanos not_before_ = 0;
 };
 

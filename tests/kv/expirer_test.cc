@@ -36,7 +36,7 @@ class ExpirerTest : public testing::Test {
     restored.configuration.voters = {raft::NodeId(1)};
     auto core = std::make_unique<raft::RaftCore>(config, std::move(restored), Rng(1));
     driver_ = std::make_unique<raft::RaftDriver>(
-        raft::DriverOptions(), /*origin=*/7, std::move(core),
+        raft::DriverOptions{.proposals_max = kProposalsMax}, /*origin=*/7, std::move(core),
         raft::ClusterReading{.term = raft::Term(0), .time = raft::ClusterMillis(1000)}, &transport_,
         &log_, &store_.machine(), &clock_, &observer_);
     expirer_ = std::make_unique<kv::Expirer>(
@@ -93,6 +93,8 @@ class ExpirerTest : public testing::Test {
     }
     ASSERT_TRUE(done);
   }
+
+  static constexpr uint64_t kProposalsMax = 8;
 
   TempDir dir_;
   Store store_;
@@ -192,6 +194,25 @@ TEST_F(ExpirerTest, FollowerDoesNothing) {
     expirer_->Tick();
   }
   EXPECT_EQ(scans_, 0);
+}
+
+TEST_F(ExpirerTest, ARefusedRemovalIsTriedAgainLater) {
+  BecomeLeader();
+  Propose(PutTtl("a", "1", 10));
+  Tick(5);
+  ASSERT_THAT(scan_queue_, SizeIs(1));
+  // No room is left for what the scan leads to.
+  for (uint64_t i = 0; i < kProposalsMax; ++i) {
+    driver_->Propose(Put("b", "1").SerializeAsString(), clock_.Now() + kNanosPerSecond,
+                     [](raft::ProposalResult, std::string) {});
+  }
+  RunScans();
+  EXPECT_EQ(store_.Value("a"), "1");
+  Tick(5);
+  EXPECT_EQ(scans_, 1) << "not at once";
+  Tick(100);
+  RunScans();
+  EXPECT_EQ(store_.Value("a"), "(absent)");
 }
 
 TEST_F(ExpirerTest, FailedScanIsTriedAgainLater) {
