@@ -24,17 +24,25 @@ class CountedIntervals {
   void OnChange(absl::string_view key, bool created);
 
  private:
+  struct Walk {
+    uint64_t id;
+    int64_t changes_before;  // What Counted::count was when it began.
+  };
   struct Counted {
     KeyInterval interval;
-    uint64_t id;
-    // While the walk is under way, what has changed since it began.
+    bool known = false;
+    // Until it is known, what has changed since the first walk began.
     int64_t count = 0;
-    bool walked = false;
+    // Under way, at most kWalksMax; none once it is known. The first that ends tells all.
+    std::vector<Walk> walks;
     // Changes anywhere since it was last asked for: when they cost more than a walk, it goes.
     uint64_t idle_changes = 0;
   };
 
-  // What was asked for last is last. At most kIntervalsMax.
+  // Null when it is neither known nor walked over. Valid until the next call.
+  Counted* AskFor(const KeyInterval& interval);
+
+  // What was asked for last is last. At most kIntervalsMax, each once.
   std::vector<Counted> counted_;
   uint64_t next_id_ = 1;
 };

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -51,6 +52,33 @@ TEST(CountedIntervalsTest, WalksSideBySideAgree) {
   EXPECT_EQ(counted.Find(kInterval), 5001);
   counted.OnChange("c", false);
   EXPECT_EQ(counted.Find(kInterval), 5000);
+}
+
+// Clients that ask for the same all at once take one place together.
+TEST(CountedIntervalsTest, ManyWalksOverOneIntervalPushNothingOut) {
+  kv::CountedIntervals counted;
+  counted.End(counted.Begin({"x", "y"}), 7000);
+  std::vector<uint64_t> walks;
+  for (int i = 0; i < 40; ++i) {
+    walks.push_back(counted.Begin(kInterval));
+  }
+  EXPECT_EQ(counted.Find({"x", "y"}), 7000);
+  for (const uint64_t walk : walks) {
+    counted.End(walk, 5000);
+    EXPECT_EQ(counted.Find(kInterval), 5000);
+  }
+}
+
+TEST(CountedIntervalsTest, AWalkTellsWhatAnotherDidNot) {
+  kv::CountedIntervals counted;
+  const uint64_t first = counted.Begin(kInterval);
+  counted.OnChange("c", true);
+  const uint64_t second = counted.Begin(kInterval);
+  counted.OnChange("b", true);
+  counted.End(first, std::nullopt);
+  EXPECT_EQ(counted.Find(kInterval), std::nullopt);
+  counted.End(second, 5001);
+  EXPECT_EQ(counted.Find(kInterval), 5002) << "the second walk saw c, and could not see b";
 }
 
 TEST(CountedIntervalsTest, OnlyTheLastOnesAreKept) {
