@@ -131,6 +131,8 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   // Releasing a view or an iterator must not unlink files on the loop.
   db.avoid_unnecessary_blocking_io = true;
   db.skip_stats_update_on_db_open = true;
+  // A start reads all of it, and CheckManifest hashes it; the default is 1 GiB.
+  db.max_manifest_file_size = 64 << 20;
 
   // Noise. An idle node does nothing.
   db.statistics = nullptr;
