@@ -156,7 +156,7 @@ void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
     dead_.Add(interval);
   }
   overlay.VisitCreatedAndRemoved([this](absl::string_view key, bool created) {
-    if (created) {
+    if (created && !RAFTKV_MUTANT(kCreatedKeysStayDead)) {
       dead_.OnCreated(key);
     }
     counted_.OnChange(key, created);

@@ -40,7 +40,7 @@ void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
   const InvariantScope scope(this);
   auto* follower = std::get_if<Follower>(&role_);
   if (follower != nullptr && follower->leader == leader && leader != kNobody &&
-      message_term == term()) {
+      (message_term == term() || RAFTKV_MUTANT(kOldTermsPartHeard))) {
     follower->ticks_since_leader = 0;
     follower->election = NewElectionTimer();
   }

@@ -252,7 +252,9 @@ void RaftDriver::HandOutRequests() {
     // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
     // core.
     reads_.ReturnForwarded();
-    proposals_.ForgetUnderWay();
+    if (!RAFTKV_MUTANT(kForwardWindowOutlivesLeader)) {
+      proposals_.ForgetUnderWay();
+    }
   }
   forwarded_.RefuseOtherTerms(watch_.leading() ? watch_.term() : Term(0));
   if (watch_.leading()) {

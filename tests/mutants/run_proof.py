@@ -50,6 +50,7 @@ PROOF = [
     Step("tests/raft/runtime/proposal_fate_test"),
     Step("tests/raft/runtime/raft_driver_chaos_test"),
     Step("tests/raft/core/raft_random_cluster_test"),
+    Step("tests/kv/kv_test"),
     Step("tests/storage/wal_gap_filter_test"),
     Step("tests/storage/wal_survey_test"),
     Step("tests/storage/durability_fence_test"),

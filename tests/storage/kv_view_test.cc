@@ -199,6 +199,22 @@ TEST_F(KvViewTest, WhatDiedBehindTheLastKeyIsSteppedOverToo) {
             10u);
 }
 
+// What a view found dead may live by the time that it is told.
+TEST_F(KvViewTest, AKeyThatWasCreatedDuringAWalkIsSeen) {
+  std::vector<Command> puts;
+  std::vector<Command> deletions;
+  for (int i = 1000; i < 2000; ++i) {
+    puts.push_back(Put(std::to_string(i), "v"));
+    deletions.push_back(Delete(std::to_string(i)));
+  }
+  store_.Run(puts);
+  store_.Run(deletions);
+  const std::shared_ptr<const kv::KvView> before = store_.machine().TakeView();
+  store_.Run({Put("1500", "back")});
+  EXPECT_EQ(*before->Count({"1", "2"}, nullptr), 0);
+  EXPECT_EQ(*store_.machine().TakeView()->Count({"1", "2"}, nullptr), 1);
+}
+
 TEST_F(KvViewTest, AViewTakenBeforeKnowsNoLaterDeath) {
   std::vector<Command> puts;
   std::vector<Command> deletions;

@@ -217,6 +217,22 @@ TEST(FollowerTest, TakesTheCommitIndexOnlyAsFarAsItAgrees) {
   EXPECT_EQ(node->commit_index(), LogIndex(1));
 }
 
+// A leader that leads again may still be sending what it began in an older term.
+TEST(FollowerTest, APartOfAnOlderTermIsNoSignOfLife) {
+  Node node;
+  node.Step(2, 3, Append(EntryId(), {}));
+  const auto hear_parts_of = [&](uint64_t term) {
+    for (uint64_t tick = 0; tick < 3 * kElectionTicks; ++tick) {
+      node->OnPartHeard(NodeId(2), Term(term));
+      node.Tick(1);
+    }
+  };
+  hear_parts_of(3);
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
+  hear_parts_of(2);
+  EXPECT_EQ(node->role(), RaftRole::kPreCandidate);
+}
+
 TEST(FollowerTest, WhatIsCommittedAgreesThoughMemoryForgotIt) {
   RestoredState state = SomeState(2, {MakeEntry(2, 6)});
   state.previous = Id(2, 5);

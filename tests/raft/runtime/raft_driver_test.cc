@@ -535,6 +535,38 @@ TEST(RaftDriverTest, AStreamToNoLeaderLeavesTheForwardWindowAsItIs) {
   EXPECT_THAT(TakeForwarded(&cluster, followers[0]), IsEmpty());
 }
 
+// What became of what the old one got is learnt only as entries of the new one are applied.
+TEST(RaftDriverTest, ANewLeaderHasAForwardWindowOfItsOwn) {
+  DriverCluster cluster({.driver = {.forwarded_max = 2}});
+  const NodeId old_leader = cluster.AwaitLeader();
+  for (const NodeId node : cluster.Others(old_leader)) {
+    cluster.machine(node).TakeAtMost(0);
+    ProposeMany(&cluster, node, 4);
+    cluster.driver(node).RunTurn();
+    EXPECT_THAT(TakeForwarded(&cluster, node), SizeIs(2));
+    for (const NodeId other : cluster.Others(node)) {
+      cluster.transport(node).SetForwardRoom(other, false);
+    }
+  }
+  // The streams to it stand, but it is not heard any more.
+  cluster.SetHold([old_leader](NodeId from, NodeId, Traffic) { return from == old_leader; });
+  NodeId follower = kNobody;
+  NodeId leader = kNobody;
+  ASSERT_TRUE(cluster.TickUntil([&] {
+    for (const NodeId node : cluster.Others(old_leader)) {
+      leader = cluster.driver(node).core().leader();
+      follower = node;
+      if (leader != kNobody && leader != old_leader && leader != node) {
+        return true;
+      }
+    }
+    return false;
+  }));
+  cluster.transport(follower).SetForwardRoom(leader, true);
+  cluster.driver(follower).RunTurn();
+  EXPECT_THAT(TakeForwarded(&cluster, follower), SizeIs(2));
+}
+
 TEST(RaftDriverTest, WhatATransportHasNoRoomForWaitsUnbound) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();
