@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIST = ROOT / "tests/mutants/list.inc"
-PRODUCT_FOLDERS = ("base", "raft", "storage", "server", "client")
+PRODUCT_FOLDERS = ("base", "raft", "kv", "storage", "server", "client")
 
 ROW = re.compile(r'^MUTANT\((\d+), (k\w+), (\d+), "(.*)"\)$')
 USE = re.compile(r"\bRAFTKV_MUTANT\((k\w+)\)")
