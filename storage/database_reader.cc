@@ -101,7 +101,19 @@ absl::StatusOr<raft::ClusterReading> DatabaseReader::ReadSavedClusterClock() con
   return *reading;
 }
 
-absl::StatusOr<std::optional<raft::Entry>> DatabaseReader::ReadLastEntry() const {
+absl::StatusOr<LogEdge> DatabaseReader::ReadLogStart() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kLogStartKey));
+  if (!value.has_value()) {
+    return LogEdge();
+  }
+  const std::optional<LogEdge> start = DecodeLogEdge(*value);
+  if (!start.has_value()) {
+    return BadBytes("`meta`", "the start of the log makes no sense");
+  }
+  return *start;
+}
+
+absl::StatusOr<LogEdge> DatabaseReader::ReadLogEnd() const {
   const std::unique_ptr<rocksdb::Iterator> iterator(
       families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
   iterator->SeekToLast();
@@ -109,7 +121,7 @@ absl::StatusOr<std::optional<raft::Entry>> DatabaseReader::ReadLastEntry() const
     return ReadFailure("`raft_log`", iterator->status());
   }
   if (!iterator->Valid()) {
-    return std::optional<raft::Entry>();
+    return ReadLogStart();
   }
   const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
   std::optional<raft::Entry> entry;
@@ -119,12 +131,13 @@ absl::StatusOr<std::optional<raft::Entry>> DatabaseReader::ReadLastEntry() const
   if (!entry.has_value()) {
     return BadBytes("`raft_log`", "the last entry makes no sense");
   }
-  return entry;
+  return LogEdge{.id = entry->id, .stamp = entry->stamp};
 }
 
 absl::StatusOr<std::optional<raft::Term>> DatabaseReader::ReadTerm(raft::LogIndex index) const {
-  if (index.value() == 0) {
-    return std::optional<raft::Term>(raft::Term(0));
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, ReadLogStart());
+  if (index == start.id.index) {
+    return std::optional<raft::Term>(start.id.term);
   }
   std::string value;
   const rocksdb::Status status =
@@ -147,6 +160,8 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
   std::vector<raft::Entry>& tail = restored->tail;
   uint64_t bytes = 0;
   std::optional<raft::EntryId> after;  // The entry that was read before, which follows in the log.
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, ReadLogStart());
+  bool reaches_start = true;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
   for (iterator->SeekToLast(); iterator->Valid(); iterator->Prev()) {
@@ -155,7 +170,7 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
     if (index.has_value()) {
       entry = DecodeLogValue(*index, ToView(iterator->value()));
     }
-    if (!entry.has_value() || index->value() == 0) {
+    if (!entry.has_value() || *index <= start.id.index) {
       return BadBytes("`raft_log`", "an entry makes no sense");
     }
     const raft::EntryId id = entry->id;
@@ -175,6 +190,7 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
     if (id.index <= applied.index && bytes > bytes_max) {
       restored->previous = id;
       restored->previous_stamp = entry->stamp;
+      reaches_start = false;
       break;
     }
     tail.push_back(*std::move(entry));
@@ -183,11 +199,14 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
     return ReadFailure("`raft_log`", iterator->status());
   }
   std::reverse(tail.begin(), tail.end());
-  const bool starts_at_one =
-      tail.empty() || restored->previous.index.value() != 0 || tail.front().id.index.value() == 1;
-  if (!starts_at_one) {
-    return BadBytes("`raft_log`",
-                    absl::StrCat("it starts at index ", tail.front().id.index.value()));
+  if (!reaches_start) {
+    return absl::OkStatus();
+  }
+  restored->previous = start.id;
+  restored->previous_stamp = start.stamp;
+  if (!tail.empty() && tail.front().id.index != start.id.index.Next()) {
+    return BadBytes("`raft_log`", absl::StrCat("it begins at index ", tail.front().id.index.value(),
+                                               ", not after index ", start.id.index.value()));
   }
   return absl::OkStatus();
 }

@@ -45,9 +45,12 @@ class DatabaseReader {
   // As saved; of term 0 when it never was.
   absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;
 
-  // The last entry of the log, nothing when it is empty.
-  absl::StatusOr<std::optional<raft::Entry>> ReadLastEntry() const;
-  // The term of the entry at `index`; nothing when there is no such entry, 0 at 0.
+  // What the first entry of the log follows; zero when that is the first of all.
+  absl::StatusOr<LogEdge> ReadLogStart() const;
+  // The last entry of the log; that before the first when it is empty.
+  absl::StatusOr<LogEdge> ReadLogEnd() const;
+  // The term of the entry at `index`, also of the one before the first; nothing when there is no
+  // such entry.
   absl::StatusOr<std::optional<raft::Term>> ReadTerm(raft::LogIndex index) const;
   // Fills `previous` and `tail`, going back from the end of the log: all that is not applied, and
   // what else fits into `bytes_max`. REQUIRES: restored->applied is set.

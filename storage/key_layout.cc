@@ -56,6 +56,23 @@ std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_vie
   return entry;
 }
 
+std::string EncodeLogEdge(const LogEdge& edge) {
+  std::string value;
+  AppendVarint(edge.id.index.value(), &value);
+  AppendVarint(edge.id.term.value(), &value);
+  AppendVarint(edge.stamp.value(), &value);
+  return value;
+}
+
+std::optional<LogEdge> DecodeLogEdge(absl::string_view value) {
+  ByteReader reader(value);
+  LogEdge edge;
+  edge.id.index = raft::LogIndex(reader.Varint());
+  edge.id.term = raft::Term(reader.Varint());
+  edge.stamp = raft::ClusterMillis(reader.Varint());
+  return reader.ok_at_end() ? std::optional(edge) : std::nullopt;
+}
+
 std::string EncodeHardState(const raft::HardState& state) {
   std::string value;
   AppendVarint(state.term.value(), &value);

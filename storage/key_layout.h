@@ -11,6 +11,8 @@
 //                  "cluster_id"          id:fixed64
 //                  "generation"          number:varint; which of the states below is the member's
 //                  "hard_state"          term:varint vote:varint
+//                  "log_start"           index:varint term:varint stamp:varint; of the entry before
+//                                        the first in `raft_log`; none: the log begins at 1
 //                  "cluster_clock"       term:varint millis:varint
 //
 // All of these are the member's own. What is replicated belongs to a generation (generation.h),
@@ -60,11 +62,20 @@ inline constexpr char kClusterIdKey[] = "cluster_id";
 inline constexpr char kGenerationKey[] = "generation";
 inline constexpr char kConfigurationKey[] = "configuration";
 inline constexpr char kHardStateKey[] = "hard_state";
+inline constexpr char kLogStartKey[] = "log_start";
 inline constexpr char kAppliedKey[] = "applied";
 inline constexpr char kClusterClockKey[] = "cluster_clock";
 inline constexpr char kMemberRecordPrefix[] = "member/";
 // The first key after every "member/" key.
 inline constexpr char kMemberRecordEnd[] = "member0";
+
+// An entry at an edge of the log, without what it holds.
+struct LogEdge {
+  raft::EntryId id;
+  raft::ClusterMillis stamp;
+
+  friend bool operator==(const LogEdge&, const LogEdge&) = default;
+};
 
 struct LatestRecord {
   kv::RecordHeader header;
@@ -81,6 +92,9 @@ std::optional<raft::LogIndex> DecodeLogKey(absl::string_view key);
 // Replaces `value`.
 void EncodeLogValue(const raft::Entry& entry, std::string* value);
 std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_view value);
+
+std::string EncodeLogEdge(const LogEdge& edge);
+std::optional<LogEdge> DecodeLogEdge(absl::string_view value);
 
 std::string EncodeHardState(const raft::HardState& state);
 std::optional<raft::HardState> DecodeHardState(absl::string_view value);

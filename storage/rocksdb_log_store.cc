@@ -204,15 +204,24 @@ raft::Term RocksDbLogStore::ReadTerm(raft::LogIndex index) const {
 
 raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& request) const {
   CHECK_GE(request.first.value(), 1u);
-  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}};
+  const absl::StatusOr<LogEdge> start = DatabaseReader(families_).ReadLogStart();
+  if (!start.ok()) {
+    ExitOnCorruption("`meta`", start.status().message());
+  }
+  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
   const std::unique_ptr<rocksdb::Iterator> iterator(
       families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  if (request.first <= start->id.index) {
+    loaded.trimmed = true;
+    return loaded;
+  }
+  loaded.previous = start->id;
   // One early, for the previous entry's term.
   raft::LogIndex expected = request.first.Previous();
   uint64_t bytes = 0;
   for (iterator->Seek(EncodeLogKey(expected)); iterator->Valid(); iterator->Next()) {
     const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
-    if (expected.value() == 0) {
+    if (expected == start->id.index) {
       expected = expected.Next();
     }
     // A suffix that was cut after the core asked leaves nothing to load.

@@ -157,11 +157,11 @@ absl::StatusOr<FenceRecord> ReadFenceRecord(const DatabaseReader& reader) {
   FenceRecord record;
   RAFTKV_ASSIGN_OR_RETURN(const MemberIdentity identity, reader.ReadIdentity());
   RAFTKV_ASSIGN_OR_RETURN(record.hard_state, reader.ReadHardState());
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge end, reader.ReadLogEnd());
   record.data_id = identity.data_id;
   record.member_id = identity.member_id;
   record.cluster_id = identity.cluster_id;
-  record.durable = last.has_value() ? last->id : raft::EntryId();
+  record.durable = end.id;
   return record;
 }
 
@@ -280,7 +280,10 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
     found.durable = *survey->last_entry();
   }
   std::optional<raft::Term> term = survey->fenced_term();
-  if (!term.has_value()) {
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
+  if (fenced.durable.index < start.id.index) {
+    term = fenced.durable.term;  // It was applied, or the log would reach back to it.
+  } else if (!term.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(term, reader.ReadTerm(fenced.durable.index));
   }
   if (found.durable.index < fenced.durable.index) {
@@ -307,21 +310,19 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
                                  ", but this member's is ", identity.cluster_id));
   }
   RAFTKV_ASSIGN_OR_RETURN(const kv::AppliedState applied, state.ReadAppliedState());
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<raft::Entry> last, reader.ReadLastEntry());
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge end, reader.ReadLogEnd());
   RAFTKV_ASSIGN_OR_RETURN(auto member_records, state.ReadMemberRecords());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
                           state.ReadEarliestDeadline());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
   // Stamps never go back along the log, so the last is the largest.
-  restored_clock_ = raft::RestoredReading(
-      saved_clock,
-      last.has_value() ? raft::ClusterReading{last->id.term, last->stamp} : raft::ClusterReading());
+  restored_clock_ = raft::RestoredReading(saved_clock, {.term = end.id.term, .time = end.stamp});
   RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
 
   // Loads of old log entries and runs whose apply stalled: both are rare, so one thread is enough.
   reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
-  log_store_ = std::make_unique<RocksDbLogStore>(
-      families_, last.has_value() ? last->id : raft::EntryId(), fence_.get(), reader_.get(), waker);
+  log_store_ =
+      std::make_unique<RocksDbLogStore>(families_, end.id, fence_.get(), reader_.get(), waker);
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
       generation_, applied, earliest_deadline, std::move(member_records), reader_.get(), waker);
   return absl::OkStatus();

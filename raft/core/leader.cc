@@ -183,18 +183,29 @@ void RaftCore::OnStreamLost(NodeId peer) {
   }
 }
 
-void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries) {
-  const InvariantScope scope(this);
-  CHECK(!entries.empty()) << "a load for " << peer << " found nothing";
+FollowerProgress* RaftCore::CloseLoad(NodeId peer) {
   const auto load = open_loads_.find(peer);
   CHECK(load != open_loads_.end()) << "no load for " << peer << " is open";
   const Term asked_in = load->second;
   open_loads_.erase(load);
   Leader* leader = leader_role();
   if (leader == nullptr || (asked_in != term() && !RAFTKV_MUTANT(kLoadOfOldTermSent))) {
-    return;
+    return nullptr;
   }
-  FollowerProgress* const progress = leader->Find(peer);
+  return leader->Find(peer);
+}
+
+void RaftCore::OnEntriesTrimmed(NodeId peer) {
+  const InvariantScope scope(this);
+  if (FollowerProgress* progress = CloseLoad(peer)) {
+    progress->OnTrimmed();
+  }
+}
+
+void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries) {
+  const InvariantScope scope(this);
+  CHECK(!entries.empty()) << "a load for " << peer << " found nothing";
+  FollowerProgress* const progress = CloseLoad(peer);
   if (progress == nullptr || previous.index.Next() != progress->next_index() ||
       !progress->WantsAppend(log_.last().index)) {
     return;

@@ -38,10 +38,15 @@ FollowerProgress::FollowerProgress(LogIndex next_index, const RaftConfig& config
 }
 
 bool FollowerProgress::WantsAppend(LogIndex last) const {
-  if (state_ == State::kProbe) {
-    return !probe_outstanding_;
+  switch (state_) {
+    case State::kProbe:
+      return !probe_outstanding_;
+    case State::kReplicate:
+      return next_index_ <= last && !window_.full();
+    case State::kSnapshot:
+      return false;
   }
-  return next_index_ <= last && !window_.full();
+  return false;
 }
 
 uint64_t FollowerProgress::append_bytes_max() const {
@@ -71,7 +76,10 @@ bool FollowerProgress::OnAccepted(LogIndex match_index) {
   }
   const bool rose = match_index > match_index_;
   match_index_ = match_index;
-  if (state_ == State::kProbe) {
+  if (state_ == State::kSnapshot && !rose) {
+    return false;
+  }
+  if (state_ != State::kReplicate) {
     BecomeReplicate();
     return rose;
   }
@@ -86,7 +94,7 @@ bool FollowerProgress::OnAccepted(LogIndex match_index) {
 bool FollowerProgress::OnRejected(LogIndex rejected, LogIndex agree) {
   // What the follower once acknowledged in this term it holds for ever: a rejection of it, or of
   // anything but the outstanding probe, was overtaken by later news.
-  if (rejected <= match_index_ || rejected >= next_index_) {
+  if (rejected <= match_index_ || rejected >= next_index_ || state_ == State::kSnapshot) {
     return false;
   }
   if (state_ == State::kProbe && rejected != next_index_.Previous()) {
@@ -98,6 +106,12 @@ bool FollowerProgress::OnRejected(LogIndex rejected, LogIndex agree) {
 }
 
 void FollowerProgress::OnStreamLost() { BecomeProbe(match_index_.Next()); }
+
+void FollowerProgress::OnTrimmed() {
+  state_ = State::kSnapshot;
+  probe_outstanding_ = false;
+  window_.Clear();
+}
 
 void FollowerProgress::Tick() {
   ++ticks_since_contact_;

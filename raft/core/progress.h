@@ -1,16 +1,18 @@
 // What a leader knows of one follower's log and what it has under way to it. Every transition
-// between probing and replicating is made here.
+// between its states is made here.
 //
 //            accepted
 //   Probe ------------------> Replicate ---+ accepted: the window shrinks
 //     |  <------------------      ^        | sent: the window grows, next moves on
 //     |   rejected,               +--------+
-//     |   stream lost,
-//     |   window stuck
-//     +--- rejected: next moves back
+//     |   stream lost,                |
+//     |   window stuck                | what comes next is trimmed
+//     +--- rejected: next moves back  v
+//     +--- trimmed --------------> Snapshot, until the stream is lost or the follower accepts
 //
 // Probe: next_index() is a guess; one message at a time asks about it. Replicate: the logs agree
-// before next_index(); entries go out without waiting, up to the window. Confined to one thread.
+// before next_index(); entries go out without waiting, up to the window. Snapshot: the log does not
+// hold what the follower lacks; nothing is appended. Confined to one thread.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +57,7 @@ class InflightWindow {
 
 class FollowerProgress {
  public:
-  enum class State { kProbe, kReplicate };
+  enum class State { kProbe, kReplicate, kSnapshot };
 
   // Starts in Probe. REQUIRES: next_index >= 1.
   FollowerProgress(LogIndex next_index, const RaftConfig& config);
@@ -78,6 +80,8 @@ class FollowerProgress {
   // Returns false, and changes nothing, when the answer is an old one.
   bool OnRejected(LogIndex rejected, LogIndex agree);
   void OnStreamLost();
+  // The entries from next_index() on are not in the leader's log any more.
+  void OnTrimmed();
 
   // One tick has passed.
   void Tick();

@@ -84,6 +84,9 @@ class RaftCore {
   // The answer to the open LoadEntries for `peer`: at least one entry from its `first` on, and
   // `previous`, the entry before. Out of date by now (another term, a lost stream), it is dropped.
   void OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries);
+  // The other answer: the log does not reach back to its `first` any more. Nothing is appended to
+  // the peer until it is brought further in another way.
+  void OnEntriesTrimmed(NodeId peer);
   // A part of a large message arrived that `leader` sent in `term`; the rest may take long. Whoever
   // follows that leader hears that it is there.
   void OnPartHeard(NodeId leader, Term term);
@@ -197,6 +200,8 @@ class RaftCore {
   void BecomeLeader(EventCause cause);
   void TickLeader(Leader& leader);
   bool HasQuorumContact(const Leader& leader) const;
+  // The open load of `peer` is answered. Null when the answer is out of date.
+  FollowerProgress* CloseLoad(NodeId peer);
   EntryId AppendOwnEntry(Leader& leader, EntryKind kind, std::string payload, ClusterMillis stamp);
   FollowerProgress* NoteContact(NodeId peer);
   void HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply);

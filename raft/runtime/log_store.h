@@ -14,6 +14,7 @@ struct LoadedEntries {
   NodeId peer;
   EntryId previous;            // The entry before the first; {0, 0} at the start of the log.
   std::vector<Entry> entries;  // Without gaps, starting at LoadEntries::first.
+  bool trimmed = false;        // The log begins after LoadEntries::first; there are no entries.
 };
 
 // Keeps hard state and entries. Calls return at once and finish elsewhere; the store wakes the loop

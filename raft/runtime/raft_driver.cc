@@ -242,7 +242,11 @@ void RaftDriver::TakeFinishedLogWork() {
     core_->OnPersisted(*durable);
   }
   for (LoadedEntries& loaded : log_store_->TakeLoaded()) {
-    core_->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
+    if (loaded.trimmed) {
+      core_->OnEntriesTrimmed(loaded.peer);
+    } else {
+      core_->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
+    }
   }
 }
 

@@ -94,7 +94,7 @@ void SimLogStore::Load(const raft::LoadEntries& request) {
 
 raft::LoadedEntries SimLogStore::ReadEntries(const raft::LoadEntries& request) const {
   const std::vector<raft::Entry>& log = disk_.written_log();
-  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}};
+  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
   const uint64_t first = request.first.value() - 1;
   if (first > 0 && first <= log.size()) {
     loaded.previous = log[first - 1].id;

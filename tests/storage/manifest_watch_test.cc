@@ -74,8 +74,9 @@ TEST(ManifestWatchTest, TheFenceFollowsAManifestThatIsRolled) {
   options.max_manifest_file_size = 1;  // Each change to it begins a new one.
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(options, path, MakeColumnFamilies(StorageOptions()), &handles, &raw);
+  const rocksdb::Status opened = rocksdb::DB::Open(
+      options, path, MakeColumnFamilies(StorageOptions(), {rocksdb::kDefaultColumnFamilyName}),
+      &handles, &raw);
   ASSERT_TRUE(opened.ok()) << opened.ToString();
   const std::unique_ptr<rocksdb::DB> db(raw);
   auto created = DurabilityFence::Create(files, fence_path, FenceRecord(), watch->record());

@@ -391,6 +391,41 @@ TEST_F(MisfitTest, AConfigurationOfAnotherCluster) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("of cluster 4711"));
 }
 
+TEST_F(MisfitTest, ALogThatWasTrimmedBeginsWhereItSays) {
+  TrimLog(data_dir() + "/db",
+          {.id = {raft::Term(1), raft::LogIndex(3)}, .stamp = raft::ClusterMillis(7)});
+  Store store(data_dir());
+  store.Open();
+  auto restored = store.storage().Restore();
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->previous.index, raft::LogIndex(3));
+  EXPECT_EQ(restored->previous_stamp, raft::ClusterMillis(7));
+  ASSERT_EQ(restored->tail.size(), 2u);
+  EXPECT_EQ(restored->tail.front().id.index, raft::LogIndex(4));
+}
+
+// The fence is up to 100 ms behind the log, a trim is not behind anything.
+TEST_F(MisfitTest, ALogThatWasTrimmedBeyondTheFence) {
+  TrimLog(data_dir() + "/db",
+          {.id = {raft::Term(1), raft::LogIndex(5)}, .stamp = raft::ClusterMillis(7)});
+  EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
+}
+
+TEST_F(MisfitTest, ALogThatBeginsBeforeItsStart) {
+  OverwriteRow(data_dir() + "/db", kMetaFamily, kLogStartKey,
+               EncodeLogEdge({.id = {raft::Term(1), raft::LogIndex(3)}, .stamp = {}}));
+  EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(MisfitTest, ALogThatBeginsAfterItsStart) {
+  TrimLog(data_dir() + "/db", {.id = {raft::Term(1), raft::LogIndex(3)}, .stamp = {}});
+  OverwriteRow(data_dir() + "/db", kMetaFamily, kLogStartKey,
+               EncodeLogEdge({.id = {raft::Term(1), raft::LogIndex(2)}, .stamp = {}}));
+  const absl::Status status = OpenAndRestore();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("begins at index 4, not after index 2"));
+}
+
 // What a crash may leave of a state that was being brought in, or of one that had been replaced.
 TEST_F(MisfitTest, OtherStatesAreDropped) {
   AddGeneration(data_dir() + "/db", 2);

@@ -147,5 +147,36 @@ TEST_F(RocksDbLogStoreTest, AGapIsABrokenInvariant) {
   EXPECT_DEATH(store_.Append({Payload(2, "b")}), "gap");
 }
 
+TEST_F(RocksDbLogStoreTest, WhatWasTrimmedCannotBeLoaded) {
+  store_.Append({Payload(1, "a"), Payload(2, "b"), Payload(3, "c"), Payload(4, "d")});
+  const LogEdge edge{.id = {raft::Term(1), raft::LogIndex(2)}, .stamp = raft::ClusterMillis(1002)};
+  store_.Close();
+  TrimLog(dir_.File("data") + "/db", edge);
+  store_.Open();
+  EXPECT_TRUE(Load(1).trimmed);
+  const raft::LoadedEntries last_trimmed = Load(2);
+  EXPECT_TRUE(last_trimmed.trimmed);
+  EXPECT_TRUE(last_trimmed.entries.empty());
+  const raft::LoadedEntries first_kept = Load(3);
+  EXPECT_FALSE(first_kept.trimmed);
+  EXPECT_EQ(first_kept.previous, edge.id);
+  EXPECT_EQ(Payloads(first_kept.entries), (std::vector<std::string>{"c", "d"}));
+  EXPECT_EQ(Load(4).previous.index, raft::LogIndex(3));
+}
+
+// Nothing that is kept is left: the log goes on after what it says it began after.
+TEST_F(RocksDbLogStoreTest, AnEmptyTrimmedLogGoesOn) {
+  store_.Append({Payload(1, "a"), Payload(2, "b", 3)});
+  const LogEdge edge{.id = {raft::Term(3), raft::LogIndex(2)}, .stamp = raft::ClusterMillis(1002)};
+  store_.Close();
+  TrimLog(dir_.File("data") + "/db", edge);
+  store_.Open();
+  store_.Append({Payload(3, "c", 3)});
+  const raft::RestoredState restored = Restored();
+  EXPECT_EQ(restored.previous, edge.id);
+  EXPECT_EQ(restored.previous_stamp, edge.stamp);
+  EXPECT_EQ(Payloads(restored.tail), (std::vector<std::string>{"c"}));
+}
+
 }  // namespace
 }  // namespace raftkv::storage

@@ -325,6 +325,23 @@ std::vector<std::string> ListFamilies(const std::string& database_path) {
   return names;
 }
 
+void TrimLog(const std::string& database_path, const LogEdge& edge) {
+  RawDatabase raw(database_path);
+  rocksdb::WriteBatch batch;
+  for (rocksdb::ColumnFamilyHandle* handle : raw.handles()) {
+    rocksdb::Status status;
+    if (handle->GetName() == kRaftLogFamily) {
+      status = batch.DeleteRange(handle, EncodeLogKey(raft::LogIndex(1)),
+                                 EncodeLogKey(edge.id.index.Next()));
+    } else if (handle->GetName() == kMetaFamily) {
+      status = batch.Put(handle, kLogStartKey, EncodeLogEdge(edge));
+    }
+    CHECK(status.ok()) << status.ToString();
+  }
+  const rocksdb::Status status = raw.db()->Write(rocksdb::WriteOptions(), &batch);
+  CHECK(status.ok()) << status.ToString();
+}
+
 void AddGeneration(const std::string& database_path, uint64_t generation) {
   RawDatabase raw(database_path);
   for (const std::string& name : GenerationFamilies(generation)) {

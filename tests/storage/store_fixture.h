@@ -14,6 +14,7 @@
 #include "raft/core/types.h"
 #include "raft/runtime/state_machine.h"
 #include "raftkv/log/v1/command.pb.h"
+#include "storage/key_layout.h"
 #include "storage/storage.h"
 #include "tests/support/temp_dir.h"
 
@@ -119,6 +120,9 @@ void OverwriteRow(const std::string& database_path, const std::string& family,
                   const std::string& key, const std::optional<std::string>& value);
 // Names of a closed database's column families.
 std::vector<std::string> ListFamilies(const std::string& database_path);
+// Trims a closed database's log as a server does: everything up to and with `edge` goes, by a range
+// delete that stays in the WAL.
+void TrimLog(const std::string& database_path, const LogEdge& edge);
 // Makes the families of another generation, with a row in each.
 void AddGeneration(const std::string& database_path, uint64_t generation);
 // Paths of a database's files with this ending, by number.

@@ -21,7 +21,7 @@ std::optional<WriteId> MemoryLogStore::TakeDurable() {
 }
 
 void MemoryLogStore::Load(const LoadEntries& request) {
-  LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}};
+  LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
   const size_t first = request.first.value() - 1;
   CHECK_LT(first, entries_.size());
   if (first > 0) {

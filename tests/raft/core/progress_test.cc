@@ -216,5 +216,34 @@ TEST(FollowerProgressTest, RoundsAndContact) {
   EXPECT_EQ(Replicating().SafeCommitIndex(LogIndex(3)), LogIndex(3));
 }
 
+TEST(FollowerProgressTest, WhatTheLogNoLongerHoldsIsNotAppended) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  EXPECT_EQ(progress.state(), State::kSnapshot);
+  EXPECT_FALSE(progress.WantsAppend(LogIndex(20)));
+  EXPECT_FALSE(progress.OnAccepted(LogIndex(4))) << "it is no further than it was";
+  EXPECT_FALSE(progress.OnRejected(LogIndex(4), LogIndex(2)));
+  PassTicks(progress, 100);
+  progress.OnHeartbeatReply(RoundId(1));
+  EXPECT_EQ(progress.state(), State::kSnapshot);
+  EXPECT_EQ(progress.answered_round(), RoundId(1)) << "it still confirms reads";
+}
+
+TEST(FollowerProgressTest, AFollowerThatWasBroughtFurtherIsAppendedTo) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  EXPECT_TRUE(progress.OnAccepted(LogIndex(15)));
+  EXPECT_EQ(progress.state(), State::kReplicate);
+  EXPECT_EQ(progress.next_index(), LogIndex(16));
+}
+
+TEST(FollowerProgressTest, AfterALostStreamItIsAskedAgain) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  progress.OnStreamLost();
+  EXPECT_EQ(progress.state(), State::kProbe);
+  EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
+}
+
 }  // namespace
 }  // namespace raftkv::raft
