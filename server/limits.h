@@ -32,6 +32,10 @@ inline constexpr size_t kClientPortBytesMax = 1024 * kMiB;
 inline constexpr size_t kPeerPortBytesMax = 512 * kMiB;
 // Threads for reflection; an open stream takes one, and one waits for the next.
 inline constexpr int kReflectionThreadsMax = 16;
+// Pings on the connections of peers. The timeout is also TCP_USER_TIMEOUT: the kernel, whose clock
+// is monotonic, ends a connection whose packets are not acknowledged for so long.
+inline constexpr int kPeerKeepaliveMs = 2000;
+inline constexpr int kPeerKeepaliveTimeoutMs = 2000;
 // A client's connection that is silent for so long is asked for a sign of life, and closed when
 // none comes.
 inline constexpr int kClientKeepaliveMs = 30'000;

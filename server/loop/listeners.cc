@@ -90,10 +90,11 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
 void SetUpPeerPort(grpc::ServerBuilder* builder) {
   SetUpBoth(builder);
   builder->SetOption(std::make_unique<WithoutReflection>());
-  // Peers ping every 2 s (peer_link.cc).
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
+  // Half of what peers keep to, so that an early ping is not punished.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                              kPeerKeepaliveMs / 2);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
   builder->SetResourceQuota(grpc::ResourceQuota("peer port").Resize(kPeerPortBytesMax));

@@ -22,10 +22,6 @@ constexpr MonotonicNanos kDialNanos = kNanosPerSecond;
 constexpr MonotonicNanos kRoundNanos = 250 * kNanosPerMilli;
 // Somebody who answers in the peer's place is found out within this.
 constexpr MonotonicNanos kProbationNanos = 5 * kNanosPerSecond;
-// gRPC's pings. The timeout is also TCP_USER_TIMEOUT: the kernel, whose clock is monotonic, ends a
-// connection whose packets are not acknowledged for so long.
-constexpr int kKeepaliveMs = 2000;
-constexpr int kKeepaliveTimeoutMs = 2000;
 
 // A connection of its own to an ip:port. gRPC's timers go by the wall clock here, so nothing may
 // rest on them: a try ends by PeerChannel's clock, and a dead connection by the kernel's.
@@ -34,8 +30,8 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& ip_port) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
