@@ -30,6 +30,8 @@ inline constexpr uint64_t kSlowRequestBytesMax = 256 * kMiB;
 // calls of any kind beyond it.
 inline constexpr size_t kClientPortBytesMax = 1024 * kMiB;
 inline constexpr size_t kPeerPortBytesMax = 512 * kMiB;
+// Streams on one connection of a peer: the two of frames, its votes, and a Hello.
+inline constexpr int kPeerStreamsMax = 64;
 // Threads for reflection; an open stream takes one, and one waits for the next.
 inline constexpr int kReflectionThreadsMax = 16;
 // Pings on the connections of peers. The timeout is also TCP_USER_TIMEOUT: the kernel, whose clock

@@ -95,6 +95,7 @@ void SetUpPeerPort(grpc::ServerBuilder* builder) {
                               kPeerKeepaliveMs / 2);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveTimeoutMs);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kPeerStreamsMax);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
   builder->SetResourceQuota(grpc::ResourceQuota("peer port").Resize(kPeerPortBytesMax));

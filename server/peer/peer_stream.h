@@ -105,8 +105,12 @@ class PeerStream {
     void (PeerStream::*const on_event_)(bool);
   };
 
-  PeerStream(Handlers handlers, const BulkWindow& window)
-      : handlers_(std::move(handlers)), window_(window) {}
+  // Whether the other end may send parts at once, or only once a whole frame of it was accepted:
+  // those of a stranger would be gathered without bound, one frame a stream.
+  enum class Trust { kAtOnce, kAfterFirstFrame };
+
+  PeerStream(Handlers handlers, const BulkWindow& window, Trust trust)
+      : handlers_(std::move(handlers)), window_(window), trusted_(trust == Trust::kAtOnce) {}
   virtual ~PeerStream() = default;
 
   virtual void StartRead(grpc::ByteBuffer* frame, EventTag* tag) = 0;
@@ -214,10 +218,19 @@ class PeerStream {
         return grpc::Status::OK;
       }
     }
-    return frame.has_part() ? OnPart(frame) : handlers_.on_frame(std::move(frame));
+    return frame.has_part() ? OnPart(frame) : OnWhole(std::move(frame));
+  }
+
+  grpc::Status OnWhole(In frame) {
+    const grpc::Status taken = handlers_.on_frame(std::move(frame));
+    trusted_ = trusted_ || taken.ok();
+    return taken;
   }
 
   grpc::Status OnPart(const In& frame) {
+    if (!trusted_) {
+      return Malformed("a part of a frame comes before the opening of its stream");
+    }
     const std::string& data = frame.part().data();
     if (data.empty() || assembled_.size() + data.size() > uint64_t{kPeerMessageBytesMax}) {
       return Malformed("a part of a frame is empty, or makes it larger than " +
@@ -235,7 +248,7 @@ class PeerStream {
     if (!whole.ParseFromString(std::exchange(assembled_, {}))) {
       return NotA(In::descriptor()->full_name());
     }
-    return handlers_.on_frame(std::move(whole));
+    return OnWhole(std::move(whole));
   }
 
   grpc::Status NotA(const std::string& type) { return Malformed("a frame is not a " + type); }
@@ -336,6 +349,7 @@ class PeerStream {
   uint64_t queued_bytes_ = 0;  // Invariant: the sum over all three.
   BulkWindow window_;
 
+  bool trusted_;  // With parts.
   // The frame whose parts come in, so far, and bytes of parts since the stream opened: received,
   // and acknowledged.
   std::string assembled_;
@@ -360,7 +374,8 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
   OutgoingPeerStream(grpc::GenericStub* stub, const std::string& method,
                      grpc::CompletionQueue* queue, const BulkWindow& window, Out opening,
                      typename Base::Handlers handlers)
-      : Base(std::move(handlers), window), stream_(stub->PrepareCall(&context_, method, queue)) {
+      : Base(std::move(handlers), window, Base::Trust::kAtOnce),
+        stream_(stub->PrepareCall(&context_, method, queue)) {
     this->OpenWith(std::move(opening));
     this->Begin(&start_);
     stream_->StartCall(&start_);
@@ -422,7 +437,7 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
 
  private:
   IncomingPeerStream(const Announce* announce, const Accept* accept, const BulkWindow& window)
-      : Base({}, window),
+      : Base({}, window, Base::Trust::kAfterFirstFrame),
         announce_(announce),
         accept_(accept),
         unused_window_(window),

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "raftkv/peer/v1/forward.grpc.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "tests/support/http2_client.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -244,6 +245,43 @@ TEST_F(PeerApiTest, ACallWithoutAnIdentityIsRefused) {
   forward.add_read_ids(1);
   status = Forward({forward});
   EXPECT_TRUE(is_refusal(status)) << status.error_code() << " " << status.error_message();
+}
+
+// Well formed, and yet of nobody: a stranger's parts would be gathered for nothing.
+TEST_F(PeerApiTest, APartBeforeTheOpeningIsRefused) {
+  const std::string data(1000, 'p');
+  peer::v1::AppendEntriesRequest append;
+  append.set_term(term_);
+  append.mutable_part()->set_data(data);
+  peer::v1::ForwardRequest forward;
+  forward.set_term(term_);
+  forward.mutable_part()->set_data(data);
+  for (const grpc::Status& status : {Append({append}), Forward({forward})}) {
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr("before the opening"));
+  }
+  // Nor is an opening in parts one.
+  peer::v1::AppendEntriesRequest opening;
+  *opening.mutable_opening() = Identity();
+  append.mutable_part()->set_data(opening.SerializeAsString());
+  append.mutable_part()->set_last(true);
+  const grpc::Status status = Append({append});
+  EXPECT_THAT(status.error_message(), HasSubstr("before the opening"));
+}
+
+TEST_F(PeerApiTest, AConnectionHasFewStreams) {
+  Http2Client client(cluster_->peer_address(target_));
+  for (int i = 0; i < 64; ++i) {
+    client.Open("/raftkv.peer.v1.RaftService/AppendEntries");
+  }
+  client.TakeFrames(Millis(500));
+  EXPECT_EQ(client.ended(), 0U);
+  EXPECT_FALSE(client.closed());
+  client.Open("/raftkv.peer.v1.RaftService/AppendEntries");
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] {
+    client.TakeFrames();
+    return client.closed() || client.ended() > 0;
+  }));
 }
 
 // From here on the sender is believed to be a member, and what it says makes no sense.
