@@ -115,8 +115,9 @@ class PeerStream {
 
   virtual void StartRead(grpc::ByteBuffer* frame, EventTag* tag) = 0;
   virtual void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) = 0;
-  // Who ended the stream.
-  enum class Side { kThis, kOther };
+  // Who ended the stream. kThisSaysWhy: the other end is to hear the reason, so what is being
+  // written to it is not cut off.
+  enum class Side { kThis, kThisSaysWhy, kOther };
 
   // Begins the end: cancels what is under way, where needed, and calls Finish when that is allowed.
   virtual void StartEnd(Side by, bool write_pending) = 0;
@@ -196,7 +197,7 @@ class PeerStream {
       taken = NotA(In::descriptor()->full_name());
     }
     if (!taken.ok()) {
-      End(taken);
+      End(taken, Side::kThisSaysWhy);
     }
     if (!ended_) {
       Begin(&read_);
@@ -388,7 +389,7 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
   }
   void StartEnd(typename Base::Side by, bool /*write_pending*/) override {
     // A call that is cancelled no longer tells why the other end ended it.
-    if (by == Base::Side::kThis) {
+    if (by != Base::Side::kOther) {
       context_.TryCancel();
     }
     this->Begin(&finish_);
@@ -449,11 +450,11 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
   void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) override {
     stream_.Write(frame, tag);
   }
-  void StartEnd(typename Base::Side /*by*/, bool write_pending) override {
-    if (write_pending) {
-      context_.TryCancel();
-    } else {
+  void StartEnd(typename Base::Side by, bool write_pending) override {
+    if (!write_pending) {
       OnWriteOverAfterEnd();
+    } else if (by != Base::Side::kThisSaysWhy) {
+      context_.TryCancel();
     }
   }
   void OnWriteOverAfterEnd() override { stream_.Finish(this->status(), this->Begin(&finish_)); }
