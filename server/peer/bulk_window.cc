@@ -11,6 +11,14 @@ uint64_t BulkWindow::NextPart(uint64_t left) {
   const uint64_t under_way = sent_ - arrived_;
   if (under_way == 0 && clock_.Now() - last_arrival_ > kPause) {
     window_bytes_ = std::min(window_bytes_, kInitialBytes);
+    // What leaves now is alone on its way, so it tells how far the other end is.
+    ForgetQuickest();
+  }
+  if (measuring_) {
+    if (under_way > 0) {
+      return 0;
+    }
+    measuring_ = false;
   }
   const uint64_t part = std::min(left, std::clamp(window_bytes_ / 4, kPartBytesMin, kPartBytesMax));
   if (under_way > 0 && under_way + part > window_bytes_) {
@@ -42,6 +50,11 @@ bool BulkWindow::OnArrived(uint64_t total) {
   return true;
 }
 
+void BulkWindow::ForgetQuickest() {
+  quickest_ = 0;
+  arrivals_at_min_ = 0;
+}
+
 void BulkWindow::Adapt(const Part& part, uint64_t arrived, MonotonicNanos now) {
   // A clock that stood still between the two is no reason to divide by 0.
   const MonotonicNanos took = std::max<MonotonicNanos>(1, now - part.sent_at);
@@ -55,6 +68,11 @@ void BulkWindow::Adapt(const Part& part, uint64_t arrived, MonotonicNanos now) {
     // Well below: what left before it shows has grown already.
     window_bytes_ = std::min(kBytesMax, window_bytes_ + arrived);
     limited_ = false;
+  }
+  arrivals_at_min_ = window_bytes_ == kBytesMin ? arrivals_at_min_ + 1 : 0;
+  if (arrivals_at_min_ >= kArrivalsAtMinMax) {
+    ForgetQuickest();
+    measuring_ = true;
   }
 }
 

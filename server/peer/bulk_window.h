@@ -12,7 +12,9 @@ namespace raftkv::server {
 // Bulk leaves in parts, and the other end says how much of it has arrived. A part that took longer
 // than the quickest by more than `wait_max` was in a queue for that long: the window falls to what
 // the link carries without. While parts are much quicker, and more was to be sent, it grows by all
-// that arrives. After a pause it is small again: the link may be another one by now.
+// that arrives. After a pause it is small again: the link may be another one by now. For the same
+// reason the quickest is not the quickest for good: it is measured anew, by a part that is alone on
+// its way, after a pause, and when the window stays at its smallest as if the link were all queue.
 //
 // Confined to the loop.
 class BulkWindow {
@@ -25,6 +27,8 @@ class BulkWindow {
   static constexpr uint64_t kPartBytesMin = 16 << 10;
   static constexpr uint64_t kPartBytesMax = 256 << 10;
   static constexpr MonotonicNanos kPause = 1 * kNanosPerSecond;
+  // So many arrivals in a row may find the window at kBytesMin.
+  static constexpr int kArrivalsAtMinMax = 8;
 
   // What comes behind bulk is late by a fifth of an election timeout, so that nobody campaigns.
   BulkWindow(const MonotonicClock* clock, MonotonicNanos election_timeout)
@@ -47,6 +51,8 @@ class BulkWindow {
     MonotonicNanos sent_at;
   };
 
+  // The next part to arrive is the quickest.
+  void ForgetQuickest();
   // The newest of the parts that are known to have arrived tells how the link fares.
   void Adapt(const Part& part, uint64_t arrived, MonotonicNanos now);
 
@@ -59,8 +65,11 @@ class BulkWindow {
   std::deque<Part> under_way_;
   // A part had to wait for the window since it was adapted.
   bool limited_ = false;
-  // How long the quickest part took; 0: none has arrived.
+  // How long the quickest part took; 0: none has arrived since it was forgotten.
   MonotonicNanos quickest_ = 0;
+  int arrivals_at_min_ = 0;
+  // The next part waits until it is alone.
+  bool measuring_ = false;
   MonotonicNanos last_arrival_ = 0;
 };
 

@@ -45,6 +45,7 @@ class Link {
                                        static_cast<double>(kNanosPerSecond));
   }
   void ChangeRate(double bytes_per_second) { bytes_per_second_ = bytes_per_second; }
+  void ChangeRoundTrip(MonotonicNanos round_trip) { round_trip_ = round_trip; }
   // How long something small would have waited at worst, since the last call.
   MonotonicNanos TakeLongestQueue() { return std::exchange(longest_queue_, 0); }
 
@@ -64,7 +65,7 @@ class Link {
   }
 
   double bytes_per_second_;
-  const MonotonicNanos round_trip_;
+  MonotonicNanos round_trip_;
   FakeClock clock_;
   BulkWindow window_{&clock_, kElectionTimeout};
   std::deque<Part> under_way_;
@@ -108,6 +109,42 @@ TEST(BulkWindowTest, ALinkThatBecomesSlowIsNoticed) {
   link.TakeLongestQueue();
   link.Send(1 << 20);
   EXPECT_LE(link.TakeLongestQueue(), kElectionTimeout / 2);
+}
+
+// What is sent then waits for the distance, not in a queue.
+TEST(BulkWindowTest, ALinkThatBecomesFarIsNoticed) {
+  for (const MonotonicNanos round_trip : {150 * kMilli, 300 * kMilli}) {
+    SCOPED_TRACE(testing::Message() << round_trip / kMilli << " ms");
+    Link link(1e9, 1 * kMilli);
+    link.Send(8 << 20);
+    link.ChangeRoundTrip(round_trip);
+    EXPECT_LE(link.Send(8 << 20), 25 * round_trip) << "it is busy all the time";
+    link.Send(8 << 20);
+    EXPECT_LE(link.Send(4 << 20), 3 * round_trip);
+  }
+}
+
+TEST(BulkWindowTest, ALinkThatBecameFarInAPauseIsNoticed) {
+  for (const MonotonicNanos round_trip : {150 * kMilli, 300 * kMilli}) {
+    SCOPED_TRACE(testing::Message() << round_trip / kMilli << " ms");
+    Link link(1e9, 1 * kMilli);
+    link.Send(8 << 20);
+    link.clock().Advance(BulkWindow::kPause + 1);
+    link.ChangeRoundTrip(round_trip);
+    EXPECT_LE(link.Send(1 << 20), 6 * round_trip);
+  }
+}
+
+TEST(BulkWindowTest, ALinkThatIsAlwaysSlowDoesNotLookFar) {
+  for (const double rate : {20e3, 50e3, 100e3}) {
+    SCOPED_TRACE(testing::Message() << rate << " bytes/s");
+    Link link(rate, 1 * kMilli);
+    link.Send(1 << 20);
+    link.TakeLongestQueue();
+    link.Send(4 << 20);
+    EXPECT_LE(link.window().window_bytes(), 2 * BulkWindow::kBytesMin);
+    EXPECT_LE(link.TakeLongestQueue(), link.Takes(2 * BulkWindow::kBytesMin));
+  }
 }
 
 TEST(BulkWindowTest, APauseMakesItSmallAgain) {
