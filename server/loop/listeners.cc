@@ -96,7 +96,8 @@ void SetUpPeerPort(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kPeerStreamsMax);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // As peer_channel.cc does.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
   builder->SetResourceQuota(grpc::ResourceQuota("peer port").Resize(kPeerPortBytesMax));
   builder->SetMaxReceiveMessageSize(kPeerMessageBytesMax);
