@@ -23,9 +23,9 @@ inline constexpr int kClientStreamsMax = 4096;
 // not count.
 inline constexpr uint64_t kUnsentAnswerBytesMax = 256 * kMiB;
 inline constexpr uint64_t kSmallAnswerBytes = 4096;
-// Requests that have come in part for longer than a moment, each counted as the largest that there
-// can be.
-inline constexpr uint64_t kSlowRequestBytesMax = 256 * kMiB;
+// Requests that have come in part for longer than UnfinishedRequests::kSlowAge. Of the default
+// --value_bytes_max they hold half of the next, so that others have room; larger ones may need all.
+inline constexpr size_t kSlowRequestsMax = 512;
 // What gRPC holds for all connections of a port, mostly requests that are still coming; it ends
 // calls of any kind beyond it.
 inline constexpr size_t kClientPortBytesMax = 1024 * kMiB;

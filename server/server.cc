@@ -239,7 +239,7 @@ void Server::OnTick() {
   disk_usage_->Tick();
   const MonotonicNanos now = clock_.Now();
   calls_.backlog.Tick(now);
-  calls_.unfinished.Tick(now, kSlowRequestBytesMax / ClientMessageBytesMax(options_));
+  calls_.unfinished.Tick(now, kSlowRequestsMax);
 }
 
 bool Server::OnTurn() {

@@ -13,6 +13,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr MonotonicNanos kSecond = kNanosPerSecond;
+constexpr MonotonicNanos kSlow = UnfinishedRequests::kSlowAge;
 constexpr size_t kMany = 1000;
 
 class UnfinishedRequestsTest : public testing::Test {
@@ -52,16 +53,16 @@ TEST_F(UnfinishedRequestsTest, TheOldestOfTooManySlowOnesAreGivenUp) {
   for (int i = 0; i < 5; ++i) {
     Begin(i);
   }
-  requests_.Tick(kSecond - 1, 2);
+  requests_.Tick(kSlow - 1, 2);
   EXPECT_THAT(given_up_, IsEmpty()) << "nobody is slow yet";
-  requests_.Tick(kSecond + 2, 2);
+  requests_.Tick(kSlow + 2, 2);
   EXPECT_THAT(given_up_, ElementsAre(1)) << "three are slow";
-  requests_.Tick(kSecond + 4, 2);
+  requests_.Tick(kSlow + 4, 2);
   EXPECT_THAT(given_up_, ElementsAre(1, 2, 3));
   for (size_t i = 0; i < kMany; ++i) {
-    Begin(kSecond + 4);
+    Begin(kSlow + 4);
   }
-  requests_.Tick(kSecond + 5, 2);
+  requests_.Tick(kSlow + 5, 2);
   EXPECT_EQ(given_up_.size(), 3U) << "young ones do not count";
 }
 
@@ -70,19 +71,19 @@ TEST_F(UnfinishedRequestsTest, FinishedOnesDoNotCount) {
   const auto second = Begin(0);
   Begin(0);
   requests_.Remove(second);
-  requests_.Tick(kSecond, 2);
+  requests_.Tick(kSlow, 2);
   EXPECT_THAT(given_up_, IsEmpty());
   requests_.Remove(first);
-  const auto fourth = Begin(kSecond);
+  const auto fourth = Begin(kSlow);
   requests_.Remove(fourth);
-  Begin(kSecond);
-  requests_.Tick(2 * kSecond, 2);
+  Begin(kSlow);
+  requests_.Tick(2 * kSlow, 2);
   EXPECT_THAT(given_up_, IsEmpty());
-  requests_.Tick(2 * kSecond, 0);
+  requests_.Tick(2 * kSlow, 0);
   EXPECT_THAT(given_up_, ElementsAre(3, 5));
   EXPECT_EQ(requests_.size(), 0U);
-  Begin(3 * kSecond);
-  requests_.Tick(4 * kSecond, 0);
+  Begin(3 * kSlow);
+  requests_.Tick(4 * kSlow, 0);
   EXPECT_THAT(given_up_, ElementsAre(3, 5, 6));
 }
 
