@@ -77,6 +77,8 @@ void PeerLink::OnReplaced() {
   GiveUpStreams(status);
   generic_stub_ = grpc::GenericStub(connection_.channel());
   raft_stub_ = peer::v1::RaftService::NewStub(connection_.channel());
+  // Whoever answers there says at once who it is.
+  next_hello_ = 0;
 }
 
 void PeerLink::GiveUpCalls() {

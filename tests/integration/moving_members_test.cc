@@ -6,11 +6,14 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/mutex.h"
+#include "raftkv/peer/v1/raft.grpc.pb.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -102,6 +105,55 @@ TEST_F(MovingMembersTest, ADifferentInitialClusterIsSaid) {
   EXPECT_THAT(cluster_.server(1).Log(),
               AllOf(HasSubstr("--initial_cluster differs from what --data_dir="),
                     HasSubstr(absl::StrCat("n2=", places_[1], " instead of ", old_place))));
+}
+
+// Says that it is somebody else, and counts for whom.
+class Stranger final : public peer::v1::RaftService::Service {
+ public:
+  explicit Stranger(const std::string& address) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  bool listens() const { return server_ != nullptr; }
+  void Stop() { server_->Shutdown(std::chrono::system_clock::now()); }
+  int HellosOf(const std::string& name) {
+    MutexLock lock(&mutex_);
+    return hellos_[name];
+  }
+
+ private:
+  grpc::Status Hello(grpc::ServerContext*, const peer::v1::HelloRequest* request,
+                     peer::v1::HelloResponse* response) override {
+    MutexLock lock(&mutex_);
+    ++hellos_[request->name()];
+    response->set_name("somebody else");
+    return grpc::Status::OK;
+  }
+
+  Mutex mutex_;
+  std::map<std::string, int> hellos_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// Each time that it answers, not a second later: the next address waits.
+TEST_F(MovingMembersTest, SomebodyElseInAMembersPlaceIsFoundOutAtOnce) {
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  // A leader meets strangers by its streams, too.
+  const size_t follower = cluster_.Other(*leader);
+  const size_t gone = cluster_.Other(follower);
+  cluster_.server(gone).Kill9();
+  Stranger stranger(places_[gone]);
+  ASSERT_TRUE(stranger.listens());
+  const std::string name = TestCluster::Name(follower);
+  ASSERT_TRUE(WaitUntil(Millis(10000), [&] { return stranger.HellosOf(name) > 0; }));
+  const int before = stranger.HellosOf(name);
+  const Clock::time_point start = Clock::now();
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] { return stranger.HellosOf(name) >= before + 8; }));
+  EXPECT_LE(Since(start), Millis(4000)) << "one round of tries is 250 ms";
+  stranger.Stop();
 }
 
 // The names of members are in a hosts file of this process's own, which its children see.
