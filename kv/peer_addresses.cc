@@ -48,13 +48,13 @@ std::vector<std::string> PeerAddresses::Candidates(const std::string& name,
     add(seen->second);
   }
   add(published);
+  if (const auto told = told_.find(name); told != told_.end()) {
+    add(told->second);
+  }
   if (const auto heard = heard_.find(name); heard != heard_.end()) {
     for (const std::string& address : heard->second) {
       add(address);
     }
-  }
-  if (const auto told = told_.find(name); told != told_.end()) {
-    add(told->second);
   }
   add(founded);
   return candidates;

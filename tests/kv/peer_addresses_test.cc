@@ -17,7 +17,7 @@ TEST(PeerAddressesTest, TheLikeliestComesFirst) {
   addresses.OnHeard("n1", "heard:2");
   addresses.OnSeen("n1", "seen:1");
   EXPECT_THAT(addresses.Candidates("n1", "published:1", "founded:1"),
-              ElementsAre("seen:1", "published:1", "heard:2", "heard:1", "told:1", "founded:1"));
+              ElementsAre("seen:1", "published:1", "told:1", "heard:2", "heard:1", "founded:1"));
   EXPECT_THAT(addresses.Candidates("n2", "published:2", "founded:2"),
               ElementsAre("published:2", "founded:2"));
 }
