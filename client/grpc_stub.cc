@@ -59,6 +59,14 @@ absl::Status CannotConnect(absl::string_view cause) {
   return WithReason(absl::UnavailableError(cause), kReasonCannotConnect, kClientErrorDomain);
 }
 
+absl::Status NoAnswerWithin(absl::Duration timeout) {
+  return CannotConnect(absl::StrCat(
+      "no answer within ", absl::FormatDuration(absl::Ceil(timeout, absl::Milliseconds(1)))));
+}
+
+// gRPC's words for an attempt to connect that had no answer in its time.
+constexpr absl::string_view kAttemptTimedOut = "tcp handshaker shutdown";
+
 class GrpcStub final : public Stub {
  public:
   explicit GrpcStub(const std::string& endpoint)
@@ -82,8 +90,7 @@ class GrpcStub final : public Stub {
         return ProbeFailedChannel(timeout);
       }
       if (!channel_->WaitForStateChange(state, deadline)) {
-        return CannotConnect(absl::StrCat(
-            "no answer within ", absl::FormatDuration(absl::Ceil(timeout, absl::Milliseconds(1)))));
+        return NoAnswerWithin(timeout);
       }
       state = channel_->GetState(/*try_to_connect=*/true);
     }
@@ -148,7 +155,9 @@ class GrpcStub final : public Stub {
     if (!absl::IsUnavailable(probe)) {
       return CannotConnect("no answer");
     }
-    return CannotConnect(InnermostCause(probe.message()));
+    const absl::string_view cause = InnermostCause(probe.message());
+    return cause == kAttemptTimedOut ? NoAnswerWithin(absl::Milliseconds(kConnectAttemptMs))
+                                     : CannotConnect(cause);
   }
 
   // Constant after construction.

@@ -480,6 +480,47 @@ class SilentPort {
   int fd_;
 };
 
+// Drops packets even of those who want to connect: its queue of connections is full.
+class FullPort {
+ public:
+  FullPort() {
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(name);
+    fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(bind(fds_[0], reinterpret_cast<sockaddr*>(&name), size), 0);
+    EXPECT_EQ(listen(fds_[0], 0), 0);
+    EXPECT_EQ(getsockname(fds_[0], reinterpret_cast<sockaddr*>(&name), &size), 0);
+    for (int i = 0; i < 4; ++i) {
+      fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      static_cast<void>(connect(fds_.back(), reinterpret_cast<sockaddr*>(&name), size));
+    }
+    address = absl::StrCat("127.0.0.1:", ntohs(name.sin_port));
+  }
+  ~FullPort() {
+    for (const int fd : fds_) {
+      close(fd);
+    }
+  }
+  FullPort(const FullPort&) = delete;
+  FullPort& operator=(const FullPort&) = delete;
+
+  std::string address;
+
+ private:
+  std::vector<int> fds_;
+};
+
+TEST(AddressesTest, AHostThatDropsPacketsIsSaidToGiveNoAnswer) {
+  const FullPort nobody;
+  const std::unique_ptr<client::Stub> stub = client::MakeGrpcStub(nobody.address);
+  const absl::Status status = stub->Connect(ClientOptions().request_timeout);
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_EQ(ErrorReason(status), kReasonCannotConnect);
+  EXPECT_EQ(status.message(), "no answer within 1.25s");
+}
+
 TEST(AddressesTest, ANameWithThreeDeadAddressesIsReachedAtItsFourthInACommandsTime) {
   const SilentPort first;
   const SilentPort second;
