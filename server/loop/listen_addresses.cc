@@ -18,7 +18,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace raftkv::server {
-namespace {
 
 struct SocketAddress {
   sockaddr_storage bytes = {};
@@ -29,6 +28,11 @@ struct SocketAddress {
   // sin_port and sin6_port lie at the same place.
   in_port_t& port() { return reinterpret_cast<sockaddr_in*>(&bytes)->sin_port; }
 };
+
+namespace {
+
+// How many ports are tried where any will do.
+constexpr int kPortTriesMax = 10;
 
 SocketAddress Copy(const sockaddr* address, socklen_t size) {
   SocketAddress copy;
@@ -87,7 +91,7 @@ bool MachineHas(int family) {
 }
 
 // A socket that holds the address, or -1 with errno set. Fills a port of 0.
-int Hold(SocketAddress* address) {
+int HoldOne(SocketAddress* address) {
   const int fd = socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     return -1;
@@ -126,12 +130,25 @@ absl::StatusOr<std::unique_ptr<ListenAddresses>> ListenAddresses::Take(const Hos
     }
     wanted = *std::move(resolved);
   }
-  auto taken = std::unique_ptr<ListenAddresses>(new ListenAddresses);
-  taken->port_ = address.port;
+  for (int tries_left = kPortTriesMax - 1;; --tries_left) {
+    auto taken = std::unique_ptr<ListenAddresses>(new ListenAddresses);
+    taken->port_ = address.port;
+    const absl::Status status = taken->Hold(wanted);
+    if (status.ok()) {
+      return taken;
+    }
+    // A port that is free at one address may be in use at the next.
+    if (address.port != 0 || taken->fds_.empty() || tries_left == 0) {
+      return status;
+    }
+  }
+}
+
+absl::Status ListenAddresses::Hold(const std::vector<SocketAddress>& wanted) {
   std::string failure;
-  for (SocketAddress& one : wanted) {
-    one.port() = htons(static_cast<in_port_t>(taken->port_));
-    const int fd = Hold(&one);
+  for (SocketAddress one : wanted) {
+    one.port() = htons(static_cast<in_port_t>(port_));
+    const int fd = HoldOne(&one);
     if (fd < 0) {
       const int reason = errno;
       const bool foreign = reason == EADDRNOTAVAIL || reason == EAFNOSUPPORT;
@@ -140,17 +157,14 @@ absl::StatusOr<std::unique_ptr<ListenAddresses>> ListenAddresses::Take(const Hos
       if (!foreign || MachineHas(one.family())) {
         return absl::UnavailableError(failure);
       }
-      taken->left_out_.push_back(ToText(one));
+      left_out_.push_back(ToText(one));
       continue;
     }
-    taken->fds_.push_back(fd);
-    taken->port_ = ntohs(one.port());
-    taken->addresses_.push_back(ToText(one));
+    fds_.push_back(fd);
+    port_ = ntohs(one.port());
+    addresses_.push_back(ToText(one));
   }
-  if (taken->addresses_.empty()) {
-    return absl::UnavailableError(failure);
-  }
-  return taken;
+  return addresses_.empty() ? absl::UnavailableError(failure) : absl::OkStatus();
 }
 
 ListenAddresses::~ListenAddresses() {

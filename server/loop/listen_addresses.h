@@ -5,10 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/host_port.h"
 
 namespace raftkv::server {
+
+struct SocketAddress;
 
 // Finds them and holds them, without listening, until gRPC does. gRPC itself is content with one of
 // the addresses that a name means, says nothing of the others, and does not tell why it has none.
@@ -32,6 +35,8 @@ class ListenAddresses final {
 
  private:
   ListenAddresses() = default;
+  // Takes all of these at port_, or some of them and fails.
+  absl::Status Hold(const std::vector<SocketAddress>& wanted);
 
   std::vector<int> fds_;
   std::vector<std::string> addresses_;

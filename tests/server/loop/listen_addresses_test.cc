@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -25,16 +26,17 @@ std::string Why(const std::string& address) {
   return std::string(taken.status().message());
 }
 
-// A socket that somebody else listens on.
+// A socket that somebody else listens on, at ::1 or an IPv4 address.
 class Listener {
  public:
-  explicit Listener(int family) : fd_(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Listener(int family, in_addr_t ipv4 = INADDR_LOOPBACK)
+      : fd_(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in6 bound = {};
     socklen_t size = sizeof(bound);
     if (family == AF_INET6) {
       bound.sin6_addr = in6addr_loopback;
     } else {
-      reinterpret_cast<sockaddr_in*>(&bound)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      reinterpret_cast<sockaddr_in*>(&bound)->sin_addr.s_addr = htonl(ipv4);
     }
     bound.sin6_family = static_cast<sa_family_t>(family);
     ok_ = bind(fd_, reinterpret_cast<sockaddr*>(&bound),
@@ -92,6 +94,20 @@ TEST(ListenAddressesTest, EveryAddressOfANameIsTakenOrNone) {
     EXPECT_THAT(Why("localhost:" + other.port()), HasSubstr("Address already in use"));
     EXPECT_THAT(Why(":" + other.port()), HasSubstr("Address already in use"));
   }
+}
+
+// The first address gets a port that may be in use at the second: tests/support/two_addresses.c
+// gives the name 127.0.0.1 and 127.0.0.2.
+TEST(ListenAddressesTest, AnyPortIsOneThatIsFreeAtEveryAddress) {
+  std::deque<Listener> others;
+  for (int i = 0; i < 800; ++i) {
+    ASSERT_TRUE(others.emplace_back(AF_INET, INADDR_LOOPBACK + 1).ok());
+  }
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_EQ(Why("two-addresses.test:0"), "");
+  }
+  EXPECT_THAT(Why("two-addresses.test:" + others.front().port()),
+              HasSubstr("Address already in use"));
 }
 
 TEST(ListenAddressesTest, SomebodyElseCanListenWhereItHolds) {
