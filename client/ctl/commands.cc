@@ -188,7 +188,9 @@ class Run {
           continue;
         }
         if (options.limit != 0) {
-          terminal_.err << "Stopped after " << deleted
+          // A step whose outcome is unknown may have deleted more.
+          terminal_.err << "Stopped after "
+                        << (IsOutcomeUnknown(result.status()) ? "at least " : "") << deleted
                         << " keys were deleted; the same command goes on from there\n";
         }
         return Fail(result.status());

@@ -206,6 +206,17 @@ TEST_F(CommandsTest, DelByStepsThatStopsTellsHowFarItCame) {
   EXPECT_THAT(err_.str(), HasSubstr("Stopped after 10 keys were deleted"));
 }
 
+TEST_F(CommandsTest, DelByStepsWhoseLastOutcomeIsUnknownSaysThatMoreMayBeGone) {
+  testing::InSequence in_order;
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(0))).WillOnce(Return(RangeTooLarge(10)));
+  EXPECT_CALL(*connection_, DeleteRange(_, Limit(10)))
+      .WillOnce(Return(Deleted(10, true)))
+      .WillOnce(Return(client::WithReason(absl::UnknownError("the connection broke"),
+                                          kReasonOutcomeUnknown, kServerErrorDomain)));
+  RunIt(DeleteCommand{.key = "k", .prefix = true});
+  EXPECT_THAT(err_.str(), HasSubstr("Stopped after at least 10 keys were deleted; the same"));
+}
+
 TEST_F(CommandsTest, ErrorsGoToStderrWithTheirExitCode) {
   EXPECT_CALL(*connection_, ListMembers(_)).WillRepeatedly(Return(ServerError()));
   EXPECT_EQ(RunIt(MemberListCommand{}), ExitCode::kServerError);
