@@ -14,7 +14,8 @@ readonly BASE=debian:bookworm-slim
 readonly PROJECT=raftkv-test
 readonly NODES=(1 2 3)
 readonly HEALTHY_WITHIN_S=60
-# A name means another address, and two of three are up again.
+# A name means another address, and two of three are up again: Docker's own time is in it. moving_members_test proves
+# our part of it.
 readonly FOUND_WITHIN_S=10
 # Keeps an address taken while its former container is made anew.
 readonly SQUATTER=$PROJECT-squatter
