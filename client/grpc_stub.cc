@@ -10,8 +10,7 @@
 #include "base/error_chain.h"
 #include "client/error_payload.h"
 #include "client/errors.h"
-#include "raftkv/v1/cluster.grpc.pb.h"
-#include "raftkv/v1/kv.grpc.pb.h"
+#include "client/rpc.h"
 
 namespace raftkv::client {
 namespace {
@@ -71,9 +70,7 @@ class GrpcStub final : public Stub {
  public:
   explicit GrpcStub(const std::string& endpoint)
       : channel_(grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(),
-                                           ChannelSettings())),
-        kv_(v1::KvService::NewStub(channel_)),
-        cluster_(v1::ClusterService::NewStub(channel_)) {}
+                                           ChannelSettings())) {}
 
   absl::Status Connect(absl::Duration timeout) override {
     const auto deadline = DeadlineAfter(timeout);
@@ -97,58 +94,29 @@ class GrpcStub final : public Stub {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<v1::GetResponse> Get(absl::Duration timeout,
-                                      const v1::GetRequest& request) override {
-    return Call(timeout, *kv_, &v1::KvService::Stub::Get, request, v1::GetResponse());
-  }
-  absl::StatusOr<v1::PutResponse> Put(absl::Duration timeout,
-                                      const v1::PutRequest& request) override {
-    return Call(timeout, *kv_, &v1::KvService::Stub::Put, request, v1::PutResponse());
-  }
-  absl::StatusOr<v1::DeleteResponse> Delete(absl::Duration timeout,
-                                            const v1::DeleteRequest& request) override {
-    return Call(timeout, *kv_, &v1::KvService::Stub::Delete, request, v1::DeleteResponse());
-  }
-  absl::StatusOr<v1::DeleteRangeResponse> DeleteRange(
-      absl::Duration timeout, const v1::DeleteRangeRequest& request) override {
-    return Call(timeout, *kv_, &v1::KvService::Stub::DeleteRange, request,
-                v1::DeleteRangeResponse());
-  }
-  absl::StatusOr<v1::ListResponse> List(absl::Duration timeout,
-                                        const v1::ListRequest& request) override {
-    return Call(timeout, *kv_, &v1::KvService::Stub::List, request, v1::ListResponse());
-  }
-  absl::StatusOr<v1::ListMembersResponse> ListMembers(
-      absl::Duration timeout, const v1::ListMembersRequest& request) override {
-    return Call(timeout, *cluster_, &v1::ClusterService::Stub::ListMembers, request,
-                v1::ListMembersResponse());
-  }
-  absl::StatusOr<v1::GetStatusResponse> GetStatus(absl::Duration timeout,
-                                                  const v1::GetStatusRequest& request) override {
-    return Call(timeout, *cluster_, &v1::ClusterService::Stub::GetStatus, request,
-                v1::GetStatusResponse());
+  absl::Status Call(const char* path, absl::Duration timeout,
+                    const google::protobuf::Message& request,
+                    google::protobuf::Message* response) override {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineAfter(timeout));
+    const grpc::internal::RpcMethod method(path, grpc::internal::RpcMethod::NORMAL_RPC);
+    const grpc::Status status =
+        grpc::internal::BlockingUnaryCall<google::protobuf::Message, google::protobuf::Message,
+                                          google::protobuf::MessageLite,
+                                          google::protobuf::MessageLite>(
+            channel_.get(), method, &context, request, response);
+    return status.ok()
+               ? absl::OkStatus()
+               : StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
   }
 
  private:
-  template <typename Service, typename Request, typename Response>
-  absl::StatusOr<Response> Call(absl::Duration timeout, Service& service,
-                                grpc::Status (Service::*method)(grpc::ClientContext*,
-                                                                const Request&, Response*),
-                                const Request& request, Response response) {
-    grpc::ClientContext context;
-    context.set_deadline(DeadlineAfter(timeout));
-    const grpc::Status status = (service.*method)(&context, request, &response);
-    if (!status.ok()) {
-      return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
-    }
-    return response;
-  }
-
   // gRPC tells why it could not connect only to a call, so this makes one that changes nothing.
   // Returns OK when the channel has found a connection meanwhile.
   absl::Status ProbeFailedChannel(absl::Duration timeout) {
+    v1::GetStatusResponse response;
     const absl::Status probe =
-        GetStatus(std::min(timeout, kProbeTimeout), v1::GetStatusRequest()).status();
+        Call(kGetStatus.path, std::min(timeout, kProbeTimeout), v1::GetStatusRequest(), &response);
     if (channel_->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) {
       return absl::OkStatus();
     }
@@ -162,8 +130,6 @@ class GrpcStub final : public Stub {
 
   // Constant after construction.
   const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::KvService::Stub> kv_;
-  const std::unique_ptr<v1::ClusterService::Stub> cluster_;
 };
 
 }  // namespace

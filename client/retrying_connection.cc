@@ -13,6 +13,7 @@
 #include "client/endpoint.h"
 #include "client/error_payload.h"
 #include "client/errors.h"
+#include "client/rpc.h"
 
 namespace raftkv::client {
 namespace {
@@ -127,57 +128,39 @@ RetryingConnection::RetryingConnection(ClientOptions options, StubFactory make_s
 
 absl::StatusOr<GetResult> RetryingConnection::Get(absl::string_view key,
                                                   const GetOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const v1::GetRequest request, MakeGetRequest(key, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::GetResponse response,
-                          Call(CallKind::kRead, options.timeout, &Stub::Get, request));
-  return ToResult(response);
+  return Call(kGet, options.timeout, MakeGetRequest(key, options));
 }
 
 absl::StatusOr<PutResult> RetryingConnection::Put(absl::string_view key, absl::string_view value,
                                                   const PutOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const v1::PutRequest request, MakePutRequest(key, value, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::PutResponse response,
-                          Call(CallKind::kWrite, options.timeout, &Stub::Put, request));
-  return ToResult(response);
+  return Call(kPut, options.timeout, MakePutRequest(key, value, options));
 }
 
 absl::StatusOr<DeleteResult> RetryingConnection::Delete(absl::string_view key,
                                                         const DeleteOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRequest request, MakeDeleteRequest(key, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteResponse response,
-                          Call(CallKind::kWrite, options.timeout, &Stub::Delete, request));
-  return ToResult(response);
+  return Call(kDelete, options.timeout, MakeDeleteRequest(key, options));
 }
 
 absl::StatusOr<DeleteRangeResult> RetryingConnection::DeleteRange(
     const KeyRange& range, const DeleteRangeOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRangeRequest request,
-                          MakeDeleteRangeRequest(range, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::DeleteRangeResponse response,
-                          Call(CallKind::kWrite, options.timeout, &Stub::DeleteRange, request));
-  return ToResult(response);
+  return Call(kDeleteRange, options.timeout, MakeDeleteRangeRequest(range, options));
 }
 
 absl::StatusOr<ListResult> RetryingConnection::List(const KeyRange& range,
                                                     const ListOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const v1::ListRequest request, MakeListRequest(range, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::ListResponse response,
-                          Call(CallKind::kRead, options.timeout, &Stub::List, request));
-  return ToResult(response);
+  return Call(kList, options.timeout, MakeListRequest(range, options));
 }
 
 absl::StatusOr<ListMembersResult> RetryingConnection::ListMembers(const MemberOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(
-      const v1::ListMembersResponse response,
-      Call(CallKind::kRead, options.timeout, &Stub::ListMembers, MakeListMembersRequest(options)));
-  return ToResult(response);
+  return Call(kListMembers, options.timeout, MakeListMembersRequest(options));
 }
 
 absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view endpoint,
                                                            const MemberOptions& options) {
   RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
-  RAFTKV_ASSIGN_OR_RETURN(const v1::GetStatusResponse response,
-                          direct.stub->GetStatus(direct.timeout, v1::GetStatusRequest()));
+  v1::GetStatusResponse response;
+  RAFTKV_RETURN_IF_ERROR(
+      direct.stub->Call(kGetStatus.path, direct.timeout, v1::GetStatusRequest(), &response));
   return ToResult(response);
 }
 
@@ -187,27 +170,27 @@ absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view e
   MemberOptions linearizable = options;
   linearizable.consistency = Consistency::kLinearizable;
   const MonotonicNanos begin = clock_->Now();
-  RAFTKV_ASSIGN_OR_RETURN(
-      const v1::ListMembersResponse response,
-      direct.stub->ListMembers(direct.timeout, MakeListMembersRequest(linearizable)));
+  v1::ListMembersResponse response;
+  RAFTKV_RETURN_IF_ERROR(direct.stub->Call(kListMembers.path, direct.timeout,
+                                           MakeListMembersRequest(linearizable), &response));
   return HealthResult{.header = ToResult(response).header,
                       .took = absl::Nanoseconds(clock_->Now() - begin)};
 }
 
-template <typename Request, typename Response>
-absl::StatusOr<Response> RetryingConnection::Call(
-    CallKind kind, std::optional<absl::Duration> timeout,
-    absl::StatusOr<Response> (Stub::*method)(absl::Duration, const Request&),
-    const Request& request) {
-  absl::StatusOr<Response> response = Response();
-  RAFTKV_RETURN_IF_ERROR(RunAttempts(kind, timeout.value_or(options_.request_timeout),
-                                     [&](const Endpoint& endpoint, absl::Duration remaining) {
-                                       response = (*endpoint.stub.*method)(remaining, request);
-                                       return response.ok()
-                                                  ? CheckCluster(kind, endpoint, response->header())
-                                                  : response.status();
-                                     }));
-  return response;
+template <typename Method>
+auto RetryingConnection::Call(const Method& method, std::optional<absl::Duration> timeout,
+                              const absl::StatusOr<typename Method::Request>& request)
+    -> absl::StatusOr<decltype(ToResult(typename Method::Response()))> {
+  RAFTKV_RETURN_IF_ERROR(request.status());
+  typename Method::Response response;
+  RAFTKV_RETURN_IF_ERROR(RunAttempts(
+      method.kind, timeout.value_or(options_.request_timeout),
+      [&](const Endpoint& endpoint, absl::Duration remaining) {
+        const absl::Status called =
+            endpoint.stub->Call(method.path, remaining, *request, &response);
+        return called.ok() ? CheckCluster(method.kind, endpoint, response.header()) : called;
+      }));
+  return ToResult(response);
 }
 
 absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeout,

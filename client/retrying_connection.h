@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "base/rng.h"
 #include "client/connection.h"
+#include "client/convert.h"
 #include "client/retry_policy.h"
 #include "client/stub.h"
 
@@ -65,13 +66,12 @@ class RetryingConnection final : public Connection {
   };
   using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
 
-  // Makes the RPC `method` until it succeeds, must not be repeated, or the tries or the time are
-  // used up.
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(CallKind kind, std::optional<absl::Duration> timeout,
-                                absl::StatusOr<Response> (Stub::*method)(absl::Duration,
-                                                                         const Request&),
-                                const Request& request);
+  // Makes the RPC `method` (rpc.h) until it succeeds, must not be repeated, or the tries or the
+  // time are used up. A request that could not be made fails the call.
+  template <typename Method>
+  auto Call(const Method& method, std::optional<absl::Duration> timeout,
+            const absl::StatusOr<typename Method::Request>& request)
+      -> absl::StatusOr<decltype(ToResult(typename Method::Response()))>;
   absl::Status RunAttempts(CallKind kind, absl::Duration timeout, Attempt attempt);
   absl::Status TryOnce(CallKind kind, const Endpoint& endpoint, MonotonicNanos deadline,
                        Attempt attempt);

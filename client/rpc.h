@@ -1,0 +1,36 @@
+// The unary RPCs of the client API, each a row: what a call of Client is made of.
+#pragma once
+
+#include "client/retry_policy.h"
+#include "raftkv/v1/cluster.pb.h"
+#include "raftkv/v1/kv.pb.h"
+
+namespace raftkv::client {
+
+// `path` is the full name of the method, "/package.Service/Method". Its kind says whether it may be
+// made again when its outcome is not known.
+template <typename RequestType, typename ResponseType>
+struct Rpc {
+  using Request = RequestType;
+  using Response = ResponseType;
+
+  const char* path;
+  CallKind kind;
+};
+
+inline constexpr Rpc<v1::GetRequest, v1::GetResponse> kGet{"/raftkv.v1.KvService/Get",
+                                                           CallKind::kRead};
+inline constexpr Rpc<v1::PutRequest, v1::PutResponse> kPut{"/raftkv.v1.KvService/Put",
+                                                           CallKind::kWrite};
+inline constexpr Rpc<v1::DeleteRequest, v1::DeleteResponse> kDelete{"/raftkv.v1.KvService/Delete",
+                                                                    CallKind::kWrite};
+inline constexpr Rpc<v1::DeleteRangeRequest, v1::DeleteRangeResponse> kDeleteRange{
+    "/raftkv.v1.KvService/DeleteRange", CallKind::kWrite};
+inline constexpr Rpc<v1::ListRequest, v1::ListResponse> kList{"/raftkv.v1.KvService/List",
+                                                              CallKind::kRead};
+inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembers{
+    "/raftkv.v1.ClusterService/ListMembers", CallKind::kRead};
+inline constexpr Rpc<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
+    "/raftkv.v1.ClusterService/GetStatus", CallKind::kRead};
+
+}  // namespace raftkv::client
