@@ -9,16 +9,6 @@
 #include "raft/core/raft_core.h"
 
 namespace raftkv::raft {
-namespace {
-
-// An acknowledgement promises that what it names is durable and agrees with this term's leader.
-LogIndex PromisedIndex(const Follower& follower, const RaftLog& log) {
-  return RAFTKV_MUTANT(kAcksBeforeDurable) ? follower.verified
-                                           : std::min(follower.verified, log.durable_index());
-}
-
-}  // namespace
-
 Follower& RaftCore::FollowSender(const Envelope& envelope) {
   CHECK_EQ(envelope.term, term());
   if (!RAFTKV_MUTANT(kSecondLeaderTolerated)) {
@@ -66,7 +56,7 @@ void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest reque
   log_.CommitTo(std::min(request.commit_index, RAFTKV_MUTANT(kCommitsBeyondMatch)
                                                    ? log_.last().index
                                                    : follower.verified));
-  if (PromisedIndex(follower, log_) >= end) {
+  if (PromisedIndex(follower) >= end) {
     follower.acknowledgement_due = true;
   }
 }
@@ -102,9 +92,15 @@ void RaftCore::HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartb
   }
 }
 
+// An acknowledgement promises that what it names is durable and agrees with this term's leader.
+LogIndex RaftCore::PromisedIndex(const Follower& follower) const {
+  return RAFTKV_MUTANT(kAcksBeforeDurable) ? follower.verified
+                                           : std::min(follower.verified, log_.durable_index());
+}
+
 // What a leader waits for goes out as soon as a write carries it on.
 void RaftCore::MaybeAcknowledge(Follower& follower) {
-  if (follower.leader != kNobody && PromisedIndex(follower, log_) > follower.acknowledged) {
+  if (follower.leader != kNobody && PromisedIndex(follower) > follower.acknowledged) {
     follower.acknowledgement_due = true;
   }
 }
@@ -115,7 +111,7 @@ void RaftCore::SendAcknowledgement(Follower& follower) {
   }
   CHECK_NE(follower.leader, kNobody);
   follower.acknowledgement_due = false;
-  follower.acknowledged = PromisedIndex(follower, log_);
+  follower.acknowledged = PromisedIndex(follower);
   Send(follower.leader, term(), AppendAccepted{.match_index = follower.acknowledged});
 }
 

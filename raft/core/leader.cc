@@ -123,16 +123,20 @@ void RaftCore::HandleAppendRejected(const Envelope& envelope, const AppendReject
   progress->OnRejected(reply.rejected_index, agree);
 }
 
-void RaftCore::MaybeCommit(Leader& leader) {
+LogIndex RaftCore::QuorumIndex(const Leader& leader) const {
   const LogIndex own =
       RAFTKV_MUTANT(kLeaderCountsUnsynced) ? log_.last().index : log_.durable_index();
-  const LogIndex reached = CommittedIndex(configuration_, [&](NodeId voter) {
+  return CommittedIndex(configuration_, [&](NodeId voter) {
     const FollowerProgress* progress = leader.Find(voter);
     if (voter == self_) {
       return own;
     }
     return progress == nullptr ? LogIndex(0) : progress->match_index();
   });
+}
+
+void RaftCore::MaybeCommit(Leader& leader) {
+  const LogIndex reached = QuorumIndex(leader);
   // Thesis §3.6.2, figure 3.7: a majority that holds an entry of an earlier term does not keep it
   // from being overwritten; it is committed by what follows it.
   if (reached < leader.term_start && !RAFTKV_MUTANT(kCommitsPriorTerm)) {

@@ -143,7 +143,8 @@ void RaftCore::OnPersisted(WriteId last) {
     MaybeAcknowledge(*follower);
   } else if (std::holds_alternative<Candidate>(role_)) {
     CountOwnVote();
-  } else if (Leader* leader = leader_role(); leader != nullptr && log_advanced) {
+  } else if (Leader* leader = leader_role();
+             leader != nullptr && log_advanced && !RAFTKV_MUTANT(kOwnWriteCommitsNothing)) {
     MaybeCommit(*leader);
   }
 }
@@ -272,6 +273,20 @@ const FollowerProgress* RaftCore::progress(NodeId peer) const {
     return nullptr;
   }
   return leader->Find(peer);
+}
+
+void RaftCore::CheckNothingIsOverdue() const {
+  if (const auto* follower = std::get_if<Follower>(&role_)) {
+    CHECK(follower->leader == kNobody || follower->acknowledgement_due ||
+          PromisedIndex(*follower) <= follower->acknowledged)
+        << "the leader was not told that " << PromisedIndex(*follower) << " is durable";
+  } else if (const Leader* leader = leader_role()) {
+    const LogIndex reached = QuorumIndex(*leader);
+    CHECK(reached < leader->term_start || reached <= log_.commit_index())
+        << reached << " is not committed, though a quorum holds it";
+    CHECK(!leader->rounds.confirms() || QuorumRound(*leader) < leader->rounds.awaited_round())
+        << "reads wait, though a quorum has answered";
+  }
 }
 
 CoreView RaftCore::View() const {

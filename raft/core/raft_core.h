@@ -128,6 +128,8 @@ class RaftCore {
   // What a leader does next for a follower.
   enum class ReplicationStep { kNothing, kSend, kLoad };
   class InvariantScope;
+  // What an input made possible was done with it: nothing here is done by the next one.
+  void CheckNothingIsOverdue() const;
 
   // What peers say (message_check.cc).
   absl::Status CheckMessage(const Envelope& envelope) const;
@@ -191,6 +193,7 @@ class RaftCore {
   void HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartbeat);
   bool HoldsEntry(EntryId id) const;
   void RejectAppend(const Envelope& envelope, EntryId previous);
+  LogIndex PromisedIndex(const Follower& follower) const;
   void MaybeAcknowledge(Follower& follower);
   void SendAcknowledgement(Follower& follower);
 
@@ -207,6 +210,8 @@ class RaftCore {
   void HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply);
   void HandleAppendRejected(const Envelope& envelope, const AppendRejected& reply);
   void HandleHeartbeatReply(const Envelope& envelope, const HeartbeatReply& reply);
+  // What a quorum holds durably, for all that this leader knows.
+  LogIndex QuorumIndex(const Leader& leader) const;
   void MaybeCommit(Leader& leader);
   ReplicationStep NextStep(NodeId peer, const FollowerProgress& progress) const;
   bool LeaderHasOutput(const Leader& leader) const;
@@ -219,6 +224,7 @@ class RaftCore {
   // Heartbeats and reads of leaders (read_index.cc).
   bool MayBeginRound(const Leader& leader) const;
   void BeginRound(Leader& leader, bool with_learners);
+  RoundId QuorumRound(const Leader& leader) const;
   void MaybeConfirmReads(Leader& leader);
 
   // Constant after construction.
@@ -252,6 +258,7 @@ class RaftCore::InvariantScope {
     const CoreView after = core_.View();
     CheckState(after);
     CheckStep(before_, after);
+    core_.CheckNothingIsOverdue();
   }
   InvariantScope(const InvariantScope&) = delete;
   InvariantScope& operator=(const InvariantScope&) = delete;

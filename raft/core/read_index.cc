@@ -50,18 +50,21 @@ void RaftCore::HandleHeartbeatReply(const Envelope& envelope, const HeartbeatRep
   MaybeConfirmReads(std::get<Leader>(role_));
 }
 
-void RaftCore::MaybeConfirmReads(Leader& leader) {
-  if (!leader.rounds.confirms()) {
-    return;
-  }
-  const RoundId confirmed = ConfirmedRound(configuration_, [&](NodeId voter) {
+// The last round that a quorum has answered.
+RoundId RaftCore::QuorumRound(const Leader& leader) const {
+  return ConfirmedRound(configuration_, [&](NodeId voter) {
     if (voter == self_) {
       return leader.rounds.last_round();
     }
     const FollowerProgress* progress = leader.Find(voter);
     return progress == nullptr ? RoundId(0) : progress->answered_round();
   });
-  leader.rounds.Confirm(confirmed, &output_.reads);
+}
+
+void RaftCore::MaybeConfirmReads(Leader& leader) {
+  if (leader.rounds.confirms()) {
+    leader.rounds.Confirm(QuorumRound(leader), &output_.reads);
+  }
 }
 
 }  // namespace raftkv::raft

@@ -32,8 +32,9 @@ class ReadRounds {
   // read may be answered on this term's word.
   void Abort(std::vector<ReadOutcome>* out);
 
-  // Whether a quorum's answers are waited for.
+  // Whether a quorum's answers are waited for, and those of which round at least.
   bool confirms() const { return !confirming_.empty(); }
+  RoundId awaited_round() const { return confirming_.front().round; }
   // The last that was begun; 0 before the first.
   RoundId last_round() const { return last_round_; }
 
