@@ -14,8 +14,8 @@
     }                                                   \
   } while (false)
 
-// Assigns the value of the StatusOr `expr` to `lhs`, or returns its status from the enclosing
-// function.
+// Assigns the value of the StatusOr `expr` to `lhs`, or returns its status from the
+// enclosing function.
 #define RAFTKV_ASSIGN_OR_RETURN(lhs, expr) \
   RAFTKV_ASSIGN_OR_RETURN_IMPL_(RAFTKV_CONCAT_(status_or_, __LINE__), lhs, expr)
 #define RAFTKV_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr) \

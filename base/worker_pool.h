@@ -25,8 +25,8 @@ class WorkerPool {
   // Runs `task` on one of the threads, those of one length in the order of the calls; false, and
   // nothing happens, when tasks_max of its length wait already or the pool was stopped.
   [[nodiscard]] bool Submit(Length length, std::function<void()> task);
-  // Finishes the tasks that have begun, drops those that have not, and joins the threads.
-  // Idempotent.
+  // Finishes the tasks that have begun, drops those that have not,
+  // and joins the threads. Idempotent.
   void Stop();
 
  private:

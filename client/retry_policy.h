@@ -23,8 +23,8 @@ bool IsSafeToRetry(CallKind kind, const absl::Status& status);
 bool IsCertainlyNotDone(const absl::Status& status);
 
 // The pauses of one call: doubling from `initial` to `max`, each shortened by a random part of up
-// to a half, so that clients that failed together do not come back together. Confined to one
-// thread.
+// to a half, so that clients that failed together do not come back together.
+// Confined to one thread.
 class Backoff {
  public:
   // REQUIRES: 0 < initial <= max.

@@ -17,8 +17,8 @@ struct ClientOptions {
   // Client addresses of members, `host:port` (a leading `http://` is dropped). Any one that answers
   // is enough; the first is asked first, and the one that works is kept.
   std::vector<std::string> endpoints = {"127.0.0.1:2379"};
-  // For calls that do not bring a timeout: everything, retries included. More than 0, at most a
-  // day.
+  // For calls that do not bring a timeout: everything, retries included.
+  // More than 0, at most a day.
   absl::Duration request_timeout = absl::Seconds(5);
   // Longest wait for a connection before the next endpoint is tried.
   absl::Duration connect_timeout = absl::Seconds(2);

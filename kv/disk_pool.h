@@ -15,8 +15,8 @@ class DiskPool {
 
   virtual ~DiskPool() = default;
 
-  // Returns false, and nothing happens, when too much of its length waits already, or the member
-  // stops.
+  // Returns false, and nothing happens, when too much of its length waits already,
+  // or the member stops.
   [[nodiscard]] virtual bool Submit(Length length, Work work) = 0;
 };
 

@@ -1,5 +1,5 @@
-// When the next key may expire, so that a member knows without looking at the disk that none is
-// due.
+// When the next key may expire, so that a member knows without looking at the disk that
+// none is due.
 #pragma once
 
 #include <deque>

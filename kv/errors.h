@@ -1,6 +1,5 @@
 // Every error that a client is answered with, through whatever API: its code, its reason and its
-// words (shared contract: the error table of README.md). This is where a client's error text comes
-// from.
+// words. README.md has the table; a client's error text comes from here.
 //
 // An error is an absl::Status; reason and metadata are in a google.rpc.ErrorInfo among its payloads
 // and, where waiting helps, the pause is in a google.rpc.RetryInfo, each under the type URL that
@@ -22,8 +21,8 @@ namespace raftkv::kv {
 std::optional<google::rpc::ErrorInfo> FindErrorInfo(const absl::Status& error);
 std::optional<google::rpc::RetryInfo> FindRetryInfo(const absl::Status& error);
 
-// A key for a message: at most kEchoedKeyBytesMax bytes of it, quoted, never cut inside a
-// character.
+// A key for a message: at most kEchoedKeyBytesMax bytes of it, quoted,
+// never cut inside a character.
 std::string EchoKey(absl::string_view key);
 
 // INVALID_ARGUMENT. `field` is the path of the field in the request.

@@ -13,8 +13,8 @@
 namespace raftkv::kv {
 
 // Scans off the loop for keys that are due and brings Expire commands into the log, few at a time.
-// It removes nothing itself: applying decides, by the entry's own stamp. Confined to the loop's
-// thread.
+// It removes nothing itself: applying decides, by the entry's own stamp.
+// Confined to the loop's thread.
 class Expirer {
  public:
   // Runs FindDueKeys(now, kKeysMax) of a view on another thread, then calls `done` on the loop,

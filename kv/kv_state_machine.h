@@ -23,8 +23,8 @@ struct KeyInterval {
   std::string end;
 };
 
-// Asked now and then by a read that may be long, on its thread; true ends it with Cancelled. Empty:
-// never.
+// Asked now and then by a read that may be long, on its thread;
+// true ends it with Cancelled. Empty: never.
 using GivenUp = std::function<bool()>;
 
 struct ScanOptions {
@@ -77,8 +77,8 @@ class KvStateMachine : public raft::StateMachine {
  public:
   // Reads one key from memory. kNotCached: only the disk knows; ask a view on another thread.
   virtual CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const = 0;
-  // The state as of now. Views hold back the deletion of files: keep them for a request, not
-  // longer.
+  // The state as of now. Views hold back the deletion of files:
+  // keep them for a request, not longer.
   virtual std::shared_ptr<const KvView> TakeView() = 0;
 
   // The number of keys in the interval as of now, if that is known without a walk.

@@ -38,9 +38,9 @@ struct TtlRow {
   }
 };
 
-// A table may stall: only the disk knows, and the caller must not wait for it. Nothing is lost
-// then: the caller rolls back to where the entry began and comes again later. Confined to one
-// thread.
+// A table may stall: only the disk knows, and the caller must not wait for it.
+// Nothing is lost then: the caller rolls back to where the entry began and comes again later.
+// Confined to one thread.
 class KvTable {
  public:
   // Returns false to end a Scan.

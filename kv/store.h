@@ -57,9 +57,9 @@ class Store {
     int64_t keys = 0;
   };
 
-  // `on_damaged` hears, once for each read that met it, that a file is corrupted: the member must
-  // neither lead nor answer from it. Borrows the rest; no callback of theirs may come after its
-  // end.
+  // `on_damaged` hears, once for each read that met it, that a file is corrupted:
+  // the member must neither lead nor answer from it.
+  // Borrows the rest; no callback of theirs may come after its end.
   Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
         const MonotonicClock* clock, std::function<void(const std::string& problem)> on_damaged);
 
@@ -83,8 +83,8 @@ class Store {
 
   // Fails waiting reads whose time is over; called every tick.
   void Tick();
-  // Serves reads that waited for a revision that is applied now; called every turn, after the
-  // driver's.
+  // Serves reads that waited for a revision that is applied now; called every turn,
+  // after the driver's.
   void OnApplied();
 
   raft::RaftStatus raft() const { return driver_.Status(); }

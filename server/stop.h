@@ -1,6 +1,6 @@
-// Stop leads a member from the first reason to stop to the end of its connections: what is under
-// way gets its answer, what is not done in time gets one as well, and the last answers a moment to
-// leave.
+// Stop leads a member from the first reason to stop to the end of its connections:
+// what is under way gets its answer, what is not done in time gets one as well,
+// and the last answers a moment to leave.
 #pragma once
 
 #include <cstdint>

@@ -49,8 +49,8 @@ class DataDirectory {
 
   // Whether step 4 is done: there is a database.
   bool has_database() const { return has_database_; }
-  // Whether step 5 is done, as far as can be told: once the directory is complete, the file must be
-  // there.
+  // Whether step 5 is done, as far as can be told: once the directory is complete,
+  // the file must be there.
   bool has_fence() const { return has_fence_; }
   std::string database_path() const;
   std::string fence_path() const;

@@ -15,8 +15,8 @@ inline constexpr char kRemedy[] =
     "The other members hold the data. Put this directory back exactly as it was when the member "
     "stopped: an older copy has forgotten votes and entries that were acknowledged.";
 
-// Logs one line that says what failed and what to do, then aborts. `what` is like "sync the Raft
-// log".
+// Logs one line that says what failed and what to do, then aborts.
+// `what` is like "sync the Raft log".
 [[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);
 // Bytes are on disk that are not what was written there, and the caller has nobody to tell: logs
 // the same kind of line and ends the process with kExitDamaged, at once, since a restart will not

@@ -13,8 +13,8 @@
 
 namespace raftkv::storage {
 
-// Takes warnings and errors, one line each, cut at kLineBytesMax; at most kLinesMax of them
-// in kWindowNanos. What is left out is counted, and said with the next line that is not.
+// Takes warnings and errors, one line each, cut at kLineBytesMax; at most kLinesMax of them in
+// kWindowNanos. What is left out is counted, and said with the next line that is not.
 // Thread-safe.
 class InfoLog final : public rocksdb::Logger {
  public:

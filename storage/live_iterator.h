@@ -30,8 +30,8 @@ class LiveIterator {
   void Next();
   absl::string_view key() const;
   absl::string_view value() const;
-  // An iterator that meets a broken block, or what it must not wait for, just ends: only this
-  // tells.
+  // An iterator that meets a broken block, or what it must not wait for, just ends:
+  // only this tells.
   rocksdb::Status status() const;
 
  private:

@@ -70,9 +70,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // field, so that the reader thread may call it.
   static bool Prepare(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer,
                       kv::EntryApplier* applier, Run* run);
-  // Has the reader thread prepare the entries after applied_ from the disk; the run waits in
-  // read_run_ when it wakes the loop. Until then nothing is applied, so the disk keeps what it
-  // reads.
+  // Has the reader thread prepare the entries after applied_ from the disk;
+  // the run waits in read_run_ when it wakes the loop. Until then nothing is applied,
+  // so the disk keeps what it reads.
   void PrepareOnReader(absl::Span<const raft::Entry> entries,
                        const raft::OutcomeObserver& observer);
   // Writes the run, tells its outcomes and returns the number of its entries. Returns 0, changing

@@ -30,8 +30,8 @@ namespace raftkv::storage {
 
 struct StorageOptions {
   std::string data_dir;
-  // Entries that a restart brings back into memory, newest first; more when they are not applied
-  // yet.
+  // Entries that a restart brings back into memory, newest first;
+  // more when they are not applied yet.
   uint64_t log_memory_bytes_max = 64 << 20;
   // RocksDB sizes; small in tests so that files switch often. All members flush the same bytes at
   // about the same moment, and the slowest writes are those that meet a flush: larger buffers make

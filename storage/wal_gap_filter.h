@@ -29,9 +29,9 @@ BatchSequence ReadBatchSequence(const rocksdb::WriteBatch& batch);
 // For one replay. Confined to the thread that opens the database.
 class WalGapFilter final : public rocksdb::WalFilter {
  public:
-  // `flushed` is the newest sequence number in the table files. A replay that starts beyond it has
-  // lost its first file; it may start earlier, since a WAL outlives the flush of some of its column
-  // families.
+  // `flushed` is the newest sequence number in the table files.
+  // A replay that starts beyond it has lost its first file; it may start earlier,
+  // since a WAL outlives the flush of some of its column families.
   explicit WalGapFilter(uint64_t flushed) : flushed_(flushed) {}
 
   const char* Name() const override { return "raftkv.WalGapFilter"; }

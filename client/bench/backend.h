@@ -18,8 +18,8 @@ class Slot {
  public:
   virtual ~Slot() = default;
 
-  // Starts a request; `tag` comes out of the completion queue when it is done. REQUIRES: none is in
-  // flight.
+  // Starts a request; `tag` comes out of the completion queue when it is done.
+  // REQUIRES: none is in flight.
   virtual void StartPut(absl::string_view key, absl::string_view value, absl::Duration timeout,
                         void* tag) = 0;
   virtual void StartGet(absl::string_view key, absl::Duration timeout, void* tag) = 0;

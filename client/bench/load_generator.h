@@ -44,8 +44,8 @@ class LoadGenerator {
   LoadGenerator(LoadOptions options, const Backend* backend);
   ~LoadGenerator();
 
-  // Opens the connections; fails when an endpoint does not answer or when none leads though one has
-  // to.
+  // Opens the connections; fails when an endpoint does not answer or when none leads though
+  // one has to.
   absl::Status Connect();
   // Writes every key once, many at a time. Fails at the first put that fails. REQUIRES: connected.
   absl::Status Prefill();

@@ -1,5 +1,5 @@
-// One line of text per type, the same in logs and in transcripts. An entry's id reads term/index:
-// 3/17.
+// One line of text per type, the same in logs and in transcripts. An entry's id reads
+// term/index: 3/17.
 #pragma once
 
 #include <cstdint>

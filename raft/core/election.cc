@@ -1,5 +1,5 @@
-// Elections: thesis §3.4 and §3.6.1, PreVote (§9.6), leader stickiness and CheckQuorum (§4.2.3,
-// §6.2).
+// Elections: thesis §3.4 and §3.6.1, PreVote (§9.6),
+// leader stickiness and CheckQuorum (§4.2.3, §6.2).
 #include <glog/logging.h>
 
 #include <utility>

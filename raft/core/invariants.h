@@ -1,6 +1,6 @@
-// What must hold of a node at any time, and between any two moments of its life. Checked after
-// every input, in every build; a violation ends the process, since going on could only spread the
-// damage.
+// What must hold of a node at any time, and between any two moments of its life.
+// Checked after every input, in every build; a violation ends the process,
+// since going on could only spread the damage.
 #pragma once
 
 #include <cstdint>

@@ -21,8 +21,8 @@ struct VoteReply {
   bool granted = false;
 };
 
-// Entries that follow `previous`; without entries it only asks whether the logs agree there (thesis
-// §3.5).
+// Entries that follow `previous`; without entries it only asks whether the logs agree
+// there (thesis §3.5).
 struct AppendRequest {
   EntryId previous;
   std::vector<Entry> entries;

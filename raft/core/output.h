@@ -77,15 +77,14 @@ struct Event {
 
 struct Output {
   // 1. Hand to the log store; report with OnPersisted when durable. The messages below need not
-  // wait for it: what must
-  //    wait is held back inside the core.
+  //    wait for it: what must wait is held back inside the core.
   std::optional<LogWrite> write;
   // 2. Send, in order per addressee.
   std::vector<Envelope> messages;
   // 3. Read from the log store.
   std::vector<LoadEntries> loads;
-  // 4. Apply, in order; report with OnApplied. Committed and durable here. Each entry is handed out
-  // once.
+  // 4. Apply, in order; report with OnApplied. Committed and durable here.
+  //    Each entry is handed out once.
   std::vector<Entry> committed;
   // 5. Answer reads.
   std::vector<ReadOutcome> reads;

@@ -30,8 +30,8 @@ LogIndex CommittedIndex(const Configuration& configuration,
 RoundId ConfirmedRound(const Configuration& configuration,
                        absl::FunctionRef<RoundId(NodeId)> answered);
 
-// Whether the voters for which `counts` holds are a quorum. REQUIRES: the configuration has a
-// voter.
+// Whether the voters for which `counts` holds are a quorum.
+// REQUIRES: the configuration has a voter.
 bool IsQuorum(const Configuration& configuration, absl::FunctionRef<bool(NodeId)> counts);
 
 }  // namespace raftkv::raft

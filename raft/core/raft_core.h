@@ -37,8 +37,8 @@ struct RestoredState {
   Configuration configuration;
   // The last applied entry; it is committed. {0, 0} when nothing was applied.
   EntryId applied;
-  // The entry before `tail`; {0, 0} at the start of the log. Invariant: previous.index <=
-  // applied.index.
+  // The entry before `tail`; {0, 0} at the start of the log.
+  // Invariant: previous.index <= applied.index.
   EntryId previous;
   // Its stamp, so that the next entry's does not fall below it.
   ClusterMillis previous_stamp;

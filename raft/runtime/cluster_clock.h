@@ -16,8 +16,7 @@ struct ClusterReading {
 
 // Where the clock of a restarted node goes on: at `saved`, unless the log ends in an entry of
 // another leader; then at that entry's stamp, whatever the times, because the two leaders' clocks
-// may be apart by as much as their processes had started
-// (docs/adr/0005-followers-take-their-leaders-time.md).
+// may be apart by as much as their processes had started (ADR 5).
 ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end);
 
 // The newest stamp of the leader whose entry is the last of the node's log, plus the node's own

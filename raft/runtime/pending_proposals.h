@@ -36,10 +36,10 @@ class ProposalBudget {
   uint64_t bytes_ = 0;
 };
 
-// A proposal either waits, and then it is certain that it has no effect, or it is bound to the one
-// term in which it was handed to the log or to the leader. It has a sequence number only while it
-// is bound, a fresh one each time: whatever comes late and speaks of an earlier attempt then finds
-// nobody.
+// A proposal either waits, and then it is certain that it has no effect,
+// or it is bound to the one term in which it was handed to the log or to the leader.
+// It has a sequence number only while it is bound, a fresh one each time:
+// whatever comes late and speaks of an earlier attempt then finds nobody.
 //
 // Why a bound proposal may go back to waiting once an entry of a later term was applied here: the
 // leader of its term takes it in that term only, and a log's terms never decrease, so in the
@@ -90,9 +90,9 @@ class PendingProposals {
   bool Contains(uint64_t sequence) const { return bound_.contains(sequence); }
   // Ignored unless bound under this sequence.
   void OnApplied(uint64_t sequence, std::string outcome);
-  // The leader certainly did not append it: it waits again, or is answered kOverloaded. Returns the
-  // term that it was bound to; nullopt, changing nothing, when nothing is bound under this
-  // sequence.
+  // The leader certainly did not append it: it waits again, or is answered kOverloaded.
+  // Returns the term that it was bound to; nullopt, changing nothing, when nothing is bound
+  // under this sequence.
   std::optional<Term> OnRefused(uint64_t sequence, RefusalReason reason);
 
   // Answers those that waited for a leader, or for their deadline, long enough. Cheap when nothing

@@ -29,11 +29,11 @@ class StateMachine {
  public:
   virtual ~StateMachine() = default;
 
-  // Applies entries in order, from `run`'s front, and returns how many it applied: all of them, or
-  // fewer when the disk would have had to be waited for; the rest must be offered again, unchanged,
-  // in a later turn (the store wakes the loop when that is worth while). Effects and applied index
-  // change together, in one write per call at most. REQUIRES: run starts right after
-  // applied().index.
+  // Applies entries in order, from `run`'s front, and returns how many it applied: all of them,
+  // or fewer when the disk would have had to be waited for; the rest must be offered again,
+  // unchanged, in a later turn (the store wakes the loop when that is worth while).
+  // Effects and applied index change together, in one write per call at most.
+  // REQUIRES: run starts right after applied().index.
   virtual size_t Apply(absl::Span<const Entry> run, OutcomeObserver* observer) = 0;
 
   // The last applied entry.

@@ -59,8 +59,8 @@ class Transport {
   // with their owner, who still knows then that they have no effect; the loop turns when it
   // changes. Says nothing about whether `leader` is reached: only Forward does.
   [[nodiscard]] virtual bool HasForwardRoom(NodeId leader) const = 0;
-  // Returns false when the request certainly did not and will not leave: no stream, or its queue is
-  // full.
+  // Returns false when the request certainly did not and will not leave: no stream,
+  // or its queue is full.
   [[nodiscard]] virtual bool Forward(NodeId leader, ForwardRequest request) = 0;
   virtual void ReplyToForward(NodeId origin, ForwardReply reply) = 0;
 };

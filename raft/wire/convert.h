@@ -38,8 +38,8 @@ bool IsFollowerMessage(const raft::Message& message);
 void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesRequest* frame);
 void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesResponse* frame);
 
-// The identity is left to the caller. REQUIRES: the message is a VoteRequest, respectively a
-// VoteReply.
+// The identity is left to the caller. REQUIRES: the message is a VoteRequest,
+// respectively a VoteReply.
 peer::v1::RequestVoteRequest ToVoteRequestProto(const raft::Envelope& envelope);
 peer::v1::RequestVoteResponse ToVoteResponseProto(const raft::Envelope& envelope);
 

@@ -11,8 +11,8 @@ namespace raftkv::wire {
 
 inline constexpr uint32_t kProtocolVersion = 2;
 
-// The identity that `sender` presents to `addressee`. REQUIRES: `sender` is a member of
-// `configuration`.
+// The identity that `sender` presents to `addressee`.
+// REQUIRES: `sender` is a member of `configuration`.
 peer::v1::PeerIdentity MakeIdentity(const log::v1::ClusterConfiguration& configuration,
                                     raft::NodeId sender, raft::NodeId addressee);
 

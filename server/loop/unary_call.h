@@ -42,8 +42,8 @@ MonotonicNanos AnswerMargin(MonotonicNanos left);
 // count. REQUIRES: both are of one clock.
 MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
 
-// Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
-// called.
+// Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail
+// must be called.
 class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
  public:
   // Which method of a service it is, and what handles a call. Outlives its calls.
@@ -101,8 +101,8 @@ class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
   grpc::ByteBuffer request_;
   UnaryService::Stream stream_;
   ReadTag read_tag_{this};
-  // When the client stops waiting, or stops being waited for when it did not say. Set when the call
-  // arrives.
+  // When the client stops waiting, or stops being waited for when it did not say.
+  // Set when the call arrives.
   MonotonicNanos deadline_ = 0;
   // While the request is awaited; and, when it is given up, until gRPC has ended the read.
   std::optional<UnfinishedRequests::Ticket> unfinished_;

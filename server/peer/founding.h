@@ -26,8 +26,7 @@ log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& fou
 // Whether member `name`, whose directory has `data_id` and who was to found a cluster of
 // `founders`, may take over the record of a cluster that one of them belongs to already: the record
 // is of this very list and holds this directory. FailedPrecondition otherwise, with the words that
-// follow
-// "... belongs to cluster ...": what differs, and what to do.
+// follow "... belongs to cluster ...": what differs, and what to do.
 absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
                                 const std::vector<Founder>& founders, const std::string& name,
                                 uint64_t data_id);

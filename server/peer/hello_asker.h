@@ -22,8 +22,8 @@ class HelloAsker final {
   using OnAnswer =
       std::function<void(const grpc::Status& status, const peer::v1::HelloResponse& response)>;
 
-  // Asks the member `name`; others who answer in its place are heard, too, but then it asks
-  // elsewhere.
+  // Asks the member `name`; others who answer in its place are heard, too,
+  // but then it asks elsewhere.
   HelloAsker(PeerContext* context, std::string name, Addresses addresses,
              peer::v1::HelloRequest request, OnAnswer on_answer);
   // Gives up the call that is under way; it is not answered.

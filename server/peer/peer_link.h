@@ -1,6 +1,5 @@
 // PeerLink is this member's way to one other member: a connection (peer_channel.h) with the vote
-// calls, the append stream while this member leads, and the forward stream while the other one
-// does.
+// calls, the append stream while this member leads, and the forward stream while the other leads.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>

@@ -16,8 +16,8 @@
 
 namespace raftkv::server {
 
-// Calls are announced on the loop's announcement queue and run on its main one. Confined to the
-// loop.
+// Calls are announced on the loop's announcement queue and run on its main one.
+// Confined to the loop.
 class PeerService final {
  public:
   using RaftGrpcService = peer::v1::RaftService::WithAsyncMethod_Hello<
