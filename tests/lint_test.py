@@ -160,6 +160,58 @@ class TextTest(unittest.TestCase):
         self.assertEqual([], rules("proto/google/rpc/a.proto", "message A {} \n"))
 
 
+class SizeTest(unittest.TestCase):
+    @staticmethod
+    def function(lines, head="int F() {"):
+        return head + "\n" + "  f();\n" * (lines - 2) + "}\n"
+
+    def found(self, path, text, excused=None):
+        return [(finding.line, finding.rule, finding.is_warning)
+                for finding in lint.check_sizes({path: text}, excused or {})]
+
+    def test_files(self):
+        for path, lines_max in (("base/a.h", 250), ("base/a.cc", 600), ("tests/base/a.h", 250),
+                                ("tests/base/a_test.cc", 800)):
+            self.assertEqual([], self.found(path, "int a;\n" * lines_max), path)
+            self.assertEqual([(1, "size", False)], self.found(path, "int a;\n" * (lines_max + 1)), path)
+
+    def test_functions(self):
+        for head in ("int F() {", "TEST(Some, Thing) {", "A::A(int a)\n    : a_(a) {",
+                     "Very<Long>\nF(int a,\n  int b) {"):
+            height = head.count("\n")
+            self.assertEqual([], self.found("base/a.cc", self.function(70 - height, head)), head)
+            self.assertEqual([(1, "size", False)], self.found("base/a.cc", self.function(71 - height, head)), head)
+
+    def test_functions_within_scopes(self):
+        inner = "".join("  " + line + "\n" for line in self.function(71).splitlines())
+        outer = "namespace a {\n\nclass A : public B {\n public:\n"
+        self.assertEqual([(5, "size", False)], self.found("base/a.h", outer + inner + "};\n}\n"))
+
+    def test_scopes_and_tables_may_be_long(self):
+        for head in ("namespace a {", "class A final : public B {", "enum class A {", "constexpr A kTable[] = {"):
+            self.assertEqual([], self.found("base/a.cc", self.function(100, head).replace("f()", "int a")), head)
+
+    def test_functions_one_after_the_other_are_told_apart(self):
+        text = "struct A {\n  int a() const { return a_; }\n  int a_;\n};\n\n" + self.function(40) * 2
+        self.assertEqual([], self.found("base/a.cc", text))
+        self.assertEqual([("F", 40), ("F", 40)],
+                         [(found.name, found.lines) for found in lint.functions_of(text.splitlines())])
+
+    def test_names(self):
+        for head, name in (("TEST_F(SomeTest, Thing) {", "SomeTest.Thing"), ("A::~A() {", "A::~A"),
+                           ("static std::map<int, int> Some(int a) {", "Some"),
+                           ("bool operator==(A a, A b) {", "operator==")):
+            self.assertEqual([name], [found.name for found in lint.functions_of(self.function(3, head).splitlines())])
+
+    def test_an_excuse_makes_it_a_warning_while_it_is_needed(self):
+        self.assertEqual([(1, "size", True)], self.found("base/a.h", "int a;\n" * 251, {"base/a.h": "why"}))
+        self.assertEqual([(1, "size", False)], self.found("base/a.h", "int a;\n" * 250, {"base/a.h": "why"}))
+        self.assertEqual([(1, "size", False)], self.found("base/b.h", "int a;\n", {"base/a.h": "why"}))
+        self.assertEqual([(1, "size", True)], self.found("base/a.cc", self.function(71), {"base/a.cc: F": "why"}))
+        self.assertEqual([(1, "size", False)] * 2,
+                         self.found("base/a.cc", self.function(71), {"base/a.cc: G": "why"}))
+
+
 class ProtoTest(unittest.TestCase):
     def findings(self, body):
         return [finding.message for finding in lint.check_file("proto/raftkv/v1/a.proto", PROTO_HEAD + body)]
@@ -234,21 +286,28 @@ class TreeTest(unittest.TestCase):
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(text, encoding="utf-8")
 
+    def found(self):
+        return list(lint.check_tree(self.root, {}))
+
     def test_build_folders_are_skipped(self):
         self.write("build/dev/a.cc", "// TODO\n")
-        self.assertEqual([], list(lint.check_tree(self.root)))
+        self.assertEqual([], self.found())
+
+    def test_sizes_are_looked_at(self):
+        self.write("base/a.h", header("int a;\n" * 250))
+        self.assertEqual(["size"], [finding.rule for finding in self.found()])
 
     def test_a_finding_names_file_line_and_rule(self):
         self.write("docs/a.md", "fine\nnot fine \n")
         self.assertEqual(["docs/a.md:2: [whitespace] ends in white space"],
-                         [str(finding) for finding in lint.check_tree(self.root)])
+                         [str(finding) for finding in self.found()])
 
     @unittest.skipUnless(shutil.which("clang-format-14"), "needs clang-format-14")
     def test_format(self):
         shutil.copy(ROOT / ".clang-format", self.root)
         self.write("base/good.cc", "int f() { return 1; }\n")
         self.write("base/bad.cc", "int f() {return 1;}\n")
-        found = [(finding.path, finding.rule) for finding in lint.check_tree(self.root)]
+        found = [(finding.path, finding.rule) for finding in self.found()]
         self.assertEqual([("base/bad.cc", "format")], found)
 
     @unittest.skipUnless((ROOT / "build/tools/buf").exists() or shutil.which("buf"), "needs buf")
@@ -257,15 +316,15 @@ class TreeTest(unittest.TestCase):
         if (ROOT / "build/tools/buf").exists():
             (self.root / "build/tools").mkdir(parents=True)
             (self.root / "build/tools/buf").symlink_to(ROOT / "build/tools/buf")
-        self.assertNotIn("buf", [finding.rule for finding in lint.check_tree(self.root)])
+        self.assertNotIn("buf", [finding.rule for finding in self.found()])
         path = self.root / "proto/raftkv/v1/types.proto"
         path.write_text(path.read_text(encoding="utf-8").replace("CONSISTENCY_STALE", "STALE"), encoding="utf-8")
-        self.assertIn("buf", [finding.rule for finding in lint.check_tree(self.root)])
+        self.assertIn("buf", [finding.rule for finding in self.found()])
 
     @unittest.skipUnless(shutil.which("shellcheck"), "needs shellcheck")
     def test_shellcheck(self):
         self.write("scripts/a.sh", "#!/usr/bin/env bash\nset -euo pipefail\nrm $1\n")
-        self.assertEqual(["shellcheck"], [finding.rule for finding in lint.check_tree(self.root)])
+        self.assertEqual(["shellcheck"], [finding.rule for finding in self.found()])
 
 
 if __name__ == "__main__":
