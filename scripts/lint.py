@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the tree's own rules: who may include whom, comments, format, sizes, and small things.
+"""Checks the tree's own rules: who may include whom, comments, format, sizes, dead files, and small things.
 
 Usage: lint.py [root]   Prints one line per finding; exit 0 when there is none, 1 otherwise. Warnings do not count.
 
@@ -7,6 +7,7 @@ clang-format-14, buf and shellcheck are used when they are there; a missing one 
 """
 
 import pathlib
+import posixpath
 import re
 import shutil
 import subprocess
@@ -86,6 +87,10 @@ EXCUSED_SIZES = {
 SCOPE = re.compile(r"^(?:template\s*<.*>\s*)?(?:(?:inline\s+)?namespace|class|struct|union|enum|extern)\b")
 FUNCTION_NAME = re.compile(r"^(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)|([\w:~]+|operator\W+)\s*\(")
 
+# What must be named by a CMakeLists.txt or an include, and in which folders.
+CODE_SUFFIXES = (".h", ".cc", ".c", ".inc")
+CODE_FOLDERS = tuple(sorted({layer.split("/", 1)[0] + "/" for layer in LAYERS}))
+NAMED_FILE = re.compile(r"[\w./-]+\.(?:h|cc|c|inc)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
@@ -296,6 +301,25 @@ def check_sizes(texts: Dict[str, str], excused: Dict[str, str]) -> Iterator[Find
             yield Finding(key.split(":", 1)[0], 1, "size", f"{key} needs no excuse any more: take it out of lint.py")
 
 
+def check_dead_files(texts: Dict[str, str]) -> Iterator[Finding]:
+    """A file of code that nothing includes and nothing builds: by its path, or by its bare name in its own folder."""
+    named = set()
+    for path, text in texts.items():
+        folder = posixpath.dirname(path)
+        if path.endswith(("CMakeLists.txt", ".cmake")):
+            code = "\n".join(line.split("#", 1)[0] for line in text.splitlines())
+            for name in NAMED_FILE.findall(code):
+                name = name.lstrip("/")  # After a variable: the path from the root or from the folder.
+                named.update((posixpath.normpath(posixpath.join(folder, name)), name))
+            for word in re.findall(r"\w+", code):
+                named.update((posixpath.join(folder, word + ".cc"), posixpath.join(folder, word + ".c")))
+        elif path.endswith(CODE_SUFFIXES):
+            named.update(match.group(1) for match in map(INCLUDE.match, text.splitlines()) if match)
+    for path in texts:
+        if path.startswith(CODE_FOLDERS) and path.endswith(CODE_SUFFIXES) and path not in named:
+            yield Finding(path, 1, "dead file", "no CMakeLists.txt builds it and nothing includes it")
+
+
 def check_file(path: str, text: str) -> Iterator[Finding]:
     if path.startswith(VENDORED_PREFIXES):
         return
@@ -360,6 +384,7 @@ def check_tree(root: pathlib.Path, excused_sizes: Dict[str, str]) -> Iterator[Fi
     for path, text in texts.items():
         yield from check_file(path, text)
     yield from check_sizes(texts, excused_sizes)
+    yield from check_dead_files(texts)
     if SERVER_OPTIONS_FILE in texts and CTL_OPTIONS_FILE in texts:
         options = known_options(texts[SERVER_OPTIONS_FILE], texts[CTL_OPTIONS_FILE])
         for path, text in texts.items():

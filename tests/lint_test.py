@@ -212,6 +212,30 @@ class SizeTest(unittest.TestCase):
                          self.found("base/a.cc", self.function(71), {"base/a.cc: G": "why"}))
 
 
+class DeadFileTest(unittest.TestCase):
+    def dead(self, texts):
+        return [finding.path for finding in lint.check_dead_files(texts) if finding.rule == "dead file"]
+
+    def test_what_is_built_or_included_lives(self):
+        self.assertEqual([], self.dead({
+            "base/CMakeLists.txt": "f(SOURCES a.cc x/b.cc)\n",
+            "base/a.cc": '#include "base/a.h"\n#include "base/list.inc"\n',
+            "base/a.h": "", "base/x/b.cc": "", "base/list.inc": "",
+            "tests/base/CMakeLists.txt": "t(a_test ../lab/c.cc ${CMAKE_SOURCE_DIR}/tests/d.cc ${HERE}/../e.cc)\n",
+            "tests/base/a_test.cc": "", "tests/lab/c.cc": "", "tests/d.cc": "", "tests/e.cc": "",
+            "cmake/A.cmake": 'set(A "tests/chosen.h")\n',
+            "tests/chosen.h": "",
+            "tests/support/CMakeLists.txt": "foreach(preload some_library)\n",
+            "tests/support/some_library.c": "",
+            "findings/tried.cc": "",
+        }))
+
+    def test_the_rest_is_dead(self):
+        dead = {"base/a.cc": "", "base/a.h": "", "base/x/b.cc": "", "tests/base/a_test.cc": "", "tests/c.c": ""}
+        self.assertEqual(list(dead), self.dead({
+            **dead, "base/CMakeLists.txt": "f(SOURCES b.cc)  # a.cc\n", "tests/CMakeLists.txt": "t(a_test)\n"}))
+
+
 class ProtoTest(unittest.TestCase):
     def findings(self, body):
         return [finding.message for finding in lint.check_file("proto/raftkv/v1/a.proto", PROTO_HEAD + body)]
@@ -293,9 +317,9 @@ class TreeTest(unittest.TestCase):
         self.write("build/dev/a.cc", "// TODO\n")
         self.assertEqual([], self.found())
 
-    def test_sizes_are_looked_at(self):
+    def test_sizes_and_dead_files_are_looked_at(self):
         self.write("base/a.h", header("int a;\n" * 250))
-        self.assertEqual(["size"], [finding.rule for finding in self.found()])
+        self.assertEqual(["size", "dead file"], [finding.rule for finding in self.found()])
 
     def test_a_finding_names_file_line_and_rule(self):
         self.write("docs/a.md", "fine\nnot fine \n")
@@ -305,6 +329,7 @@ class TreeTest(unittest.TestCase):
     @unittest.skipUnless(shutil.which("clang-format-14"), "needs clang-format-14")
     def test_format(self):
         shutil.copy(ROOT / ".clang-format", self.root)
+        self.write("base/CMakeLists.txt", "f(good.cc bad.cc)\n")
         self.write("base/good.cc", "int f() { return 1; }\n")
         self.write("base/bad.cc", "int f() {return 1;}\n")
         found = [(finding.path, finding.rule) for finding in self.found()]
