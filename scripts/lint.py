@@ -87,6 +87,14 @@ EXCUSED_SIZES = {
 SCOPE = re.compile(r"^(?:template\s*<.*>\s*)?(?:(?:inline\s+)?namespace|class|struct|union|enum|extern)\b")
 FUNCTION_NAME = re.compile(r"^(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)|([\w:~]+|operator\W+)\s*\(")
 
+# A line of a comment that ends within a clause, although the next word and this many columns more had room.
+COMMENT_ROOM_MIN = 10
+COMMENT_MARKS = {".h": "//", ".cc": "//", ".c": "//", ".inc": "//", ".proto": "//", ".py": "#", ".sh": "#",
+                 ".cmake": "#"}
+LIST_MARK = re.compile(r"^(\d+\.|[-*]) ")
+CLAUSE_END = re.compile(r"[,.:;?!)][\"'`]?$")
+DRAWN = re.compile(r"\S {2,}\S|--|\||::=|:=")
+
 # What must be named by a CMakeLists.txt or an include, and in which folders.
 CODE_SUFFIXES = (".h", ".cc", ".c", ".inc")
 CODE_FOLDERS = tuple(sorted({layer.split("/", 1)[0] + "/" for layer in LAYERS}))
@@ -301,6 +309,27 @@ def check_sizes(texts: Dict[str, str], excused: Dict[str, str]) -> Iterator[Find
             yield Finding(key.split(":", 1)[0], 1, "size", f"{key} needs no excuse any more: take it out of lint.py")
 
 
+def check_comments(path: str, lines: List[str]) -> Iterator[Finding]:
+    """Paragraphs that a new wrap broke: a short line that ends within a clause. Tables and drawings may be such."""
+    suffix = pathlib.PurePosixPath(path).suffix
+    mark = "#" if path.endswith("CMakeLists.txt") else COMMENT_MARKS.get(suffix)
+    if mark is None or path in ABOUT_THE_RULES:
+        return
+    width = LINE_WIDTH_MAX.get(suffix, LINE_WIDTH_MAX["CMakeLists.txt"] if mark == "#" else LINE_WIDTH_MAX[".h"])
+    comment = re.compile(rf"^(\s*{mark} )( *)(\S.*)$")
+    for number, (line, following) in enumerate(zip(lines, lines[1:]), 1):
+        first, second = comment.match(line), comment.match(following)
+        if not first or not second or first.group(1) != second.group(1):
+            continue
+        if first.group(2) or LIST_MARK.match(second.group(3)):  # An example, or a list.
+            continue
+        if CLAUSE_END.search(first.group(3)) or DRAWN.search(first.group(3)) or DRAWN.search(second.group(3)):
+            continue
+        word = second.group(3).split()[0]
+        if len(line) + 1 + len(word) + COMMENT_ROOM_MIN <= width:
+            yield Finding(path, number, "comment wrap", f"ends in the middle of a clause; \"{word}\" has room there")
+
+
 def check_dead_files(texts: Dict[str, str]) -> Iterator[Finding]:
     """A file of code that nothing includes and nothing builds: by its path, or by its bare name in its own folder."""
     named = set()
@@ -325,6 +354,7 @@ def check_file(path: str, text: str) -> Iterator[Finding]:
         return
     lines = text.splitlines()
     yield from check_text(path, lines)
+    yield from check_comments(path, lines)
     if text and not text.endswith("\n"):
         yield Finding(path, len(lines), "whitespace", "the last line has no end")
     suffix = pathlib.PurePosixPath(path).suffix

@@ -160,6 +160,28 @@ class TextTest(unittest.TestCase):
         self.assertEqual([], rules("proto/google/rpc/a.proto", "message A {} \n"))
 
 
+class CommentTest(unittest.TestCase):
+    def test_a_line_may_not_break_off_within_a_clause(self):
+        self.assertIn("comment wrap", rules("base/a.cc", "// It is said with the words that follow\n// here.\n"))
+        self.assertIn("comment wrap", rules("base/a.cc", "  // 1. Hand over: what must\n  //    wait is held.\n"))
+        self.assertIn("comment wrap", rules("scripts/a.sh", "set -euo pipefail\n# It is a\n# sentence.\n"))
+        self.assertIn("comment wrap", rules("tests/CMakeLists.txt", "# It is a\n# sentence.\n"))
+
+    def test_other_short_lines_are_fine(self):
+        for text in ("// It ends here.\n// The next one begins.\n",
+                     "// Three things:\n// one after the other,\n// and no more.\n",
+                     "// " + "x" * 80 + " and\n// extraordinarily wide.\n",
+                     "// It is a\n//\n// paragraph.\n",
+                     "// Things\n// - one\n// - two\n",
+                     "//   Example()\n//       .Follows();\n",
+                     "// key | value\n// one more | row\n",
+                     "// key := byte\n// value := byte\n",
+                     "// one   1\n// two   2\n",
+                     "int a;  // It is a\n// sentence.\n",
+                     "#if defined(A)\n#define B\n"):
+            self.assertEqual([], rules("base/a.cc", text), text)
+
+
 class SizeTest(unittest.TestCase):
     @staticmethod
     def function(lines, head="int F() {"):
