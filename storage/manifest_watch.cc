@@ -89,7 +89,7 @@ class ManifestWatch::ManifestFile final : public rocksdb::FSWritableFileOwnerWra
 
 ManifestWatch::ManifestWatch(std::shared_ptr<rocksdb::FileSystem> files, const ManifestMark& live,
                              DurabilityFence* fence)
-    : FileSystemWrapper(std::move(files)), fence_(fence), record_{.current = live, .before = {}} {}
+    : FileSystemWrapper(files), fence_(fence), record_{.current = live, .before = {}} {}
 
 ManifestRecord ManifestWatch::record() const {
   MutexLock lock(&mutex_);

@@ -69,8 +69,8 @@ class RaftLog {
   bool has_deliverable() const { return handed_out_ < DeliverableIndex(); }
   // Committed and durable entries that were not handed out before.
   std::vector<Entry> TakeDeliverable();
-  // REQUIRES: applied_index() <= last <= handed_out_index().
-  void OnApplied(LogIndex last);
+  // REQUIRES: applied_index() <= applied <= handed_out_index().
+  void OnApplied(LogIndex applied);
 
   LogIndex commit_index() const { return commit_; }
   LogIndex durable_index() const { return durable_; }

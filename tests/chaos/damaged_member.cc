@@ -11,7 +11,6 @@ namespace raftkv::chaos {
 namespace {
 
 using integration::Millis;
-using integration::TestCluster;
 using simulation::Dice;
 
 constexpr uint64_t kAheadPermille = 500;

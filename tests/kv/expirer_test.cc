@@ -17,7 +17,6 @@
 namespace raftkv::storage {
 namespace {
 
-using testing::IsEmpty;
 using testing::SizeIs;
 
 class IgnoringObserver final : public raft::DriverObserver {

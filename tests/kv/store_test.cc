@@ -10,7 +10,6 @@
 namespace raftkv::kv {
 namespace {
 
-using absl::StatusCode;
 using log::v1::Command;
 using log::v1::CommandOutcome;
 

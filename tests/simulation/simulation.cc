@@ -17,7 +17,6 @@
 
 namespace raftkv::simulation {
 
-using raft::LogIndex;
 using raft::NodeId;
 
 namespace {
