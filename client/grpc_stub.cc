@@ -1,6 +1,8 @@
 #include "client/grpc_stub.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <chrono>
@@ -101,9 +103,7 @@ class GrpcStub final : public Stub {
     context.set_deadline(DeadlineAfter(timeout));
     const grpc::internal::RpcMethod method(path, grpc::internal::RpcMethod::NORMAL_RPC);
     const grpc::Status status =
-        grpc::internal::BlockingUnaryCall<google::protobuf::Message, google::protobuf::Message,
-                                          google::protobuf::MessageLite,
-                                          google::protobuf::MessageLite>(
+        grpc::internal::BlockingUnaryCall<google::protobuf::Message, google::protobuf::Message>(
             channel_.get(), method, &context, request, response);
     return status.ok()
                ? absl::OkStatus()
