@@ -211,7 +211,7 @@ raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& reques
   raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
   const std::unique_ptr<rocksdb::Iterator> iterator(
       families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
-  if (request.first <= start->id.index) {
+  if (request.first <= start->id.index && !RAFTKV_MUTANT(kTrimmedLoadIsEmpty)) {
     loaded.trimmed = true;
     return loaded;
   }

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/mutant.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "rocksdb/env.h"
@@ -281,7 +282,7 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   }
   std::optional<raft::Term> term = survey->fenced_term();
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
-  if (fenced.durable.index < start.id.index) {
+  if (fenced.durable.index < start.id.index && !RAFTKV_MUTANT(kFenceForgetsTrims)) {
     term = fenced.durable.term;  // It was applied, or the log would reach back to it.
   } else if (!term.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(term, reader.ReadTerm(fenced.durable.index));
@@ -334,7 +335,7 @@ absl::Status RocksDbStorage::DropStrayGenerations() {
     const bool stray = absl::StartsWith(name, kStateFamilyPrefix) ||
                        absl::StartsWith(name, kLatestFamilyPrefix) ||
                        absl::StartsWith(name, kTtlFamilyPrefix);
-    if (!stray) {
+    if (!stray || RAFTKV_MUTANT(kOldStatesStay)) {
       handles_.push_back(handle);
       continue;
     }

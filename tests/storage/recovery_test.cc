@@ -407,7 +407,7 @@ TEST_F(MisfitTest, ALogThatWasTrimmedBeginsWhereItSays) {
 // The fence is up to 100 ms behind the log, a trim is not behind anything.
 TEST_F(MisfitTest, ALogThatWasTrimmedBeyondTheFence) {
   TrimLog(data_dir() + "/db",
-          {.id = {raft::Term(1), raft::LogIndex(5)}, .stamp = raft::ClusterMillis(7)});
+          {.id = {raft::Term(1), raft::LogIndex(7)}, .stamp = raft::ClusterMillis(7)});
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
 }
 
