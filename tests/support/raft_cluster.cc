@@ -8,6 +8,25 @@
 #include "raft/core/describe.h"
 
 namespace raftkv::raft {
+namespace {
+
+RaftCluster::LoadedEntries ReadEntries(const std::vector<Entry>& log, const LoadEntries& request) {
+  const uint64_t first = request.first.value() - 1;
+  CHECK_LT(first, log.size());
+  RaftCluster::LoadedEntries loaded{
+      .peer = request.peer, .previous = first == 0 ? EntryId() : log[first - 1].id, .entries = {}};
+  uint64_t bytes = 0;
+  for (uint64_t place = first; place < log.size(); ++place) {
+    bytes += log[place].size_bytes();
+    if (!loaded.entries.empty() && bytes > request.bytes_max) {
+      break;
+    }
+    loaded.entries.push_back(log[place]);
+  }
+  return loaded;
+}
+
+}  // namespace
 
 RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
                          ClusterObserver* observer)
@@ -105,21 +124,9 @@ void RaftCluster::AnswerLoad(NodeId id) {
   if (node.loads.empty()) {
     return;
   }
-  const LoadEntries load = node.loads.front();
+  LoadedEntries loaded = std::move(node.loads.front());
   node.loads.pop_front();
-  const uint64_t first = load.first.value() - 1;
-  CHECK_LT(first, node.log.size());
-  std::vector<Entry> entries;
-  uint64_t bytes = 0;
-  for (uint64_t place = first; place < node.log.size(); ++place) {
-    bytes += node.log[place].size_bytes();
-    if (!entries.empty() && bytes > load.bytes_max) {
-      break;
-    }
-    entries.push_back(node.log[place]);
-  }
-  const EntryId previous = first == 0 ? EntryId() : node.log[first - 1].id;
-  node.core->OnEntriesLoaded(load.peer, previous, std::move(entries));
+  node.core->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
   Drain(id);
 }
 
@@ -188,7 +195,9 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
                               .last_entry = node.log.empty() ? EntryId() : node.log.back().id});
     network_.push_back(std::move(envelope));
   }
-  node.loads.insert(node.loads.end(), output.loads.begin(), output.loads.end());
+  for (const LoadEntries& load : output.loads) {
+    node.loads.push_back(ReadEntries(node.log, load));
+  }
   for (const Entry& entry : output.committed) {
     const uint64_t place = entry.id.index.value() - 1;
     oracle_.Expect(place < node.log.size() && node.log[place].id == entry.id, [&] {

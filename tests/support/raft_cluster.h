@@ -27,6 +27,13 @@ class ClusterObserver {
 
 class RaftCluster {
  public:
+  // What a node asked its log store for, read at once: however late the answer comes, it says what
+  // was on the disk then.
+  struct LoadedEntries {
+    NodeId peer;
+    EntryId previous;
+    std::vector<Entry> entries;
+  };
   struct Node {
     std::unique_ptr<RaftCore> core;  // Null while crashed.
     // What is durable.
@@ -35,7 +42,7 @@ class RaftCluster {
     LogIndex applied;
     // What is not durable yet, and what was not answered yet.
     std::deque<LogWrite> writes;
-    std::deque<LoadEntries> loads;
+    std::deque<LoadedEntries> loads;
     bool persists_at_once = true;
     bool loads_at_once = true;
     bool applies_at_once = true;
