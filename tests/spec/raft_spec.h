@@ -1,0 +1,104 @@
+// What servers of a Raft cluster may do, as plainly as the thesis says it: a relation between what
+// was stored and said so far (figure 3.1) and the next step. Told of a run step by step, it rejects
+// the first step that is not allowed.
+//
+// It knows neither clocks nor a network: what was sent may arrive late, often or never, so a step
+// is allowed as soon as what it rests on was sent. It says what must not happen, never what must,
+// and so nothing of timeouts and of live leaders (§4.2.3, §6.2). It shares raft/core's types, but
+// decides nothing by its code. Rules name the sections that make them. Confined to one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "raft/core/configuration.h"
+#include "raft/core/message.h"
+#include "raft/core/output.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+class RaftSpec {
+ public:
+  // What a server would find if it lost power now. Borrowed.
+  struct StableStorage {
+    const HardState* hard_state;
+    const std::vector<Entry>* log;  // Entry i has index i + 1.
+  };
+  // A read as a leader takes it. `asker` was in `term` when it asked (ADR 6).
+  struct ReadRequest {
+    NodeId asker;
+    Term term;
+    LogIndex commit_index;
+    RoundId last_round = {};  // The newest that had begun; the spec finds it itself.
+  };
+
+  // `reject` is called at most once, with the step and the rule that forbids it.
+  RaftSpec(Configuration configuration, std::function<void(const std::string&)> reject)
+      : configuration_(std::move(configuration)), reject_(std::move(reject)) {}
+
+  // The steps. A server's write comes before what it says, commits or answers on the ground of it,
+  // and its commit index before what mentions it.
+  void OnStarted(NodeId id, const StableStorage& storage, LogIndex applied);
+  void OnWrite(NodeId id, const LogWrite& write);  // Not durable yet.
+  void OnSent(const Envelope& envelope);
+  void OnCommitIndex(NodeId id, LogIndex commit_index);
+  void OnApplied(NodeId id, EntryId entry);
+  void OnReadAsked(NodeId id, ReadId read, ReadRequest request);
+  void OnReadAnswered(NodeId id, const ReadOutcome& outcome);
+
+ private:
+  using Log = std::vector<Term>;  // The term of the entry with index i + 1.
+  // Figure 3.1, state on all servers; the first two as last handed to the disk.
+  struct Server {
+    HardState hard_state;
+    Log log;
+    LogIndex commit_index;
+    LogIndex last_applied;
+    StableStorage storage;
+    Term leads = {};  // The last term that it came to lead since it started; 0: none.
+    std::map<ReadId, ReadRequest> reads = {};
+  };
+  // All that was ever said in one term, with figure 3.1's state on leaders.
+  struct TermState {
+    std::map<NodeId, std::set<NodeId>> pre_votes;  // Candidate: who granted.
+    std::map<NodeId, EntryId> candidates;          // And the end of their logs.
+    std::map<NodeId, NodeId> votes;                // Voter: candidate.
+    NodeId leader = kNobody;
+    Log log;  // The leader's. It only grows, and outlives the leader.
+    std::map<NodeId, LogIndex> match_index;
+    RoundId last_round;
+    std::map<NodeId, RoundId> sent_round, answered_round;
+  };
+
+  void Require(bool allowed, const char* rule);
+  bool IsQuorum(absl::FunctionRef<bool(NodeId)> counts) const;
+  // Requires that the server leads the term, which it may have begun with this step.
+  void RequireLeader(NodeId id, Term number);
+  void ChangeHardState(NodeId id, HardState before, EntryId last_before);
+  void Say(const Envelope& sent, const VoteRequest& request);
+  void Say(const Envelope& sent, const VoteReply& reply);
+  void Say(const Envelope& sent, const AppendRequest& request);
+  void Say(const Envelope& sent, const AppendAccepted& reply);
+  void Say(const Envelope&, const AppendRejected&) {}  // Promises nothing.
+  void Say(const Envelope& sent, const Heartbeat& heartbeat);
+  void Say(const Envelope& sent, const HeartbeatReply& reply);
+
+  const Configuration configuration_;
+  const std::function<void(const std::string&)> reject_;
+  std::function<std::string()> step_;  // Says what the current one is.
+  bool rejected_ = false;
+  std::map<NodeId, Server> servers_;
+  std::map<Term, TermState> terms_;
+  Log committed_;  // By any leader.
+  // What servers did in any of their lives, and the largest commit index that a leader sent them.
+  std::map<NodeId, Term> spoke_in_;
+  std::map<NodeId, LogIndex> told_commit_;
+};
+
+}  // namespace raftkv::raft
