@@ -30,7 +30,13 @@ RaftCluster::LoadedEntries ReadEntries(const std::vector<Entry>& log, const Load
 
 RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
                          ClusterObserver* observer)
-    : config_(config), configuration_(std::move(configuration)), seed_(seed), observer_(observer) {
+    : config_(config),
+      configuration_(std::move(configuration)),
+      seed_(seed),
+      observer_(observer),
+      spec_(configuration_, [this](const std::string& finding) {
+        oracle_.Expect(false, [&] { return finding; });
+      }) {
   for (NodeId id : configuration_.Members()) {
     nodes_.emplace(id, Node());
     Restart(id);
@@ -56,7 +62,7 @@ absl::Status RaftCluster::Propose(NodeId id, const std::vector<std::string>& pay
 
 void RaftCluster::Read(NodeId id, ReadId read) {
   oracle_.OnReadAsked(read);
-  nodes_.at(id).core->RequestRead(read, id);
+  RequestRead(id, read, /*asker=*/id);
   Drain(id);
 }
 
@@ -71,9 +77,16 @@ bool RaftCluster::HandRead(NodeId id, ReadId read) {
   if (core.role() != RaftRole::kLeader || core.term() != asked.term) {
     return false;
   }
-  core.RequestRead(read, asked.asker);
+  RequestRead(id, read, asked.asker);
   Drain(id);
   return true;
+}
+
+void RaftCluster::RequestRead(NodeId id, ReadId read, NodeId asker) {
+  RaftCore& core = *nodes_.at(id).core;
+  spec_.OnReadAsked(id, read,
+                    {.asker = asker, .term = core.term(), .commit_index = core.commit_index()});
+  core.RequestRead(read, asker);
 }
 
 void RaftCluster::LoseStream(NodeId id, NodeId peer) {
@@ -134,6 +147,7 @@ void RaftCluster::Apply(NodeId id) {
   Node& node = nodes_.at(id);
   for (const Entry& entry : std::exchange(node.to_apply, {})) {
     oracle_.OnApplied(id, entry);
+    spec_.OnApplied(id, entry.id);
     node.applied = entry.id.index;
   }
   node.core->OnApplied(node.applied);
@@ -188,9 +202,12 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
     observer_->OnOutput(id, output);
   }
   if (output.write.has_value()) {
+    spec_.OnWrite(id, *output.write);
     node.writes.push_back(*std::move(output.write));
   }
+  spec_.OnCommitIndex(id, node.core->commit_index());
   for (Envelope& envelope : output.messages) {
+    spec_.OnSent(envelope);
     oracle_.OnSent(envelope, {.hard_state = node.hard_state,
                               .last_entry = node.log.empty() ? EntryId() : node.log.back().id});
     network_.push_back(std::move(envelope));
@@ -208,6 +225,7 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
   }
   for (const ReadOutcome& read : output.reads) {
     oracle_.OnReadAnswered(read);
+    spec_.OnReadAnswered(id, read);
   }
   oracle_.OnCommitIndex(node.core->commit_index());
   if (node.core->role() == RaftRole::kLeader) {
@@ -228,6 +246,7 @@ void RaftCluster::Restart(NodeId id, std::optional<LogIndex> applied, LogIndex p
   CHECK(node.core == nullptr);
   node.applied = applied.value_or(node.applied);
   oracle_.OnRestarted(id, node.applied);
+  spec_.OnStarted(id, {.hard_state = &node.hard_state, .log = &node.log}, node.applied);
   ++node.restarts;
   node.core = StartCore(id, node.applied, previous);
   Drain(id);

@@ -1,6 +1,7 @@
 // A small cluster of RaftCores in memory, stepped by hand: disks that forget what was not made
-// durable, a network that does what the test says, and an oracle that watches every output. Nothing
-// here decides anything by itself, so the same calls always give the same run.
+// durable, a network that does what the test says, and an oracle and the spec of tests/spec that
+// watch every output. Nothing here decides anything by itself, so the same calls always give the
+// same run.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "raft/core/raft_core.h"
+#include "tests/spec/raft_spec.h"
 #include "tests/support/safety_oracle.h"
 
 namespace raftkv::raft {
@@ -107,6 +109,7 @@ class RaftCluster {
  private:
   std::unique_ptr<RaftCore> StartCore(NodeId id, LogIndex applied, LogIndex previous);
   void CarryOut(NodeId id, Output output);
+  void RequestRead(NodeId id, ReadId read, NodeId asker);
   void WriteToDisk(NodeId id, const LogWrite& write);
   // Whether anything was pending.
   bool DrainOnce(NodeId id);
@@ -122,6 +125,7 @@ class RaftCluster {
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<ReadId, AskedRead> asked_reads_;
   SafetyOracle oracle_;
+  RaftSpec spec_;
   uint64_t stamp_ = 0;
 };
 
