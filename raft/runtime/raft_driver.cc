@@ -153,7 +153,7 @@ void RaftDriver::OnForwardRequest(NodeId origin, ForwardRequest request) {
   for (const ReadId origin_id : request.reads) {
     const ReadId id = NextReadId();
     if (forwarded_.AddRead(id, origin, origin_id)) {
-      core_->RequestRead(id, /*asker=*/origin);
+      RequestRead(id, origin);
     }
   }
   forwarded_.Queue(origin, std::move(request));
@@ -266,7 +266,7 @@ void RaftDriver::HandOutRequests() {
     if (reads_.has_waiting()) {
       const ReadId id = NextReadId();
       reads_.AskFor(id, watch_.term(), /*forwarded=*/false, now);
-      core_->RequestRead(id, /*asker=*/core_->self());
+      RequestRead(id, core_->self());
     }
   } else if (watch_.CanForward()) {
     ForwardToLeader(now);
@@ -404,7 +404,13 @@ void RaftDriver::CarryOutOutput() {
   }
 }
 
+void RaftDriver::RequestRead(ReadId id, NodeId asker) {
+  observer_->OnReadAsked(id, asker);
+  core_->RequestRead(id, asker);
+}
+
 void RaftDriver::OnReadOutcome(const ReadOutcome& outcome) {
+  observer_->OnReadOutcome(outcome);
   if (forwarded_.OnReadOutcome(outcome)) {
     return;
   }

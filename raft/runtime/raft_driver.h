@@ -65,6 +65,9 @@ class DriverObserver {
  public:
   virtual ~DriverObserver() = default;
   virtual void OnEvent(const Event& event) = 0;
+  // The core, which leads, is asked for a read index, and answers. For tests.
+  virtual void OnReadAsked(ReadId /*id*/, NodeId /*asker*/) {}
+  virtual void OnReadOutcome(const ReadOutcome& /*outcome*/) {}
 };
 
 class RaftDriver final : public OutcomeObserver {
@@ -142,6 +145,7 @@ class RaftDriver final : public OutcomeObserver {
   // Whether the leader may be burdened with the front proposal. REQUIRES: one waits.
   bool MayForwardFront() const;
   void CarryOutOutput();
+  void RequestRead(ReadId id, NodeId asker);
   void OnReadOutcome(const ReadOutcome& outcome);
   void ApplyCommitted();
   void SendForwardReplies();

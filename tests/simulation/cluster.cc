@@ -23,12 +23,25 @@ namespace {
 // What costs a look at the whole log in memory is checked once in so many turns.
 constexpr uint64_t kTurnsPerMemoryCheck = 64;
 
+raft::Configuration ConfigurationOf(const SimOptions& options) {
+  raft::Configuration configuration;
+  for (uint64_t node = 1; node <= options.nodes; ++node) {
+    configuration.voters.insert(NodeId(node));
+  }
+  return configuration;
+}
+
 }  // namespace
 
 Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, Counters* counters)
     : options_(*options),
       scheduler_(*scheduler),
       counters_(*counters),
+      spec_(ConfigurationOf(*options),
+            [this](const std::string& finding) {
+              spec_findings_.push_back(finding);
+              findings_.Expect(false, [&] { return finding; });
+            }),
       logs_(scheduler, &disks_, &findings_, counters),
       ledger_(options, scheduler, &logs_, &findings_, counters),
       answers_(&ledger_, &findings_, counters),
@@ -114,11 +127,15 @@ NodeId Cluster::Leader() const {
 void Cluster::OnStarted(const SimNode& node) {
   logs_.OnStarted(node.id());
   ledger_.OnStarted(node.id(), node.disk().content().table);
-  const LogIndex applied = node.disk().content().table.applied.id.index;
+  const DiskContent& disk = node.disk().content();
+  const LogIndex applied = disk.table.applied.id.index;
+  spec_.OnStarted(node.id(), {.hard_state = &disk.hard_state, .log = &disk.log}, applied);
   seen_[node.id()] = {.commit = applied, .applied = applied};
 }
 
 void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
+  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  spec_.OnSent(envelope);
   const DiskContent& disk = node.disk().content();
   const uint64_t repeated = findings_.repeated_votes();
   findings_.OnSent(envelope,
@@ -136,6 +153,7 @@ void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
 }
 
 void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
+  spec_.OnWrite(node.id(), write);
   logs_.OnWrite(node.id(), write);
   if (node.core().role() == RaftRole::kLeader) {
     NoteProposals(node, write);
@@ -163,7 +181,22 @@ void Cluster::NoteProposals(const SimNode& node, const raft::LogWrite& write) {
 }
 
 void Cluster::OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) {
+  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  for (const AppliedStep& step : steps) {
+    spec_.OnApplied(node.id(), step.entry.id);
+  }
   ledger_.OnApplied(node.id(), steps);
+}
+
+void Cluster::OnReadAsked(const SimNode& node, raft::ReadId id, NodeId asker) {
+  const RaftCore& core = node.core();
+  spec_.OnReadAsked(node.id(), id,
+                    {.asker = asker, .term = core.term(), .commit_index = core.commit_index()});
+}
+
+void Cluster::OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) {
+  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  spec_.OnReadAnswered(node.id(), outcome);
 }
 
 void Cluster::OnEvent(const SimNode& node, const Event& event) {
@@ -189,6 +222,7 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
 }
 
 void Cluster::OnTurn(const SimNode& node) {
+  spec_.OnCommitIndex(node.id(), node.core().commit_index());
   Seen& seen = seen_[node.id()];
   CheckRole(node, &seen);
   CheckMarks(node, &seen);

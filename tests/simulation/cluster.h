@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tests/simulation/answer_oracle.h"
@@ -16,6 +17,7 @@
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/sim_node.h"
 #include "tests/simulation/trace.h"
+#include "tests/spec/raft_spec.h"
 #include "tests/support/safety_oracle.h"
 
 namespace raftkv::simulation {
@@ -42,6 +44,10 @@ class Cluster final : public NodeObserver {
   uint64_t lives(raft::NodeId node) const { return lives_.at(node); }
 
   raft::SafetyOracle& findings() { return findings_; }
+  // What the oracles found that may end the run: all of them, or only the spec.
+  const std::vector<std::string>& final_findings() const {
+    return options_.only_spec ? spec_findings_ : findings_.findings();
+  }
   const Ledger& ledger() const { return ledger_; }
   AnswerOracle& answers() { return answers_; }
 
@@ -77,6 +83,8 @@ class Cluster final : public NodeObserver {
   void OnWrite(const SimNode& node, const raft::LogWrite& write) override;
   void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) override;
   void OnEvent(const SimNode& node, const raft::Event& event) override;
+  void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) override;
+  void OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) override;
   void OnTurn(const SimNode& node) override;
   void OnAborted(const SimNode& node) override;
 
@@ -92,6 +100,8 @@ class Cluster final : public NodeObserver {
   Counters& counters_;
 
   raft::SafetyOracle findings_;
+  std::vector<std::string> spec_findings_;  // Also among `findings_`.
+  raft::RaftSpec spec_;
   std::map<raft::NodeId, const SimDisk*> disks_;
   LogOracle logs_;
   Ledger ledger_;

@@ -123,6 +123,8 @@ int main(int argc, char** argv) {
   app.add_option("--nodes", line.overrides.nodes, "nodes, whatever the seed says")
       ->check(CLI::IsMember({1, 3, 5, 7}));
   app.add_option("--ops", line.overrides.operations, "operations of clients in each run");
+  app.add_flag("--only-spec", line.overrides.only_spec,
+               "let no oracle but tests/spec end a run, to see what it rejects by itself");
   CLI11_PARSE(app, argc, argv);
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;

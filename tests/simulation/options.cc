@@ -163,6 +163,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawSlowLinks(seed, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);
   options.operations = overrides.operations.value_or(options.operations);
+  options.only_spec = overrides.only_spec;
   CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());
   CHECK(options.driver.Validate().ok());
   return options;

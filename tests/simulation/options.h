@@ -82,6 +82,9 @@ struct SimOptions {
   SimTime fault_pause_max = 0;
   SimTime fault_length_max = 0;
 
+  // Oracles: nothing but what tests/spec rejects ends the run.
+  bool only_spec = false;
+
   static constexpr MonotonicNanos kTickNanos = 10 * kNanosPerMilli;
   // What clocks that run at the right rate take for an election timeout at least.
   MonotonicNanos ElectionTimeout() const {
@@ -100,6 +103,7 @@ struct SimOptions {
 struct OptionOverrides {
   std::optional<uint64_t> nodes;
   std::optional<uint64_t> operations;
+  bool only_spec = false;
 };
 
 // Equal seeds and overrides give equal options.

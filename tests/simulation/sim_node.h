@@ -39,6 +39,9 @@ class NodeObserver {
   virtual void OnWrite(const SimNode& node, const raft::LogWrite& write) = 0;
   virtual void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) = 0;
   virtual void OnEvent(const SimNode& node, const raft::Event& event) = 0;
+  // As raft::DriverObserver's.
+  virtual void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) = 0;
+  virtual void OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) = 0;
   // The driver's turn is over.
   virtual void OnTurn(const SimNode& node) = 0;
   // The process gave up, as it must when its disk fails. It is gone when this returns.
@@ -118,6 +121,8 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void Wake() override;
   // DriverObserver.
   void OnEvent(const raft::Event& event) override;
+  void OnReadAsked(raft::ReadId id, raft::NodeId asker) override;
+  void OnReadOutcome(const raft::ReadOutcome& outcome) override;
 
   void OnSent(const raft::Envelope& envelope);
   void OnWrite(const raft::LogWrite& write);

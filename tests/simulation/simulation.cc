@@ -65,7 +65,7 @@ class Run {
 
  private:
   SimTime Timeout() const { return options_.ElectionTimeout(); }
-  bool IsSafe() { return cluster_.findings().findings().empty(); }
+  bool IsSafe() const { return !gave_up_ && cluster_.final_findings().empty(); }
 
   // Runs until the condition holds, or something is found. Not within `limit` is a finding as well.
   void RunUntil(const std::function<bool()>& condition, SimTime limit, absl::string_view what) {
@@ -73,6 +73,7 @@ class Run {
     while (IsSafe() && !condition()) {
       if (scheduler_.now() > end || !scheduler_.RunNext()) {
         cluster_.findings().Expect(false, [&] { return std::string(what); });
+        gave_up_ = true;
       }
     }
   }
@@ -207,7 +208,7 @@ class Run {
   }
 
   RunResult Result() {
-    RunResult result{.findings = cluster_.findings().findings(),
+    RunResult result{.findings = cluster_.final_findings(),
                      .trace_hash = trace_.hash(),
                      .events = scheduler_.events_run(),
                      .operations = clients_.operations().size(),
@@ -231,6 +232,7 @@ class Run {
   std::set<NodeId> core_;
   bool writable_ = false;
   bool readable_ = false;
+  bool gave_up_ = false;
 };
 
 }  // namespace
