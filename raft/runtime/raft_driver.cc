@@ -93,7 +93,11 @@ void RaftDriver::Tick() {
   }
   log_full_ = false;
   const MonotonicNanos now = clock_->Now();
-  watch_.Update(*core_, now);
+  if (RAFTKV_MUTANT(kTickHidesLeaderChange)) {
+    watch_.Update(*core_, now);
+  } else {
+    LookWhoLeads(now);
+  }
   watch_.OnTick();
   reads_.ReturnOverdue(now);
   proposals_.Expire(now, watch_);
@@ -250,16 +254,21 @@ void RaftDriver::TakeFinishedLogWork() {
   }
 }
 
+void RaftDriver::LookWhoLeads(MonotonicNanos now) {
+  if (!watch_.Update(*core_, now)) {
+    return;
+  }
+  // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
+  // core.
+  reads_.ReturnForwarded();
+  if (!RAFTKV_MUTANT(kForwardWindowOutlivesLeader)) {
+    proposals_.ForgetUnderWay();
+  }
+}
+
 void RaftDriver::HandOutRequests() {
   const MonotonicNanos now = clock_->Now();
-  if (watch_.Update(*core_, now)) {
-    // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
-    // core.
-    reads_.ReturnForwarded();
-    if (!RAFTKV_MUTANT(kForwardWindowOutlivesLeader)) {
-      proposals_.ForgetUnderWay();
-    }
-  }
+  LookWhoLeads(now);
   forwarded_.RefuseOtherTerms(watch_.leading() ? watch_.term() : Term(0));
   if (watch_.leading()) {
     ProposeNextEntry(now);

@@ -136,6 +136,8 @@ class RaftDriver final : public OutcomeObserver {
  private:
   void TellCoreTheTime();
   void TakeFinishedLogWork();
+  // Notes another leader, or another term, and takes back what the last one had of this member.
+  void LookWhoLeads(MonotonicNanos now);
   // Brings what waits to whoever leads.
   void HandOutRequests();
   // Whether the log may take another entry now, as far as those count that are not committed.

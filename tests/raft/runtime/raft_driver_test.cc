@@ -536,6 +536,29 @@ TEST(RaftDriverTest, AStreamToNoLeaderLeavesTheForwardWindowAsItIs) {
 }
 
 // What became of what the old one got is learnt only as entries of the new one are applied.
+// Whoever looks first must not keep the news: what a leader had of its own is not under way to the
+// next one.
+TEST(RaftDriverTest, AChangeOfLeadersThatATickSeesFirstIsNoted) {
+  DriverCluster cluster({});
+  const NodeId old_leader = cluster.AwaitLeader();
+  cluster.store(old_leader).HoldWrites();
+  RaftDriver& driver = cluster.driver(old_leader);
+  ProposeMany(&cluster, old_leader, 2);
+  driver.RunTurn();
+  const NodeId next_leader = cluster.Others(old_leader).front();
+  ASSERT_TRUE(driver
+                  .Take({.from = next_leader,
+                         .to = old_leader,
+                         .term = Term(driver.core().term().value() + 1),
+                         .message = Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}})
+                  .ok());
+  ASSERT_EQ(driver.core().leader(), next_leader);
+  driver.Tick();
+  driver.RunTurn();
+  EXPECT_EQ(driver.pending_requests(), 2u);
+  EXPECT_EQ(driver.forwarded_proposals(), 0u);
+}
+
 TEST(RaftDriverTest, ANewLeaderHasAForwardWindowOfItsOwn) {
   DriverCluster cluster({.driver = {.forwarded_max = 2}});
   const NodeId old_leader = cluster.AwaitLeader();
