@@ -277,17 +277,15 @@ const FollowerProgress* RaftCore::progress(NodeId peer) const {
 }
 
 void RaftCore::CheckNothingIsOverdue() const {
-  if (const auto* follower = std::get_if<Follower>(&role_)) {
-    CHECK(follower->leader == kNobody || follower->acknowledgement_due ||
-          PromisedIndex(*follower) <= follower->acknowledged)
-        << "the leader was not told that " << PromisedIndex(*follower) << " is durable";
-  } else if (const Leader* leader = leader_role()) {
-    const LogIndex reached = QuorumIndex(*leader);
-    CHECK(reached < leader->term_start || reached <= log_.commit_index())
-        << reached << " is not committed, though a quorum holds it";
-    CHECK(!leader->rounds.confirms() || QuorumRound(*leader) < leader->rounds.awaited_round())
-        << "reads wait, though a quorum has answered";
+  const Leader* leader = leader_role();
+  if (leader == nullptr) {
+    return;
   }
+  const LogIndex reached = QuorumIndex(*leader);
+  CHECK(reached < leader->term_start || reached <= log_.commit_index())
+      << reached << " is not committed, though a quorum holds it";
+  CHECK(!leader->rounds.confirms() || QuorumRound(*leader) < leader->rounds.awaited_round())
+      << "reads wait, though a quorum has answered";
 }
 
 CoreView RaftCore::View() const {
