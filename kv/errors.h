@@ -1,5 +1,6 @@
-// Every error that a client is answered with, through whatever API: its code, its reason and its
-// words. README.md has the table; a client's error text comes from here.
+// Every error with a reason that a client is answered with, through whatever API: its code, its
+// reason and its words. README.md has the table; a client's error text comes from here. What is
+// wrong with a field is said by whoever checks it (server/api/request_checks.cc).
 //
 // An error is an absl::Status; reason and metadata are in a google.rpc.ErrorInfo among its payloads
 // and, where waiting helps, the pause is in a google.rpc.RetryInfo, each under the type URL that
