@@ -204,13 +204,14 @@ raft::Term RocksDbLogStore::ReadTerm(raft::LogIndex index) const {
 
 raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& request) const {
   CHECK_GE(request.first.value(), 1u);
+  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  // After the iterator: what is trimmed meanwhile is said to be, and not missed.
   const absl::StatusOr<LogEdge> start = DatabaseReader(families_).ReadLogStart();
   if (!start.ok()) {
     ExitOnCorruption("`meta`", start.status().message());
   }
-  raft::LoadedEntries loaded{.peer = request.peer, .previous = {}, .entries = {}, .trimmed = false};
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
   if (request.first <= start->id.index && !RAFTKV_MUTANT(kTrimmedLoadIsEmpty)) {
     loaded.trimmed = true;
     return loaded;

@@ -282,6 +282,10 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   }
   std::optional<raft::Term> term = survey->fenced_term();
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
+  // All that is in the tables or the WAL may be of the time before the log began anew.
+  if (found.durable.index < start.id.index) {
+    found.durable = start.id;
+  }
   if (fenced.durable.index < start.id.index && !RAFTKV_MUTANT(kFenceForgetsTrims)) {
     term = fenced.durable.term;  // It was applied, or the log would reach back to it.
   } else if (!term.has_value()) {
@@ -301,7 +305,6 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
   RAFTKV_ASSIGN_OR_RETURN(generation_, Generation::Take(db_.get(), identity.generation, &handles_));
-  RAFTKV_RETURN_IF_ERROR(DropStrayGenerations());
   const GenerationReader state(*generation_);
   RAFTKV_ASSIGN_OR_RETURN(configuration_, state.ReadConfiguration());
   const uint64_t configured = configuration_.has_value() ? configuration_->cluster_id() : 0;
@@ -319,6 +322,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   // Stamps never go back along the log, so the last is the largest.
   restored_clock_ = raft::RestoredReading(saved_clock, {.term = end.id.term, .time = end.stamp});
   RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
+  RAFTKV_RETURN_IF_ERROR(DropStrayGenerations());
 
   // Loads of old log entries and runs whose apply stalled: both are rare, so one thread is enough.
   reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
@@ -400,6 +404,14 @@ absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {
   restored.applied = state_machine_->applied();
   RAFTKV_RETURN_IF_ERROR(reader.ReadTail(options_.log_memory_bytes_max, &restored));
 
+  const raft::EntryId before = restored.previous;
+  if (before.index > restored.applied.index ||
+      (before.index == restored.applied.index && before.term != restored.applied.term)) {
+    return BadBytes(
+        "`meta`", absl::StrCat("the log begins after entry ", before.index.value(), " of term ",
+                               before.term.value(), ", but entry ", restored.applied.index.value(),
+                               " of term ", restored.applied.term.value(), " is applied"));
+  }
   const raft::EntryId last = restored.tail.empty() ? restored.previous : restored.tail.back().id;
   if (last.index < restored.applied.index) {
     return BadBytes("`raft_log`",

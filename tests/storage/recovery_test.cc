@@ -404,11 +404,27 @@ TEST_F(MisfitTest, ALogThatWasTrimmedBeginsWhereItSays) {
   EXPECT_EQ(restored->tail.front().id.index, raft::LogIndex(4));
 }
 
-// The fence is up to 100 ms behind the log, a trim is not behind anything.
-TEST_F(MisfitTest, ALogThatWasTrimmedBeyondTheFence) {
-  TrimLog(data_dir() + "/db",
-          {.id = {raft::Term(1), raft::LogIndex(7)}, .stamp = raft::ClusterMillis(7)});
+// As after a snapshot: the fence knows nothing of the log's new beginning, nor does any entry reach
+// it, but the state does.
+TEST_F(MisfitTest, ALogThatBeginsAnewBeyondTheFence) {
+  kv::AppliedState applied;
+  applied.id = {raft::Term(1), raft::LogIndex(7)};
+  OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
+  TrimLog(data_dir() + "/db", {.id = applied.id, .stamp = raft::ClusterMillis(7)});
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
+  EXPECT_EQ(OpenAndRestore(), absl::OkStatus()) << "now the fence says so, too";
+}
+
+TEST_F(MisfitTest, ALogThatBeginsAfterTheAppliedEntry) {
+  TrimLog(data_dir() + "/db", {.id = {raft::Term(1), raft::LogIndex(7)}, .stamp = {}});
+  const absl::Status status = OpenAndRestore();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("begins after entry 7"));
+}
+
+TEST_F(MisfitTest, ALogThatBeginsInAnotherTermThanTheAppliedEntry) {
+  TrimLog(data_dir() + "/db", {.id = {raft::Term(2), raft::LogIndex(5)}, .stamp = {}});
+  EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(MisfitTest, ALogThatBeginsBeforeItsStart) {

@@ -169,6 +169,9 @@ TEST_F(RocksDbLogStoreTest, AnEmptyTrimmedLogGoesOn) {
   store_.Append({Payload(1, "a"), Payload(2, "b", 3)});
   const LogEdge edge{.id = {raft::Term(3), raft::LogIndex(2)}, .stamp = raft::ClusterMillis(1002)};
   store_.Close();
+  kv::AppliedState applied;
+  applied.id = edge.id;
+  OverwriteRow(dir_.File("data") + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
   TrimLog(dir_.File("data") + "/db", edge);
   store_.Open();
   store_.Append({Payload(3, "c", 3)});
