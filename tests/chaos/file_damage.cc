@@ -1,5 +1,9 @@
 #include "tests/chaos/file_damage.h"
 
+#include <fcntl.h>
+#include <glog/logging.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -83,6 +87,15 @@ void CopyFiles(const std::string& from, const std::string& to) {
   }
 }
 
+// What a hand puts back is durable before the member goes on with it: a power cut that follows must
+// not undo it.
+void SyncAll(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  CHECK_GE(fd, 0) << folder;
+  CHECK_EQ(syncfs(fd), 0) << folder;
+  CHECK_EQ(close(fd), 0);
+}
+
 }  // namespace
 
 std::optional<FileDamage> FileDamage::Do(const std::string& data_dir, const std::string& copy_dir,
@@ -140,12 +153,14 @@ void FileDamage::UndoAll() const {
     }
   }
   CopyFiles(copy_dir_, data_dir_);
+  SyncAll(data_dir_);
 }
 
 void FileDamage::UndoTable() const {
   const std::string path = absl::StrCat(data_dir_, "/", file_);
   if (absl::EndsWith(file_, ".sst") && fs::exists(path)) {
     fs::copy_file(absl::StrCat(copy_dir_, "/", file_), path, fs::copy_options::overwrite_existing);
+    SyncAll(data_dir_);
   }
 }
 
