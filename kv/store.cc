@@ -194,15 +194,24 @@ void Store::ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRea
   }
 }
 
-void Store::Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
-  AwaitFreshness(freshness, [this, key, deadline = freshness.deadline,
-                             done = std::move(done)](const absl::Status& fresh) mutable {
+template <typename Result>
+void Store::WhenFresh(const ReadFreshness& freshness, Done<Result> done,
+                      std::function<void(Done<Result> done)> read) {
+  AwaitFreshness(freshness, [done = std::move(done),
+                             read = std::move(read)](const absl::Status& fresh) mutable {
     if (fresh.ok()) {
-      GetNow(key, deadline, std::move(done));
+      read(std::move(done));
     } else {
       done(fresh);
     }
   });
+}
+
+void Store::Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
+  WhenFresh<Found>(freshness, std::move(done),
+                   [this, key, deadline = freshness.deadline](Done<Found> found) {
+                     GetNow(key, deadline, std::move(found));
+                   });
 }
 
 void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done) {
@@ -236,14 +245,10 @@ void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> 
 }
 
 void Store::Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done) {
-  AwaitFreshness(freshness, [this, scan = std::move(scan), deadline = freshness.deadline,
-                             done = std::move(done)](const absl::Status& fresh) mutable {
-    if (fresh.ok()) {
-      ScanNow(scan, deadline, std::move(done));
-    } else {
-      done(fresh);
-    }
-  });
+  WhenFresh<Page>(freshness, std::move(done),
+                  [this, scan = std::move(scan), deadline = freshness.deadline](Done<Page> page) {
+                    ScanNow(scan, deadline, std::move(page));
+                  });
 }
 
 void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done) {
@@ -265,14 +270,10 @@ void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page>
 }
 
 void Store::Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done) {
-  AwaitFreshness(freshness, [this, interval, deadline = freshness.deadline,
-                             done = std::move(done)](const absl::Status& fresh) mutable {
-    if (fresh.ok()) {
-      CountNow(interval, deadline, std::move(done));
-    } else {
-      done(fresh);
-    }
-  });
+  WhenFresh<Counted>(freshness, std::move(done),
+                     [this, interval, deadline = freshness.deadline](Done<Counted> counted) {
+                       CountNow(interval, deadline, std::move(counted));
+                     });
 }
 
 void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done) {

@@ -96,6 +96,10 @@ class Store {
   using PoolRead =
       std::function<std::function<void()>(const KvView& view, const GivenUp& given_up)>;
 
+  // Has `read` answer once the state is fresh enough; answers with why it is not otherwise.
+  template <typename Result>
+  void WhenFresh(const ReadFreshness& freshness, Done<Result> done,
+                 std::function<void(Done<Result> done)> read);
   void AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
   // Runs `read` with the state as of now on the pool and then what it returned on the loop. `read`
   // does not begin after the deadline and should end once `given_up` says that it is over;
