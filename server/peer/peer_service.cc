@@ -98,56 +98,12 @@ const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopp
 
 }  // namespace
 
-// One Hello. Deletes itself.
-class PeerService::HelloCall final : public EventTag {
+// One unary call of a peer, from its announcement to the end of its answer. Deletes itself.
+template <typename Request, typename Response>
+class PeerService::IncomingCall : public EventTag {
  public:
-  explicit HelloCall(PeerService* service) : service_(service), responder_(&context_) {
-    service_->raft_service_.RequestHello(&context_, &request_, &responder_,
-                                         service_->context_->loop->queue(),
-                                         service_->context_->loop->announcements(), this);
-  }
-
-  void OnEvent(bool ok) override {
-    if (!ok || answered_) {
-      delete this;
-      return;
-    }
-    new HelloCall(service_);
-    answered_ = true;
-    responder_.Finish(service_->OnHello(request_, context_.peer()), grpc::Status::OK, this);
-  }
-
- private:
-  PeerService* const service_;
-  bool answered_ = false;
-  grpc::ServerContext context_;
-  peer::v1::HelloRequest request_;
-  grpc::ServerAsyncResponseWriter<peer::v1::HelloResponse> responder_;
-};
-
-// One vote call, open until the core answers. Deletes itself.
-class PeerService::VoteCall final : public EventTag {
- public:
-  explicit VoteCall(PeerService* service) : service_(service), responder_(&context_) {
-    service_->raft_service_.RequestRequestVote(&context_, &request_, &responder_,
-                                               service_->context_->loop->queue(),
-                                               service_->context_->loop->announcements(), this);
-  }
-
-  void OnEvent(bool ok) override {
-    if (!ok || answered_) {
-      delete this;
-      return;
-    }
-    new VoteCall(service_);
-    arrived_at_ = service_->context_->clock->Now();
-    service_->OnVoteRequest(this, request_);
-  }
-
-  bool pre_vote() const { return request_.pre_vote(); }
-  MonotonicNanos arrived_at() const { return arrived_at_; }
   std::string caller() const { return context_.peer(); }
-  void Answer(const peer::v1::RequestVoteResponse& response) {
+  void Answer(const Response& response) {
     answered_ = true;
     responder_.Finish(response, grpc::Status::OK, this);
   }
@@ -156,13 +112,68 @@ class PeerService::VoteCall final : public EventTag {
     responder_.FinishWithError(status, this);
   }
 
- private:
+  void OnEvent(bool ok) final {
+    if (!ok || answered_) {
+      delete this;
+    } else {
+      OnArrived(request_);
+    }
+  }
+
+ protected:
+  using Announce = void (RaftGrpcService::*)(grpc::ServerContext*, Request*,
+                                             grpc::ServerAsyncResponseWriter<Response>*,
+                                             grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                             void*);
+  IncomingCall(PeerService* service, Announce announce) : service_(service), responder_(&context_) {
+    EventLoop* const loop = service_->context_->loop;
+    (service_->raft_service_.*announce)(&context_, &request_, &responder_, loop->queue(),
+                                        loop->announcements(), this);
+  }
+
+  // Announces the next call, and answers this one, at once or later.
+  virtual void OnArrived(const Request& request) = 0;
+
   PeerService* const service_;
+  Request request_;
+
+ private:
   bool answered_ = false;
-  MonotonicNanos arrived_at_ = 0;
   grpc::ServerContext context_;
-  peer::v1::RequestVoteRequest request_;
-  grpc::ServerAsyncResponseWriter<peer::v1::RequestVoteResponse> responder_;
+  grpc::ServerAsyncResponseWriter<Response> responder_;
+};
+
+class PeerService::HelloCall final
+    : public IncomingCall<peer::v1::HelloRequest, peer::v1::HelloResponse> {
+ public:
+  explicit HelloCall(PeerService* service)
+      : IncomingCall(service, &RaftGrpcService::RequestHello) {}
+
+ private:
+  void OnArrived(const peer::v1::HelloRequest& request) override {
+    new HelloCall(service_);
+    Answer(service_->OnHello(request, caller()));
+  }
+};
+
+// Open until the core answers.
+class PeerService::VoteCall final
+    : public IncomingCall<peer::v1::RequestVoteRequest, peer::v1::RequestVoteResponse> {
+ public:
+  explicit VoteCall(PeerService* service)
+      : IncomingCall(service, &RaftGrpcService::RequestRequestVote) {}
+
+  bool pre_vote() const { return request_.pre_vote(); }
+  MonotonicNanos arrived_at() const { return arrived_at_; }
+
+ private:
+  void OnArrived(const peer::v1::RequestVoteRequest& request) override {
+    new VoteCall(service_);
+    arrived_at_ = service_->context_->clock->Now();
+    service_->OnVoteRequest(this, request);
+  }
+
+  MonotonicNanos arrived_at_ = 0;
 };
 
 void PeerService::Start(Hooks hooks) {

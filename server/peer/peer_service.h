@@ -54,6 +54,8 @@ class PeerService final {
   void SendForwardReply(raft::NodeId origin, raft::ForwardReply reply);
 
  private:
+  template <typename Request, typename Response>
+  class IncomingCall;
   class HelloCall;
   class VoteCall;
   using AppendStream =
