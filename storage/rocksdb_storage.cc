@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -335,11 +334,11 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
 
 absl::Status RocksDbStorage::DropStrayGenerations() {
   for (rocksdb::ColumnFamilyHandle* handle : std::exchange(handles_, {})) {
+    // Its generation has taken its families out.
     const std::string& name = handle->GetName();
-    const bool stray = absl::StartsWith(name, kStateFamilyPrefix) ||
-                       absl::StartsWith(name, kLatestFamilyPrefix) ||
-                       absl::StartsWith(name, kTtlFamilyPrefix);
-    if (!stray || RAFTKV_MUTANT(kOldStatesStay)) {
+    const bool own =
+        name == kRaftLogFamily || name == kMetaFamily || name == rocksdb::kDefaultColumnFamilyName;
+    if (own || RAFTKV_MUTANT(kOldStatesStay)) {
       handles_.push_back(handle);
       continue;
     }
