@@ -1,10 +1,11 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kv/limits.h"
-#include "rocksdb/perf_context.h"
+#include "storage/live_iterator.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -148,54 +149,54 @@ TEST_F(KvViewTest, FindsDueKeysByDeadline) {
 
 // Dead keys that this thread walked over while `read` ran.
 template <typename Read>
-uint64_t DeadKeysWalked(const Read& read) {
-  const uint64_t before = rocksdb::get_perf_context()->internal_delete_skipped_count;
+uint64_t DeadKeysWalkedBy(const Read& read) {
+  const uint64_t before = DeadKeysWalked();
   read();
-  return rocksdb::get_perf_context()->internal_delete_skipped_count - before;
+  return DeadKeysWalked() - before;
+}
+
+// A thousand keys of the queue q/, and their removal.
+std::pair<std::vector<Command>, std::vector<Command>> PutsAndDeletions() {
+  std::pair<std::vector<Command>, std::vector<Command>> commands;
+  for (int i = 1000; i < 2000; ++i) {
+    commands.first.push_back(Put("q/" + std::to_string(i), "v"));
+    commands.second.push_back(Delete("q/" + std::to_string(i)));
+  }
+  return commands;
 }
 
 TEST_F(KvViewTest, WhatDiedIsSteppedOverOnceTwoViewsHaveSeenIt) {
-  std::vector<Command> puts;
-  std::vector<Command> deletions;
-  for (int i = 1000; i < 2000; ++i) {
-    puts.push_back(Put("q/" + std::to_string(i), "v"));
-    deletions.push_back(Delete("q/" + std::to_string(i)));
-  }
+  const auto [puts, deletions] = PutsAndDeletions();
   store_.Run(puts);
   store_.Run({Put("q/2", "first"), Put("q/3", "v"), Put("a", "v")});
   store_.Run(deletions);
   const kv::ScanOptions first{.interval = {"q/", "q0"}, .keys_max = 1, .bytes_max = kMany};
   const auto list = [&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/2")); };
-  EXPECT_GE(DeadKeysWalked(list), 1000u);
+  EXPECT_GE(DeadKeysWalkedBy(list), 1000u);
   list();
-  EXPECT_LT(DeadKeysWalked(list), 10u);
-  EXPECT_LT(DeadKeysWalked([&] {
+  EXPECT_LT(DeadKeysWalkedBy(list), 10u);
+  EXPECT_LT(DeadKeysWalkedBy([&] {
               EXPECT_EQ(*store_.machine().TakeView()->Count({"", ""}, nullptr), 3);
             }),
             10u);
   // Not over a key that is created there.
   store_.Run({Put("q/1500", "back")});
-  EXPECT_LT(DeadKeysWalked([&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/1500")); }), 10u);
+  EXPECT_LT(DeadKeysWalkedBy([&] { EXPECT_THAT(Keys(Scan(first)), ElementsAre("q/1500")); }), 10u);
 }
 
 // A queue at the end of the key space that clients poll.
 TEST_F(KvViewTest, WhatDiedBehindTheLastKeyIsSteppedOverToo) {
-  std::vector<Command> puts;
-  std::vector<Command> deletions;
-  for (int i = 1000; i < 2000; ++i) {
-    puts.push_back(Put("q/" + std::to_string(i), "v"));
-    deletions.push_back(Delete("q/" + std::to_string(i)));
-  }
+  const auto [puts, deletions] = PutsAndDeletions();
   store_.Run(puts);
   store_.Run(deletions);
   const kv::ScanOptions all{.interval = {"q/", ""}, .keys_max = 10, .bytes_max = kMany};
   const auto list = [&] { EXPECT_THAT(Keys(Scan(all)), IsEmpty()); };
-  EXPECT_GE(DeadKeysWalked(list), 1000u);
+  EXPECT_GE(DeadKeysWalkedBy(list), 1000u);
   list();
-  EXPECT_LT(DeadKeysWalked(list), 10u);
+  EXPECT_LT(DeadKeysWalkedBy(list), 10u);
   const std::string last(kv::kKeyBytesMax, '\xff');
   store_.Run({Put(last, "v"), Put("q/1500", "back")});
-  EXPECT_LT(DeadKeysWalked([&] { EXPECT_THAT(Keys(Scan(all)), ElementsAre("q/1500", last)); }),
+  EXPECT_LT(DeadKeysWalkedBy([&] { EXPECT_THAT(Keys(Scan(all)), ElementsAre("q/1500", last)); }),
             10u);
 }
 
