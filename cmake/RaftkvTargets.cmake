@@ -19,25 +19,33 @@ function(raftkv_test_headers)
     <deque> <functional> <map> <memory> <optional> <set> <string> <variant> <vector>)
 endfunction()
 
-# raftkv_test_executable(name SOURCES a_test.cc DEPENDS lib...) makes the gtest binary `name`. Its own files are not
-# optimised, whatever the tree: what they test lies in libraries, and they are most of what there is to compile.
+# raftkv_test_executable(name [OPTIMISED] SOURCES a_test.cc DEPENDS lib...) makes the gtest binary `name`. Its own files
+# are not optimised, whatever the tree: what they test lies in libraries, and they are most of what there is to compile.
+# But of a template that both use the linker keeps the test's copy, so a test that computes for seconds is OPTIMISED.
 function(raftkv_test_executable name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
-  if(NOT TARGET raftkv_test_headers)
-    raftkv_test_headers()
-  endif()
+  cmake_parse_arguments(ARG "OPTIMISED" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE
     raftkv_own_code ${ARG_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
+  if(ARG_OPTIMISED)
+    return()
+  endif()
+  if(NOT TARGET raftkv_test_headers)
+    raftkv_test_headers()
+  endif()
   target_compile_options(${name} PRIVATE -O0 -pthread)
   target_precompile_headers(${name} REUSE_FROM raftkv_test_headers)
 endfunction()
 
-# raftkv_test(name FAST SOURCES a_test.cc DEPENDS lib... [LABELS l...] [TIMEOUT s]) makes the gtest binary `name` and
-# one ctest entry of that name. FAST tests need no server process and also run under the sanitizers.
+# raftkv_test(name FAST [OPTIMISED] SOURCES a_test.cc DEPENDS lib... [LABELS l...] [TIMEOUT s]) makes the gtest binary
+# `name` and one ctest entry of that name. FAST tests need no server process and also run under the sanitizers.
 function(raftkv_test name)
-  cmake_parse_arguments(ARG "FAST" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
-  raftkv_test_executable(${name} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS})
+  cmake_parse_arguments(ARG "FAST;OPTIMISED" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  set(optimised "")
+  if(ARG_OPTIMISED)
+    set(optimised OPTIMISED)
+  endif()
+  raftkv_test_executable(${name} ${optimised} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS})
   add_test(NAME ${name} COMMAND ${name})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
