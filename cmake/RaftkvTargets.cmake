@@ -2,6 +2,9 @@
 # target.
 function(raftkv_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(RAFTKV_WITH_MUTANTS)
+    raftkv_weave(ARG_SOURCES)
+  endif()
   add_library(raftkv_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(raftkv_${name} PUBLIC raftkv_own_code ${ARG_DEPENDS})
 endfunction()

@@ -16,9 +16,3 @@ if(RAFTKV_SANITIZE)
   add_compile_options(-fsanitize=${RAFTKV_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
   add_link_options(-fsanitize=${RAFTKV_SANITIZE})
 endif()
-
-# Known bugs that can be switched on, see base/mutant.h. Never in anything that is released.
-option(RAFTKV_WITH_MUTANTS "Compile the mutants of tests/mutants in" OFF)
-if(RAFTKV_WITH_MUTANTS)
-  target_compile_definitions(raftkv_own_code INTERFACE RAFTKV_MUTANTS="tests/mutants/chosen_mutant.h")
-endif()

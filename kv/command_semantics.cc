@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 #include "glog/logging.h"
 #include "google/protobuf/message.h"
 
@@ -280,12 +279,9 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
 // written again.
 bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table,
                  StoreTotals* totals) {
-  const raft::ClusterMillis until = RAFTKV_MUTANT(kExpireTakesRenewed)
-                                        ? raft::ClusterMillis(std::numeric_limits<uint64_t>::max())
-                                        : stamp;
   const std::optional<uint64_t> removed = table->DeleteDue(
       {.deadline = raft::ClusterMillis(expire.start_deadline_ms()), .key = expire.start_key()},
-      until, expire.keys_max());
+      stamp, expire.keys_max());
   if (!removed.has_value()) {
     return false;
   }

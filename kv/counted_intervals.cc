@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
-
 namespace raftkv::kv {
 namespace {
 
@@ -71,9 +69,6 @@ void CountedIntervals::End(uint64_t id, std::optional<int64_t> count) {
 }
 
 void CountedIntervals::OnChange(absl::string_view key, bool created) {
-  if (RAFTKV_MUTANT(kCountsStandStill)) {
-    return;
-  }
   for (Counted& counted : counted_) {
     ++counted.idle_changes;
     if (key >= counted.interval.start &&

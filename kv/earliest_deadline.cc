@@ -2,8 +2,6 @@
 
 #include <cstddef>
 
-#include "base/mutant.h"
-
 namespace raftkv::kv {
 namespace {
 
@@ -32,7 +30,7 @@ void EarliestDeadline::OnScanned(raft::LogIndex applied, raft::ClusterMillis nex
     recent_.pop_front();
   }
   earliest_ = next_deadline;
-  if (recent_.empty() || RAFTKV_MUTANT(kScanPassesKeys)) {
+  if (recent_.empty()) {
     return;
   }
   const raft::ClusterMillis recent = recent_.front().second;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 
 namespace raftkv::kv {
 
@@ -40,8 +39,7 @@ MemberEntry MemberDirectory::EntryOf(const log::v1::ConfiguredMember& member) co
       .peer_address = member.peer_address(),
       .client_address = "",
       .version = ""};
-  if (const log::v1::MemberRecord* record = PublishedBy(member.id());
-      record != nullptr && !RAFTKV_MUTANT(kFoundedAddressWins)) {
+  if (const log::v1::MemberRecord* record = PublishedBy(member.id()); record != nullptr) {
     entry.peer_address = record->peer_address();
     entry.client_address = record->client_address();
     entry.version = record->version();

@@ -2,7 +2,6 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
-#include "base/mutant.h"
 #include "base/version.h"
 #include "raftkv/log/v1/command.pb.h"
 
@@ -32,8 +31,7 @@ void MemberPublisher::Tick() {
   record->set_peer_address(self.peer_address);
   record->set_version(kVersion);
   const log::v1::MemberRecord* known = directory_.PublishedBy(self.id);
-  if (known != nullptr && !RAFTKV_MUTANT(kPublishesForEver) &&
-      google::protobuf::util::MessageDifferencer::Equals(*known, *record)) {
+  if (known != nullptr && google::protobuf::util::MessageDifferencer::Equals(*known, *record)) {
     return;
   }
   under_way_ = true;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/deadline.h"
-#include "base/mutant.h"
 #include "kv/errors.h"
 
 namespace raftkv::kv {
@@ -101,7 +100,7 @@ Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* 
       on_damaged_(std::move(on_damaged)) {}
 
 void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
-  if (draining_ && !RAFTKV_MUTANT(kDrainingStoreTakes)) {
+  if (draining_) {
     done(ShuttingDownError());
     return;
   }
@@ -136,7 +135,7 @@ void Store::AwaitFreshness(const ReadFreshness& freshness, std::function<void(ab
 }
 
 void Store::AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done) {
-  if (freshness.min_revision <= state_machine_.revision() || RAFTKV_MUTANT(kMinRevisionIgnored)) {
+  if (freshness.min_revision <= state_machine_.revision()) {
     done(absl::OkStatus());
     return;
   }
@@ -168,7 +167,7 @@ absl::Status Store::ReadError(const absl::Status& status) {
   if (absl::IsCancelled(status)) {
     return TooSlowError();
   }
-  if (absl::IsDataLoss(status) && !RAFTKV_MUTANT(kDamageKeptQuiet)) {
+  if (absl::IsDataLoss(status)) {
     on_damaged_(std::string(status.message()));
   }
   return CorruptedError(status.message());
@@ -181,7 +180,7 @@ void Store::ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRea
       pool_.Submit(length, [given_up = std::move(given_up), view = state_machine_.TakeView(),
                             read = std::move(read), refuse]() mutable {
         std::function<void()> answer;
-        if (given_up() && !RAFTKV_MUTANT(kLateReadBegins)) {
+        if (given_up()) {
           answer = [refuse = std::move(refuse)] { refuse(TooSlowError()); };
         } else {
           answer = read(*view, given_up);
@@ -297,9 +296,7 @@ void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<
         };
       },
       [this, walk, done](const absl::Status& why) {
-        if (!RAFTKV_MUTANT(kRefusedWalkGoesOn)) {
-          state_machine_.EndCount(walk, std::nullopt);
-        }
+        state_machine_.EndCount(walk, std::nullopt);
         done(why);
       });
 }

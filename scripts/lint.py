@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the tree's own rules: who may include whom, comments, format, sizes, dead files, and small things.
+"""Checks the tree's own rules: who may include whom, comments, format, sizes, dead files, mutants, and small things.
 
 Usage: lint.py [root]   Prints one line per finding; exit 0 when there is none, 1 otherwise. Warnings do not count.
 
@@ -13,6 +13,9 @@ import shutil
 import subprocess
 import sys
 from typing import Dict, Iterator, List, NamedTuple, Set
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests/mutants"))
+import weave  # noqa: E402
 
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", "default.raftkv"}
 VENDORED_PREFIXES = ("proto/google/", "proto/grpc/")
@@ -101,6 +104,10 @@ CODE_FOLDERS = tuple(sorted({layer.split("/", 1)[0] + "/" for layer in LAYERS}))
 NAMED_FILE = re.compile(r"[\w./-]+\.(?:h|cc|c|inc)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
+
+# Mutants are woven into the product by tests/mutants; its own text knows nothing of them.
+PRODUCT_SOURCE = re.compile(r"^(?!tests/).*\.(?:h|cc|c|proto)$")
+MUTANT_WORD = re.compile(r"mutant", re.IGNORECASE)
 
 # An option named in a text for people, and where each program's options are defined.
 NAMED_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
@@ -349,6 +356,18 @@ def check_dead_files(texts: Dict[str, str]) -> Iterator[Finding]:
             yield Finding(path, 1, "dead file", "no CMakeLists.txt builds it and nothing includes it")
 
 
+def check_mutants(texts: Dict[str, str]) -> Iterator[Finding]:
+    """A mutant that its code ran away from would survive, or be gone, without anybody's notice."""
+    if weave.LIST in texts:
+        for problem in weave.find_problems(texts[weave.LIST], texts):
+            yield Finding(weave.LIST, problem.line, "mutant", problem.message)
+    for path, text in texts.items():
+        if PRODUCT_SOURCE.match(path):
+            for number, line in enumerate(text.splitlines(), 1):
+                if MUTANT_WORD.search(line):
+                    yield Finding(path, number, "mutant", f"belongs into {weave.LIST}")
+
+
 def check_file(path: str, text: str) -> Iterator[Finding]:
     if path.startswith(VENDORED_PREFIXES):
         return
@@ -415,6 +434,7 @@ def check_tree(root: pathlib.Path, excused_sizes: Dict[str, str]) -> Iterator[Fi
         yield from check_file(path, text)
     yield from check_sizes(texts, excused_sizes)
     yield from check_dead_files(texts)
+    yield from check_mutants(texts)
     if SERVER_OPTIONS_FILE in texts and CTL_OPTIONS_FILE in texts:
         options = known_options(texts[SERVER_OPTIONS_FILE], texts[CTL_OPTIONS_FILE])
         for path, text in texts.items():

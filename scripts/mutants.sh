@@ -3,7 +3,7 @@
 # caught; exit 0 only when it is all of them.
 #
 #   scripts/mutants.sh         builds the preset `mutants`, then the tests without a bug, then against every bug
-#   scripts/mutants.sh 7 12    only these, by their numbers in tests/mutants/list.inc
+#   scripts/mutants.sh 7 12    only these, by their numbers in tests/mutants/list.txt
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

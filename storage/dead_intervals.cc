@@ -4,8 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "base/mutant.h"
-
 namespace raftkv::storage {
 namespace {
 
@@ -49,9 +47,6 @@ void DeadIntervals::Add(const DeadInterval& interval) {
 
 void DeadIntervals::OnViewed(const DeadInterval& interval, raft::LogIndex viewed,
                              raft::LogIndex now) {
-  if (RAFTKV_MUTANT(kOneViewProvesDeath)) {
-    Add(interval);
-  }
   for (const Suspect& suspect : suspects_) {
     if (suspect.since <= viewed) {
       Add({.start = std::max(suspect.interval.start, interval.start),

@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
-#include "base/mutant.h"
 #include "base/stable_hash.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
@@ -167,7 +166,7 @@ absl::Status CheckNothingLost(const std::string& fence_path, const FenceRecord& 
                            database.hard_state.vote != recorded.hard_state.vote;
   const bool forgot_entries =
       recorded.durable.index.value() != 0 && term_at_durable != recorded.durable.term;
-  if ((!forgot_term && !forgot_vote && !forgot_entries) || RAFTKV_MUTANT(kFenceIgnored)) {
+  if (!forgot_term && !forgot_vote && !forgot_entries) {
     return absl::OkStatus();
   }
   return absl::DataLossError(absl::StrCat(

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 #include "base/status_macros.h"
 #include "storage/disk_failure.h"
 
@@ -24,7 +23,7 @@ absl::Status WriteFile(rocksdb::FileSystem* files, const std::string& path,
     return FileFailure("create", path, status);
   }
   status = file->Append(ToSlice(bytes), kIoOptions, nullptr);
-  if (status.ok() && !RAFTKV_MUTANT(kNewFileNotSynced)) {
+  if (status.ok()) {
     status = file->Fsync(kIoOptions, nullptr);
   }
   if (status.ok()) {
@@ -44,7 +43,7 @@ absl::Status FileFailure(absl::string_view what, absl::string_view path,
 absl::Status SyncDirectory(rocksdb::FileSystem* files, const std::string& path) {
   std::unique_ptr<rocksdb::FSDirectory> directory;
   rocksdb::IOStatus status = files->NewDirectory(path, kIoOptions, &directory, nullptr);
-  if (status.ok() && !RAFTKV_MUTANT(kDirectoryNotSynced)) {
+  if (status.ok()) {
     status = directory->Fsync(kIoOptions, nullptr);
   }
   return status.ok() ? absl::OkStatus() : FileFailure("sync", path, status);

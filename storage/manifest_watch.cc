@@ -9,7 +9,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "base/mutant.h"
 #include "base/stable_hash.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
@@ -136,7 +135,7 @@ void ManifestWatch::OnSynced(const ManifestMark& mark) {
     current_is_live_ = false;
   }
   record_.current = mark;
-  if (fence_ != nullptr && !RAFTKV_MUTANT(kManifestNotFenced)) {
+  if (fence_ != nullptr) {
     fence_->RecordManifest(record_);
   }
 }

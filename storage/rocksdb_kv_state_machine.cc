@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "base/mutant.h"
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
 #include "storage/disk_failure.h"
@@ -117,9 +116,6 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
 bool RocksDbKvStateMachine::Commit(const Run& run) {
   batch_.Clear();
   const RunOverlay::Written written = run.overlay.WriteTo(&batch_);
-  if (RAFTKV_MUTANT(kAppliedIndexApart)) {
-    generation_->db->Write(rocksdb::WriteOptions(), &batch_).PermitUncheckedError();
-  }
   const rocksdb::Status built =
       batch_.Put(generation_->state, kAppliedKey, EncodeAppliedState(run.result.applied));
   CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
@@ -156,7 +152,7 @@ void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
     dead_.Add(interval);
   }
   overlay.VisitCreatedAndRemoved([this](absl::string_view key, bool created) {
-    if (created && !RAFTKV_MUTANT(kCreatedKeysStayDead)) {
+    if (created) {
       dead_.OnCreated(key);
     }
     counted_.OnChange(key, created);

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/mutant.h"
 #include "base/status_macros.h"
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
@@ -63,8 +62,7 @@ absl::Status GivenUpError() { return absl::CancelledError("the read was given up
 
 // An iterator that meets a broken block just ends: only its status tells.
 absl::Status CheckRead(absl::string_view family, const rocksdb::Status& status) {
-  return status.ok() || RAFTKV_MUTANT(kScanStatusIgnored) ? absl::OkStatus()
-                                                          : ReadFailure(family, status);
+  return status.ok() ? absl::OkStatus() : ReadFailure(family, status);
 }
 
 template <typename Iterator>

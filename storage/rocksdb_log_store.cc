@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 #include "glog/logging.h"
 #include "rocksdb/iterator.h"
 #include "rocksdb/write_batch.h"
@@ -145,29 +144,21 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     last_ = write.entries.back().id;
   }
 
-  if (RAFTKV_MUTANT(kFenceAheadOfLog)) {
-    FollowWithFence();
-  }
   // Not sync=true: that would hold RocksDB's write lead during the fdatasync, and apply would queue
   // behind it.
   rocksdb::WriteOptions options;
   options.protection_bytes_per_key = kProtectionBytesPerKey;
-  if (const rocksdb::Status status = families_.db->Write(options, &batch);
-      !status.ok() && !RAFTKV_MUTANT(kFailedWriteIgnored)) {
+  if (const rocksdb::Status status = families_.db->Write(options, &batch); !status.ok()) {
     AbortOnWriteFailure("write the Raft log", status);
   }
-  const bool needs_sync = appended || !RAFTKV_MUTANT(kVoteNotSynced);
-  if (const rocksdb::Status status = needs_sync ? families_.db->SyncWAL() : rocksdb::Status::OK();
-      !status.ok() && !RAFTKV_MUTANT(kFailedSyncIgnored) && !RAFTKV_MUTANT(kFailedWriteIgnored)) {
+  if (const rocksdb::Status status = families_.db->SyncWAL(); !status.ok()) {
     AbortOnWriteFailure("sync the Raft log", status);
   }
-  if (hard_state_ != fence_->recorded().hard_state && !RAFTKV_MUTANT(kFenceLagsVote)) {
+  if (hard_state_ != fence_->recorded().hard_state) {
     FollowWithFence();
     return;
   }
-  if (!RAFTKV_MUTANT(kFenceLagsLog)) {
-    fence_->NoteProgress(hard_state_, last_);
-  }
+  fence_->NoteProgress(hard_state_, last_);
   if (appended && !fence_behind_since_.has_value()) {
     fence_behind_since_ = clock_.Now();
   }
@@ -181,7 +172,7 @@ void RocksDbLogStore::LowerFence(const std::vector<raft::LogWrite>& writes) {
       kept = std::min(kept, write.entries.front().id.index.Previous());
     }
   }
-  if (kept < recorded.durable.index && !RAFTKV_MUTANT(kFenceNotLowered)) {
+  if (kept < recorded.durable.index) {
     fence_->RecordProgress(recorded.hard_state, {.term = ReadTerm(kept), .index = kept});
   }
 }
@@ -212,7 +203,7 @@ raft::LoadedEntries RocksDbLogStore::ReadEntries(const raft::LoadEntries& reques
   if (!start.ok()) {
     ExitOnCorruption("`meta`", start.status().message());
   }
-  if (request.first <= start->id.index && !RAFTKV_MUTANT(kTrimmedLoadIsEmpty)) {
+  if (request.first <= start->id.index) {
     loaded.trimmed = true;
     return loaded;
   }

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "absl/strings/match.h"
-#include "base/mutant.h"
 #include "glog/logging.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/filter_policy.h"
@@ -36,14 +35,13 @@ class AbortingListener final : public rocksdb::EventListener {
     if (status->IsCorruption()) {
       ExitOnCorruption("a database file", status->ToString());
     }
-    if (status->severity() >= rocksdb::Status::kHardError && !RAFTKV_MUTANT(kFailedSyncIgnored) &&
-        !RAFTKV_MUTANT(kFailedWriteIgnored)) {
+    if (status->severity() >= rocksdb::Status::kHardError) {
       AbortOnWriteFailure("write a database file", *status);
     }
   }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
-    *auto_recovery = RAFTKV_MUTANT(kFailedWriteIgnored);
+    *auto_recovery = false;
   }
 };
 
@@ -84,9 +82,7 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   // Recovery. The default mode opens after a flipped byte in the middle of the WAL, silently
   // without what follows. This one refuses, yet takes a cut tail; the filter turns it into a prefix
   // across files.
-  db.wal_recovery_mode = RAFTKV_MUTANT(kDefaultRecoveryMode)
-                             ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
-                             : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.wal_filter = wal_filter;
   db.paranoid_checks = true;
   db.best_efforts_recovery = false;
@@ -96,7 +92,7 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   // The WAL. Data reaches the page cache with each Write, so a killed process loses nothing;
   // SyncWAL does the rest.
   db.manual_wal_flush = false;
-  db.wal_bytes_per_sync = RAFTKV_MUTANT(kWalSyncedInPieces) ? 1 << 16 : 0;
+  db.wal_bytes_per_sync = 0;
   db.recycle_log_file_num = 0;
   // Bounds the replay at start. Rarely written column families would otherwise keep old files
   // alive.
@@ -196,9 +192,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
 }
 
 void CheckSafe(const rocksdb::DBOptions& options) {
-  if (!RAFTKV_MUTANT(kDefaultRecoveryMode)) {
-    CHECK(options.wal_recovery_mode == rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords);
-  }
+  CHECK(options.wal_recovery_mode == rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords);
   CHECK(options.wal_filter != nullptr);
   CHECK(options.paranoid_checks);
   CHECK(!options.best_efforts_recovery);

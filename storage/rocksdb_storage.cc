@@ -10,7 +10,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "base/mutant.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "rocksdb/env.h"
@@ -285,7 +284,7 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   if (found.durable.index < start.id.index) {
     found.durable = start.id;
   }
-  if (fenced.durable.index < start.id.index && !RAFTKV_MUTANT(kFenceForgetsTrims)) {
+  if (fenced.durable.index < start.id.index) {
     term = fenced.durable.term;  // It was applied, or the log would reach back to it.
   } else if (!term.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(term, reader.ReadTerm(fenced.durable.index));
@@ -338,7 +337,7 @@ absl::Status RocksDbStorage::DropStrayGenerations() {
     const std::string& name = handle->GetName();
     const bool own =
         name == kRaftLogFamily || name == kMetaFamily || name == rocksdb::kDefaultColumnFamilyName;
-    if (own || RAFTKV_MUTANT(kOldStatesStay)) {
+    if (own) {
       handles_.push_back(handle);
       continue;
     }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/mutant.h"
 #include "glog/logging.h"
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
@@ -164,7 +163,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
   if (iterator.status().IsIncomplete() || WalkedTooFar()) {
     return false;
   }
-  if (!iterator.status().ok() && !RAFTKV_MUTANT(kRangeStatusIgnored)) {
+  if (!iterator.status().ok()) {
     ExitOnCorruption("`latest`", iterator.status().ToString());
   }
   visit_known_before(nullptr);

@@ -1,7 +1,6 @@
 #include "storage/wal_gap_filter.h"
 
 #include "base/coding.h"
-#include "base/mutant.h"
 #include "glog/logging.h"
 
 namespace raftkv::storage {
@@ -19,7 +18,7 @@ rocksdb::WalFilter::WalProcessingOption WalGapFilter::LogRecordFound(
     const rocksdb::WriteBatch& batch, rocksdb::WriteBatch*, bool*) {
   const auto [first, count] = ReadBatchSequence(batch);
   const bool gap = expected_.has_value() ? first > *expected_ : first > flushed_ + 1;
-  if (gap && !RAFTKV_MUTANT(kWalGapsReplayed)) {
+  if (gap) {
     LOG(WARNING) << "the write-ahead log has a gap before " << log_file_name
                  << ": nothing behind it was acknowledged, and it is dropped";
     found_gap_ = true;

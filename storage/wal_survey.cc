@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/mutant.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 #include "storage/wal_gap_filter.h"
@@ -97,9 +96,6 @@ rocksdb::WalFilter::WalProcessingOption WalSurvey::LogRecordFound(
 
 absl::Status WalSurvey::Finish(const std::string& database_path, const TableFacts& tables,
                                uint64_t first_wal, const std::set<uint64_t>& present) {
-  if (RAFTKV_MUTANT(kLostWalIgnored)) {
-    return absl::OkStatus();
-  }
   if (present.empty()) {
     return absl::DataLossError(absl::StrCat("the database ", database_path,
                                             " has no write-ahead log at all, and it always has one",

@@ -343,6 +343,17 @@ class TreeTest(unittest.TestCase):
         self.write("base/a.h", header("int a;\n" * 250))
         self.assertEqual(["size", "dead file"], [finding.rule for finding in self.found()])
 
+    def test_mutants_are_where_the_list_has_them_and_not_in_the_product(self):
+        self.write("base/CMakeLists.txt", "f(a.cc)\n")
+        self.write("base/a.cc", "int f() { return 1; }\n")
+        self.write("tests/mutants/list.txt", "7 kForgets, row 1: it forgets\n    base/a.cc: return @1 => 2@;\n")
+        self.assertEqual([], self.found())
+        self.write("base/a.cc", "// But for a mutant.\nint f() { return 3; }\n")
+        self.assertEqual(
+            ["tests/mutants/list.txt:2: [mutant] mutant 7 kForgets: base/a.cc must hold this once, and holds it "
+             "nowhere: follow what became of it: return @1 => 2@;",
+             "base/a.cc:1: [mutant] belongs into tests/mutants/list.txt"], [str(finding) for finding in self.found()])
+
     def test_a_finding_names_file_line_and_rule(self):
         self.write("docs/a.md", "fine\nnot fine \n")
         self.assertEqual(["docs/a.md:2: [whitespace] ends in white space"],

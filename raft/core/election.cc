@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -141,7 +140,7 @@ void RaftCore::CountOwnVote() {
 
 void RaftCore::MaybeWinPreVote() {
   const std::map<NodeId, bool>& votes = std::get<PreCandidate>(role_).votes;
-  if (TallyVotes(configuration_, votes) == VoteTally::kWon || RAFTKV_MUTANT(kNoPreVote)) {
+  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
     BecomeCandidate({.reason = EventCause::Reason::kPreVotesWon, .nodes = Granted(votes)});
   }
 }
@@ -156,15 +155,11 @@ void RaftCore::MaybeWinVote() {
 // A leader is in contact with a quorum, or CheckQuorum would have ended its role. A request from
 // the very node that this one follows shows that it leads no longer.
 bool RaftCore::HasLiveLeaderOtherThan(NodeId candidate) const {
-  if (RAFTKV_MUTANT(kNoStickiness)) {
-    return false;
-  }
   if (leader_role() != nullptr) {
     return true;
   }
   const auto* follower = std::get_if<Follower>(&role_);
-  return follower != nullptr && follower->leader != kNobody &&
-         (follower->leader != candidate || RAFTKV_MUTANT(kOwnLeadersPreVoteRefused)) &&
+  return follower != nullptr && follower->leader != kNobody && follower->leader != candidate &&
          follower->ticks_since_leader < config_.election_timeout_ticks;
 }
 
@@ -180,25 +175,16 @@ bool RaftCore::IsUpToDate(EntryId last_entry) const {
 void RaftCore::HandlePreVoteRequest(const Envelope& envelope, const VoteRequest& request) {
   const bool grant = envelope.term > term() && !HasLiveLeaderOtherThan(envelope.from) &&
                      IsUpToDate(request.last_entry);
-  if (RAFTKV_MUTANT(kPreVoteForgetsVote) && grant) {
-    SetHardState({.term = term(), .vote = kNobody});
-  }
-  if (RAFTKV_MUTANT(kPreVoteGrantResetsTimer) && grant && role() == RaftRole::kFollower) {
-    std::get<Follower>(role_).election = NewElectionTimer();
-  }
-  const Term own_term = RAFTKV_MUTANT(kPreVoteRefusalHidesTerm) ? envelope.term.Previous() : term();
-  Send(envelope.from, grant ? envelope.term : own_term,
+  Send(envelope.from, grant ? envelope.term : term(),
        VoteReply{.pre_vote = true, .granted = grant});
 }
 
 void RaftCore::HandleVoteRequest(const Envelope& envelope, const VoteRequest& request) {
   CHECK_EQ(envelope.term, term());
   const NodeId candidate = envelope.from;
-  const bool vote_is_free =
-      vote() == kNobody || (vote() == candidate && !RAFTKV_MUTANT(kRepeatedVoteRefused));
-  const bool grant = vote_is_free && !HasLiveLeaderOtherThan(candidate) &&
-                     IsUpToDate(request.last_entry) &&
-                     !(RAFTKV_MUTANT(kLearnerRefusesVote) && !configuration_.IsVoter(self_));
+  const bool vote_is_free = vote() == kNobody || vote() == candidate;
+  const bool grant =
+      vote_is_free && !HasLiveLeaderOtherThan(candidate) && IsUpToDate(request.last_entry);
   if (grant) {
     SetHardState({.term = term(), .vote = candidate});
     if (auto* follower = std::get_if<Follower>(&role_)) {
@@ -220,9 +206,7 @@ void RaftCore::HandleVoteReply(const Envelope& envelope, const VoteReply& reply)
       pre_candidate->votes[envelope.from] |= reply.granted;
       MaybeWinPreVote();
     }
-    if (!RAFTKV_MUTANT(kPreVoteGrantCountsAsVote) || !reply.granted) {
-      return;
-    }
+    return;
   }
   if (auto* candidate = std::get_if<Candidate>(&role_)) {
     CHECK_EQ(envelope.term, term());

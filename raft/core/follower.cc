@@ -5,16 +5,13 @@
 #include <optional>
 #include <utility>
 
-#include "base/mutant.h"
 #include "raft/core/raft_core.h"
 
 namespace raftkv::raft {
 Follower& RaftCore::FollowSender(const Envelope& envelope) {
   CHECK_EQ(envelope.term, term());
-  if (!RAFTKV_MUTANT(kSecondLeaderTolerated)) {
-    CHECK(leader_of_term_ == kNobody || leader_of_term_ == envelope.from)
-        << "both " << leader_of_term_ << " and " << envelope.from << " lead term " << term();
-  }
+  CHECK(leader_of_term_ == kNobody || leader_of_term_ == envelope.from)
+      << "both " << leader_of_term_ << " and " << envelope.from << " lead term " << term();
   auto* follower = std::get_if<Follower>(&role_);
   if (follower == nullptr || follower->leader != envelope.from) {
     BecomeFollower(term(), envelope.from,
@@ -30,7 +27,7 @@ void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
   const InvariantScope scope(this);
   auto* follower = std::get_if<Follower>(&role_);
   if (follower != nullptr && follower->leader == leader && leader != kNobody &&
-      (message_term == term() || RAFTKV_MUTANT(kOldTermsPartHeard))) {
+      message_term == term()) {
     follower->ticks_since_leader = 0;
     follower->election = NewElectionTimer();
   }
@@ -53,9 +50,7 @@ void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest reque
   // appends. Nothing beyond it may be committed, however far the leader is (thesis figure 3.1, rule
   // 5 of AppendEntries).
   follower.verified = std::max(follower.verified, end);
-  log_.CommitTo(std::min(request.commit_index, RAFTKV_MUTANT(kCommitsBeyondMatch)
-                                                   ? log_.last().index
-                                                   : follower.verified));
+  log_.CommitTo(std::min(request.commit_index, follower.verified));
   if (PromisedIndex(follower) >= end) {
     follower.acknowledgement_due = true;
   }
@@ -94,8 +89,7 @@ void RaftCore::HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartb
 
 // An acknowledgement promises that what it names is durable and agrees with this term's leader.
 LogIndex RaftCore::PromisedIndex(const Follower& follower) const {
-  return RAFTKV_MUTANT(kAcksBeforeDurable) ? follower.verified
-                                           : std::min(follower.verified, log_.durable_index());
+  return std::min(follower.verified, log_.durable_index());
 }
 
 // What a leader waits for goes out as soon as a write carries it on.

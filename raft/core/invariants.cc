@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
-
 namespace raftkv::raft {
 namespace {
 
@@ -52,7 +50,7 @@ void CheckTermStep(const CoreView& before, const CoreView& after) {
   if (before.hard_state.vote != kNobody) {
     CHECK_EQ(after.hard_state.vote, before.hard_state.vote) << "voted twice in a term";
   }
-  if (before.leader_of_term != kNobody && !RAFTKV_MUTANT(kSecondLeaderTolerated)) {
+  if (before.leader_of_term != kNobody) {
     CHECK_EQ(after.leader_of_term, before.leader_of_term) << "two leaders in a term";
   }
 }

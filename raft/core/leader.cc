@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -37,12 +36,12 @@ void RaftCore::TickLeader(Leader& leader) {
     progress.Tick();
   }
   // A leader that cannot write would hold the cluster up for as long as its heartbeats go out.
-  if (DiskIsStalled() && !RAFTKV_MUTANT(kStalledDiskLeads)) {
+  if (DiskIsStalled()) {
     return BecomeFollower(
         term(), kNobody,
         {.reason = EventCause::Reason::kDiskStalled, .ticks = config_.election_timeout_ticks});
   }
-  if (!HasQuorumContact(leader) && !RAFTKV_MUTANT(kNoCheckQuorum)) {
+  if (!HasQuorumContact(leader)) {
     return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kQuorumLost});
   }
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
@@ -80,7 +79,7 @@ EntryId RaftCore::AppendOwnEntry(Leader& leader, EntryKind kind, std::string pay
                                  ClusterMillis stamp) {
   Entry entry{.id = {.term = term(), .index = log_.last().index.Next()},
               .kind = kind,
-              .stamp = RAFTKV_MUTANT(kStampsGoBack) ? stamp : std::max(stamp, log_.last_stamp()),
+              .stamp = std::max(stamp, log_.last_stamp()),
               .payload = nullptr};
   if (!payload.empty()) {
     entry.payload = std::make_shared<const std::string>(std::move(payload));
@@ -124,13 +123,11 @@ void RaftCore::HandleAppendRejected(const Envelope& envelope, const AppendReject
 }
 
 LogIndex RaftCore::QuorumIndex(const Leader& leader) const {
-  const LogIndex own =
-      RAFTKV_MUTANT(kLeaderCountsUnsynced) ? log_.last().index : log_.durable_index();
   return CommittedIndex(configuration_, [&](NodeId voter) {
-    const FollowerProgress* progress = leader.Find(voter);
     if (voter == self_) {
-      return own;
+      return log_.durable_index();
     }
+    const FollowerProgress* progress = leader.Find(voter);
     return progress == nullptr ? LogIndex(0) : progress->match_index();
   });
 }
@@ -139,7 +136,7 @@ void RaftCore::MaybeCommit(Leader& leader) {
   const LogIndex reached = QuorumIndex(leader);
   // Thesis §3.6.2, figure 3.7: a majority that holds an entry of an earlier term does not keep it
   // from being overwritten; it is committed by what follows it.
-  if (reached < leader.term_start && !RAFTKV_MUTANT(kCommitsPriorTerm)) {
+  if (reached < leader.term_start) {
     return;
   }
   const LogIndex before = log_.commit_index();
@@ -193,7 +190,7 @@ FollowerProgress* RaftCore::CloseLoad(NodeId peer) {
   const Term asked_in = load->second;
   open_loads_.erase(load);
   Leader* leader = leader_role();
-  if (leader == nullptr || (asked_in != term() && !RAFTKV_MUTANT(kLoadOfOldTermSent))) {
+  if (leader == nullptr || asked_in != term()) {
     return nullptr;
   }
   return leader->Find(peer);

@@ -5,8 +5,6 @@
 #include <utility>
 #include <variant>
 
-#include "base/mutant.h"
-
 namespace raftkv::raft {
 
 void MessageGate::OnHardStateChanged(WriteId carrier) {
@@ -27,8 +25,8 @@ void MessageGate::OnPersisted(WriteId last, Term term, std::vector<Envelope>* ou
 }
 
 void MessageGate::Pass(Envelope envelope, Term term, std::vector<Envelope>* out) {
-  if (is_open() || RAFTKV_MUTANT(kSendsBeforeDurable)) {
-    CHECK(held_.empty() || !is_open());
+  if (is_open()) {
+    CHECK(held_.empty());
     out->push_back(std::move(envelope));
     return;
   }

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
-
 namespace raftkv::raft {
 
 void InflightWindow::Add(LogIndex last, uint64_t bytes) {
@@ -137,8 +135,7 @@ void FollowerProgress::OnHeartbeatReply(RoundId round) {
 }
 
 LogIndex FollowerProgress::SafeCommitIndex(LogIndex commit_index) const {
-  return RAFTKV_MUTANT(kHeartbeatTellsUnmatched) ? commit_index
-                                                 : std::min(commit_index, match_index_);
+  return std::min(commit_index, match_index_);
 }
 
 void FollowerProgress::OnCommitIndexSent(LogIndex commit_index) {

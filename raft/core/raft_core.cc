@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/mutant.h"
 #include "raft/core/describe.h"
 
 namespace raftkv::raft {
@@ -75,8 +74,7 @@ absl::Status RaftCore::Take(Envelope envelope) {
   if (absl::Status possible = CheckMessage(envelope); !possible.ok()) {
     return possible;
   }
-  if (IsReply(envelope.message) && !configuration_.IsMember(envelope.from) &&
-      !RAFTKV_MUTANT(kStrangersReplyTaken)) {
+  if (IsReply(envelope.message) && !configuration_.IsMember(envelope.from)) {
     return absl::OkStatus();
   }
   if (AdoptTerm(envelope)) {
@@ -102,10 +100,6 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
     if (reply != nullptr && reply->pre_vote) {
       return true;
     }
-    if (RAFTKV_MUTANT(kAckOfOldTermCounts) &&
-        std::holds_alternative<AppendAccepted>(envelope.message)) {
-      return true;
-    }
     AnswerOldTerm(envelope);
     return false;
   }
@@ -123,8 +117,6 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
 void RaftCore::AnswerOldTerm(const Envelope& envelope) {
   if (std::holds_alternative<VoteRequest>(envelope.message)) {
     Reply(envelope, VoteReply{.pre_vote = false, .granted = false});
-  } else if (RAFTKV_MUTANT(kStaleLeaderNotTold)) {
-    return;
   } else if (IsFromLeader(envelope.message)) {
     // It answers no round; what counts is the envelope's term, which makes the stale leader step
     // down.
@@ -144,8 +136,7 @@ void RaftCore::OnPersisted(WriteId last) {
     MaybeAcknowledge(*follower);
   } else if (std::holds_alternative<Candidate>(role_)) {
     CountOwnVote();
-  } else if (Leader* leader = leader_role();
-             leader != nullptr && log_advanced && !RAFTKV_MUTANT(kOwnWriteCommitsNothing)) {
+  } else if (Leader* leader = leader_role(); leader != nullptr && log_advanced) {
     MaybeCommit(*leader);
   }
 }
@@ -262,8 +253,7 @@ uint64_t RaftCore::uncommitted_entries() const {
 
 bool RaftCore::has_committed_in_term() const {
   const Leader* leader = leader_role();
-  return leader != nullptr &&
-         (log_.commit_index() >= leader->term_start || RAFTKV_MUTANT(kReadsBeforeOwnCommit));
+  return leader != nullptr && log_.commit_index() >= leader->term_start;
 }
 
 const Configuration& RaftCore::configuration() const { return configuration_; }

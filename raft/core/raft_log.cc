@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/mutant.h"
-
 namespace raftkv::raft {
 
 RaftLog::RaftLog(EntryId previous, ClusterMillis previous_stamp, std::vector<Entry> tail,
@@ -101,8 +99,7 @@ std::optional<LogIndex> RaftLog::Merge(std::vector<Entry> entries) {
     if (index <= last().index) {
       const std::optional<Term> own_term = TermAt(index);
       // Memory keeps all that is not committed, so what it does not hold agrees.
-      if (!own_term.has_value() ||
-          (*own_term == entry.id.term && !RAFTKV_MUTANT(kTruncatesOnAnyAppend))) {
+      if (!own_term.has_value() || *own_term == entry.id.term) {
         continue;
       }
       // Thesis §3.5: only a real conflict truncates; a shorter or older message must not.
@@ -115,9 +112,7 @@ std::optional<LogIndex> RaftLog::Merge(std::vector<Entry> entries) {
 }
 
 void RaftLog::TruncateFrom(LogIndex index) {
-  if (!RAFTKV_MUTANT(kTruncatesCommitted)) {
-    CHECK_GT(index, commit_) << "a leader contradicts a committed entry";
-  }
+  CHECK_GT(index, commit_) << "a leader contradicts a committed entry";
   CHECK_LE(index, last().index);
   const LogIndex kept = index.Previous();
   while (last().index > kept) {
@@ -127,8 +122,7 @@ void RaftLog::TruncateFrom(LogIndex index) {
   durable_ = std::min(durable_, kept);
   next_to_write_ = std::min(next_to_write_, index);
   for (PendingWrite& write : pending_writes_) {
-    write.last =
-        RAFTKV_MUTANT(kOverwrittenCountsAsDurable) ? write.last : std::min(write.last, kept);
+    write.last = std::min(write.last, kept);
   }
 }
 
@@ -162,9 +156,7 @@ bool RaftLog::CommitTo(LogIndex index) {
   return true;
 }
 
-LogIndex RaftLog::DeliverableIndex() const {
-  return RAFTKV_MUTANT(kAppliesBeforeSync) ? commit_ : std::min(commit_, durable_);
-}
+LogIndex RaftLog::DeliverableIndex() const { return std::min(commit_, durable_); }
 
 std::vector<Entry> RaftLog::TakeDeliverable() {
   std::vector<Entry> result;

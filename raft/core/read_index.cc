@@ -1,5 +1,4 @@
 // Heartbeats of leaders, and the reads that they confirm (read_rounds.h).
-#include "base/mutant.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -16,7 +15,7 @@ void RaftCore::RequestRead(ReadId id, NodeId asker) {
   }
   const bool asker_confirms =
       IsQuorum(configuration_, [&](NodeId voter) { return voter == self_ || voter == asker; });
-  if (has_committed_in_term() && (asker_confirms || RAFTKV_MUTANT(kReadsOnALease))) {
+  if (has_committed_in_term() && asker_confirms) {
     output_.reads.push_back({.id = id, .aborted = false, .read_index = log_.commit_index()});
     return;
   }

@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "base/mutant.h"
-
 namespace raftkv::raft {
 namespace {
 
@@ -16,7 +14,7 @@ ReadOutcome AbortedRead(ReadId id) {
 }  // namespace
 
 RoundId ReadRounds::Begin(bool commit_known, LogIndex commit_index) {
-  last_round_ = RAFTKV_MUTANT(kRoundIdReused) ? RoundId(1) : last_round_.Next();
+  last_round_ = last_round_.Next();
   if (!waiting_.empty() && commit_known) {
     confirming_.push_back(
         {.round = last_round_, .read_index = commit_index, .reads = std::exchange(waiting_, {})});
@@ -38,9 +36,7 @@ void ReadRounds::Confirm(RoundId round, std::vector<ReadOutcome>* out) {
 void ReadRounds::Abort(std::vector<ReadOutcome>* out) {
   for (const Batch& batch : confirming_) {
     for (ReadId id : batch.reads) {
-      out->push_back(RAFTKV_MUTANT(kReadsOutliveLeadership)
-                         ? ReadOutcome{.id = id, .read_index = batch.read_index}
-                         : AbortedRead(id));
+      out->push_back(AbortedRead(id));
     }
   }
   for (ReadId id : waiting_) {

@@ -2,16 +2,12 @@
 
 #include <algorithm>
 
-#include "base/mutant.h"
 #include "glog/logging.h"
 
 namespace raftkv::raft {
 
 ClusterReading RestoredReading(const ClusterReading& saved, const ClusterReading& log_end) {
-  if (RAFTKV_MUTANT(kRestartForgetsTime)) {
-    return saved;
-  }
-  if (saved.term != log_end.term && !RAFTKV_MUTANT(kOldTermsClockRestored)) {
+  if (saved.term != log_end.term) {
     return log_end;
   }
   return {.term = saved.term, .time = std::max(saved.time, log_end.time)};
@@ -31,9 +27,6 @@ void ClusterClock::Lead(const ClusterReading& log_end) {
 }
 
 void ClusterClock::FollowLog(const ClusterReading& log_end) {
-  if (RAFTKV_MUTANT(kUnheardLeadersClock) && log_end.term < term_) {
-    return;
-  }
   if (log_end.term != term_) {
     term_ = log_end.term;
     Set(log_end.time);
@@ -50,12 +43,7 @@ void ClusterClock::RaiseTo(ClusterMillis stamp) {
 void ClusterClock::Observe(Term term, ClusterMillis stamp) {
   // An equal stamp is ignored as well: taking it would throw away the fraction of a millisecond
   // gone by since.
-  if (RAFTKV_MUTANT(kUnheardLeadersClock) && term > term_) {
-    term_ = term;
-    return Set(stamp);
-  }
-  if ((term == term_ || RAFTKV_MUTANT(kDeposedLeadersClockHeard)) &&
-      stamp > (RAFTKV_MUTANT(kFastClockKept) ? Now() : stamp_)) {
+  if (term == term_ && stamp > stamp_) {
     Set(stamp);
   }
 }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/deadline.h"
-#include "base/mutant.h"
 
 namespace raftkv::raft {
 namespace {
@@ -201,8 +200,7 @@ void PendingProposals::ExpireBound(MonotonicNanos now, const LeaderWatch& watch)
       continue;
     }
     OnUnbound(*bound);
-    Finish(&pending, RAFTKV_MUTANT(kTimeoutIsFailure) ? ProposalResult::kNoLeader
-                                                      : ProposalResult::kOutcomeUnknown);
+    Finish(&pending, ProposalResult::kOutcomeUnknown);
     bound = bound_.erase(bound);
   }
 }

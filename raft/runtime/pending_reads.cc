@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/deadline.h"
-#include "base/mutant.h"
 
 namespace raftkv::raft {
 
@@ -76,8 +75,7 @@ void PendingReads::ReturnOverdue(MonotonicNanos now) {
 }
 
 void PendingReads::OnApplied(LogIndex applied) {
-  while (!confirmed_.empty() &&
-         (confirmed_.begin()->first <= applied || RAFTKV_MUTANT(kReadBeforeApplied))) {
+  while (!confirmed_.empty() && confirmed_.begin()->first <= applied) {
     FinishAll(&confirmed_.begin()->second, ReadResult::kReady);
     confirmed_.erase(confirmed_.begin());
   }

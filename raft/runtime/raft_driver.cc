@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutant.h"
 #include "base/status_macros.h"
 #include "raft/runtime/command_batch.h"
 
@@ -93,11 +92,7 @@ void RaftDriver::Tick() {
   }
   log_full_ = false;
   const MonotonicNanos now = clock_->Now();
-  if (RAFTKV_MUTANT(kTickHidesLeaderChange)) {
-    watch_.Update(*core_, now);
-  } else {
-    LookWhoLeads(now);
-  }
+  LookWhoLeads(now);
   watch_.OnTick();
   reads_.ReturnOverdue(now);
   proposals_.Expire(now, watch_);
@@ -109,7 +104,7 @@ absl::Status RaftDriver::Take(Envelope envelope) {
   TellCoreTheTime();
   RAFTKV_RETURN_IF_ERROR(core_->Take(std::move(envelope)));
   // A leader's own count goes on at the end of its own log (CarryOutOutput).
-  if (core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) {
+  if (core_->role() != RaftRole::kLeader) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
   }
   return absl::OkStatus();
@@ -120,8 +115,7 @@ void RaftDriver::TellCoreTheTime() { core_->SetClusterTime(cluster_clock_.Now())
 
 void RaftDriver::ObserveClusterTime(Term term, ClusterMillis stamp) {
   // While this member leads, its own clock is the cluster's.
-  if ((core_->role() != RaftRole::kLeader && !RAFTKV_MUTANT(kTtlStartsAnewWithLeader)) ||
-      RAFTKV_MUTANT(kDeposedLeadersClockHeard)) {
+  if (core_->role() != RaftRole::kLeader) {
     cluster_clock_.Observe(term, stamp);
   }
 }
@@ -191,9 +185,6 @@ void RaftDriver::OnForwardLost(NodeId peer) {
   if (peer == watch_.leader()) {
     proposals_.ForgetUnderWay();
   }
-  if (RAFTKV_MUTANT(kLostForwardProposedAgain)) {
-    proposals_.ReturnFrom(0);
-  }
 }
 
 bool RaftDriver::RunTurn() {
@@ -231,12 +222,11 @@ void RaftDriver::Shutdown() {
 uint64_t RaftDriver::pending_requests() const { return proposals_.size() + reads_.size(); }
 
 bool RaftDriver::Wants(uint64_t origin, uint64_t sequence) const {
-  return (origin == origin_ || RAFTKV_MUTANT(kOutcomeBySequenceOnly)) &&
-         proposals_.Contains(sequence);
+  return origin == origin_ && proposals_.Contains(sequence);
 }
 
 void RaftDriver::OnOutcome(uint64_t origin, uint64_t sequence, std::string outcome) {
-  if (origin == origin_ || RAFTKV_MUTANT(kOutcomeBySequenceOnly)) {
+  if (origin == origin_) {
     proposals_.OnApplied(sequence, std::move(outcome));
   }
 }
@@ -261,9 +251,7 @@ void RaftDriver::LookWhoLeads(MonotonicNanos now) {
   // Whoever was asked leads no more, or not in that term. A leader's own reads are aborted by the
   // core.
   reads_.ReturnForwarded();
-  if (!RAFTKV_MUTANT(kForwardWindowOutlivesLeader)) {
-    proposals_.ForgetUnderWay();
-  }
+  proposals_.ForgetUnderWay();
 }
 
 void RaftDriver::HandOutRequests() {
@@ -323,11 +311,7 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
     return;
   }
   // Stamped after the batch was drained: no command in it was asked for after its stamp.
-  const ClusterMillis stamp =
-      RAFTKV_MUTANT(kStampsWithOwnClock)
-          ? ClusterMillis(static_cast<uint64_t>(clock_->Now() / kNanosPerMilli))
-          : cluster_clock_.Now();
-  const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), stamp);
+  const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), cluster_clock_.Now());
   log_full_ = !appended.ok();
   if (log_full_) {
     proposals_.ReturnFrom(first_sequence);

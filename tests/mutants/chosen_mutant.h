@@ -1,25 +1,19 @@
-// Which of the mutants of list.inc is switched on in this process. Only a tree of the CMake preset
-// `mutants` includes this, through base/mutant.h.
+// Included before each file that tests/mutants/weave.py wove: only a tree of the CMake preset
+// `mutants` has such files.
 #pragma once
 
 #include <cstdlib>
 
 namespace raftkv {
 
-enum class Mutant {
-  kNone = 0,
-#define MUTANT(number, name, row, breaks) name = number,
-#include "tests/mutants/list.inc"
-#undef MUTANT
-};
-
-// The one whose number is in the environment variable RAFTKV_MUTANT; none without it.
-inline Mutant ChosenMutant() {
-  static const Mutant chosen = [] {
-    const char* number = std::getenv("RAFTKV_MUTANT");
-    return static_cast<Mutant>(number == nullptr ? 0 : std::atoi(number));
+// Whether this process runs with the mutant of that number: the environment variable RAFTKV_MUTANT
+// chooses one of list.txt, and none when it is not set.
+inline bool IsMutant(int number) {
+  static const int chosen = [] {
+    const char* text = std::getenv("RAFTKV_MUTANT");
+    return text == nullptr ? 0 : std::atoi(text);
   }();
-  return chosen;
+  return chosen == number;
 }
 
 }  // namespace raftkv

@@ -20,7 +20,7 @@ import tempfile
 import time
 from typing import List, NamedTuple, Optional
 
-from mutant_list import LIST, Mutant, read_list
+from mutant_list import LIST, ROOT, Mutant, read_list
 from trace_test import find_traces
 
 MUTANT_SECONDS_MAX = 60.0
@@ -156,7 +156,7 @@ def main() -> int:
     arguments = parser.parse_args()
     build = arguments.build.resolve()
 
-    mutants = read_list(LIST.read_text(encoding="utf-8"))
+    mutants = read_list((ROOT / LIST).read_text(encoding="utf-8"))
     unknown = set(arguments.numbers) - {mutant.number for mutant in mutants}
     if unknown:
         parser.error(f"no such mutant: {sorted(unknown)}")
@@ -166,7 +166,7 @@ def main() -> int:
     proof = [step for step in PROOF if arguments.only in (None, step.name)]
     if not proof:
         parser.error(f"no such step: {arguments.only}")
-    if not find_traces((build / proof[0].program).read_bytes(), mutants):
+    if not find_traces((build / proof[0].program).read_bytes()):
         parser.error(f"{build} has no mutants in it, or trace_test.py does not see them")
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

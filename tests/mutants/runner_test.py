@@ -1,40 +1,22 @@
 #!/usr/bin/env python3
-"""Tests of what judges mutants: the list, the search for traces, and the runner's verdicts."""
+"""Tests of what judges mutants: the search for traces, and the runner's verdicts."""
 
 import pathlib
 import tempfile
 import unittest
 
-from mutant_list import Mutant, find_uses, read_list
+from mutant_list import Mutant
 from run_proof import Step, run_mutant, run_step, which_test
 from trace_test import find_traces
 
-ROW = 'MUTANT(7, kForgets, 1, "it forgets")\n'
-
-
-class ListTest(unittest.TestCase):
-    def test_reads_rows_between_comments(self):
-        self.assertEqual(read_list("// Some.\n\n" + ROW), [Mutant(7, "kForgets", 1, "it forgets")])
-
-    def test_refuses_what_is_no_row_and_what_comes_twice(self):
-        for bad in ("MUTANT(x)\n", ROW + ROW, 'MUTANT(0, kNone, 1, "nothing")\n', ROW + ROW.replace("7", "8")):
-            with self.assertRaises(ValueError, msg=bad):
-                read_list(bad)
-
-    def test_finds_uses_in_code_only(self):
-        with tempfile.TemporaryDirectory() as folder:
-            source = pathlib.Path(folder) / "raft/core"
-            source.mkdir(parents=True)
-            (source / "a.cc").write_text("// RAFTKV_MUTANT(kTalkedOf)\nif (x || RAFTKV_MUTANT(kForgets)) {\n")
-            self.assertEqual(find_uses(pathlib.Path(folder)), {"kForgets": ["raft/core/a.cc:2"]})
+def mutant(number):
+    return Mutant(1, number, "kForgets", 1, "it forgets", [])
 
 
 class TraceTest(unittest.TestCase):
-    def test_finds_names_and_the_variable(self):
-        mutants = read_list(ROW)
-        self.assertEqual(find_traces(b"\0Check failed: x || kForgets\0", mutants), ["kForgets"])
-        self.assertEqual(find_traces(b"\0RAFTKV_MUTANT\0", mutants), ["RAFTKV_MUTANT"])
-        self.assertEqual(find_traces(b"\0raftkv\0", mutants), [])
+    def test_finds_the_variable_and_the_question(self):
+        self.assertEqual(find_traces(b"\0RAFTKV_MUTANT\0_ZN6raftkv8IsMutantEi\0"), ["RAFTKV_MUTANT", "IsMutant"])
+        self.assertEqual(find_traces(b"\0raftkv\0"), [])
 
 
 class VerdictTest(unittest.TestCase):
@@ -73,8 +55,8 @@ class VerdictTest(unittest.TestCase):
         other.write_text("#!/bin/sh\n")
         other.chmod(0o755)
         proof = [Step("other"), Step("proof")]
-        self.assertEqual(run_mutant(self.build, proof, Mutant(7, "kForgets", 1, "")).caught_by, "proof Suite.Case")
-        self.assertIsNone(run_mutant(self.build, proof, Mutant(9, "kHarmless", 1, "")).caught_by)
+        self.assertEqual(run_mutant(self.build, proof, mutant(7)).caught_by, "proof Suite.Case")
+        self.assertIsNone(run_mutant(self.build, proof, mutant(9)).caught_by)
 
 
 if __name__ == "__main__":
