@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kv/command_version.h"
 #include "raft/core/types.h"
 
 namespace raftkv::kv {
@@ -13,6 +14,8 @@ struct AppliedState {
   raft::ClusterMillis stamp;  // Of the entry at `id`.
   int64_t revision = 0;
   int64_t key_count = 0;
+  // Every member knows the commands of this version.
+  uint32_t cluster_version = kFirstCommandVersion;
 
   friend bool operator==(const AppliedState&, const AppliedState&) = default;
 };

@@ -343,12 +343,26 @@ absl::Status CheckCommand(const Command& command) {
     case Command::kMemberRecord:
       known = known && KnowsFields(command.member_record());
       break;
+    case Command::kRaiseClusterVersion:
+      known = known && KnowsFields(command.raise_cluster_version());
+      known = known && CheckClusterVersion(command.raise_cluster_version().version()).ok();
+      break;
     case Command::KIND_NOT_SET:
       known = false;
       break;
   }
   return known ? absl::OkStatus()
                : absl::UnimplementedError("a kind of command that this version does not know");
+}
+
+absl::Status CheckClusterVersion(uint32_t version) {
+  if (version <= OwnCommandVersion()) {
+    return absl::OkStatus();
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      "this version of raftkv knows the commands of version ", OwnCommandVersion(),
+      ", and the cluster uses those of version ", version,
+      ": start the newer version of raftkv that the other members run, on the same directory"));
 }
 
 bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, StoreTotals* totals,
@@ -363,6 +377,10 @@ bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, S
       break;
     case Command::kMemberRecord:
       table->PutMemberRecord(command->member_record());
+      break;
+    case Command::kRaiseClusterVersion:
+      totals->cluster_version =
+          std::max(totals->cluster_version, command->raise_cluster_version().version());
       break;
     case Command::KIND_NOT_SET:
       CHECK(false) << "a command without a kind passed CheckCommand";

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "kv/command_version.h"
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
@@ -20,6 +21,7 @@ inline constexpr uint64_t kPreviousOverheadBytes = 64;
 struct StoreTotals {
   int64_t revision = 0;  // Grows by one with each command that changes a key.
   int64_t key_count = 0;
+  uint32_t cluster_version = kFirstCommandVersion;
 
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
 };
@@ -27,6 +29,10 @@ struct StoreTotals {
 // Whether this version knows everything that the command says. Unimplemented otherwise: a member
 // that skipped part of a command would differ from those that do not.
 absl::Status CheckCommand(const log::v1::Command& command);
+
+// Whether this version knows all commands of a cluster version (kv/command_version.h).
+// Unimplemented otherwise, in words for whoever runs this member.
+absl::Status CheckClusterVersion(uint32_t version);
 
 // Applies a command that CheckCommand accepted. Takes keys and values out of it. `outcome` may be
 // null when nobody reads it. Returns false when the table stalled: changes are then half done, and

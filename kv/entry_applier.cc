@@ -1,5 +1,6 @@
 #include "kv/entry_applier.h"
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "kv/command_semantics.h"
 #include "raft/runtime/command_batch.h"
@@ -7,8 +8,8 @@
 
 namespace raftkv::kv {
 
-bool EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObserver& observer,
-                         KvTable* table, AppliedRun* run) {
+EntryFate EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObserver& observer,
+                              KvTable* table, AppliedRun* run) {
   CHECK_EQ(entry.id.index, run->applied.id.index.Next()) << "an entry was skipped";
   CHECK_GE(entry.id.term, run->applied.id.term) << "terms go back at index " << entry.id.index;
   const KvTable::Mark mark = table->SetMark();
@@ -19,27 +20,31 @@ bool EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObserver& 
     case raft::EntryKind::kNoOp:
       break;
     case raft::EntryKind::kCommands:
-      if (!ApplyCommands(entry, observer, table, run)) {
+      if (const EntryFate fate = ApplyCommands(entry, observer, table, run);
+          fate != EntryFate::kApplied) {
         table->RollBack(mark);
         run->applied = applied_before;
         run->outcomes.resize(outcomes_before);
         run->commands = commands_before;
-        return false;
+        return fate;
       }
       break;
   }
   run->applied.id = entry.id;
   run->applied.stamp = entry.stamp;
-  return true;
+  return EntryFate::kApplied;
 }
 
-bool EntryApplier::ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
-                                 KvTable* table, AppliedRun* run) {
+EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
+                                      const raft::OutcomeObserver& observer, KvTable* table,
+                                      AppliedRun* run) {
   if (entry.payload == nullptr) {
-    return true;
+    return EntryFate::kApplied;
   }
   arena_.Reset();
-  StoreTotals totals{.revision = run->applied.revision, .key_count = run->applied.key_count};
+  StoreTotals totals{.revision = run->applied.revision,
+                     .key_count = run->applied.key_count,
+                     .cluster_version = run->applied.cluster_version};
   raft::CommandBatchReader reader(*entry.payload);
   while (reader.Next()) {
     ++run->commands;
@@ -49,15 +54,18 @@ bool EntryApplier::ApplyCommands(const raft::Entry& entry, const raft::OutcomeOb
       LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken command";
     }
     if (const absl::Status status = CheckCommand(*command); !status.ok()) {
-      LOG(FATAL) << "the log entry at index " << entry.id.index << " holds " << status.message()
-                 << ": this member needs the newer version that the others run";
+      run->too_new = absl::StrCat("the log entry at index ", entry.id.index.value(), " holds ",
+                                  status.message(),
+                                  ": start the newer version of raftkv that the other "
+                                  "members run, on the same directory");
+      return EntryFate::kTooNew;
     }
     log::v1::CommandOutcome* outcome = nullptr;
     if (observer.Wants(reader.origin(), reader.sequence())) {
       outcome = google::protobuf::Arena::CreateMessage<log::v1::CommandOutcome>(&arena_);
     }
     if (!ApplyCommand(command, entry.stamp, table, &totals, outcome)) {
-      return false;
+      return EntryFate::kStalled;
     }
     if (outcome != nullptr) {
       run->outcomes.push_back({reader.origin(), reader.sequence(), outcome->SerializeAsString()});
@@ -69,7 +77,8 @@ bool EntryApplier::ApplyCommands(const raft::Entry& entry, const raft::OutcomeOb
   CHECK_GE(totals.key_count, 0);
   run->applied.revision = totals.revision;
   run->applied.key_count = totals.key_count;
-  return true;
+  run->applied.cluster_version = totals.cluster_version;
+  return EntryFate::kApplied;
 }
 
 }  // namespace raftkv::kv

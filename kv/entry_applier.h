@@ -25,21 +25,32 @@ struct AppliedRun {
   AppliedState applied;  // Begins as what the table holds.
   std::vector<Outcome> outcomes;
   uint64_t commands = 0;
+  // In words, what an entry says that this version does not know; empty: nothing so far.
+  std::string too_new;
 };
 
-// Confined to one thread. An entry that this version cannot apply ends the process: a member that
-// skipped it would differ from those that did not.
+// What became of an entry.
+enum class EntryFate {
+  kApplied,
+  // The table stalled; later it will not.
+  kStalled,
+  // It says something that this version of raftkv does not know. A member that skipped it would
+  // differ from the others: nothing from here on can be applied.
+  kTooNew,
+};
+
+// Confined to one thread. A broken entry ends the process.
 class EntryApplier {
  public:
   // Applies one entry to the table and notes in `run` what it came to, with the outcomes that
-  // `observer` wants. Returns false when the table stalled; table and run are then as before.
+  // `observer` wants. Table and run are as before when it was not applied, but for `run->too_new`.
   // REQUIRES: the entry follows run->applied.
-  [[nodiscard]] bool Apply(const raft::Entry& entry, const raft::OutcomeObserver& observer,
-                           KvTable* table, AppliedRun* run);
+  [[nodiscard]] EntryFate Apply(const raft::Entry& entry, const raft::OutcomeObserver& observer,
+                                KvTable* table, AppliedRun* run);
 
  private:
-  bool ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
-                     KvTable* table, AppliedRun* run);
+  EntryFate ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
+                          KvTable* table, AppliedRun* run);
 
   // Kept for its memory.
   google::protobuf::Arena arena_;

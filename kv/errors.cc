@@ -191,6 +191,13 @@ absl::Status UnknownFieldError(absl::string_view field) {
                    {{"field", std::string(field)}});
 }
 
+absl::Status ClusterTooOldError(uint32_t needed_version, uint32_t cluster_version) {
+  return MakeError(absl::StatusCode::kUnimplemented, "MEMBER_TOO_OLD",
+                   absl::StrCat("this needs every member to know the commands of version ",
+                                needed_version, ", and the cluster is at version ", cluster_version,
+                                " until the oldest member is upgraded; nothing was written"));
+}
+
 absl::Status NoLeaderError() {
   return Unavailable("NO_LEADER",
                      "no leader: a majority of the members may be down or cut off; nothing was "

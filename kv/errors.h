@@ -43,6 +43,8 @@ absl::Status BadPreconditionError(absl::string_view problem);
 absl::Status MalformedError(absl::string_view message_type);
 // UNIMPLEMENTED. `field` is the path of what this version does not know.
 absl::Status UnknownFieldError(absl::string_view field);
+// Not every member knows what the request needs: certainly not proposed.
+absl::Status ClusterTooOldError(uint32_t needed_version, uint32_t cluster_version);
 // UNAVAILABLE: certainly not proposed.
 absl::Status NoLeaderError();
 absl::Status ShuttingDownError();

@@ -99,6 +99,11 @@ class KvStateMachine : public raft::StateMachine {
   virtual void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) = 0;
   // What members published about themselves, by member id.
   virtual const std::map<uint64_t, log::v1::MemberRecord>& member_records() const = 0;
+  // Every member knows the commands of this version (kv/command_version.h).
+  virtual uint32_t cluster_version() const = 0;
+  // In words, what the next entry says that this version of raftkv does not know: nothing is
+  // applied any more. Empty: nothing.
+  virtual const std::string& too_new() const = 0;
 };
 
 }  // namespace raftkv::kv

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/rng.h"
+#include "glog/logging.h"
 
 namespace raftkv::kv {
 
@@ -15,14 +16,19 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
           std::make_unique<raft::RaftCore>(options_.raft, std::move(restored), Rng(options_.seed)),
           restored_clock, edges_.transport, edges_.log_store, edges_.state_machine, edges_.clock,
           edges_.observer),
-      store_(&driver_, edges_.state_machine, edges_.reads, edges_.clock, edges_.on_damaged),
+      store_(&driver_, edges_.state_machine, edges_.reads, edges_.clock, edges_.on_unusable),
       expirer_(&driver_, edges_.state_machine, edges_.clock,
                [this](std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done) {
                  ScanForDueKeys(std::move(view), now, std::move(done));
                }) {
   if (edges_.directory != nullptr) {
-    publisher_.emplace(edges_.directory, &store_, edges_.clock, options_.publish_timeout);
+    const auto see_to = [this](StandingProposal::Missing missing) {
+      standing_proposals_.push_back(std::make_unique<StandingProposal>(
+          std::move(missing), &store_, edges_.clock, options_.publish_timeout));
+    };
+    see_to([this] { return UnpublishedRecord(*edges_.directory); });
+    see_to([this] { return DueVersionRaise(*edges_.directory, store_); });
   }
 }
 
@@ -31,10 +37,11 @@ void Member::Tick() {
   store_.Tick();
   if (!store_.draining()) {
     expirer_.Tick();
-    if (publisher_.has_value()) {
-      publisher_->Tick();
+    for (const auto& proposal : standing_proposals_) {
+      proposal->Tick();
     }
   }
+  WatchVersion();
   SaveClock();
 }
 
@@ -42,6 +49,18 @@ bool Member::RunTurn() {
   const bool more = driver_.RunTurn();
   store_.OnApplied();
   return more;
+}
+
+void Member::WatchVersion() {
+  if (!edges_.state_machine->too_new().empty()) {
+    edges_.on_unusable(edges_.state_machine->too_new());
+  }
+  const uint32_t version = edges_.state_machine->cluster_version();
+  if (told_cluster_version_ != 0 && told_cluster_version_ != version) {
+    LOG(INFO) << "every member knows the commands of version " << version
+              << ": that is the cluster version now, and older members are refused";
+  }
+  told_cluster_version_ = version;
 }
 
 void Member::SaveClock() {
@@ -60,7 +79,7 @@ void Member::ScanForDueKeys(std::shared_ptr<const KvView> view, raft::ClusterMil
         view.reset();
         return [this, done, due = std::move(due)]() mutable {
           if (absl::IsDataLoss(due.status())) {
-            edges_.on_damaged(std::string(due.status().message()));
+            edges_.on_unusable(std::string(due.status().message()));
           }
           done(std::move(due));
         };

@@ -8,13 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "kv/disk_pool.h"
 #include "kv/expirer.h"
 #include "kv/kv_state_machine.h"
 #include "kv/member_directory.h"
-#include "kv/member_publisher.h"
+#include "kv/standing_proposal.h"
 #include "kv/store.h"
 #include "raft/runtime/raft_driver.h"
 
@@ -51,8 +52,9 @@ class Member {
     DiskPool* reads = nullptr;
     DiskPool* scans = nullptr;
     std::function<void(const raft::ClusterReading& reading)> save_clock;
-    // A file is corrupted: the member must neither lead nor answer from it.
-    std::function<void(const std::string& problem)> on_damaged;
+    // A file is corrupted, or the log is newer than this version of raftkv: the member must neither
+    // lead nor answer any more.
+    std::function<void(const std::string& problem)> on_unusable;
   };
 
   Member(const MemberOptions& options, Edges edges, raft::RestoredState restored,
@@ -68,6 +70,7 @@ class Member {
   bool RunTurn();
 
  private:
+  void WatchVersion();
   void SaveClock();
   void ScanForDueKeys(std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done);
@@ -77,7 +80,9 @@ class Member {
   raft::RaftDriver driver_;
   Store store_;
   Expirer expirer_;
-  std::optional<MemberPublisher> publisher_;
+  // None without a directory.
+  std::vector<std::unique_ptr<StandingProposal>> standing_proposals_;
+  uint32_t told_cluster_version_ = 0;
   MonotonicNanos next_clock_save_ = 0;
 };
 

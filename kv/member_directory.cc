@@ -38,11 +38,13 @@ MemberEntry MemberDirectory::EntryOf(const log::v1::ConfiguredMember& member) co
       .learner = std::find(learners.begin(), learners.end(), member.id()) != learners.end(),
       .peer_address = member.peer_address(),
       .client_address = "",
-      .version = ""};
+      .version = "",
+      .command_version = 0};
   if (const log::v1::MemberRecord* record = PublishedBy(member.id()); record != nullptr) {
     entry.peer_address = record->peer_address();
     entry.client_address = record->client_address();
     entry.version = record->version();
+    entry.command_version = record->command_version();
   }
   return entry;
 }

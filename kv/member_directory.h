@@ -21,9 +21,10 @@ struct MemberEntry {
   std::string name;
   uint64_t data_id = 0;
   bool learner = false;
-  std::string peer_address;    // As it published it, else as it was founded with.
-  std::string client_address;  // Empty until it has published one.
-  std::string version;         // Likewise.
+  std::string peer_address;      // As it published it, else as it was founded with.
+  std::string client_address;    // Empty until it has published one.
+  std::string version;           // Likewise.
+  uint32_t command_version = 0;  // 0 until it has published one.
 };
 
 // Confined to the loop.
@@ -55,6 +56,9 @@ class MemberDirectory {
   }
   // 0 while the cluster is not founded.
   uint64_t cluster_id() const { return founded() ? configuration_->cluster_id() : 0; }
+
+  // What every member knows (kv/command_version.h), as of the applied log.
+  uint32_t cluster_version() const { return state_machine_.cluster_version(); }
 
   // All members, in the order of their ids; none while the cluster is not founded.
   std::vector<MemberEntry> Members() const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/deadline.h"
+#include "kv/command_version.h"
 #include "kv/errors.h"
 
 namespace raftkv::kv {
@@ -102,6 +103,11 @@ Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* 
 void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
   if (draining_) {
     done(ShuttingDownError());
+    return;
+  }
+  if (const uint32_t needed = CommandVersionOf(command);
+      needed > state_machine_.cluster_version()) {
+    done(ClusterTooOldError(needed, state_machine_.cluster_version()));
     return;
   }
   driver_.Propose(command.SerializeAsString(), deadline,

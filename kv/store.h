@@ -66,7 +66,8 @@ class Store {
   // Brings a command into the log and hears what it came to: the outcome of a command that was
   // applied with its guards holding. An error says whether it was certainly not proposed
   // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT), or
-  // neither is known (UNKNOWN).
+  // neither is known (UNKNOWN). A command that not every member knows is not proposed
+  // (UNIMPLEMENTED).
   void Write(const log::v1::Command& command, MonotonicNanos deadline,
              Done<log::v1::CommandOutcome> done);
   // OK once the applied state is as fresh as asked for.
@@ -91,6 +92,7 @@ class Store {
   raft::ClusterMillis Now() const { return driver_.Now(); }
   int64_t revision() const { return state_machine_.revision(); }
   int64_t key_count() const { return state_machine_.key_count(); }
+  uint32_t cluster_version() const { return state_machine_.cluster_version(); }
 
  private:
   using PoolRead =

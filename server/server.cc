@@ -163,7 +163,7 @@ void Server::MakeMember(StartingPoint start) {
           .reads = reads_.get(),
           .scans = scans_.get(),
           .save_clock = [this](const auto& reading) { storage_->SaveClusterClock(reading); },
-          .on_damaged = [this](const std::string& problem) { StopUnusable(problem); }},
+          .on_unusable = [this](const std::string& problem) { StopUnusable(problem); }},
       std::move(start.restored), storage_->restored_clock());
   member_->driver().SetDormant(!directory_->founded());
   peers_->SetDriver(&member_->driver());

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/host_port.h"
 #include "base/status_macros.h"
+#include "kv/command_semantics.h"
 #include "raft/wire/convert.h"
 #include "server/loop/event_loop.h"
 #include "server/peer/founding.h"
@@ -81,6 +82,12 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOption
 absl::StatusOr<StartingPoint> FindStartingPoint(const ServerOptions& options,
                                                 const std::vector<Founder>& founders,
                                                 storage::Storage* storage) {
+  if (const absl::Status known =
+          kv::CheckClusterVersion(storage->state_machine()->cluster_version());
+      !known.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--data_dir=", options.data_dir, ": ", known.message()));
+  }
   StartingPoint start;
   RAFTKV_ASSIGN_OR_RETURN(start.restored, storage->Restore());
   if (storage->configuration().has_value()) {

@@ -110,6 +110,7 @@ std::string EncodeAppliedState(const kv::AppliedState& state) {
   AppendVarint(state.stamp.value(), &value);
   AppendVarint(state.revision, &value);
   AppendVarint(state.key_count, &value);
+  AppendVarint(state.cluster_version, &value);
   return value;
 }
 
@@ -121,6 +122,11 @@ std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
   state.stamp = raft::ClusterMillis(reader.Varint());
   state.revision = reader.SignedVarint();
   state.key_count = reader.SignedVarint();
+  const uint64_t cluster_version = reader.Varint();
+  if (cluster_version == 0 || cluster_version > std::numeric_limits<uint32_t>::max()) {
+    return std::nullopt;
+  }
+  state.cluster_version = static_cast<uint32_t>(cluster_version);
   return reader.ok_at_end() ? std::optional(state) : std::nullopt;
 }
 

@@ -20,6 +20,7 @@
 //
 //   `state.n`      "applied"             index:varint term:varint stamp:varint
 //                                        revision:varint key_count:varint
+//                                        cluster_version:varint
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
 //   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint

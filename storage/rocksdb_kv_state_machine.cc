@@ -63,7 +63,7 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(
 
 size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
                                     raft::OutcomeObserver* observer) {
-  if (run.empty() || reading_) {
+  if (run.empty() || reading_ || !too_new_.empty()) {
     return 0;
   }
   if (read_run_ != nullptr) {
@@ -76,37 +76,39 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
   }
   TakeFindings();
   Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven());
-  const bool stalled = !Prepare(run, *observer, &applier_, &prepared);
-  if (prepared.entries > 0 && Finish(&prepared, observer) == 0) {
+  const kv::EntryFate last = Prepare(run, *observer, &applier_, &prepared);
+  if (Finish(&prepared, observer) < prepared.entries) {
     return 0;
   }
   // Only now: it reads what this run left.
-  if (stalled) {
+  if (last == kv::EntryFate::kStalled) {
     PrepareOnReader(run.subspan(prepared.entries), *observer);
   }
   return prepared.entries;
 }
 
-bool RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entries,
-                                    const raft::OutcomeObserver& observer,
-                                    kv::EntryApplier* applier, Run* run) {
+kv::EntryFate RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entries,
+                                             const raft::OutcomeObserver& observer,
+                                             kv::EntryApplier* applier, Run* run) {
   for (const raft::Entry& entry : entries) {
     if (run->result.commands >= kRunCommandsMax || run->overlay.keys_met() >= kRunKeysMax ||
         run->overlay.staged_bytes() >= kRunBytesMax) {
       break;
     }
-    if (!applier->Apply(entry, observer, &run->overlay, &run->result)) {
-      return false;
+    const kv::EntryFate fate = applier->Apply(entry, observer, &run->overlay, &run->result);
+    if (fate != kv::EntryFate::kApplied) {
+      return fate;
     }
     ++run->entries;
   }
-  return true;
+  return kv::EntryFate::kApplied;
 }
 
 size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) {
-  if (!Commit(*run)) {
+  if (run->entries > 0 && !Commit(*run)) {
     return 0;
   }
+  too_new_ = run->result.too_new;
   for (kv::AppliedRun::Outcome& outcome : run->result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
   }
@@ -172,7 +174,8 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
                   wanted = std::make_shared<WantedOutcomes>(entries, observer),
                   dead = dead_.proven()] {
     auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead);
-    CHECK(Prepare(entries, *wanted, &reader_applier_, run.get())) << "reads from disk do not stall";
+    CHECK(Prepare(entries, *wanted, &reader_applier_, run.get()) != kv::EntryFate::kStalled)
+        << "reads from disk do not stall";
     read_run_ = std::move(run);
     reading_ = false;
     waker_->Wake();

@@ -52,6 +52,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
     return member_records_;
   }
+  uint32_t cluster_version() const override { return applied_.cluster_version; }
+  const std::string& too_new() const override { return too_new_; }
 
  private:
   // Entries as they will be written at once; nothing of them is written yet.
@@ -59,17 +61,18 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
     Run(std::shared_ptr<const Generation> generation, RunOverlay::Reads reads,
         const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead)
         : overlay(std::move(generation), reads, std::move(dead)),
-          result{.applied = applied, .outcomes = {}} {}
+          result{.applied = applied, .outcomes = {}, .too_new = {}} {}
 
     RunOverlay overlay;
     kv::AppliedRun result;
     size_t entries = 0;
   };
 
-  // Adds entries to `run` until it is full. Returns false when the next one stalled. Touches no
-  // field, so that the reader thread may call it.
-  static bool Prepare(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer,
-                      kv::EntryApplier* applier, Run* run);
+  // Adds entries to `run` until it is full; says what became of the last one that it tried. Touches
+  // no field, so that the reader thread may call it.
+  static kv::EntryFate Prepare(absl::Span<const raft::Entry> entries,
+                               const raft::OutcomeObserver& observer, kv::EntryApplier* applier,
+                               Run* run);
   // Has the reader thread prepare the entries after applied_ from the disk;
   // the run waits in read_run_ when it wakes the loop. Until then nothing is applied,
   // so the disk keeps what it reads.
@@ -89,6 +92,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
 
   kv::AppliedState applied_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
+  std::string too_new_;
 
   kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;

@@ -107,6 +107,7 @@ peer::v1::PeerIdentity PeerLink::Identity() const {
   // The directory's own, not the record's: it is what the callee checks.
   identity.set_sender_data_id(context_->self().data_id);
   identity.set_sender_peer_address(context_->self().peer_address);
+  identity.set_cluster_version(context_->directory->cluster_version());
   const raft::RaftCore& core = context_->driver->core();
   if (const raft::FollowerProgress* progress = core.progress(peer_); progress != nullptr) {
     identity.set_acknowledged_index(progress->match_index().value());

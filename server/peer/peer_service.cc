@@ -96,6 +96,12 @@ absl::Status SecondOpening() {
 
 const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE, "the member is stopping");
 
+// How this member is too old for the cluster of the caller; empty when it is not.
+std::string TooOldFor(const PeerContext& context, const peer::v1::PeerIdentity& caller) {
+  const absl::Status known = kv::CheckClusterVersion(caller.cluster_version());
+  return known.ok() ? "" : absl::StrCat("--data_dir=", context.data_dir, ": ", known.message());
+}
+
 }  // namespace
 
 // One unary call of a peer, from its announcement to the end of its answer. Deletes itself.
@@ -246,10 +252,13 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
     return context_->refusals.Refuse(status);
   }
   const raft::NodeId sender(frame.opening().sender_id());
-  if (const std::string forgotten = ForgottenBy(*context_, frame.opening()); !forgotten.empty()) {
-    context_->stop_unusable(forgotten);
-    return context_->refusals.Refuse(
-        grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, forgotten));
+  for (const std::string& unusable :
+       {ForgottenBy(*context_, frame.opening()), TooOldFor(*context_, frame.opening())}) {
+    if (!unusable.empty()) {
+      context_->stop_unusable(unusable);
+      return context_->refusals.Refuse(
+          grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, unusable));
+    }
   }
   // A peer that opens a new stream has given up the old one; what is still on its way there must
   // not be taken.

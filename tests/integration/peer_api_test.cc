@@ -227,6 +227,26 @@ TEST_F(PeerApiTest, AnotherProtocolVersionIsRefused) {
   }
 }
 
+TEST_F(PeerApiTest, AMemberThatIsTooOldForTheClusterStops) {
+  for (const bool forward : {false, true}) {
+    peer::v1::AppendEntriesRequest append;
+    *append.mutable_opening() = Identity();
+    append.mutable_opening()->set_cluster_version(1000);
+    peer::v1::ForwardRequest forwarded;
+    *forwarded.mutable_opening() = append.opening();
+    const grpc::Status status = forward ? Forward({forwarded}) : Append({append});
+    EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(status.error_message(), HasSubstr("uses those of version 1000"));
+    ServerProcess& server = cluster_->server(target_);
+    EXPECT_EQ(server.WaitExit(), ExitStatus{.code = 2});
+    EXPECT_THAT(server.Log(), HasSubstr("start the newer version of raftkv"));
+    ASSERT_TRUE(cluster_->Start(target_));
+    ASSERT_TRUE(cluster_->WaitForLeader().has_value());
+  }
+  // It led.
+  term_ = cluster_->client(target_).GetStatus()->header().raft_term();
+}
+
 TEST_F(PeerApiTest, ACallWithoutAnIdentityIsRefused) {
   const auto is_refusal = [](const grpc::Status& status) {
     return status.error_code() == StatusCode::INVALID_ARGUMENT ||

@@ -89,6 +89,7 @@ std::vector<ErrorCase> ErrorTable() {
        "UNKNOWN_FIELD",
        {{"field", "ttl.field 3"}},
        kNone},
+      {ClusterTooOldError(2, 1), StatusCode::kUnimplemented, "MEMBER_TOO_OLD", {}, kNone},
       {NoLeaderError(), kUnavailable, "NO_LEADER", {}, 250},
       {ShuttingDownError(), kUnavailable, "SHUTTING_DOWN", {}, 250},
       {TooStaleError(9, 8), kUnavailable, "TOO_STALE", {}, 250},

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/command_version.h"
 #include "kv/disk_pool.h"
 #include "kv/kv_state_machine.h"
 #include "raft/runtime/command_batch.h"
@@ -64,6 +65,9 @@ class ScriptedStateMachine final : public KvStateMachine {
         if (command.has_member_record()) {
           records[command.member_record().member_id()] = command.member_record();
         }
+        if (command.has_raise_cluster_version()) {
+          version = command.raise_cluster_version().version();
+        }
         commands.push_back(command);
         outcome.set_revision(answers.revision);
         observer->OnOutcome(batch.origin(), batch.sequence(), outcome.SerializeAsString());
@@ -89,6 +93,8 @@ class ScriptedStateMachine final : public KvStateMachine {
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
     return records;
   }
+  uint32_t cluster_version() const override { return version; }
+  const std::string& too_new() const override { return unknown; }
 
   ScriptedAnswers answers;
   log::v1::CommandOutcome outcome;
@@ -98,6 +104,8 @@ class ScriptedStateMachine final : public KvStateMachine {
   // What was applied, and the walks that began and came to an end.
   std::vector<log::v1::Command> commands;
   std::map<uint64_t, log::v1::MemberRecord> records;
+  uint32_t version = kFirstCommandVersion;
+  std::string unknown;
   uint64_t walks_begun = 0;
   std::map<uint64_t, std::optional<int64_t>> walks_ended;
 

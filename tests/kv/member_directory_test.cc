@@ -3,38 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kv/member_publisher.h"
-#include "tests/kv/single_member.h"
+#include "tests/kv/fake_state_machine.h"
+#include "tests/kv/three_members.h"
 
 namespace raftkv::kv {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-log::v1::ClusterConfiguration ThreeMembers() {
-  log::v1::ClusterConfiguration configuration;
-  configuration.set_cluster_id(99);
-  for (uint64_t id = 1; id <= 3; ++id) {
-    log::v1::ConfiguredMember* member = configuration.add_members();
-    member->set_id(id);
-    member->set_name("n" + std::to_string(id));
-    member->set_peer_address("founded:" + std::to_string(id));
-    member->set_data_id(100 + id);
-  }
-  configuration.add_voters(1);
-  configuration.add_voters(2);
-  configuration.add_learners(3);
-  return configuration;
-}
-
-MemberDirectory::Self SelfOf(uint64_t id) {
-  return {.id = id,
-          .name = "n" + std::to_string(id),
-          .data_id = 100 + id,
-          .client_address = "client:1",
-          .peer_address = "peer:1"};
-}
 
 TEST(MemberDirectoryTest, BeforeTheFoundingThereIsNobody) {
   const std::optional<log::v1::ClusterConfiguration> none;
@@ -89,48 +65,6 @@ TEST(MemberDirectoryTest, EverySourceOfAnAddressCounts) {
   directory.addresses().OnSeen("n2", "seen:2");
   EXPECT_THAT(directory.AddressesOf(raft::NodeId(2)),
               ElementsAre("seen:2", "published:2", "told:2", "founded:2"));
-}
-
-class MemberPublisherTest : public SingleMemberTest {
- protected:
-  MemberPublisherTest() { machine_.outcome.set_verdict(log::v1::CommandOutcome::VERDICT_APPLIED); }
-
-  std::optional<log::v1::ClusterConfiguration> configuration_ = ThreeMembers();
-  MemberDirectory directory_{SelfOf(1), &configuration_, &machine_};
-};
-
-TEST_F(MemberPublisherTest, SaysOnceWhatTheLogDoesNotSay) {
-  StartLeader(&directory_);
-  Tick(300);
-  ASSERT_EQ(machine_.commands.size(), 1u);
-  EXPECT_EQ(machine_.records.at(1).peer_address(), "peer:1");
-  EXPECT_EQ(machine_.records.at(1).client_address(), "client:1");
-  EXPECT_NE(machine_.records.at(1).version(), "");
-
-  directory_.SetSelfAddresses("client:1", "moved:1");
-  Tick(101);
-  EXPECT_EQ(machine_.commands.size(), 2u);
-  EXPECT_EQ(machine_.records.at(1).peer_address(), "moved:1");
-}
-
-TEST_F(MemberPublisherTest, SaysItAgainWhenTheLogLostIt) {
-  StartLeader(&directory_);
-  Tick(101);
-  machine_.records.clear();
-  Tick(101);
-  EXPECT_EQ(machine_.commands.size(), 2u);
-}
-
-TEST_F(MemberPublisherTest, SaysNothingWithoutALeaderOrWhileStopping) {
-  Start(3, &directory_);
-  Tick(300);
-  EXPECT_EQ(member_->driver().pending_requests(), 0u);
-  StartLeader(&directory_);
-  machine_.records.clear();
-  machine_.commands.clear();
-  store().Drain();
-  Tick(300);
-  EXPECT_TRUE(machine_.commands.empty());
 }
 
 }  // namespace

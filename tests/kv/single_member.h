@@ -38,7 +38,7 @@ class SingleMemberTest : public testing::Test, private raft::DriverObserver {
                       .reads = &pool_,
                       .scans = &pool_,
                       .save_clock = [](const raft::ClusterReading&) {},
-                      .on_damaged = [this](const std::string& problem) { damage_ = problem; }},
+                      .on_unusable = [this](const std::string& problem) { unusable_ = problem; }},
         std::move(restored), raft::ClusterReading());
   }
   // A member alone, which leads.
@@ -68,7 +68,7 @@ class SingleMemberTest : public testing::Test, private raft::DriverObserver {
   raft::MemoryLogStore log_;
   ScriptedStateMachine machine_;
   ManualDiskPool pool_;
-  std::string damage_;
+  std::string unusable_;
   std::unique_ptr<Member> member_;
 
  private:

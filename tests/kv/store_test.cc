@@ -85,6 +85,18 @@ TEST_F(StoreTest, ARangeThatIsTooLargeNamesItsLimit) {
   EXPECT_EQ(FindErrorInfo(answer->status())->metadata().at("limit"), "500");
 }
 
+TEST_F(StoreTest, WhatNotEveryMemberKnowsIsNotProposed) {
+  StartLeader();
+  machine_.version = 0;
+  WriteAnswer answer;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), answer.callback());
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(FindErrorInfo(answer->status())->reason(), "MEMBER_TOO_OLD");
+  Turn();
+  EXPECT_TRUE(machine_.commands.empty());
+}
+
 TEST_F(StoreTest, WithoutALeaderNothingWasProposed) {
   Start(3);
   WriteAnswer write;
@@ -258,7 +270,7 @@ TEST_F(StoreTest, WhatWaitsTooLongForTheDiskIsNotBegun) {
   pool_.RunAll();
   ASSERT_TRUE(answer.has_come());
   EXPECT_EQ(answer->status(), TooSlowError());
-  EXPECT_EQ(damage_, "");
+  EXPECT_EQ(unusable_, "");
 }
 
 TEST_F(StoreTest, AFullPoolRefuses) {
@@ -281,7 +293,7 @@ TEST_F(StoreTest, DamageIsToldAndAnswered) {
   pool_.RunAll();
   ASSERT_TRUE(answer.has_come());
   EXPECT_EQ(answer->status(), CorruptedError("000007.sst"));
-  EXPECT_EQ(damage_, "000007.sst");
+  EXPECT_EQ(unusable_, "000007.sst");
 }
 
 TEST_F(StoreTest, ADrainingStoreRefusesWhatIsNewAndFinishesWhatIsNot) {

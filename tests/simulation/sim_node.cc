@@ -116,7 +116,7 @@ void SimNode::Start() {
           .reads = &process.disk_pool,
           .scans = &process.disk_pool,
           .save_clock = [this](const raft::ClusterReading& reading) { disk_.Write(reading); },
-          .on_damaged = [](const std::string& problem) { LOG(FATAL) << problem; }},
+          .on_unusable = [](const std::string& problem) { LOG(FATAL) << problem; }},
       Restore(), RestoredClock());
   process.front = std::make_unique<KvFront>(process.member.get(), &process.clock, &counters_);
   network_.Attach(id_, this);

@@ -119,11 +119,13 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
   const bool stalls = dice_.Chance(options_.apply_stall_permille);
   table_.StallAfter(stalls ? std::optional(dice_.Below(kReadsBeforeStall)) : std::nullopt);
   const kv::KvTable::Mark mark = table_.SetMark();
-  kv::AppliedRun result{.applied = table_.content().applied, .outcomes = {}};
+  kv::AppliedRun result{.applied = table_.content().applied, .outcomes = {}, .too_new = {}};
   std::vector<AppliedStep> steps;
   while (steps.size() < run.size() && result.commands < kCommandsPerRunMax) {
     const raft::Entry& entry = run[steps.size()];
-    if (!applier_.Apply(entry, *observer, &table_, &result)) {
+    const kv::EntryFate fate = applier_.Apply(entry, *observer, &table_, &result);
+    CHECK(fate != kv::EntryFate::kTooNew) << result.too_new;
+    if (fate == kv::EntryFate::kStalled) {
       counters_.Note(Situation::kApplyStalled);
       Wait();
       break;

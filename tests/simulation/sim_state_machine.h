@@ -59,6 +59,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
     return member_records_;
   }
+  uint32_t cluster_version() const override { return table_.content().applied.cluster_version; }
+  const std::string& too_new() const override { return too_new_; }
 
   const TableContent& content() const { return table_.content(); }
 
@@ -79,6 +81,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   kv::EntryApplier applier_;
   kv::EarliestDeadline earliest_deadline_;
   const std::map<uint64_t, log::v1::MemberRecord> member_records_;
+  // All processes run this version.
+  const std::string too_new_;
   bool waiting_ = false;
 };
 

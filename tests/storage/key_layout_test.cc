@@ -28,7 +28,8 @@ TEST(KeyLayoutTest, FrozenBytes) {
   applied.stamp = raft::ClusterMillis(3);
   applied.revision = 4;
   applied.key_count = 5;
-  EXPECT_EQ(EncodeAppliedState(applied), "\x01\x02\x03\x04\x05");
+  applied.cluster_version = 6;
+  EXPECT_EQ(EncodeAppliedState(applied), "\x01\x02\x03\x04\x05\x06");
   EXPECT_EQ(EncodeId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   std::string header;
   EncodeRecordHeader(
@@ -90,7 +91,8 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeClusterReading("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";
-  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04").has_value());
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05").has_value());
+  EXPECT_FALSE(DecodeAppliedState(std::string("\x01\x02\x03\x04\x05\0", 6)).has_value());
   EXPECT_FALSE(DecodeNumber("").has_value());
   EXPECT_FALSE(DecodeNumber("\x80").has_value()) << "cut varint";
   EXPECT_FALSE(DecodeNumber(std::string(10, '\xff') + "\x01").has_value()) << "too long";

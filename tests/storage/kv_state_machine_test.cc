@@ -370,16 +370,7 @@ TEST_F(KvStateMachineTest, LargeRunsAreAppliedInParts) {
   EXPECT_EQ(store_.machine().applied().index, raft::LogIndex(done));
 }
 
-TEST_F(KvStateMachineTest, UnknownCommandsStopTheMember) {
-  EXPECT_DEATH(store_.Apply({CommandEntry(1, {Command()})}), "needs the newer version");
-  Command unknown_field = Put("a", "1");
-  unknown_field.mutable_txn()
-      ->mutable_operations(0)
-      ->mutable_put()
-      ->GetReflection()
-      ->MutableUnknownFields(unknown_field.mutable_txn()->mutable_operations(0)->mutable_put())
-      ->AddVarint(99, 1);
-  EXPECT_DEATH(store_.Apply({CommandEntry(1, {unknown_field})}), "needs the newer version");
+TEST_F(KvStateMachineTest, ABrokenBatchIsABrokenInvariant) {
   raft::Entry garbage = NoOpEntry(1);
   garbage.kind = raft::EntryKind::kCommands;
   garbage.payload = std::make_shared<const std::string>("garbage");

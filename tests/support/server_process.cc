@@ -67,7 +67,7 @@ void ServerProcess::Start() {
   CHECK(!running());
   ++runs_;
   log_path_ = absl::StrCat(options_.data_dir, ".run", runs_, ".log");
-  std::vector<std::string> argv = {RaftkvdPath()};
+  std::vector<std::string> argv = {options_.program.empty() ? RaftkvdPath() : options_.program};
   AddFlag("name", options_.name, &argv);
   AddFlag("data_dir", options_.data_dir, &argv);
   AddFlag("listen_client", options_.listen_client, &argv);

@@ -24,6 +24,8 @@ struct ServerOptions {
   // More flags, as typed.
   std::vector<std::string> flags;
   std::vector<std::string> env;
+  // Empty: RaftkvdPath().
+  std::string program = {};
 };
 
 // One member across several runs: Start after an exit uses the same flags and directory again.

@@ -1,0 +1,25 @@
+// Which commands a build of raftkv knows, so that members of different versions make one cluster.
+//
+// Every kind of command and every field of one has a command version. Members publish the newest
+// that they know; the least of these is the cluster version, which the leader raises through the
+// log. It never falls: a member that knows less is refused from then on. Until it is raised nobody
+// proposes a command that needs more, so a rolling upgrade can be taken back.
+#pragma once
+
+#include <cstdint>
+
+#include "raftkv/log/v1/command.pb.h"
+
+namespace raftkv::kv {
+
+// Of what the first release knows, and of a cluster that was just founded.
+inline constexpr uint32_t kFirstCommandVersion = 1;
+
+// The newest that this build knows. Goes up by one with a release that adds to command.proto.
+uint32_t OwnCommandVersion();
+
+// The least version that knows everything that the command says.
+// REQUIRES: CheckCommand (kv/command_semantics.h) accepted it.
+uint32_t CommandVersionOf(const log::v1::Command& command);
+
+}  // namespace raftkv::kv
