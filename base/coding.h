@@ -32,6 +32,12 @@ inline void AppendVarint(int64_t number, std::string* bytes) {
   AppendVarint(static_cast<uint64_t>(number), bytes);
 }
 
+inline void AppendFixed32(uint32_t number, std::string* bytes) {
+  for (size_t i = 0; i < kFixed32Bytes; ++i) {
+    bytes->push_back(static_cast<char>(number >> (8 * i)));
+  }
+}
+
 inline void AppendFixed64(uint64_t number, std::string* bytes) {
   for (size_t i = 0; i < kFixed64Bytes; ++i) {
     bytes->push_back(static_cast<char>(number >> (8 * i)));
@@ -107,8 +113,12 @@ class ByteReader {
     return bytes;
   }
 
+  // Of what was taken, something is wrong that only the caller knows.
+  void Fail() { ok_ = false; }
+
   absl::string_view TakeRest() { return std::exchange(rest_, absl::string_view()); }
 
+  absl::string_view rest() const { return rest_; }
   bool empty() const { return rest_.empty(); }
   bool ok() const { return ok_; }
   bool ok_at_end() const { return ok_ && rest_.empty(); }

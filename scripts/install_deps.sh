@@ -29,6 +29,7 @@ readonly BUILD_PACKAGES=(
   libjemalloc-dev
   libprotobuf-dev
   librocksdb-dev
+  libxxhash-dev
   ninja-build
   nlohmann-json3-dev
   pkg-config

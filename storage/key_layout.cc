@@ -110,7 +110,7 @@ std::string EncodeAppliedState(const kv::AppliedState& state) {
   AppendVarint(state.stamp.value(), &value);
   AppendVarint(state.revision, &value);
   AppendVarint(state.key_count, &value);
-  AppendVarint(state.cluster_version, &value);
+  AppendVarint(uint64_t{state.cluster_version}, &value);
   return value;
 }
 

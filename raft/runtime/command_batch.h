@@ -1,7 +1,12 @@
 // The payload of an entry of kind kCommands. On disk and on the wire: frozen.
 //
 //   payload  := proposal*
-//   proposal := origin:fixed64 sequence:varint size:varint command[size]     (base/coding.h)
+//   proposal := origin:fixed64 sequence:varint size:varint command[size] checksum:fixed32
+//
+// base/coding.h has the numbers. The checksum is the low half of the XXH3 of the proposal's bytes
+// before it. The leader makes it once it has checked the command; it stays with the bytes on every
+// network, disk and memory that they go through, so that whoever finds it right need not check the
+// command again.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +26,7 @@ class CommandBatchReader {
  public:
   explicit CommandBatchReader(absl::string_view payload) : reader_(payload) {}
 
-  // Moves to the next proposal; false at the end or at the first broken byte.
+  // Moves to the next proposal; false at the end or at the first that is broken.
   bool Next();
   // Whether the payload ended where a proposal ends; meaningful once Next returned false.
   bool ok() const { return reader_.ok(); }

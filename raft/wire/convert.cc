@@ -107,7 +107,8 @@ absl::StatusOr<raft::Entry> EntryFromProto(peer::v1::LogEntry* entry, EntryId pr
   while (batch.Next()) {
   }
   if (!batch.ok()) {
-    return Malformed("payload bytes", entry->payload().size(), "are no batch of commands");
+    return Malformed("payload bytes", entry->payload().size(),
+                     "are no batch of commands, or not as the leader wrote them");
   }
   raft::Entry result{.id = {.term = Term(entry->term()), .index = LogIndex(entry->index())},
                      .kind = *kind,

@@ -10,8 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "kv/command_semantics.h"
-#include "raft/core/describe.h"
-#include "raft/runtime/command_batch.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
@@ -46,31 +44,6 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
                                 "address may read and write the wrong cluster meanwhile";
   }
   return ToGrpc(status);
-}
-
-// Every leader checks commands before they get into its log, so entries hold none that cannot be
-// read; stored here, one would end this member at its every start. A kind of command that is not
-// known here is no fault of the sender: what becomes of it is decided where it is applied.
-absl::Status CheckCommands(const raft::Message& message) {
-  const auto* append = std::get_if<raft::AppendRequest>(&message);
-  if (append == nullptr) {
-    return absl::OkStatus();
-  }
-  log::v1::Command command;
-  for (const raft::Entry& entry : append->entries) {
-    if (entry.payload == nullptr) {
-      continue;
-    }
-    raft::CommandBatchReader batch(*entry.payload);
-    while (batch.Next()) {
-      const absl::string_view bytes = batch.command();
-      if (!command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("entry ", raft::Describe(entry.id), " holds a broken command"));
-      }
-    }
-  }
-  return absl::OkStatus();
 }
 
 // How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
@@ -291,11 +264,7 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
     return context_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
   }
   for (raft::Envelope& envelope : *envelopes) {
-    absl::Status taken = CheckCommands(envelope.message);
-    if (taken.ok()) {
-      taken = context_->driver->Take(std::move(envelope));
-    }
-    if (!taken.ok()) {
+    if (const absl::Status taken = context_->driver->Take(std::move(envelope)); !taken.ok()) {
       return context_->RefuseContent(*from, taken);
     }
   }

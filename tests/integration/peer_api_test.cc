@@ -494,14 +494,15 @@ TEST_F(LyingMemberTest, AnEntryFromBeforeTheOneThatItFollowsIsRefused) {
 }
 
 // The batch is whole: origin 1, sequence 1, a command of one byte that is none.
-TEST_F(LyingMemberTest, AnEntryWithABrokenCommandIsRefused) {
+TEST_F(LyingMemberTest, AnEntryThatIsNotAsItsLeaderWroteItIsRefused) {
   ExpectRefused(
       term_ + 1,
       absl::StrCat("messages { append { previous_index: ", last_index_, " previous_term: ", term_,
                    " entries { term: ", term_ + 1, " index: ", last_index_ + 1,
                    R"( kind: KIND_COMMANDS cluster_time_ms: 4000000000
-                       payload: "\001\000\000\000\000\000\000\000\001\001\377" } } })"),
-      "holds a broken command");
+                       payload: "\001\000\000\000\000\000\000\000\001\001\377\000\000\000\000"
+                     } } })"),
+      "not as the leader wrote them");
 }
 
 TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {

@@ -51,7 +51,7 @@ TEST(CommandBatchTest, RoundTripKeepsOrderAndValues) {
 TEST(CommandBatchTest, BytesAreFrozen) {
   std::string payload;
   AppendProposal(0x0102030405060708, 300, "hi", &payload);
-  EXPECT_EQ(payload, std::string("\x08\x07\x06\x05\x04\x03\x02\x01\xac\x02\x02hi"));
+  EXPECT_EQ(payload, std::string("\x08\x07\x06\x05\x04\x03\x02\x01\xac\x02\x02hi\x56\x62\x91\xab"));
 }
 
 TEST(CommandBatchTest, EveryCutInsideAProposalIsBroken) {
@@ -68,11 +68,26 @@ TEST(CommandBatchTest, EveryCutInsideAProposalIsBroken) {
   }
 }
 
+TEST(CommandBatchTest, EveryFlippedBitIsFound) {
+  std::string payload;
+  AppendProposal(7, 300, "first", &payload);
+  AppendProposal(8, 1, std::string(300, 'y'), &payload);
+  for (size_t bit = 0; bit < 8 * payload.size(); ++bit) {
+    std::string flipped = payload;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    CommandBatchReader reader(flipped);
+    ParseAll(&reader);
+    EXPECT_FALSE(reader.ok()) << bit;
+  }
+}
+
 TEST(CommandBatchTest, NumbersAbove64BitsAreBroken) {
   const std::string origin(8, '\1');
   // Ten groups hold 70 bits: the last may only be 0 or 1.
   const std::string largest = std::string(9, '\xff') + '\x01';
-  const std::string kept = origin + largest + std::string(1, '\0');
+  std::string kept;
+  AppendProposal(0x0101010101010101, kMax, "", &kept);
+  ASSERT_EQ(kept.substr(0, 18), origin + largest);
   CommandBatchReader reader(kept);
   EXPECT_TRUE(reader.Next());
   EXPECT_EQ(reader.sequence(), kMax);

@@ -315,7 +315,7 @@ TEST(ConvertTest, MalformedLeaderFramesAreRefused) {
        "payload bytes of a no-op is 3"},
       {"cut batch of commands",
        [](Frame*, Append* append) { append->mutable_entries(1)->mutable_payload()->pop_back(); },
-       "payload bytes is 16, are no batch of commands"},
+       "payload bytes is 20, are no batch of commands, or not as the leader wrote them"},
       {"too many messages",
        [](Frame* frame, Append*) {
          for (int i = 0; i < kFrameMessagesMax; ++i) {
