@@ -112,8 +112,8 @@ MUTANT_WORD = re.compile(r"mutant", re.IGNORECASE)
 # An option named in a text for people, and where each program's options are defined.
 NAMED_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
 STRING_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
-SERVER_OPTIONS_FILE = "server/flags.cc"
-SERVER_OPTION_DEFINITION = re.compile(r"^DEFINE_\w+\(\s*(\w+)", re.MULTILINE)
+SERVER_OPTIONS_FILE = "server/options.cc"
+SERVER_OPTION_DEFINITION = re.compile(r'^ +\{"\w+", "(\w+)",', re.MULTILINE)
 CTL_OPTIONS_FILE = "client/ctl/command_line.cc"
 CTL_OPTION_DEFINITION = re.compile(r'_(?:option|flag)\(\s*"(?:-\w,)?--([a-z-]+)"')
 
@@ -252,10 +252,10 @@ def check_named_options(path: str, text: str, known: Set[str]) -> Iterator[Findi
                     yield Finding(path, number, "named option", f"nobody has an option --{name}")
 
 
-def known_options(server_flags: str, command_line: str) -> Dict[str, Set[str]]:
+def known_options(server_options: str, command_line: str) -> Dict[str, Set[str]]:
     """Folder -> the options that its texts may name: a server's reader has the server at hand, raftkvctl's has both."""
     placeholder = "flag"
-    server = {"help", "version", placeholder, *SERVER_OPTION_DEFINITION.findall(server_flags)}
+    server = {"help", "version", placeholder, *SERVER_OPTION_DEFINITION.findall(server_options)}
     ctl = {name.replace("-", "_") for name in CTL_OPTION_DEFINITION.findall(command_line)}
     return {"server/": server, "storage/": server, "client/ctl/": server | ctl}
 

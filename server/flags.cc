@@ -2,10 +2,13 @@
 
 #include <gflags/gflags.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -16,64 +19,21 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 
-DEFINE_string(name, "default",
-              "this member's name, 1 to 64 of A-Z a-z 0-9 . _ -, unique in the cluster");
-DEFINE_string(data_dir, "",
-              "everything the node keeps; default ./<name>.raftkv; created with mode 0700; one "
-              "process at a time");
-DEFINE_string(listen_client, "127.0.0.1:2379",
-              "gRPC client API, reflection and health, on every address that a name has; :port is "
-              "all interfaces, port 0 any port");
-DEFINE_string(listen_peer, "127.0.0.1:2380", "gRPC peer API");
-DEFINE_string(advertise_client, "",
-              "what clients are told; default what is listened on, a wildcard becoming the host of "
-              "--advertise_peer");
-DEFINE_string(
-    advertise_peer, "",
-    "what peers dial, never a wildcard; default this name's --initial_cluster entry, else "
-    "what is listened on");
-DEFINE_string(initial_cluster, "",
-              "n1=host:port,n2=host:port,... peer addresses, the same list on every founding node; "
-              "default this node alone; once the directory holds data, only more places to look "
-              "for members");
-DEFINE_int64(heartbeat_interval_ms, 100, "a leader's heartbeats; 10 to 10000");
-DEFINE_int64(election_timeout_ms, 1000,
-             "a follower that hears nothing for a time drawn from [t, 2t) campaigns; 50 to 100000, "
-             "at least 5 heartbeats");
-DEFINE_int64(value_bytes_max, 1 << 20, "largest value in bytes; 1 to 3145728");
-DEFINE_int64(delete_range_keys_max, 10'000, "most keys that one DeleteRange removes; 1 to 1000000");
-DEFINE_int64(request_timeout_ms, 10'000, "for calls that come without a deadline; 1 to 600000");
-DEFINE_bool(reflection, true,
-            "describe the client API to whoever asks on the client port, as grpcurl does; the peer "
-            "port never does; true or false");
-
 namespace raftkv::server {
 namespace {
 
-struct FlagGroup {
-  const char* title;
-  std::vector<std::string> flags;
-};
-
-const std::vector<FlagGroup>& FlagGroups() {
-  static const auto* groups = new std::vector<FlagGroup>{
-      {"Member", {"name", "data_dir"}},
-      {"Addresses", {"listen_client", "listen_peer", "advertise_client", "advertise_peer"}},
-      {"Cluster", {"initial_cluster", "heartbeat_interval_ms", "election_timeout_ms"}},
-      {"Limits", {"value_bytes_max", "delete_range_keys_max", "request_timeout_ms"}},
-      {"Access", {"reflection"}}};
-  return *groups;
-}
-
-bool IsOwnFlag(const std::string& name) {
-  for (const FlagGroup& group : FlagGroups()) {
-    for (const std::string& flag : group.flags) {
-      if (flag == name) {
-        return true;
-      }
-    }
+// Does what the DEFINE_ macros do before main(). Returns what gflags will write the flags to.
+const ServerOptions* DefineFlags() {
+  auto* flags = new ServerOptions;
+  auto* defaults = new ServerOptions;
+  for (const Option& option : Option::Table()) {
+    const auto define = [&](const auto& value) {
+      gflags::FlagRegisterer(option.name.c_str(), option.meaning.c_str(), __FILE__,
+                             &(flags->*value.field), &(defaults->*value.field));
+    };
+    std::visit(define, option.value);
   }
-  return false;
+  return flags;
 }
 
 // Flags that people bring along from other Raft stores, and ours for the same.
@@ -97,36 +57,37 @@ void PrintHelp() {
       << "  raftkvd [--flag=value ...]\n\n"
       << "With no flags it is a working single-node store. Flags may be written with - for _.\n"
       << "The environment variable RAFTKV_<FLAG> sets a flag that the command line does not.\n";
-  for (const FlagGroup& group : FlagGroups()) {
-    std::cout << "\n" << group.title << ":\n";
-    for (const std::string& flag : group.flags) {
-      const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(flag.c_str());
-      std::cout << "  --" << flag;
-      if (!info.default_value.empty()) {
-        std::cout << "=" << info.default_value;
-      }
-      std::cout << "\n      " << info.description << "\n";
+  absl::string_view group;
+  for (const Option& option : Option::Table()) {
+    if (option.group != group) {
+      group = option.group;
+      std::cout << "\n" << group << ":\n";
     }
+    std::cout << "  --" << option.name;
+    const std::string default_value =
+        gflags::GetCommandLineFlagInfoOrDie(option.name.c_str()).default_value;
+    if (!default_value.empty()) {
+      std::cout << "=" << default_value;
+    }
+    std::cout << "\n      " << option.Help() << "\n";
   }
 }
 
-absl::Status SetFlag(const std::string& name, const std::string& value, const std::string& source) {
-  if (gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) {
-    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name.c_str());
-    return absl::InvalidArgumentError(
-        absl::StrCat(source, ": must be ", info.type == "bool" ? "true or false" : "a number",
-                     "; this flag is: ", info.description));
+absl::Status SetFlag(const Option& option, const std::string& value, absl::string_view source) {
+  if (gflags::SetCommandLineOption(option.name.c_str(), value.c_str()).empty()) {
+    const bool is_switch = std::holds_alternative<Option::Switch>(option.value);
+    return absl::InvalidArgumentError(absl::StrCat(source, ": must be ",
+                                                   is_switch ? "true or false" : "a number",
+                                                   "; this flag is: ", option.Help()));
   }
   return absl::OkStatus();
 }
 
 absl::Status ReadEnvironment() {
-  for (const FlagGroup& group : FlagGroups()) {
-    for (const std::string& flag : group.flags) {
-      const std::string variable = absl::StrCat("RAFTKV_", absl::AsciiStrToUpper(flag));
-      if (const char* value = std::getenv(variable.c_str()); value != nullptr) {
-        RAFTKV_RETURN_IF_ERROR(SetFlag(flag, value, absl::StrCat(variable, "=", value)));
-      }
+  for (const Option& option : Option::Table()) {
+    const std::string variable = absl::StrCat("RAFTKV_", absl::AsciiStrToUpper(option.name));
+    if (const char* value = std::getenv(variable.c_str()); value != nullptr) {
+      RAFTKV_RETURN_IF_ERROR(SetFlag(option, value, absl::StrCat(variable, "=", value)));
     }
   }
   return absl::OkStatus();
@@ -147,7 +108,9 @@ absl::Status ReadCommandLine(const std::vector<std::string>& arguments) {
           absl::StrCat(argument, ": is not a flag of raftkvd; use ", foreign->second));
     }
     const std::string name = absl::StrReplaceAll(parts.first, {{"-", "_"}});
-    if (!IsOwnFlag(name)) {
+    const auto option = std::find_if(Option::Table().begin(), Option::Table().end(),
+                                     [&name](const Option& each) { return each.name == name; });
+    if (option == Option::Table().end()) {
       return absl::InvalidArgumentError(absl::StrCat(argument, ": unknown flag; see --help"));
     }
     std::string value = parts.second;
@@ -159,7 +122,7 @@ absl::Status ReadCommandLine(const std::vector<std::string>& arguments) {
       value = arguments[i];
       absl::StrAppend(&source, " ", value);
     }
-    RAFTKV_RETURN_IF_ERROR(SetFlag(name, value, source));
+    RAFTKV_RETURN_IF_ERROR(SetFlag(*option, value, source));
   }
   return absl::OkStatus();
 }
@@ -167,6 +130,7 @@ absl::Status ReadCommandLine(const std::vector<std::string>& arguments) {
 }  // namespace
 
 absl::StatusOr<std::optional<ServerOptions>> ParseFlags(int argc, char** argv) {
+  static const ServerOptions* const flags = DefineFlags();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-help" || argument == "-h") {
@@ -180,19 +144,7 @@ absl::StatusOr<std::optional<ServerOptions>> ParseFlags(int argc, char** argv) {
   }
   RAFTKV_RETURN_IF_ERROR(ReadEnvironment());
   RAFTKV_RETURN_IF_ERROR(ReadCommandLine(arguments));
-  ServerOptions options{.name = FLAGS_name,
-                        .data_dir = FLAGS_data_dir,
-                        .listen_client = FLAGS_listen_client,
-                        .listen_peer = FLAGS_listen_peer,
-                        .advertise_client = FLAGS_advertise_client,
-                        .advertise_peer = FLAGS_advertise_peer,
-                        .initial_cluster = FLAGS_initial_cluster,
-                        .heartbeat_interval_ms = FLAGS_heartbeat_interval_ms,
-                        .election_timeout_ms = FLAGS_election_timeout_ms,
-                        .value_bytes_max = FLAGS_value_bytes_max,
-                        .delete_range_keys_max = FLAGS_delete_range_keys_max,
-                        .request_timeout_ms = FLAGS_request_timeout_ms,
-                        .reflection = FLAGS_reflection};
+  ServerOptions options = *flags;
   RAFTKV_RETURN_IF_ERROR(options.Complete());
   return options;
 }

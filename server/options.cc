@@ -1,7 +1,6 @@
 #include "server/options.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 #include <utility>
 
@@ -14,24 +13,39 @@
 namespace raftkv::server {
 namespace {
 
-absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t low, int64_t high) {
-  if (value >= low && value <= high) {
-    return absl::OkStatus();
+// What IsMemberName takes.
+constexpr char kMemberNames[] = "1 to 64 of A-Z a-z 0-9 . _ -";
+
+absl::Status Refusal(absl::string_view flag, const absl::AlphaNum& value, absl::string_view rule) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, "=", value, ": ", rule));
+}
+
+std::string Range(const Option::Number& number) {
+  return absl::StrCat(number.low, " to ", number.high);
+}
+
+absl::Status CheckNumber(absl::string_view flag, const Option::Number& number,
+                         const ServerOptions& options) {
+  const int64_t value = options.*number.field;
+  if (value < number.low || value > number.high) {
+    return Refusal(flag, value, absl::StrCat("must be ", Range(number)));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, "=", value, ": must be ", low, " to ", high));
+  if (value < number.heartbeats_min * options.heartbeat_interval_ms) {
+    return Refusal(flag, value,
+                   absl::StrCat("must be at least ", number.heartbeats_min,
+                                " times --heartbeat_interval_ms=", options.heartbeat_interval_ms));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckAddress(absl::string_view flag, absl::string_view address, bool dialled) {
   const absl::StatusOr<HostPort> parsed = HostPort::Parse(address);
   if (!parsed.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--", flag, "=", address, ": ", parsed.status().message()));
+    return Refusal(flag, address, parsed.status().message());
   }
   if (dialled && (parsed->IsWildcard() || parsed->port == 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--", flag, "=", address,
-                     ": others must be able to dial it; give a host or address, and a port"));
+    return Refusal(flag, address,
+                   "others must be able to dial it; give a host or address, and a port");
   }
   return absl::OkStatus();
 }
@@ -40,14 +54,77 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address, boo
 absl::Status CheckApart(const HostPort& client, const HostPort& peer) {
   const bool same_host = client.host == peer.host || client.IsWildcard() || peer.IsWildcard();
   if (same_host && client.port == peer.port && client.port != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen_peer=", peer.ToString(),
-                     ": must be another address than --listen_client=", client.ToString()));
+    return Refusal(
+        "listen_peer", peer.ToString(),
+        absl::StrCat("must be another address than --listen_client=", client.ToString()));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+std::string Option::Help() const {
+  if (const auto* number = std::get_if<Number>(&value); number != nullptr) {
+    const std::string range = absl::StrCat(meaning, "; ", Range(*number));
+    return number->heartbeats_min == 0
+               ? range
+               : absl::StrCat(range, ", at least ", number->heartbeats_min, " heartbeats");
+  }
+  return std::holds_alternative<Switch>(value) ? absl::StrCat(meaning, "; true or false") : meaning;
+}
+
+const std::vector<Option>& Option::Table() {
+  static const auto* table = new std::vector<Option>{
+      {"Member", "name",
+       absl::StrCat("this member's name, ", kMemberNames, ", unique in the cluster"),
+       Text{&ServerOptions::name, "default"}},
+      {"Member", "data_dir",
+       "everything the node keeps; default ./<name>.raftkv; created with mode 0700; one process at "
+       "a time",
+       Text{&ServerOptions::data_dir, ""}},
+      {"Addresses", "listen_client",
+       "gRPC client API, reflection and health, on every address that a name has; :port is all "
+       "interfaces, port 0 any port",
+       Text{&ServerOptions::listen_client, "127.0.0.1:2379"}},
+      {"Addresses", "listen_peer", "gRPC peer API",
+       Text{&ServerOptions::listen_peer, "127.0.0.1:2380"}},
+      {"Addresses", "advertise_client",
+       "what clients are told; default what is listened on, a wildcard becoming the host of "
+       "--advertise_peer",
+       Text{&ServerOptions::advertise_client, ""}},
+      {"Addresses", "advertise_peer",
+       "what peers dial, never a wildcard; default this name's --initial_cluster entry, else what "
+       "is listened on",
+       Text{&ServerOptions::advertise_peer, ""}},
+      {"Cluster", "initial_cluster",
+       "n1=host:port,n2=host:port,... peer addresses, the same list on every founding node; "
+       "default this node alone; once the directory holds data, only more places to look for "
+       "members",
+       Text{&ServerOptions::initial_cluster, ""}},
+      {"Cluster", "heartbeat_interval_ms", "a leader's heartbeats",
+       Number{&ServerOptions::heartbeat_interval_ms, 100, 10, 10'000}},
+      {"Cluster", "election_timeout_ms",
+       "a follower that hears nothing for a time drawn from [t, 2t) campaigns",
+       Number{&ServerOptions::election_timeout_ms, 1000, 50, 100'000, /*heartbeats_min=*/5}},
+      {"Limits", "value_bytes_max", "largest value in bytes",
+       Number{&ServerOptions::value_bytes_max, 1 << 20, 1, kv::kValueBytesMaxCeiling}},
+      {"Limits", "delete_range_keys_max", "most keys that one DeleteRange removes",
+       Number{&ServerOptions::delete_range_keys_max, 10'000, 1, 1'000'000}},
+      {"Limits", "request_timeout_ms", "for calls that come without a deadline",
+       Number{&ServerOptions::request_timeout_ms, 10'000, 1, 600'000}},
+      {"Access", "reflection",
+       "describe the client API to whoever asks on the client port, as grpcurl does; the peer port "
+       "never does",
+       Switch{&ServerOptions::reflection, true}}};
+  return *table;
+}
+
+ServerOptions::ServerOptions() {
+  for (const Option& option : Option::Table()) {
+    std::visit([this](const auto& value) { this->*value.field = value.default_value; },
+               option.value);
+  }
+}
 
 bool IsMemberName(absl::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -64,8 +141,8 @@ absl::StatusOr<std::vector<Founder>> ParseInitialCluster(absl::string_view text)
         absl::StrSplit(entry, absl::MaxSplits('=', 1));
     const std::string context = absl::StrCat("--initial_cluster: entry \"", entry, "\": ");
     if (!IsMemberName(parts.first)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          context, "must be name=host:port, the name of 1 to 64 of A-Z a-z 0-9 . _ -"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(context, "must be name=host:port, the name of ", kMemberNames));
     }
     const absl::StatusOr<HostPort> address = HostPort::Parse(parts.second);
     if (!address.ok() || address->IsWildcard() || address->port == 0) {
@@ -88,8 +165,7 @@ absl::StatusOr<std::vector<Founder>> ParseInitialCluster(absl::string_view text)
 
 absl::Status ServerOptions::Complete() {
   if (!IsMemberName(name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--name=", name, ": must be 1 to 64 of A-Z a-z 0-9 . _ -"));
+    return Refusal("name", name, absl::StrCat("must be ", kMemberNames));
   }
   if (data_dir.empty()) {
     data_dir = absl::StrCat("./", name, ".raftkv");
@@ -104,25 +180,12 @@ absl::Status ServerOptions::Complete() {
   if (!advertise_peer.empty()) {
     RAFTKV_RETURN_IF_ERROR(CheckAddress("advertise_peer", advertise_peer, /*dialled=*/true));
   }
-  RAFTKV_RETURN_IF_ERROR(CheckRange("heartbeat_interval_ms", heartbeat_interval_ms, 10, 10'000));
-  RAFTKV_RETURN_IF_ERROR(CheckRange("election_timeout_ms", election_timeout_ms, 50, 100'000));
-  if (election_timeout_ms < 5 * heartbeat_interval_ms) {
-    return absl::InvalidArgumentError(absl::StrCat("--election_timeout_ms=", election_timeout_ms,
-                                                   ": must be at least 5 times "
-                                                   "--heartbeat_interval_ms=",
-                                                   heartbeat_interval_ms));
-  }
-  RAFTKV_RETURN_IF_ERROR(CheckRange("value_bytes_max", value_bytes_max, 1,
-                                    static_cast<int64_t>(kv::kValueBytesMaxCeiling)));
-  RAFTKV_RETURN_IF_ERROR(CheckRange("delete_range_keys_max", delete_range_keys_max, 1, 1'000'000));
-  RAFTKV_RETURN_IF_ERROR(CheckRange("request_timeout_ms", request_timeout_ms, 1, 600'000));
-  if (!initial_cluster.empty()) {
-    absl::StatusOr<std::vector<Founder>> founders = ParseInitialCluster(initial_cluster);
-    if (!founders.ok()) {
-      return founders.status();
+  for (const Option& option : Option::Table()) {
+    if (const auto* number = std::get_if<Option::Number>(&option.value); number != nullptr) {
+      RAFTKV_RETURN_IF_ERROR(CheckNumber(option.name, *number, *this));
     }
   }
-  return absl::OkStatus();
+  return initial_cluster.empty() ? absl::OkStatus() : ParseInitialCluster(initial_cluster).status();
 }
 
 }  // namespace raftkv::server

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,25 +21,56 @@ struct Founder {
   friend bool operator==(const Founder&, const Founder&) = default;
 };
 
-// The meaning, unit and default of each: server/flags.cc, which prints them with --help.
+// The meaning, unit, default and bounds of each: Option::Table().
 struct ServerOptions {
-  std::string name = "default";
-  std::string data_dir;  // Empty: ./<name>.raftkv.
-  std::string listen_client = "127.0.0.1:2379";
-  std::string listen_peer = "127.0.0.1:2380";
+  ServerOptions();  // The defaults.
+
+  std::string name;
+  std::string data_dir;
+  std::string listen_client;
+  std::string listen_peer;
   std::string advertise_client;
   std::string advertise_peer;
   std::string initial_cluster;
-  int64_t heartbeat_interval_ms = 100;
-  int64_t election_timeout_ms = 1000;
-  int64_t value_bytes_max = 1 << 20;
-  int64_t delete_range_keys_max = 10'000;
-  int64_t request_timeout_ms = 10'000;
-  bool reflection = true;
+  int64_t heartbeat_interval_ms = 0;
+  int64_t election_timeout_ms = 0;
+  int64_t value_bytes_max = 0;
+  int64_t delete_range_keys_max = 0;
+  int64_t request_timeout_ms = 0;
+  bool reflection = false;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
   // what is allowed.
   absl::Status Complete();
+};
+
+// All that whoever reads or explains an option needs to know of it.
+struct Option {
+  template <typename T>
+  struct Plain {
+    T ServerOptions::*field;
+    T default_value;
+  };
+  using Text = Plain<std::string>;
+  using Switch = Plain<bool>;
+  struct Number {
+    int64_t ServerOptions::*field;
+    int64_t default_value;
+    int64_t low;
+    int64_t high;
+    int64_t heartbeats_min = 0;  // And at least so many of --heartbeat_interval_ms.
+  };
+
+  std::string group;
+  std::string name;
+  std::string meaning;
+  std::variant<Text, Number, Switch> value;
+
+  // The meaning, and what the value may be unless it is a text.
+  std::string Help() const;
+
+  // Every option, those of a group together.
+  static const std::vector<Option>& Table();
 };
 
 // Names of members: [A-Za-z0-9._-]{1,64}.

@@ -36,7 +36,7 @@ option java_package = "dev.raftkv.v1";
 
 class NamedOptionTest(unittest.TestCase):
     OPTIONS = lint.known_options(
-        'DEFINE_string(data_dir, "", "");\nDEFINE_int64(\n    value_bytes_max, 1, "");\n',
+        '      {"Member", "data_dir", "", Text{}},\n      {"Limits", "value_bytes_max",\n       "", Number{}}};\n',
         'app.add_option("-w,--write-out", x, "");\n  app.add_flag("--prefix", x);\n')
 
     def findings(self, folder, text):

@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -56,19 +57,15 @@ void CheckFounders(absl::string_view text) {
 
 // Flags are globals of a process: whatever an earlier input set is set back.
 std::vector<std::string> Defaults() {
-  const server::ServerOptions defaults;
-  return {absl::StrCat("--name=", defaults.name),
-          "--data_dir=",
-          absl::StrCat("--listen_client=", defaults.listen_client),
-          absl::StrCat("--listen_peer=", defaults.listen_peer),
-          "--advertise_client=",
-          "--advertise_peer=",
-          "--initial_cluster=",
-          absl::StrCat("--heartbeat_interval_ms=", defaults.heartbeat_interval_ms),
-          absl::StrCat("--election_timeout_ms=", defaults.election_timeout_ms),
-          absl::StrCat("--value_bytes_max=", defaults.value_bytes_max),
-          absl::StrCat("--delete_range_keys_max=", defaults.delete_range_keys_max),
-          absl::StrCat("--request_timeout_ms=", defaults.request_timeout_ms)};
+  std::vector<std::string> arguments;
+  for (const server::Option& option : server::Option::Table()) {
+    std::visit(
+        [&](const auto& value) {
+          arguments.push_back(absl::StrCat("--", option.name, "=", value.default_value));
+        },
+        option.value);
+  }
+  return arguments;
 }
 
 absl::StatusOr<std::optional<server::ServerOptions>> ParseFlags(

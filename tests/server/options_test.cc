@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,35 @@ std::string ErrorOf(const absl::Status& status) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("\n"))) << "one line";
   return std::string(status.message());
+}
+
+TEST(OptionTest, HelpSaysWhatTheValueMayBe) {
+  Option option{.group = "Group", .name = "name", .meaning = "what it is", .value = Option::Text{}};
+  EXPECT_EQ(option.Help(), "what it is");
+  option.value = Option::Switch{};
+  EXPECT_EQ(option.Help(), "what it is; true or false");
+  option.value = Option::Number{nullptr, 0, 2, 3};
+  EXPECT_EQ(option.Help(), "what it is; 2 to 3");
+  option.value = Option::Number{nullptr, 0, 2, 3, /*heartbeats_min=*/4};
+  EXPECT_EQ(option.Help(), "what it is; 2 to 3, at least 4 heartbeats");
+}
+
+// What a copied row would get wrong; the help has each group once.
+TEST(OptionTest, EveryRowHasANameAndAFieldOfItsOwn) {
+  ServerOptions options;
+  std::set<std::string> names;
+  std::set<const void*> fields;
+  std::set<std::string> groups;
+  std::string group;
+  for (const Option& option : Option::Table()) {
+    EXPECT_TRUE(names.insert(option.name).second) << option.name;
+    const void* field =
+        std::visit([&options](const auto& value) -> const void* { return &(options.*value.field); },
+                   option.value);
+    EXPECT_TRUE(fields.insert(field).second) << option.name;
+    EXPECT_TRUE(option.group == group || groups.insert(option.group).second) << option.name;
+    group = option.group;
+  }
 }
 
 TEST(IsMemberNameTest, HasOneTo64PlainCharacters) {
