@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Measures raftkv against etcd on this machine: three nodes each on loopback, one cluster up at a time, fresh data
-# directories on the same disk, the same client, runs interleaved. Prints medians and, last, the ratios.
+# Measures raftkv against etcd and NATS JetStream KV on this machine: three nodes each on loopback, one cluster up at a
+# time, fresh data directories on the same disk, the same load, runs interleaved. Prints medians and, last, the ratios.
+# docs/PERFORMANCE.md says what the figures mean.
 #
-#   scripts/bench_vs_etcd.sh [--pairs 3] [--duration 10s] [--warmup 3s] [--binaries build/release]
+#   scripts/bench_vs_etcd.sh [--pairs 3] [--duration 10s] [--warmup 3s] [--binaries build/release] [--without etcd,nats]
 #
-# etcd 3.7 is built from its Go modules; without Go, Debian's etcd-server is used, which is older.
+# etcd 3.7 and NATS are built from their Go modules. Without Go, Debian's etcd-server is used, which is older, and NATS
+# is left out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,25 +14,43 @@ pairs=3
 duration=10s
 warmup=3s
 binaries=build/release
+without=
 while (($# > 0)); do
   case $1 in
     --pairs) pairs=$2 ;;
     --duration) duration=$2 ;;
     --warmup) warmup=$2 ;;
     --binaries) binaries=$2 ;;
+    --without) without=$2 ;;
     *)
-      echo "bench_vs_etcd.sh: unknown argument $1; allowed: --pairs, --duration, --warmup, --binaries" >&2
+      echo "bench_vs_etcd.sh: unknown argument $1; allowed: --pairs, --duration, --warmup, --binaries, --without" >&2
       exit 1
       ;;
   esac
   shift 2
 done
 
-backends=(raftkv etcd)
+backends=(raftkv etcd nats)
+# leave_out <backend>: fails when there is no such one.
+leave_out() {
+  local kept=() backend
+  for backend in "${backends[@]}"; do
+    [[ $backend == "$1" ]] || kept+=("$backend")
+  done
+  ((${#kept[@]} < ${#backends[@]})) || return 1
+  backends=("${kept[@]}")
+}
+for backend in ${without//,/ }; do
+  leave_out "$backend" || {
+    echo "bench_vs_etcd.sh: --without $backend: there are raftkv, etcd, nats" >&2
+    exit 1
+  }
+done
 
 readonly DATA=build/bench
+readonly NATS=build/nats
 readonly ENDPOINTS=127.0.0.1:23791,127.0.0.1:23792,127.0.0.1:23793
-declare -A program=([raftkv]=$binaries/server/raftkvd)
+declare -A program=([raftkv]=$binaries/server/raftkvd [nats]=$NATS/nats-server)
 pids=()
 
 stop_cluster() {
@@ -49,7 +69,11 @@ trap stop_cluster EXIT
 generate_load() {
   local backend=$1
   shift
-  "$binaries/client/bench/raftkv_bench" --backend "$backend" --endpoints "$ENDPOINTS" --json "$@"
+  if [[ $backend == nats ]]; then
+    "$NATS/nats_bench" --endpoints "$ENDPOINTS" "$@"
+  else
+    "$binaries/client/bench/raftkv_bench" --backend "$backend" --endpoints "$ENDPOINTS" --json "$@"
+  fi
 }
 
 # start_cluster <backend>
@@ -123,6 +147,7 @@ version_of() {
   case $1 in
     raftkv) [[ $binaries == build/release ]] && git describe --always --dirty 2>/dev/null || echo "of $binaries" ;;
     etcd) "${program[etcd]}" --version | sed -n 's/^etcd Version: //p' ;;
+    nats) "${program[nats]}" --version | sed -n 's/^nats-server: v//p' ;;
   esac
 }
 
@@ -131,7 +156,13 @@ if [[ $binaries == build/release ]]; then
   cmake --preset release --log-level=WARNING >/dev/null
   cmake --build --preset release --target raftkvd raftkv_bench
 fi
-program[etcd]=$(./scripts/bench/build_etcd.sh)
+if [[ " ${backends[*]} " == *" etcd "* ]]; then
+  program[etcd]=$(./scripts/bench/build_etcd.sh)
+fi
+if [[ " ${backends[*]} " == *" nats "* ]] && ! ./scripts/bench/build_nats.sh; then
+  echo "NATS is left out"
+  leave_out nats
+fi
 mkdir -p "$DATA"
 machine=$(python3 scripts/bench/machine.py "$DATA")
 echo "$machine"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows what scripts/bench_vs_etcd.sh refuses, and how its report counts."""
+"""Shows what scripts/bench_vs_etcd.sh refuses, what it does without Go, and how its report counts."""
 
 import importlib.util
 import json
@@ -84,6 +84,15 @@ class ScriptTest(unittest.TestCase):
     def test_unknown_arguments(self):
         self.assertIn("unknown argument --fast; allowed: --pairs",
                       self.fails(["scripts/bench_vs_etcd.sh", "--fast", "1"]))
+        for backends in ("redis", "nats,redis", "nats,nats"):
+            self.assertIn("there are raftkv, etcd, nats",
+                          self.fails(["scripts/bench_vs_etcd.sh", "--without", backends]))
+
+    def test_nats_is_not_built_without_go(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for tool in ("bash", "dirname", "env"):
+                pathlib.Path(folder, tool).symlink_to(f"/usr/bin/{tool}")
+            self.assertIn("no Go here", self.fails(["scripts/bench/build_nats.sh"], env={"PATH": folder}))
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class TextTest(unittest.TestCase):
 
     def test_width(self):
         for path, width_max in (("base/a.cc", 100), ("client/bench/a.proto", 120), ("scripts/a.py", 120),
-                                ("tests/CMakeLists.txt", 120)):
+                                ("client/bench/a.go", 120), ("tests/CMakeLists.txt", 120)):
             self.assertIn("width", rules(path, "// " + "x" * (width_max - 2) + "\n"), path)
             self.assertNotIn("width", rules(path, "// " + "x" * (width_max - 3) + "\n"), path)
 
