@@ -23,10 +23,8 @@ std::vector<std::string> Keys(const kv::ScanResult& result) {
   return keys;
 }
 
-class KvViewTest : public testing::Test {
+class KvViewTest : public OpenStoreTest {
  protected:
-  KvViewTest() : store_(dir_.File("data")) { store_.Open(); }
-
   kv::ScanResult Scan(const kv::ScanOptions& options) {
     const absl::StatusOr<kv::ScanResult> result = store_.machine().TakeView()->Scan(options);
     EXPECT_TRUE(result.ok()) << result.status();
@@ -47,9 +45,6 @@ class KvViewTest : public testing::Test {
   }
 
   static constexpr uint64_t kMany = 1 << 20;
-
-  TempDir dir_;
-  Store store_;
 };
 
 TEST_F(KvViewTest, StaysAsItWasTaken) {

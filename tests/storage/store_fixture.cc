@@ -103,6 +103,13 @@ void RecordingObserver::OnOutcome(uint64_t origin, uint64_t sequence, std::strin
   EXPECT_TRUE(outcomes.emplace_back().ParseFromString(outcome));
 }
 
+log::v1::Guard Exists(const std::string& key, bool exists) {
+  log::v1::Guard guard;
+  guard.set_key(key);
+  guard.set_exists(exists);
+  return guard;
+}
+
 log::v1::Command Txn(std::vector<log::v1::Guard> guards,
                      std::vector<log::v1::Operation> operations) {
   log::v1::Command command;
@@ -126,6 +133,12 @@ log::v1::Operation PutOp(const std::string& key, const std::string& value) {
 log::v1::Operation PutTtlOp(const std::string& key, const std::string& value, uint64_t ttl_ms) {
   log::v1::Operation operation = PutOp(key, value);
   operation.mutable_put()->set_ttl_ms(ttl_ms);
+  return operation;
+}
+
+log::v1::Operation KeepTtlOp(const std::string& key, const std::string& value) {
+  log::v1::Operation operation = PutOp(key, value);
+  operation.mutable_put()->set_keep_ttl(true);
   return operation;
 }
 

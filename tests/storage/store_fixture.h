@@ -2,6 +2,8 @@
 // the bytes below.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -48,11 +50,13 @@ class RecordingObserver final : public raft::OutcomeObserver {
   std::vector<log::v1::CommandOutcome> outcomes;
 };
 
-// Commands.
+// Commands, and what they are made of.
+log::v1::Guard Exists(const std::string& key, bool exists);
 log::v1::Command Txn(std::vector<log::v1::Guard> guards,
                      std::vector<log::v1::Operation> operations);
 log::v1::Operation PutOp(const std::string& key, const std::string& value);
 log::v1::Operation PutTtlOp(const std::string& key, const std::string& value, uint64_t ttl_ms);
+log::v1::Operation KeepTtlOp(const std::string& key, const std::string& value);
 log::v1::Operation DeleteOp(const std::string& key);
 log::v1::Operation DeleteRangeOp(const std::string& start, const std::string& end);
 log::v1::Command Put(const std::string& key, const std::string& value);
@@ -108,6 +112,20 @@ class Store {
   CountingWaker waker_;
   std::unique_ptr<Storage> storage_;
   uint64_t next_write_ = 1;
+};
+
+// A test of one open store.
+class OpenStoreTest : public testing::Test {
+ protected:
+  OpenStoreTest() : store_(dir_.File("data")) { store_.Open(); }
+
+  log::v1::CommandOutcome Run(const log::v1::Command& command, uint64_t stamp = 1000) {
+    return store_.Run({command}, stamp).at(0);
+  }
+  log::v1::StoredKeyValue Record(const std::string& key) { return store_.Records()[key]; }
+
+  TempDir dir_;
+  Store store_;
 };
 
 using FamilyRows = std::map<std::string, std::string>;

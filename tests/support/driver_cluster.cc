@@ -128,6 +128,14 @@ std::shared_ptr<ProposalProbe> DriverCluster::Propose(NodeId node, std::string c
   return probe;
 }
 
+std::vector<std::shared_ptr<ProposalProbe>> DriverCluster::ProposeMany(NodeId node, int count) {
+  std::vector<std::shared_ptr<ProposalProbe>> probes;
+  for (int i = 0; i < count; ++i) {
+    probes.push_back(Propose(node, "c" + std::to_string(i)));
+  }
+  return probes;
+}
+
 std::shared_ptr<ReadProbe> DriverCluster::Read(NodeId node, MonotonicNanos timeout) {
   auto probe = std::make_shared<ReadProbe>();
   driver(node).Read(clock_.Now() + timeout, [this, node, probe](ReadResult result) {

@@ -85,6 +85,8 @@ class DriverCluster final {
 
   std::shared_ptr<ProposalProbe> Propose(NodeId node, std::string command,
                                          MonotonicNanos timeout = 10 * kNanosPerSecond);
+  // "c0", "c1", ...
+  std::vector<std::shared_ptr<ProposalProbe>> ProposeMany(NodeId node, int count);
   std::shared_ptr<ReadProbe> Read(NodeId node, MonotonicNanos timeout = 10 * kNanosPerSecond);
 
   RaftDriver& driver(NodeId node) { return *members_.at(node).driver; }

@@ -1,0 +1,119 @@
+// Members apply the same entries in other runs, with other restarts, and must hold the same bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/rng.h"
+#include "storage/key_layout.h"
+#include "tests/storage/store_fixture.h"
+
+namespace raftkv::storage {
+namespace {
+
+using log::v1::Command;
+using log::v1::CommandOutcome;
+using log::v1::Operation;
+
+// Entries with every kind of command, over few keys so that they meet.
+std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
+  Rng rng(seed);
+  const auto key = [&rng] { return "k" + std::to_string(rng.Below(30)); };
+  std::vector<raft::Entry> entries;
+  for (uint64_t index = 1; index <= count; ++index) {
+    std::vector<Command> commands;
+    for (uint64_t i = 0; i < 1 + rng.Below(5); ++i) {
+      switch (rng.Below(7)) {
+        case 0:
+          commands.push_back(Delete(key()));
+          break;
+        case 1:
+          commands.push_back(PutTtl(key(), "ttl", 1 + rng.Below(40)));
+          break;
+        case 2:
+          commands.push_back(
+              Txn({Exists(key(), rng.Below(2) == 0)}, {KeepTtlOp(key(), "kept"), DeleteOp(key())}));
+          break;
+        case 3:
+          commands.push_back(Expire(rng.Below(2) * (1000 + 10 * index), key(), 1 + rng.Below(4)));
+          break;
+        case 4: {
+          Operation range = DeleteRangeOp(key(), key());
+          range.mutable_delete_()->set_limit(rng.Below(3));
+          range.mutable_delete_()->set_keys_max(4);
+          commands.push_back(Txn({}, {PutOp(key(), "before"), range}));
+          break;
+        }
+        default:
+          commands.push_back(Put(key(), std::string(rng.Below(2000), 'x')));
+      }
+    }
+    entries.push_back(CommandEntry(index, commands, /*stamp=*/1000 + 10 * index));
+  }
+  return entries;
+}
+
+struct Bytes {
+  FamilyRows latest;
+  FamilyRows ttl;
+  std::string applied;
+  std::vector<std::string> outcomes;
+
+  friend bool operator==(const Bytes&, const Bytes&) = default;
+};
+
+// Applies the entries in runs of at most `run_max`, reopening `reopens` times on the way.
+Bytes ApplyInRuns(const std::vector<raft::Entry>& entries, size_t run_max, size_t reopens) {
+  TempDir dir;
+  Store store(dir.File("data"));
+  store.Open();
+  store.Append(entries);
+  RecordingObserver observer;
+  size_t reopened = 0;
+  for (size_t done = 0; done < entries.size();) {
+    const absl::Span<const raft::Entry> rest = absl::MakeConstSpan(entries).subspan(done);
+    done += store.machine().Apply(rest.subspan(0, std::min(run_max, rest.size())), &observer);
+    // Only after progress: a store that is opened again and again is cold for ever.
+    if (reopened < reopens && done > reopened * entries.size() / reopens) {
+      ++reopened;
+      store.Reopen();
+      EXPECT_EQ(store.machine().applied().index, raft::LogIndex(done));
+    }
+  }
+  // The figures agree with the rows.
+  const auto records = store.Records();
+  EXPECT_EQ(store.machine().key_count(), static_cast<int64_t>(records.size()));
+  std::vector<std::pair<uint64_t, std::string>> expected_rows;
+  for (const auto& [key, record] : records) {
+    if (record.deadline_ms() != 0) {
+      expected_rows.emplace_back(record.deadline_ms(), key);
+    }
+  }
+  std::sort(expected_rows.begin(), expected_rows.end());
+  EXPECT_EQ(store.TtlRows(), expected_rows);
+  store.Close();
+  Bytes bytes{.latest = DumpFamily(store.database_path(), "latest.1"),
+              .ttl = DumpFamily(store.database_path(), "ttl.1"),
+              .applied = DumpFamily(store.database_path(), "state.1")[kAppliedKey],
+              .outcomes = {}};
+  for (const CommandOutcome& outcome : observer.outcomes) {
+    bytes.outcomes.push_back(outcome.SerializeAsString());
+  }
+  return bytes;
+}
+
+TEST(KvStateMachineDeterminismTest, RunsAndRestartsDoNotShowInTheBytes) {
+  for (const uint64_t seed : {1, 2, 3}) {
+    const std::vector<raft::Entry> entries = RandomEntries(seed, 200);
+    const Bytes whole = ApplyInRuns(entries, entries.size(), 0);
+    EXPECT_FALSE(whole.latest.empty());
+    EXPECT_EQ(ApplyInRuns(entries, 1, 0), whole) << "seed " << seed;
+    EXPECT_EQ(ApplyInRuns(entries, 7, 3), whole) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace raftkv::storage
