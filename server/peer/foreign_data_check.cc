@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/peer/founding.h"
+#include "server/peer/grpc_hello_asker.h"
 
 namespace raftkv::server {
 
@@ -11,7 +12,7 @@ ForeignDataCheck::ForeignDataCheck(PeerContext* context,
                                    std::function<void(const std::string& reason)> on_foreign)
     : context_(context), on_foreign_(std::move(on_foreign)) {
   for (const kv::MemberEntry& member : context_->directory->Others()) {
-    askers_.push_back(std::make_unique<HelloAsker>(
+    askers_.push_back(std::make_unique<GrpcHelloAsker>(
         context_, member.name,
         [this, id = raft::NodeId(member.id)] { return context_->directory->AddressesOf(id); },
         MakeHello(*context_, {}),

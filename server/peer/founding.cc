@@ -170,10 +170,8 @@ Founding::Founding(PeerContext* context, std::vector<Founder> founders, Hooks ho
     if (founder.name != context_->self().name) {
       Peer& peer = peers_.emplace_back();
       peer.founder = founder;
-      peer.asker = std::make_unique<HelloAsker>(
-          context_, founder.name,
-          [address = founder.peer_address] { return std::vector<std::string>{address}; },
-          MakeHello(*context_, founders_),
+      peer.asker = hooks_.new_asker(
+          founder,
           [this, &peer](const grpc::Status& status, const peer::v1::HelloResponse& response) {
             OnAnswer(&peer, status, response);
           });

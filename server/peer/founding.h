@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "raftkv/log/v1/configuration.pb.h"
-#include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "raftkv/peer/v1/raft.pb.h"
 #include "server/options.h"
 #include "server/peer/hello_asker.h"
 #include "server/peer/peer_context.h"
@@ -45,6 +45,10 @@ std::string ListDifference(const kv::MemberDirectory& directory,
 class Founding final {
  public:
   struct Hooks {
+    // Makes what asks a founder for its Hello.
+    std::function<std::unique_ptr<HelloAsker>(const Founder& founder,
+                                              HelloAsker::OnAnswer on_answer)>
+        new_asker;
     // The cluster exists and this node is in it.
     std::function<void(const log::v1::ClusterConfiguration& record)> on_founded;
     // This node can never become a member as it is; `reason` says why and what to do.

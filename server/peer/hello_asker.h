@@ -1,51 +1,25 @@
-// HelloAsker asks another node who it is, again and again, wherever that node may be.
+// HelloAsker asks another node who it is, again and again.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
+#include <grpcpp/support/status.h>
 
-#include "raftkv/peer/v1/raft.grpc.pb.h"
-#include "server/peer/peer_call.h"
-#include "server/peer/peer_channel.h"
-#include "server/peer/peer_context.h"
+#include <functional>
+
+#include "raftkv/peer/v1/raft.pb.h"
 
 namespace raftkv::server {
 
-// One call at a time, until it is destroyed. Confined to the loop.
-class HelloAsker final {
+// Asks until it is destroyed. Confined to the loop.
+class HelloAsker {
  public:
-  // Where the node may be, the likeliest first.
-  using Addresses = std::function<std::vector<std::string>()>;
   // Must not destroy the asker.
   using OnAnswer =
       std::function<void(const grpc::Status& status, const peer::v1::HelloResponse& response)>;
 
-  // Asks the member `name`; others who answer in its place are heard, too,
-  // but then it asks elsewhere.
-  HelloAsker(PeerContext* context, std::string name, Addresses addresses,
-             peer::v1::HelloRequest request, OnAnswer on_answer);
-  // Gives up the call that is under way; it is not answered.
-  ~HelloAsker();
-  HelloAsker(const HelloAsker&) = delete;
-  HelloAsker& operator=(const HelloAsker&) = delete;
+  virtual ~HelloAsker() = default;
 
   // Asks when the last answer is long enough ago; called every tick.
-  void Tick();
-
- private:
-  void Ask();
-  // Fails the call that is under way, if one is.
-  void GiveUp(const grpc::Status& status);
-
-  PeerContext* const context_;
-  const std::string name_;
-  const peer::v1::HelloRequest request_;
-  const OnAnswer on_answer_;
-  PeerChannel connection_;
-  PeerCall<peer::v1::HelloResponse>* call_ = nullptr;
-  MonotonicNanos asked_at_ = 0;
+  virtual void Tick() = 0;
 };
 
 }  // namespace raftkv::server

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/peer/grpc_hello_asker.h"
 
 namespace raftkv::server {
 
@@ -80,6 +81,13 @@ void PeerWing::Join() {
   founding_ = std::make_unique<Founding>(
       &context_, founders_,
       Founding::Hooks{
+          .new_asker =
+              [this](const Founder& founder, HelloAsker::OnAnswer on_answer) {
+                return std::make_unique<GrpcHelloAsker>(
+                    &context_, founder.name,
+                    [address = founder.peer_address] { return std::vector<std::string>{address}; },
+                    MakeHello(context_, founders_), std::move(on_answer));
+              },
           .on_founded = [this](const log::v1::ClusterConfiguration& record) { OnFounded(record); },
           .on_refused = context_.stop_unusable});
 }

@@ -6,30 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "glog/logging.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/log_lines.h"
 
 namespace raftkv::storage {
 namespace {
 
 using rocksdb::InfoLogLevel;
 using testing::ElementsAre;
-
-// Our log's lines while it lives.
-class LogLines final : public google::LogSink {
- public:
-  LogLines() { google::AddLogSink(this); }
-  ~LogLines() override { google::RemoveLogSink(this); }
-
-  void send(google::LogSeverity severity, const char*, const char*, int, const tm*,
-            const char* message, size_t size) override {
-    lines.push_back(
-        absl::StrCat(google::GetLogSeverityName(severity), " ", std::string(message, size)));
-  }
-
-  std::vector<std::string> lines;
-};
 
 class InfoLogTest : public testing::Test {
  protected:

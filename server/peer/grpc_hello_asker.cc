@@ -1,4 +1,4 @@
-#include "server/peer/hello_asker.h"
+#include "server/peer/grpc_hello_asker.h"
 
 #include <utility>
 
@@ -12,8 +12,8 @@ constexpr MonotonicNanos kTimeout = 2 * kNanosPerSecond;
 
 }  // namespace
 
-HelloAsker::HelloAsker(PeerContext* context, std::string name, Addresses addresses,
-                       peer::v1::HelloRequest request, OnAnswer on_answer)
+GrpcHelloAsker::GrpcHelloAsker(PeerContext* context, std::string name, Addresses addresses,
+                               peer::v1::HelloRequest request, OnAnswer on_answer)
     : context_(context),
       name_(std::move(name)),
       request_(std::move(request)),
@@ -23,13 +23,13 @@ HelloAsker::HelloAsker(PeerContext* context, std::string name, Addresses address
                      GiveUp(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()));
                    }}) {}
 
-HelloAsker::~HelloAsker() {
+GrpcHelloAsker::~GrpcHelloAsker() {
   if (call_ != nullptr) {
     call_->Abandon();
   }
 }
 
-void HelloAsker::Tick() {
+void GrpcHelloAsker::Tick() {
   connection_.Tick();
   const MonotonicNanos now = context_->clock->Now();
   if (call_ != nullptr && now - asked_at_ >= kTimeout) {
@@ -41,7 +41,7 @@ void HelloAsker::Tick() {
   }
 }
 
-void HelloAsker::Ask() {
+void GrpcHelloAsker::Ask() {
   if (connection_.channel() == nullptr) {
     on_answer_(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()), {});
     return;
@@ -60,7 +60,7 @@ void HelloAsker::Ask() {
       });
 }
 
-void HelloAsker::GiveUp(const grpc::Status& status) {
+void GrpcHelloAsker::GiveUp(const grpc::Status& status) {
   if (call_ != nullptr) {
     std::exchange(call_, nullptr)->Abandon();
     on_answer_(status, {});
