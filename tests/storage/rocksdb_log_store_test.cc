@@ -65,7 +65,7 @@ TEST_F(RocksDbLogStoreTest, KeepsEntriesAndHardState) {
   EXPECT_EQ(*restored.tail[1].payload, "a");
 }
 
-TEST_F(RocksDbLogStoreTest, HardStateAloneIsDurable) {
+TEST_F(RocksDbLogStoreTest, HardStateAloneComesBack) {
   const raft::HardState state{.term = raft::Term(9), .vote = raft::NodeId(3)};
   log().Write({.id = raft::WriteId(1), .hard_state = state, .entries = {}});
   store_.AwaitDurable(raft::WriteId(1));
