@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tests/chaos/recorded_call.h"
+#include "tests/support/recorded_call.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -33,11 +33,6 @@ constexpr Millis kLargePause(10'000);
 constexpr Millis kFinalReadTimeout(10'000);
 // The liar's share of writes that it does not send.
 constexpr uint64_t kLiesPermille = 20;
-
-int64_t NowNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -164,11 +159,12 @@ Operation Clients::LargePut(Client* client) {
 }
 
 void Clients::Do(Client* client, Operation operation, NodeClient* node, Millis timeout) {
-  const size_t number = recorder_.Begin(operation, NowNanos());
+  const size_t number = recorder_.Begin(operation, integration::HistoryNow());
   const bool lies =
       options_.lie && operation.kind == Kind::kPut && client->dice.Chance(kLiesPermille);
-  const Answer answer = lies ? Answer{.outcome = Outcome::kOk} : Call(operation, node, timeout);
-  recorder_.End(number, answer, NowNanos());
+  const Answer answer =
+      lies ? Answer{.outcome = Outcome::kOk} : integration::Call(operation, node, timeout);
+  recorder_.End(number, answer, integration::HistoryNow());
   ++outcomes_[static_cast<size_t>(answer.outcome)];
   Remember(client, operation, answer);
 }

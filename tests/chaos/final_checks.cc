@@ -5,9 +5,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tests/linearizability/checker.h"
-#include "tests/linearizability/revision_rules.h"
-#include "tests/support/temp_dir.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -108,24 +105,6 @@ uint64_t CheckAgreement(TestCluster* cluster, const Clients& clients) {
     ExpectEqual(first, ReadContents(cluster, node), TestCluster::Name(node));
   }
   return CountLost(clients.AcknowledgedOnce(), first);
-}
-
-HistoryVerdict CheckHistory(const linearizability::History& history,
-                            const std::string& history_path) {
-  const auto begin = integration::Clock::now();
-  const auto revisions = linearizability::CheckRevisions(history);
-  for (const std::string& violation : revisions) {
-    ADD_FAILURE() << violation;
-  }
-  const auto report = linearizability::CheckLinearizability(history);
-  if (report.verdict != linearizability::Verdict::kOk || !revisions.empty()) {
-    integration::WriteFile(history_path, linearizability::FormatHistory(history));
-    ADD_FAILURE() << (report.verdict == linearizability::Verdict::kTimeout ? "no verdict: "
-                                                                           : "not linearizable: ")
-                  << report.explanation << "\nhistory: " << history_path;
-  }
-  return {
-      .operations = history.size(), .steps = report.steps, .duration = integration::Since(begin)};
 }
 
 }  // namespace raftkv::chaos

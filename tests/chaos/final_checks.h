@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "tests/chaos/clients.h"
-#include "tests/linearizability/history.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::chaos {
@@ -15,16 +14,5 @@ namespace raftkv::chaos {
 // that are missing. REQUIRES: the clients are paused, and every member is up and reaches the
 // others.
 uint64_t CheckAgreement(integration::TestCluster* cluster, const Clients& clients);
-
-struct HistoryVerdict {
-  size_t operations = 0;
-  uint64_t steps = 0;
-  integration::Millis duration = integration::Millis(0);
-};
-
-// Linearizability of each key and the rules of revisions. A gtest failure, also when the checker
-// gives up; then the history is kept in `history_path`.
-HistoryVerdict CheckHistory(const linearizability::History& history,
-                            const std::string& history_path);
 
 }  // namespace raftkv::chaos

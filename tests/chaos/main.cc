@@ -26,6 +26,7 @@
 #include "tests/chaos/leader_watch.h"
 #include "tests/chaos/nemesis.h"
 #include "tests/chaos/power_cuts.h"
+#include "tests/support/recorded_call.h"
 
 namespace raftkv::chaos {
 namespace {
@@ -54,7 +55,7 @@ struct Figures {
   Millis longest_return = Millis(0);
   uint64_t power_cuts_of_all = 0;
   uint64_t lost_writes = 0;
-  HistoryVerdict history;
+  integration::HistoryVerdict history;
 };
 
 // Quiet, then everything is read and compared, unless something is wrong already.
@@ -65,7 +66,8 @@ void Conclude(ChaosCluster* cluster, Clients* clients, Figures* figures) {
     figures->lost_writes += CheckAgreement(&cluster->members(), *clients);
   }
   clients->Finish();
-  figures->history = CheckHistory(clients->history(), cluster->members().dir().File("history.txt"));
+  figures->history =
+      integration::CheckHistory(clients->history(), cluster->members().dir().File("history.txt"));
 }
 
 void DoHarm(const CommandLine& line, const std::vector<FaultKind>& kinds, ChaosCluster* cluster,

@@ -96,11 +96,7 @@ class FailoverTest : public testing::Test {
   // Registers that only this thread writes, through one member.
   void WriteOwnRegisters(NodeClient* client) {
     for (size_t i = 0; i < kOwnRegisters; ++i) {
-      const std::string key = OwnRegister(i);
-      const std::string value = workload_->history().BeginWrite(key);
-      const auto reply = client->PutText(key, value);
-      EXPECT_TRUE(reply.ok()) << reply;
-      workload_->history().EndWrite(key, value, reply);
+      EXPECT_TRUE(workload_->Put(OwnRegister(i), client)) << client->address();
     }
   }
 
@@ -109,11 +105,7 @@ class FailoverTest : public testing::Test {
   std::thread ReadOwnRegisters(NodeClient* frozen) {
     return std::thread([this, frozen] {
       ParallelFor(2 * kOwnRegisters, 2 * kOwnRegisters, [&](size_t i) {
-        const std::string key = OwnRegister(i % kOwnRegisters);
-        const RegisterHistory::Floor floor = workload_->history().BeginRead(key);
-        const auto reply = frozen->GetText(key);
-        workload_->history().EndRead(key, floor, reply, "the leader that was frozen");
-        answered_ += reply.ok() ? 1 : 0;
+        answered_ += workload_->Get(OwnRegister(i % kOwnRegisters), frozen) ? 1 : 0;
       });
     });
   }

@@ -2,19 +2,24 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <iostream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/recorded_call.h"
 
 namespace raftkv::integration {
 namespace {
 
-constexpr char kSingleWritePrefix[] = "once/";
+using linearizability::Answer;
+using linearizability::Kind;
+using linearizability::Operation;
+using linearizability::Outcome;
 
 }  // namespace
 
 Workload::Workload(TestCluster* cluster, const WorkloadOptions& options)
-    : cluster_(cluster), options_(options), single_writes_(options.writers) {
+    : cluster_(cluster), options_(options) {
   for (size_t writer = 0; writer < options.writers; ++writer) {
     threads_.emplace_back([this, writer] { Write(writer); });
   }
@@ -45,87 +50,95 @@ std::string Workload::RegisterKey(size_t writer, uint64_t step) const {
 
 void Workload::Write(size_t writer) {
   for (uint64_t step = 0; !stop_; ++step) {
-    NodeClient* client = &cluster_->client((writer + step / 2) % cluster_->size());
-    if (step % 2 == 0) {
-      WriteRegister(writer, step / 2, client);
-    } else {
-      WriteOnce(writer, step, client);
-    }
+    const std::string key =
+        step % 2 == 0 ? RegisterKey(writer, step / 2) : absl::StrCat("once/", writer, "/", step);
+    Put(key, &cluster_->client((writer + step / 2) % cluster_->size()), options_.call_timeout);
     std::this_thread::sleep_for(options_.pause);
-  }
-}
-
-void Workload::WriteRegister(size_t writer, uint64_t step, NodeClient* client) {
-  const std::string key = RegisterKey(writer, step);
-  const std::string value = history_.BeginWrite(key);
-  const auto reply = client->PutText(key, value, options_.call_timeout);
-  history_.EndWrite(key, value, reply);
-  successes_ += reply.ok() ? 1 : 0;
-}
-
-void Workload::WriteOnce(size_t writer, uint64_t step, NodeClient* client) {
-  const std::string key = absl::StrCat(kSingleWritePrefix, writer, "/", step);
-  const std::string value = absl::StrCat("only value of ", key);
-  const auto reply = client->PutText(key, value, options_.call_timeout);
-  if (reply.ok()) {
-    single_writes_[writer].acknowledged[key] = value;
-    ++successes_;
-  } else if (reply.CertainlyNotApplied()) {
-    single_writes_[writer].refused[key] = value;
   }
 }
 
 void Workload::Read(size_t reader) {
   for (uint64_t step = reader; !stop_; ++step) {
-    const std::string key = RegisterKey(step % options_.writers, step / options_.writers);
-    NodeClient* client = &cluster_->client(step % cluster_->size());
-    const RegisterHistory::Floor floor = history_.BeginRead(key);
-    const auto reply = client->GetText(key, options_.call_timeout);
-    history_.EndRead(key, floor, reply, client->address());
-    successes_ += reply.ok() ? 1 : 0;
+    Get(RegisterKey(step % options_.writers, step / options_.writers),
+        &cluster_->client(step % cluster_->size()), options_.call_timeout);
     std::this_thread::sleep_for(options_.pause);
   }
 }
 
-void Workload::Verify() {
-  ASSERT_TRUE(threads_.empty()) << "Finish first";
-  for (size_t node = 0; node < cluster_->size(); ++node) {
-    history_.VerifyFinalState(&cluster_->client(node));
-    VerifySingleWrites(&cluster_->client(node));
-  }
-  for (const std::string& violation : history_.violations()) {
-    ADD_FAILURE() << violation;
-  }
-  const RegisterHistory::Counts counts = history_.counts();
-  EXPECT_GT(counts.acknowledged, 0U);
-  EXPECT_GT(counts.reads, 0U);
-  std::cout << "registers: " << counts.acknowledged << " writes acknowledged, " << counts.unknown
-            << " unknown, " << counts.refused << " refused; " << counts.reads << " reads, "
-            << counts.failed_reads << " failed\n";
+bool Workload::Put(const std::string& key, NodeClient* node, Millis timeout) {
+  return Call({.kind = Kind::kPut, .key = key, .value = absl::StrCat(++next_value_)}, node,
+              timeout);
 }
 
-void Workload::VerifySingleWrites(NodeClient* client) {
-  std::map<std::string, std::string> found;
+bool Workload::Get(const std::string& key, NodeClient* node, Millis timeout) {
+  return Call({.kind = Kind::kGet, .key = key}, node, timeout);
+}
+
+bool Workload::Call(Operation operation, NodeClient* node, Millis timeout) {
+  const size_t number = recorder_.Begin(operation, HistoryNow());
+  const Answer answer = integration::Call(operation, node, timeout);
+  recorder_.End(number, answer, HistoryNow());
+  successes_ += answer.outcome == Outcome::kOk ? 1 : 0;
+  return answer.outcome == Outcome::kOk;
+}
+
+void Workload::Verify() {
+  ASSERT_TRUE(threads_.empty()) << "Finish first";
+  std::map<std::string, Writes> writes;
+  int64_t acknowledged = 0;
+  int64_t unknown = 0;
+  int64_t reads = 0;
+  for (const Operation& operation : recorder_.history()) {
+    const bool ok = operation.answer.outcome == Outcome::kOk;
+    if (operation.kind == Kind::kGet) {
+      reads += ok ? 1 : 0;
+      continue;
+    }
+    const int64_t maybe = operation.answer.outcome == Outcome::kUnknown ? 1 : 0;
+    writes[operation.key].acknowledged += ok ? 1 : 0;
+    writes[operation.key].unknown += maybe;
+    acknowledged += ok ? 1 : 0;
+    unknown += maybe;
+  }
+  EXPECT_GT(acknowledged, 0);
+  EXPECT_GT(reads, 0);
+  for (size_t node = 0; node < cluster_->size(); ++node) {
+    ReadEverything(&cluster_->client(node), writes);
+  }
+  CheckHistory(recorder_.history(), cluster_->dir().File("history.txt"));
+  std::cout << acknowledged << " writes acknowledged, " << unknown << " unknown; " << reads
+            << " reads\n";
+}
+
+void Workload::ReadEverything(NodeClient* node, const std::map<std::string, Writes>& writes) {
+  std::map<std::string, size_t> numbers;
+  for (const auto& [key, unused] : writes) {
+    numbers[key] = recorder_.Begin({.kind = Kind::kGet, .key = key}, HistoryNow());
+  }
+  std::map<std::string, v1::KeyValue> found;
   v1::ListRequest request;
-  request.mutable_range()->set_prefix(kSingleWritePrefix);
+  request.mutable_range()->set_prefix("");
   request.set_as_text(true);
   request.set_page_size(10000);
   do {
-    const auto page = client->List(request);
-    ASSERT_TRUE(page.ok()) << client->address() << ": " << page;
+    const auto page = node->List(request);
+    ASSERT_TRUE(page.ok()) << node->address() << ": " << page;
     for (const v1::KeyValue& kv : page->kvs()) {
-      found[kv.key()] = kv.text();
-      EXPECT_EQ(kv.version(), 1) << kv.key() << " was written twice";
+      found[kv.key()] = kv;
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  for (const SingleWrites& writes : single_writes_) {
-    for (const auto& [key, value] : writes.acknowledged) {
-      EXPECT_EQ(found[key], value) << "lost on " << client->address() << ": " << key;
+
+  for (const auto& [key, written] : writes) {
+    Answer answer{.outcome = Outcome::kOk};
+    if (const auto kv = found.find(key); kv != found.end()) {
+      answer.found = true;
+      answer.value = kv->second.text();
+      answer.mod_revision = kv->second.mod_revision();
+      EXPECT_LE(kv->second.version(), written.acknowledged + written.unknown)
+          << key << " on " << node->address() << ": a write happened twice";
     }
-    for (const auto& [key, value] : writes.refused) {
-      EXPECT_EQ(found.count(key), 0U) << "refused, but written: " << key;
-    }
+    recorder_.End(numbers[key], answer, HistoryNow());
   }
 }
 

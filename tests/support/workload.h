@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/support/register_history.h"
+#include "tests/linearizability/history.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -24,8 +24,7 @@ struct WorkloadOptions {
 };
 
 // Each writer writes its own registers in turn and, with every other call, a key that nobody writes
-// again. Each call goes to the next member. Runs from construction to Finish. Confined to one
-// thread.
+// again. Each call goes to the next member, and is recorded. Runs from construction to Finish.
 class Workload {
  public:
   // REQUIRES: the cluster outlives it.
@@ -34,34 +33,38 @@ class Workload {
 
   // Stops the clients and waits for their last calls.
   void Finish();
-  // Reads everything from every member, linearizably, and fails the test for each thing that is
-  // wrong. REQUIRES: finished, and every member is up.
+  // Reads everything from every member, linearizably. Fails the test when no linearizable store can
+  // have answered so, or when a write happened twice. REQUIRES: finished, and every member is up.
   void Verify();
 
-  RegisterHistory& history() { return history_; }
+  // Calls of the test's own, whose answers belong to the history; each returns whether it
+  // succeeded. Thread-safe. REQUIRES for Put: no writer of the workload writes `key`.
+  bool Put(const std::string& key, NodeClient* node, Millis timeout = kCallTimeout);
+  bool Get(const std::string& key, NodeClient* node, Millis timeout = kCallTimeout);
+
   // Calls that succeeded so far; a nemesis waits for it to grow.
   uint64_t successes() const { return successes_.load(); }
   // Waits until `more` calls have succeeded from now on; a gtest failure otherwise.
   void WaitForSuccesses(uint64_t more, Millis timeout = Millis(20000));
 
  private:
-  struct SingleWrites {
-    std::map<std::string, std::string> acknowledged;
-    std::map<std::string, std::string> refused;
+  // The puts of a key that may have happened.
+  struct Writes {
+    int64_t acknowledged = 0;
+    int64_t unknown = 0;
   };
 
   void Write(size_t writer);
   void Read(size_t reader);
-  void WriteRegister(size_t writer, uint64_t step, NodeClient* client);
-  void WriteOnce(size_t writer, uint64_t step, NodeClient* client);
   std::string RegisterKey(size_t writer, uint64_t step) const;
-  void VerifySingleWrites(NodeClient* client);
+  bool Call(linearizability::Operation operation, NodeClient* node, Millis timeout);
+  // Records what a list of everything shows of each of these keys.
+  void ReadEverything(NodeClient* node, const std::map<std::string, Writes>& writes);
 
   TestCluster* const cluster_;
   const WorkloadOptions options_;
-  RegisterHistory history_;
-  // Each writer's own until its thread has ended.
-  std::vector<SingleWrites> single_writes_;
+  linearizability::HistoryRecorder recorder_;
+  std::atomic<uint64_t> next_value_{0};
   std::atomic<uint64_t> successes_{0};
   std::atomic<bool> stop_{false};
   std::vector<std::thread> threads_;

@@ -1,15 +1,18 @@
-#include "tests/chaos/recorded_call.h"
+#include "tests/support/recorded_call.h"
+
+#include <gtest/gtest.h>
 
 #include <chrono>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/linearizability/checker.h"
+#include "tests/linearizability/revision_rules.h"
+#include "tests/support/temp_dir.h"
 
-namespace raftkv::chaos {
+namespace raftkv::integration {
 namespace {
 
-using integration::CallError;
-using integration::Millis;
-using integration::NodeClient;
 using linearizability::Answer;
 using linearizability::Kind;
 using linearizability::Operation;
@@ -83,6 +86,11 @@ Answer Get(const Operation& operation, NodeClient* node, Millis timeout) {
 
 }  // namespace
 
+int64_t HistoryNow() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+      .count();
+}
+
 Answer Call(const Operation& operation, NodeClient* node, Millis timeout) {
   switch (operation.kind) {
     case Kind::kPut:
@@ -95,4 +103,21 @@ Answer Call(const Operation& operation, NodeClient* node, Millis timeout) {
   return {};
 }
 
-}  // namespace raftkv::chaos
+HistoryVerdict CheckHistory(const linearizability::History& history,
+                            const std::string& history_path) {
+  const auto begin = Clock::now();
+  const auto revisions = linearizability::CheckRevisions(history);
+  for (const std::string& violation : revisions) {
+    ADD_FAILURE() << violation;
+  }
+  const auto report = linearizability::CheckLinearizability(history);
+  if (report.verdict != linearizability::Verdict::kOk || !revisions.empty()) {
+    WriteFile(history_path, linearizability::FormatHistory(history));
+    ADD_FAILURE() << (report.verdict == linearizability::Verdict::kTimeout ? "no verdict: "
+                                                                           : "not linearizable: ")
+                  << report.explanation << "\nhistory: " << history_path;
+  }
+  return {.operations = history.size(), .steps = report.steps, .duration = Since(begin)};
+}
+
+}  // namespace raftkv::integration
