@@ -246,15 +246,6 @@ TEST(ValueLimitTest, TheFlagSetsIt) {
       << "4 MiB are received at least, so the answer can say what is wrong";
 }
 
-TEST(ValueLimitTest, ItCanBeThreeMiB) {
-  SingleNode node({"--value_bytes_max=3145728"});
-  ASSERT_TRUE(node.Start());
-  const std::string value(3 << 20, 'v');
-  const auto put = node.client().PutText("a", value);
-  ASSERT_TRUE(put.ok()) << put;
-  EXPECT_EQ(node.client().GetText("a")->kv().text(), value);
-}
-
 // All limits at once, on every way that a command goes: from the client, to the leader, to the
 // followers, and its answer back.
 TEST(ValueLimitTest, AGuardCanBeAsLargeAsTheValueThroughAnyMember) {
