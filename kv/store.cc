@@ -66,7 +66,7 @@ CommandWords WordsOf(const Command& command) {
   return words;
 }
 
-absl::StatusOr<CommandOutcome> ReadOutcome(const std::string& bytes, const CommandWords& words) {
+absl::StatusOr<CommandOutcome> ParseOutcome(const std::string& bytes, const CommandWords& words) {
   CommandOutcome outcome;
   CHECK(outcome.ParseFromString(bytes)) << "the state machine's outcome does not parse";
   switch (outcome.verdict()) {
@@ -114,7 +114,7 @@ void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandO
                   [words = WordsOf(command), done = std::move(done)](raft::ProposalResult result,
                                                                      const std::string& bytes) {
                     if (result == raft::ProposalResult::kApplied) {
-                      done(ReadOutcome(bytes, words));
+                      done(ParseOutcome(bytes, words));
                     } else {
                       done(ProposalError(result));
                     }

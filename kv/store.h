@@ -70,7 +70,9 @@ class Store {
   // (UNIMPLEMENTED).
   void Write(const log::v1::Command& command, MonotonicNanos deadline,
              Done<log::v1::CommandOutcome> done);
-  // OK once the applied state is as fresh as asked for.
+  // OK once the applied state is as fresh as asked for. The driver says when that is so of a
+  // linearizable read: its read index is confirmed (raft/core/read_index.cc is the leader's part)
+  // and applied (raft/runtime/pending_reads.h).
   void AwaitFreshness(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
   void Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done);
   // `scan.given_up` is the store's.
