@@ -50,7 +50,7 @@ bool IsSingleKey(const DeleteOperation& operation) {
 
 // The first moment at which ttl_ms have certainly passed: the stamp is rounded down, hence one
 // more.
-raft::ClusterMillis DeadlineAfter(raft::ClusterMillis stamp, uint64_t ttl_ms) {
+raft::ClusterMillis ExpiryAfter(raft::ClusterMillis stamp, uint64_t ttl_ms) {
   constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
   if (ttl_ms >= kLast - stamp.value()) {
     return raft::ClusterMillis(kLast);
@@ -105,7 +105,7 @@ Step ApplyPut(PutOperation* put, TxnContext* context) {
   record.header.mod_revision = context->revision;
   record.header.version = old == nullptr ? 1 : old->header.version + 1;
   if (put->has_ttl_ms()) {
-    record.header.deadline = DeadlineAfter(context->stamp, put->ttl_ms());
+    record.header.deadline = ExpiryAfter(context->stamp, put->ttl_ms());
   } else if (put->has_keep_ttl() && put->keep_ttl() && old != nullptr) {
     record.header.deadline = old->header.deadline;
   }
