@@ -29,23 +29,30 @@ EntryFate EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObser
         return fate;
       }
       break;
+    case raft::EntryKind::kConfiguration:
+      ApplyConfiguration(entry, run);
+      break;
   }
   run->applied.id = entry.id;
   run->applied.stamp = entry.stamp;
   return EntryFate::kApplied;
 }
 
+void EntryApplier::ApplyConfiguration(const raft::Entry& entry, AppliedRun* run) {
+  CHECK(entry.payload != nullptr) << "an empty configuration at index " << entry.id.index;
+  if (!run->configuration.emplace().ParseFromString(*entry.payload)) {
+    LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken configuration";
+  }
+}
+
 EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
                                       const raft::OutcomeObserver& observer, KvTable* table,
                                       AppliedRun* run) {
-  if (entry.payload == nullptr) {
-    return EntryFate::kApplied;
-  }
   arena_.Reset();
   StoreTotals totals{.revision = run->applied.revision,
                      .key_count = run->applied.key_count,
                      .cluster_version = run->applied.cluster_version};
-  raft::CommandBatchReader reader(*entry.payload);
+  raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
     ++run->commands;
     auto* command = google::protobuf::Arena::CreateMessage<log::v1::Command>(&arena_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raft/runtime/state_machine.h"
+#include "raftkv/log/v1/configuration.pb.h"
 
 namespace raftkv::kv {
 
@@ -27,6 +29,8 @@ struct AppliedRun {
   uint64_t commands = 0;
   // In words, what an entry says that this version does not know; empty: nothing so far.
   std::string too_new;
+  // The last one among the entries; to be stored with what they changed.
+  std::optional<log::v1::ClusterConfiguration> configuration = std::nullopt;
 };
 
 // What became of an entry.
@@ -49,6 +53,7 @@ class EntryApplier {
                                 KvTable* table, AppliedRun* run);
 
  private:
+  static void ApplyConfiguration(const raft::Entry& entry, AppliedRun* run);
   EntryFate ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
                           KvTable* table, AppliedRun* run);
 

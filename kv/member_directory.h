@@ -1,6 +1,6 @@
 // MemberDirectory is the only place that knows who is a member and where. It brings together what
-// the founding record says, what members published through the log, where others saw them, and
-// what this process was told at its start.
+// the applied configuration says, what members published through the log, where others saw them,
+// and what this process was told at its start.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ class MemberDirectory {
     std::string peer_address;
   };
 
-  // `configuration` is nullopt while the cluster is not founded. Borrows both.
+  // `configuration` is that of the applied state, which may change between calls; nullopt while the
+  // cluster is not founded. Borrows both.
   MemberDirectory(Self self, const std::optional<log::v1::ClusterConfiguration>* configuration,
                   const KvStateMachine* state_machine)
       : self_(std::move(self)), configuration_(*configuration), state_machine_(*state_machine) {}

@@ -211,6 +211,15 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
   return absl::OkStatus();
 }
 
+absl::StatusOr<GenerationContent> GenerationReader::Read() const {
+  GenerationContent content;
+  RAFTKV_ASSIGN_OR_RETURN(content.applied, ReadAppliedState());
+  RAFTKV_ASSIGN_OR_RETURN(content.configuration, ReadConfiguration());
+  RAFTKV_ASSIGN_OR_RETURN(content.member_records, ReadMemberRecords());
+  RAFTKV_ASSIGN_OR_RETURN(content.earliest_deadline, ReadEarliestDeadline());
+  return content;
+}
+
 absl::StatusOr<kv::AppliedState> GenerationReader::ReadAppliedState() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value,
                           ReadRow(generation_.db, generation_.state, kAppliedKey));

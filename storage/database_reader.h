@@ -63,19 +63,28 @@ class DatabaseReader {
   const std::map<std::string, std::string>* const unreplayed_;
 };
 
+// What a replicated state holds besides its keys.
+struct GenerationContent {
+  kv::AppliedState applied;
+  // As of the applied index; nullopt before the founding.
+  std::optional<log::v1::ClusterConfiguration> configuration;
+  std::map<uint64_t, log::v1::MemberRecord> member_records;
+  raft::ClusterMillis earliest_deadline;  // 0 when no key has a deadline.
+};
+
 // Borrows the generation. Thread-safe; touches the disk.
 class GenerationReader {
  public:
   explicit GenerationReader(const Generation& generation) : generation_(generation) {}
 
-  absl::StatusOr<kv::AppliedState> ReadAppliedState() const;
-  // nullopt before the founding.
-  absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> ReadConfiguration() const;
-  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
-  // 0 when no key has a deadline.
-  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+  absl::StatusOr<GenerationContent> Read() const;
 
  private:
+  absl::StatusOr<kv::AppliedState> ReadAppliedState() const;
+  absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> ReadConfiguration() const;
+  absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
+  absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+
   const Generation& generation_;
 };
 

@@ -1,7 +1,10 @@
 #include "storage/key_layout.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
+#include "raft/wire/convert.h"
 
 namespace raftkv::storage {
 namespace {
@@ -45,15 +48,26 @@ std::optional<raft::Entry> DecodeLogValue(raft::LogIndex index, absl::string_vie
   entry.kind = static_cast<raft::EntryKind>(reader.Byte());
   entry.stamp = raft::ClusterMillis(reader.Varint());
   const absl::string_view payload = reader.TakeRest();
-  const bool known =
-      entry.kind == raft::EntryKind::kNoOp || entry.kind == raft::EntryKind::kCommands;
-  if (!reader.ok() || !known) {
+  if (!reader.ok()) {
     return std::nullopt;
   }
   if (!payload.empty()) {
     entry.payload = std::make_shared<const std::string>(payload);
   }
-  return entry;
+  switch (entry.kind) {
+    case raft::EntryKind::kNoOp:
+    case raft::EntryKind::kCommands:
+      return entry;
+    case raft::EntryKind::kConfiguration: {
+      auto configuration = wire::ConfigurationOf(entry);
+      if (!configuration.ok()) {
+        return std::nullopt;
+      }
+      entry.configuration = *std::move(configuration);
+      return entry;
+    }
+  }
+  return std::nullopt;  // No kind that is known.
 }
 
 std::string EncodeLogEdge(const LogEdge& edge) {

@@ -21,7 +21,8 @@
 //   `state.n`      "applied"             index:varint term:varint stamp:varint
 //                                        revision:varint key_count:varint
 //                                        cluster_version:varint
-//                  "configuration"       raftkv.log.v1.ClusterConfiguration
+//                  "configuration"       raftkv.log.v1.ClusterConfiguration: configuration 0, or
+//                                        that of the last such entry up to "applied"
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
 //   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint
 //                                        version:varint deadline:varint value:byte*

@@ -25,10 +25,7 @@ class WantedOutcomes final : public raft::OutcomeObserver {
  public:
   WantedOutcomes(absl::Span<const raft::Entry> entries, const raft::OutcomeObserver& observer) {
     for (const raft::Entry& entry : entries) {
-      if (entry.payload == nullptr) {
-        continue;
-      }
-      raft::CommandBatchReader reader(*entry.payload);
+      raft::CommandBatchReader reader(raft::CommandsOf(entry));
       while (reader.Next()) {
         if (observer.Wants(reader.origin(), reader.sequence())) {
           wanted_.emplace(reader.origin(), reader.sequence());
@@ -50,16 +47,21 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 
 }  // namespace
 
-RocksDbKvStateMachine::RocksDbKvStateMachine(
-    std::shared_ptr<const Generation> generation, const kv::AppliedState& applied,
-    raft::ClusterMillis earliest_deadline, std::map<uint64_t, log::v1::MemberRecord> member_records,
-    WorkerPool* reader, Waker* waker)
+RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
+                                             GenerationContent content, WorkerPool* reader,
+                                             Waker* waker)
     : generation_(std::move(generation)),
       reader_(reader),
       waker_(waker),
-      applied_(applied),
-      member_records_(std::move(member_records)),
-      earliest_deadline_(earliest_deadline) {}
+      applied_(content.applied),
+      configuration_(std::move(content.configuration)),
+      member_records_(std::move(content.member_records)),
+      earliest_deadline_(content.earliest_deadline) {}
+
+void RocksDbKvStateMachine::OnFounded(const log::v1::ClusterConfiguration& configuration) {
+  CHECK(!configuration_.has_value());
+  configuration_ = configuration;
+}
 
 size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
                                     raft::OutcomeObserver* observer) {
@@ -105,7 +107,7 @@ kv::EntryFate RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entri
 }
 
 size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) {
-  if (run->entries > 0 && !Commit(*run)) {
+  if (run->entries > 0 && !Commit(run)) {
     return 0;
   }
   too_new_ = run->result.too_new;
@@ -115,12 +117,17 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
   return run->entries;
 }
 
-bool RocksDbKvStateMachine::Commit(const Run& run) {
+bool RocksDbKvStateMachine::Commit(Run* run) {
   batch_.Clear();
-  const RunOverlay::Written written = run.overlay.WriteTo(&batch_);
-  const rocksdb::Status built =
-      batch_.Put(generation_->state, kAppliedKey, EncodeAppliedState(run.result.applied));
-  CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
+  const RunOverlay::Written written = run->overlay.WriteTo(&batch_);
+  const auto put = [this](const char* key, const std::string& value) {
+    const rocksdb::Status built = batch_.Put(generation_->state, key, value);
+    CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
+  };
+  put(kAppliedKey, EncodeAppliedState(run->result.applied));
+  if (run->result.configuration.has_value()) {
+    put(kConfigurationKey, run->result.configuration->SerializeAsString());
+  }
 
   // Unsynced: the entries themselves are durable, and the log is replayed in order.
   rocksdb::WriteOptions options;
@@ -137,9 +144,12 @@ bool RocksDbKvStateMachine::Commit(const Run& run) {
   if (!status.ok()) {
     AbortOnWriteFailure("apply committed entries", status);
   }
-  applied_ = run.result.applied;
-  NoteKeys(run.overlay);
-  for (const log::v1::MemberRecord& record : run.overlay.member_records()) {
+  applied_ = run->result.applied;
+  if (run->result.configuration.has_value()) {
+    configuration_ = std::move(run->result.configuration);
+  }
+  NoteKeys(run->overlay);
+  for (const log::v1::MemberRecord& record : run->overlay.member_records()) {
     member_records_[record.member_id()] = record;
   }
   if (written.earliest_deadline.value() != 0) {

@@ -17,7 +17,9 @@
 #include "kv/earliest_deadline.h"
 #include "kv/entry_applier.h"
 #include "kv/kv_state_machine.h"
+#include "raftkv/log/v1/configuration.pb.h"
 #include "rocksdb/write_batch.h"
+#include "storage/database_reader.h"
 #include "storage/dead_intervals.h"
 #include "storage/generation.h"
 #include "storage/key_layout.h"
@@ -28,12 +30,16 @@ namespace raftkv::storage {
 // Confined to the loop's thread.
 class RocksDbKvStateMachine final : public kv::KvStateMachine {
  public:
-  // What is in the database. `earliest_deadline` is the first row's of `ttl`, 0 when there is none.
-  // Borrows everything; `reader` ends before it.
-  RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
-                        const kv::AppliedState& applied, raft::ClusterMillis earliest_deadline,
-                        std::map<uint64_t, log::v1::MemberRecord> member_records,
+  // `content` is what the generation holds. Borrows the rest; `reader` ends before it.
+  RocksDbKvStateMachine(std::shared_ptr<const Generation> generation, GenerationContent content,
                         WorkerPool* reader, Waker* waker);
+
+  // As of the applied index; nullopt before the founding.
+  const std::optional<log::v1::ClusterConfiguration>& configuration() const {
+    return configuration_;
+  }
+  // Configuration 0 is stored. REQUIRES: there was none.
+  void OnFounded(const log::v1::ClusterConfiguration& configuration);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
   raft::EntryId applied() const override { return applied_.id; }
@@ -81,7 +87,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // Writes the run, tells its outcomes and returns the number of its entries. Returns 0, changing
   // nothing, when RocksDB would have had to be waited for.
   size_t Finish(Run* run, raft::OutcomeObserver* observer);
-  bool Commit(const Run& run);
+  bool Commit(Run* run);
   // What the run, which is written now, says about where keys live.
   void NoteKeys(const RunOverlay& overlay);
   void TakeFindings();
@@ -91,6 +97,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   Waker* const waker_;
 
   kv::AppliedState applied_;
+  std::optional<log::v1::ClusterConfiguration> configuration_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
   std::string too_new_;
 

@@ -303,19 +303,15 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
   RAFTKV_ASSIGN_OR_RETURN(generation_, Generation::Take(db_.get(), identity.generation, &handles_));
-  const GenerationReader state(*generation_);
-  RAFTKV_ASSIGN_OR_RETURN(configuration_, state.ReadConfiguration());
-  const uint64_t configured = configuration_.has_value() ? configuration_->cluster_id() : 0;
+  RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation_).Read());
+  const uint64_t configured =
+      content.configuration.has_value() ? content.configuration->cluster_id() : 0;
   if (configured != identity.cluster_id) {
     return BadBytes(NameOf(generation_->state),
                     absl::StrCat("its configuration is of cluster ", configured,
                                  ", but this member's is ", identity.cluster_id));
   }
-  RAFTKV_ASSIGN_OR_RETURN(const kv::AppliedState applied, state.ReadAppliedState());
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge end, reader.ReadLogEnd());
-  RAFTKV_ASSIGN_OR_RETURN(auto member_records, state.ReadMemberRecords());
-  RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterMillis earliest_deadline,
-                          state.ReadEarliestDeadline());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
   // Stamps never go back along the log, so the last is the largest.
   restored_clock_ = raft::RestoredReading(saved_clock, {.term = end.id.term, .time = end.stamp});
@@ -326,8 +322,8 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
   log_store_ =
       std::make_unique<RocksDbLogStore>(families_, end.id, fence_.get(), reader_.get(), waker);
-  state_machine_ = std::make_unique<RocksDbKvStateMachine>(
-      generation_, applied, earliest_deadline, std::move(member_records), reader_.get(), waker);
+  state_machine_ = std::make_unique<RocksDbKvStateMachine>(generation_, std::move(content),
+                                                           reader_.get(), waker);
   return absl::OkStatus();
 }
 
@@ -372,7 +368,7 @@ absl::Status RocksDbStorage::RaiseFence(const DatabaseReader& reader) {
 
 void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
                            const log::v1::ClusterConfiguration& configuration) {
-  CHECK(!configuration_.has_value()) << "this member is founded already";
+  CHECK(member_name_.empty()) << "this member is founded already";
   CHECK(!name.empty());
   CHECK_NE(member_id, 0u);
   rocksdb::WriteBatch batch;
@@ -392,7 +388,7 @@ void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
   fence_->RecordMember(configuration.cluster_id(), member_id);
   member_name_ = name;
   member_id_ = member_id;
-  configuration_ = configuration;
+  state_machine_->OnFounded(configuration);
 }
 
 absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {

@@ -34,7 +34,7 @@ class RocksDbStorage final : public Storage {
   const std::string& member_name() const override { return member_name_; }
   uint64_t member_id() const override { return member_id_; }
   const std::optional<log::v1::ClusterConfiguration>& configuration() const override {
-    return configuration_;
+    return state_machine_->configuration();
   }
   void Found(const std::string& name, uint64_t member_id,
              const log::v1::ClusterConfiguration& configuration) override;
@@ -82,7 +82,6 @@ class RocksDbStorage final : public Storage {
   // Set by Found.
   std::string member_name_;
   uint64_t member_id_ = 0;
-  std::optional<log::v1::ClusterConfiguration> configuration_;
 
   // Destroyed in the reverse of this order: the reader's jobs use the other two.
   std::unique_ptr<RocksDbLogStore> log_store_;

@@ -62,9 +62,11 @@ class Storage {
 
   // Random, made with the directory and synced before Open returned; never 0.
   virtual uint64_t data_id() const = 0;
-  // What Found stored; empty name, 0 and nullopt before.
+  // What Found stored; empty name and 0 before.
   virtual const std::string& member_name() const = 0;
   virtual uint64_t member_id() const = 0;
+  // As of the applied index: configuration 0, or the last one that was applied; nullopt before the
+  // founding. Stays in its place.
   virtual const std::optional<log::v1::ClusterConfiguration>& configuration() const = 0;
   // Stores who this member is and configuration 0, synced, once. REQUIRES: not founded yet.
   virtual void Found(const std::string& name, uint64_t member_id,

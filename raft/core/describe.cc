@@ -120,6 +120,8 @@ std::string Describe(const Entry& entry) {
       return absl::StrCat(Describe(entry.id), " no-op");
     case EntryKind::kCommands:
       return absl::StrCat(Describe(entry.id), " ", DescribePayload(entry));
+    case EntryKind::kConfiguration:
+      return absl::StrCat(Describe(entry.id), " ", Describe(*entry.configuration));
   }
   return absl::StrCat(Describe(entry.id), " unknown kind");
 }

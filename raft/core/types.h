@@ -38,9 +38,12 @@ struct EntryId {
 
 // Stored and sent as numbers: values are frozen.
 enum class EntryKind : uint8_t {
-  kNoOp = 1,      // What a new leader starts its term with (thesis §6.4).
-  kCommands = 2,  // A batch of commands; the payload means nothing to the core.
+  kNoOp = 1,           // What a new leader starts its term with (thesis §6.4).
+  kCommands = 2,       // A batch of commands; the payload means nothing to the core.
+  kConfiguration = 3,  // Who counts from this entry on (thesis §4.1).
 };
+
+struct Configuration;  // configuration.h
 
 // One entry of the replicated log. Cheap to copy: the payload is shared and never changes.
 struct Entry {
@@ -48,6 +51,8 @@ struct Entry {
   EntryKind kind = EntryKind::kNoOp;
   ClusterMillis stamp;
   std::shared_ptr<const std::string> payload;  // Null is empty.
+  // What the payload of a kConfiguration says of who counts; null for other kinds.
+  std::shared_ptr<const Configuration> configuration = nullptr;
 
   uint64_t payload_bytes() const { return payload == nullptr ? 0 : payload->size(); }
   // What the entry counts for against byte limits in memory and in messages.

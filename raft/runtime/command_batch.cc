@@ -24,6 +24,17 @@ void AppendProposal(uint64_t origin, uint64_t sequence, absl::string_view comman
   AppendFixed32(Checksum(absl::string_view(*payload).substr(start)), payload);
 }
 
+absl::string_view CommandsOf(const Entry& entry) {
+  switch (entry.kind) {
+    case EntryKind::kCommands:
+      return entry.payload == nullptr ? absl::string_view() : *entry.payload;
+    case EntryKind::kNoOp:
+    case EntryKind::kConfiguration:
+      break;
+  }
+  return absl::string_view();
+}
+
 bool CommandBatchReader::Next() {
   if (reader_.empty() || !reader_.ok()) {
     return false;

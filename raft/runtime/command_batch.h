@@ -14,12 +14,16 @@
 
 #include "absl/strings/string_view.h"
 #include "base/coding.h"
+#include "raft/core/types.h"
 
 namespace raftkv::raft {
 
 // Appends one proposal to a payload.
 void AppendProposal(uint64_t origin, uint64_t sequence, absl::string_view command,
                     std::string* payload);
+
+// The payload of an entry of commands; empty for other kinds. The entry must outlive it.
+absl::string_view CommandsOf(const Entry& entry);
 
 // Reads the proposals of a payload in order. The payload must outlive the reader.
 class CommandBatchReader {

@@ -59,6 +59,8 @@ std::optional<raft::EntryKind> KindFromProto(peer::v1::LogEntry::Kind kind) {
       return raft::EntryKind::kNoOp;
     case peer::v1::LogEntry::KIND_COMMANDS:
       return raft::EntryKind::kCommands;
+    case peer::v1::LogEntry::KIND_CONFIGURATION:
+      return raft::EntryKind::kConfiguration;
     default:  // Open enum: a newer peer may know more.
       return std::nullopt;
   }
@@ -70,8 +72,36 @@ peer::v1::LogEntry::Kind ToProto(raft::EntryKind kind) {
       return peer::v1::LogEntry::KIND_NO_OP;
     case raft::EntryKind::kCommands:
       return peer::v1::LogEntry::KIND_COMMANDS;
+    case raft::EntryKind::kConfiguration:
+      return peer::v1::LogEntry::KIND_CONFIGURATION;
   }
   LOG(FATAL) << "entry kind " << static_cast<int>(kind);
+}
+
+// Whether the payload is one of the entry's kind; reads what the core must know of it.
+absl::Status CheckPayload(raft::Entry* entry) {
+  switch (entry->kind) {
+    case raft::EntryKind::kNoOp:
+      if (entry->payload != nullptr) {
+        return Malformed("payload bytes of a no-op", entry->payload_bytes(), "must be 0");
+      }
+      break;
+    case raft::EntryKind::kCommands: {
+      raft::CommandBatchReader batch(raft::CommandsOf(*entry));
+      while (batch.Next()) {
+      }
+      if (!batch.ok()) {
+        return Malformed("payload bytes", entry->payload_bytes(),
+                         "are no batch of commands, or not as the leader wrote them");
+      }
+      break;
+    }
+    case raft::EntryKind::kConfiguration: {
+      RAFTKV_ASSIGN_OR_RETURN(entry->configuration, ConfigurationOf(*entry));
+      break;
+    }
+  }
+  return absl::OkStatus();
 }
 
 // `previous` is the entry before, `term` the leader's.
@@ -100,16 +130,6 @@ absl::StatusOr<raft::Entry> EntryFromProto(peer::v1::LogEntry* entry, EntryId pr
   if (!kind.has_value()) {
     return Malformed("entry kind", static_cast<uint64_t>(entry->kind()), "is not known");
   }
-  if (*kind == raft::EntryKind::kNoOp && !entry->payload().empty()) {
-    return Malformed("payload bytes of a no-op", entry->payload().size(), "must be 0");
-  }
-  raft::CommandBatchReader batch(entry->payload());
-  while (batch.Next()) {
-  }
-  if (!batch.ok()) {
-    return Malformed("payload bytes", entry->payload().size(),
-                     "are no batch of commands, or not as the leader wrote them");
-  }
   raft::Entry result{.id = {.term = Term(entry->term()), .index = LogIndex(entry->index())},
                      .kind = *kind,
                      .stamp = raft::ClusterMillis(entry->cluster_time_ms()),
@@ -117,6 +137,7 @@ absl::StatusOr<raft::Entry> EntryFromProto(peer::v1::LogEntry* entry, EntryId pr
   if (!entry->payload().empty()) {
     result.payload = std::make_shared<const std::string>(std::move(*entry->mutable_payload()));
   }
+  RAFTKV_RETURN_IF_ERROR(CheckPayload(&result));
   return result;
 }
 
@@ -488,6 +509,16 @@ absl::StatusOr<raft::Configuration> FromProto(const log::v1::ClusterConfiguratio
     }
   }
   return result;
+}
+
+absl::StatusOr<std::shared_ptr<const raft::Configuration>> ConfigurationOf(
+    const raft::Entry& entry) {
+  log::v1::ClusterConfiguration configuration;
+  if (entry.payload == nullptr || !configuration.ParseFromString(*entry.payload)) {
+    return Malformed("payload bytes", entry.payload_bytes(), "are no configuration");
+  }
+  RAFTKV_ASSIGN_OR_RETURN(raft::Configuration result, FromProto(configuration));
+  return std::make_shared<const raft::Configuration>(std::move(result));
 }
 
 }  // namespace raftkv::wire

@@ -62,5 +62,8 @@ absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& fr
 // The ids that count. InvalidArgument when they do not name exactly the listed members, when there
 // is no voter, or when a learner votes.
 absl::StatusOr<raft::Configuration> FromProto(const log::v1::ClusterConfiguration& configuration);
+// The same of the ClusterConfiguration that is the payload of a kConfiguration.
+absl::StatusOr<std::shared_ptr<const raft::Configuration>> ConfigurationOf(
+    const raft::Entry& entry);
 
 }  // namespace raftkv::wire

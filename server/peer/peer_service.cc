@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kv/command_semantics.h"
+#include "raft/core/describe.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
@@ -44,6 +45,36 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
                                 "address may read and write the wrong cluster meanwhile";
   }
   return ToGrpc(status);
+}
+
+// That of another cluster would end this member at its every start, too.
+absl::Status CheckConfiguration(const raft::Entry& entry, uint64_t cluster_id) {
+  log::v1::ClusterConfiguration configuration;
+  if (configuration.ParseFromString(*entry.payload) && configuration.cluster_id() == cluster_id) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration of cluster ",
+                   configuration.cluster_id(), ", this is cluster ", cluster_id));
+}
+
+absl::Status CheckPayloads(const raft::Message& message, uint64_t cluster_id) {
+  const auto* append = std::get_if<raft::AppendRequest>(&message);
+  if (append == nullptr) {
+    return absl::OkStatus();
+  }
+  absl::Status status;
+  for (const raft::Entry& entry : append->entries) {
+    switch (entry.kind) {
+      case raft::EntryKind::kNoOp:
+      case raft::EntryKind::kCommands:
+        break;
+      case raft::EntryKind::kConfiguration:
+        status.Update(CheckConfiguration(entry, cluster_id));
+        break;
+    }
+  }
+  return status;
 }
 
 // How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
@@ -264,7 +295,11 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
     return context_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
   }
   for (raft::Envelope& envelope : *envelopes) {
-    if (const absl::Status taken = context_->driver->Take(std::move(envelope)); !taken.ok()) {
+    absl::Status taken = CheckPayloads(envelope.message, context_->directory->cluster_id());
+    if (taken.ok()) {
+      taken = context_->driver->Take(std::move(envelope));
+    }
+    if (!taken.ok()) {
       return context_->RefuseContent(*from, taken);
     }
   }

@@ -505,6 +505,19 @@ TEST_F(LyingMemberTest, AnEntryThatIsNotAsItsLeaderWroteItIsRefused) {
       "not as the leader wrote them");
 }
 
+// Of cluster 1, with member 1 as its only voter.
+TEST_F(LyingMemberTest, AConfigurationOfAnotherClusterIsRefused) {
+  ExpectRefused(
+      term_ + 1,
+      absl::StrCat("messages { append { previous_index: ", last_index_, " previous_term: ", term_,
+                   " entries { term: ", term_ + 1, " index: ", last_index_ + 1,
+                   R"( kind: KIND_CONFIGURATION cluster_time_ms: 4000000000
+                       payload: "\011\001\000\000\000\000\000\000\000"
+                                "\022\002\010\001\032\001\001" } } })"),
+      absl::StrCat("holds a configuration of cluster 1, this is cluster ",
+                   configuration_.cluster_id()));
+}
+
 TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {
   ExpectRefused(term_ + 1, "cluster_time_ms: 1", "without a message");
 }

@@ -54,10 +54,7 @@ class ScriptedStateMachine final : public KvStateMachine {
     for (const raft::Entry& entry : run) {
       applied_ = entry.id;
       answers.applied = entry.id.index;
-      if (entry.payload == nullptr) {
-        continue;
-      }
-      raft::CommandBatchReader batch(*entry.payload);
+      raft::CommandBatchReader batch(raft::CommandsOf(entry));
       while (batch.Next()) {
         ++answers.revision;
         log::v1::Command command;

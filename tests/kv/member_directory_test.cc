@@ -55,6 +55,18 @@ TEST(MemberDirectoryTest, TheOthersAreAllButThisMember) {
   EXPECT_THAT(others, ElementsAre(1u, 3u));
 }
 
+TEST(MemberDirectoryTest, AConfigurationThatIsAppliedIsSeenAtOnce) {
+  std::optional<log::v1::ClusterConfiguration> configuration;
+  ScriptedStateMachine machine;
+  const MemberDirectory directory(SelfOf(1), &configuration, &machine);
+  configuration = ThreeMembers();
+  EXPECT_EQ(directory.Members().size(), 3u);
+  configuration->mutable_members()->RemoveLast();
+  configuration->clear_learners();
+  EXPECT_EQ(directory.Members().size(), 2u);
+  EXPECT_EQ(directory.Find(raft::NodeId(3)), std::nullopt);
+}
+
 TEST(MemberDirectoryTest, EverySourceOfAnAddressCounts) {
   const std::optional configuration = ThreeMembers();
   ScriptedStateMachine machine;

@@ -162,10 +162,10 @@ void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
 
 void Cluster::NoteProposals(const SimNode& node, const raft::LogWrite& write) {
   for (const raft::Entry& entry : write.entries) {
-    if (entry.payload == nullptr || entry.id.term != node.core().term()) {
+    if (entry.id.term != node.core().term()) {
       continue;
     }
-    raft::CommandBatchReader reader(*entry.payload);
+    raft::CommandBatchReader reader(raft::CommandsOf(entry));
     while (reader.Next()) {
       log::v1::Command command;
       command.ParseFromArray(reader.command().data(), static_cast<int>(reader.command().size()));

@@ -45,15 +45,13 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
   const EntryFacts facts{
       .index = entry.id.index, .stamp = entry.stamp, .proposed_at = logs_.ProposedAt(entry.id)};
   CheckClusterTime(facts, entry.kind);
-  if (entry.payload != nullptr) {
-    raft::CommandBatchReader reader(*entry.payload);
-    while (reader.Next()) {
-      log::v1::Command command;
-      CHECK(command.ParseFromString(std::string(reader.command())));
-      ApplyToModel(command, facts);
-    }
-    CHECK(reader.ok()) << "node " << node << " applied a broken batch";
+  raft::CommandBatchReader reader(raft::CommandsOf(entry));
+  while (reader.Next()) {
+    log::v1::Command command;
+    CHECK(command.ParseFromString(std::string(reader.command())));
+    ApplyToModel(command, facts);
   }
+  CHECK(reader.ok()) << "node " << node << " applied a broken batch";
   CheckExpiries(facts);
   const kv::AppliedState applied{.id = entry.id,
                                  .stamp = entry.stamp,

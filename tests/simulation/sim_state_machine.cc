@@ -143,6 +143,7 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
     Wait();
     return 0;
   }
+  CHECK(!result.configuration.has_value()) << "the members stay as they are";
   Commit(result.applied);
   hooks_.on_applied(steps);
   for (kv::AppliedRun::Outcome& outcome : result.outcomes) {

@@ -101,7 +101,7 @@ void RaftSpec::OnWrite(NodeId id, const LogWrite& write) {
   const HardState before = server.hard_state;
   const EntryId last_before = LastOf(log);
   server.hard_state = write.hard_state.value_or(before);
-  for (const auto& [entry, kind, stamp, payload] : write.entries) {
+  for (const auto& [entry, kind, stamp, payload, configuration] : write.entries) {
     if (entry.index <= LastOf(log).index) {
       const LogIndex match = ValueOf(terms_[server.hard_state.term].match_index, id);
       Require(entry.index > server.commit_index, "§3.6: what is committed is not replaced");

@@ -16,6 +16,7 @@ namespace {
 constexpr char kMemberName[] = "n1";
 constexpr uint64_t kMemberId = 1;
 constexpr uint64_t kClusterId = 77;
+constexpr uint64_t kFirstLearner = 1000;
 constexpr uint64_t kFirstKey = 100;
 constexpr uint64_t kKeys = 60;
 
@@ -24,6 +25,18 @@ log::v1::ClusterConfiguration FoundingRecord() {
   configuration.set_cluster_id(kClusterId);
   configuration.add_voters(kMemberId);
   return configuration;
+}
+
+// Names its entry's index as a learner.
+raft::Entry ConfigurationEntry(uint64_t index, uint64_t term) {
+  log::v1::ClusterConfiguration configuration = FoundingRecord();
+  configuration.add_members()->set_id(kMemberId);
+  configuration.add_members()->set_id(kFirstLearner + index);
+  configuration.add_learners(kFirstLearner + index);
+  raft::Entry entry = NoOpEntry(index, term);
+  entry.kind = raft::EntryKind::kConfiguration;
+  entry.payload = std::make_shared<const std::string>(configuration.SerializeAsString());
+  return entry;
 }
 
 bool SameEntry(const raft::Entry& a, const raft::Entry& b) {
@@ -76,10 +89,10 @@ void ApplyToModel(const log::v1::Command& command, uint64_t stamp, StoreState* s
 
 void ApplyToModel(const raft::Entry& entry, StoreState* state) {
   state->applied = entry.id.index.value();
-  if (entry.payload == nullptr) {
-    return;
+  if (entry.kind == raft::EntryKind::kConfiguration) {
+    state->configured_at = state->applied;
   }
-  raft::CommandBatchReader reader(*entry.payload);
+  raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
     log::v1::Command command;
     CHECK(command.ParseFromString(std::string(reader.command())));
@@ -99,8 +112,9 @@ bool Matches(const StoreState& expected, const StoreState& found) {
   const uint64_t last_stamp = expected.log.empty() ? 0 : expected.log.back().stamp.value();
   return expected.founded == found.founded && expected.hard_state == found.hard_state &&
          expected.applied == found.applied && expected.revision == found.revision &&
-         expected.keys == found.keys && SameLog(expected.log, found.log) &&
-         last_stamp <= found.cluster_time && found.cluster_time <= expected.cluster_time;
+         expected.configured_at == found.configured_at && expected.keys == found.keys &&
+         SameLog(expected.log, found.log) && last_stamp <= found.cluster_time &&
+         found.cluster_time <= expected.cluster_time;
 }
 
 std::string DescribeDifference(const StoreState& expected, const StoreState& found) {
@@ -122,6 +136,7 @@ std::string DescribeDifference(const StoreState& expected, const StoreState& fou
   }
   add("applied", expected.applied, found.applied);
   add("revision", expected.revision, found.revision);
+  add("configuration of", expected.configured_at, found.configured_at);
   add("cluster time", expected.cluster_time, found.cluster_time);
   add("keys", expected.keys.size(), found.keys.size());
   for (const auto& [key, row] : expected.keys) {
@@ -147,6 +162,9 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
   if (state.founded && (storage.member_name() != kMemberName || storage.member_id() != kMemberId ||
                         storage.configuration()->cluster_id() != kClusterId)) {
     return absl::InternalError("another founding record");
+  }
+  if (state.founded && storage.configuration()->learners_size() > 0) {
+    state.configured_at = storage.configuration()->learners(0) - kFirstLearner;
   }
   RAFTKV_ASSIGN_OR_RETURN(raft::RestoredState restored, storage.Restore());
   if (restored.previous != raft::EntryId()) {
@@ -262,7 +280,8 @@ log::v1::Command CrashScript::MakeCommand() {
 raft::Entry CrashScript::MakeEntry(uint64_t index, raft::Term term) {
   clock_ += rng_.Below(20);
   if (rng_.Below(10) == 0) {
-    raft::Entry entry = NoOpEntry(index, term.value());
+    raft::Entry entry =
+        index % 2 == 0 ? ConfigurationEntry(index, term.value()) : NoOpEntry(index, term.value());
     entry.stamp = raft::ClusterMillis(clock_);
     return entry;
   }

@@ -36,6 +36,7 @@ struct StoreState {
   std::vector<raft::Entry> log;
   uint64_t applied = 0;  // Index of the last applied entry.
   int64_t revision = 0;
+  uint64_t configured_at = 0;  // Index of the entry that brought the configuration; 0: founded.
   std::map<std::string, Row> keys;
   uint64_t cluster_time = 0;  // Where the clock goes on: the largest of what was saved and stamped.
 };

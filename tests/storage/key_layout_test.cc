@@ -4,6 +4,8 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "raft/core/configuration.h"
+#include "raftkv/log/v1/configuration.pb.h"
 
 namespace raftkv::storage {
 namespace {
@@ -60,6 +62,7 @@ TEST(KeyLayoutTest, RoundTrips) {
     EXPECT_EQ(decoded->id, entry.id);
     EXPECT_EQ(decoded->stamp, entry.stamp);
     EXPECT_EQ(decoded->payload, nullptr);
+    EXPECT_EQ(decoded->configuration, nullptr);
   }
   const kv::RecordHeader header{.create_revision = 1,
                                 .mod_revision = std::numeric_limits<int64_t>::max(),
@@ -72,6 +75,24 @@ TEST(KeyLayoutTest, RoundTrips) {
   ASSERT_TRUE(decoded.has_value());
   EXPECT_EQ(decoded->header, header);
   EXPECT_EQ(decoded->value, absl::string_view("v\0\xff", 3));
+}
+
+TEST(KeyLayoutTest, AnEntryOfAConfigurationSaysWhoCounts) {
+  log::v1::ClusterConfiguration configuration;
+  configuration.add_members()->set_id(5);
+  configuration.add_voters(5);
+  std::string value;
+  EncodeLogValue(
+      {.id = {raft::Term(1), raft::LogIndex(1)},
+       .kind = raft::EntryKind::kConfiguration,
+       .stamp = raft::ClusterMillis(2),
+       .payload = std::make_shared<const std::string>(configuration.SerializeAsString())},
+      &value);
+  EXPECT_EQ(value.substr(0, 3), "\x01\x03\x02") << "frozen";
+  const std::optional<raft::Entry> decoded = DecodeLogValue(raft::LogIndex(1), value);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(*decoded->payload, configuration.SerializeAsString());
+  EXPECT_EQ(decoded->configuration->voters, std::set<raft::NodeId>{raft::NodeId(5)});
 }
 
 TEST(KeyLayoutTest, KeysSortByNumber) {
@@ -88,6 +109,8 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "").has_value());
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01").has_value());
   EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01\x63\x01").has_value()) << "unknown kind";
+  EXPECT_FALSE(DecodeLogValue(raft::LogIndex(1), "\x01\x03\x01").has_value())
+      << "a configuration of nobody";
   EXPECT_FALSE(DecodeClusterReading("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";

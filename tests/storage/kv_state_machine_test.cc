@@ -230,6 +230,44 @@ TEST_F(KvStateMachineTest, MemberRecordsAreKept) {
   EXPECT_EQ(store_.machine().member_records().at(3).client_address(), "h:2");
 }
 
+log::v1::ClusterConfiguration ConfigurationOf(const std::vector<uint64_t>& voters) {
+  log::v1::ClusterConfiguration configuration;
+  configuration.set_cluster_id(77);
+  for (uint64_t id : voters) {
+    configuration.add_members()->set_id(id);
+    configuration.add_voters(id);
+  }
+  return configuration;
+}
+
+raft::Entry ConfigurationEntry(uint64_t index, const std::vector<uint64_t>& voters) {
+  raft::Entry entry = NoOpEntry(index);
+  entry.kind = raft::EntryKind::kConfiguration;
+  entry.payload = std::make_shared<const std::string>(ConfigurationOf(voters).SerializeAsString());
+  return entry;
+}
+
+TEST_F(KvStateMachineTest, TheConfigurationIsThatOfTheAppliedIndex) {
+  Storage& storage = store_.storage();
+  storage.Found("n1", 1, ConfigurationOf({1}));
+  const std::optional<log::v1::ClusterConfiguration>* const place = &storage.configuration();
+  const auto voters = [&] { return store_.storage().configuration()->voters(); };
+  store_.Append({CommandEntry(1, {Put("a", "1")}), ConfigurationEntry(2, {1, 2}),
+                 CommandEntry(3, {Put("b", "1")}), ConfigurationEntry(4, {1, 2, 3})});
+  EXPECT_THAT(voters(), ElementsAre(1u)) << "an entry is not applied by being in the log";
+  store_.Apply({CommandEntry(1, {Put("a", "1")}), ConfigurationEntry(2, {1, 2}),
+                CommandEntry(3, {Put("b", "1")})});
+  EXPECT_THAT(voters(), ElementsAre(1u, 2u));
+  EXPECT_EQ(place, &storage.configuration()) << "who borrowed it sees the new one";
+  EXPECT_EQ(store_.Value("b"), "1");
+  store_.Reopen();
+  EXPECT_EQ(store_.machine().applied().index, raft::LogIndex(3));
+  EXPECT_THAT(voters(), ElementsAre(1u, 2u));
+  const absl::StatusOr<raft::RestoredState> restored = store_.storage().Restore();
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->tail.back().configuration->voters.size(), 3u);
+}
+
 TEST_F(KvStateMachineTest, OutcomesComeInOrderAndOnlyWhenWanted) {
   std::string payload;
   raft::AppendProposal(1, 10, Put("a", "1").SerializeAsString(), &payload);
@@ -264,6 +302,8 @@ TEST_F(KvStateMachineTest, ABrokenBatchIsABrokenInvariant) {
   garbage.kind = raft::EntryKind::kCommands;
   garbage.payload = std::make_shared<const std::string>("garbage");
   EXPECT_DEATH(store_.Apply({garbage}), "broken batch");
+  garbage.kind = raft::EntryKind::kConfiguration;
+  EXPECT_DEATH(store_.Apply({garbage}), "broken configuration");
 }
 
 TEST_F(KvStateMachineTest, SkippedEntriesAreABrokenInvariant) {

@@ -32,6 +32,10 @@ TEST(DescribeTest, EntriesShowShortPayloadsAsText) {
   EXPECT_EQ(Describe(entry), "2/7 17 bytes");
   entry.kind = EntryKind::kNoOp;
   EXPECT_EQ(Describe(entry), "2/7 no-op");
+  entry.kind = EntryKind::kConfiguration;
+  entry.configuration = std::make_shared<const Configuration>(
+      Configuration{.voters = {NodeId(5)}, .outgoing_voters = {}, .learners = {}});
+  EXPECT_EQ(Describe(entry), "2/7 voters=(5)");
 }
 
 // Numbers that a newer version may know must not end an older one that only prints them.

@@ -103,6 +103,18 @@ TEST(CommandBatchTest, NumbersAbove64BitsAreBroken) {
   EXPECT_FALSE(too_long.ok());
 }
 
+TEST(CommandBatchTest, OnlyEntriesOfCommandsHoldThem) {
+  Entry entry{.id = {},
+              .kind = EntryKind::kCommands,
+              .stamp = {},
+              .payload = std::make_shared<const std::string>("batch")};
+  EXPECT_EQ(CommandsOf(entry), "batch");
+  entry.kind = EntryKind::kConfiguration;
+  EXPECT_EQ(CommandsOf(entry), "");
+  EXPECT_EQ(CommandsOf({.id = {}, .kind = EntryKind::kCommands, .stamp = {}, .payload = nullptr}),
+            "");
+}
+
 TEST(CommandBatchTest, SizeBeyondThePayloadIsBroken) {
   const std::string payload = std::string(8, '\1') + '\1' + std::string(9, '\xff') + '\x01' + "abc";
   CommandBatchReader reader(payload);

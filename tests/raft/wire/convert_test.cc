@@ -482,6 +482,40 @@ TEST(ConvertTest, ConfigurationsAreTheirIds) {
   EXPECT_EQ(joint->outgoing_voters, (std::set<NodeId>{NodeId(1), NodeId(3)}));
 }
 
+raft::Entry ConfigurationEntry(std::string payload) {
+  return {.id = {.term = Term(7), .index = LogIndex(1)},
+          .kind = raft::EntryKind::kConfiguration,
+          .stamp = raft::ClusterMillis(0),
+          .payload = std::make_shared<const std::string>(std::move(payload))};
+}
+
+absl::StatusOr<std::vector<raft::Envelope>> Sent(const raft::Entry& entry) {
+  peer::v1::AppendEntriesRequest frame;
+  AppendToFrame(
+      Say(raft::AppendRequest{.previous = {}, .entries = {entry}, .commit_index = LogIndex(0)}),
+      &frame);
+  return FromProto(Sent(frame), kFrom, kTo);
+}
+
+TEST(ConvertTest, EntriesSayWhoCounts) {
+  const std::string payload = GoodConfiguration().SerializeAsString();
+  const auto received = Sent(ConfigurationEntry(payload));
+  ASSERT_TRUE(received.ok()) << received.status();
+  const raft::Entry& entry =
+      std::get<raft::AppendRequest>(received->front().message).entries.front();
+  EXPECT_EQ(entry.kind, raft::EntryKind::kConfiguration);
+  EXPECT_EQ(*entry.payload, payload);
+  EXPECT_EQ(*entry.configuration, *FromProto(GoodConfiguration()));
+
+  ExpectRefused(Sent(ConfigurationEntry("")), "payload bytes is 0, are no configuration");
+  ExpectRefused(Sent(ConfigurationEntry(payload.substr(0, payload.size() - 1))),
+                "are no configuration");
+  log::v1::ClusterConfiguration without_voters = GoodConfiguration();
+  without_voters.clear_voters();
+  ExpectRefused(Sent(ConfigurationEntry(without_voters.SerializeAsString())),
+                "number of voters is 0");
+}
+
 TEST(ConvertTest, MalformedConfigurationsAreRefused) {
   log::v1::ClusterConfiguration configuration = GoodConfiguration();
   configuration.clear_voters();
