@@ -10,6 +10,7 @@ void EventLog::OnEvent(const raft::Event& event) {
   switch (event.kind) {
     case raft::Event::Kind::kRoleChanged:
     case raft::Event::Kind::kLogTruncated:
+    case raft::Event::Kind::kConfigurationChanged:
       LOG(INFO) << EventText(event);
       return;
     case raft::Event::Kind::kLeaderChanged:

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "absl/status/status.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
@@ -23,5 +24,11 @@ struct Configuration {
 
   friend bool operator==(const Configuration&, const Configuration&) = default;
 };
+
+// Whether `to` may come right after `from` in a log, so that any two quorums of the two meet: the
+// voters change in two steps, by the joint configuration of both sets and then without the outgoing
+// one (thesis §4.3). Learners, which do not count, may change with every step. InvalidArgument
+// with what is wrong.
+absl::Status CheckSuccessor(const Configuration& from, const Configuration& to);
 
 }  // namespace raftkv::raft

@@ -90,6 +90,10 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
       return absl::StrCat("own log write takes longer than ", describe_ticks(cause.ticks));
     case EventCause::Reason::kLogConflict:
       return "conflict with the leader";
+    case EventCause::Reason::kNewestInLog:
+      return "the newest in the log";
+    case EventCause::Reason::kRemoved:
+      return "does not vote any more";
   }
   return "unknown reason";
 }
@@ -182,6 +186,9 @@ std::string Describe(const Event& event, DescribeTicks describe_ticks) {
                           because);
     case Event::Kind::kLogTruncated:
       return absl::StrCat("truncated from ", event.index.value(), because);
+    case Event::Kind::kConfigurationChanged:
+      return absl::StrCat("configuration of ", event.index.value(), ": ",
+                          Describe(*event.configuration), because);
   }
   return "unknown event";
 }

@@ -36,8 +36,8 @@ TickTimer RaftCore::NewRetryTimer() {
 
 // Nobody else can lead, so there is nobody to wait for.
 bool RaftCore::IsOnlyVoter() const {
-  return !configuration_.IsJoint() && configuration_.voters.size() == 1 &&
-         configuration_.IsVoter(self_);
+  return !configuration().IsJoint() && configuration().voters.size() == 1 &&
+         configuration().IsVoter(self_);
 }
 
 void RaftCore::TickFollower(Follower& follower) {
@@ -61,7 +61,7 @@ void RaftCore::TickFollower(Follower& follower) {
   if (follower.leader != kNobody) {
     follower.leader = kNobody;
     follower.acknowledgement_due = false;
-    EmitLeaderEvent(std::move(cause));
+    EmitEvent(Event::Kind::kLeaderChanged, std::move(cause));
   }
 }
 
@@ -97,18 +97,18 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
     leader_of_term_ = new_leader;
   }
   if (old_role != RaftRole::kFollower) {
-    EmitRoleEvent(std::move(cause));
+    EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
   } else if (old_leader != new_leader) {
-    EmitLeaderEvent(std::move(cause));
+    EmitEvent(Event::Kind::kLeaderChanged, std::move(cause));
   }
 }
 
 void RaftCore::BecomePreCandidate(EventCause cause) {
-  CHECK(configuration_.IsVoter(self_));
+  CHECK(MayCampaign());
   const bool was_pre_candidate = role() == RaftRole::kPreCandidate;
   role_ = PreCandidate{.votes = {{self_, true}}, .retry = NewRetryTimer()};
   if (!was_pre_candidate) {
-    EmitRoleEvent(std::move(cause));
+    EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
   }
   RequestVotes(term().Next(), /*pre_vote=*/true);
   MaybeWinPreVote();
@@ -117,14 +117,14 @@ void RaftCore::BecomePreCandidate(EventCause cause) {
 void RaftCore::BecomeCandidate(EventCause cause) {
   SetHardState({.term = term().Next(), .vote = self_});
   role_ = Candidate{.votes = {}, .retry = NewRetryTimer()};
-  EmitRoleEvent(std::move(cause));
+  EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
   RequestVotes(term(), /*pre_vote=*/false);
 }
 
 // Learners are not asked, but grant when they are: a voter may not yet know that it was promoted.
 void RaftCore::RequestVotes(Term election_term, bool pre_vote) {
-  for (NodeId node : configuration_.Members()) {
-    if (node != self_ && configuration_.IsVoter(node)) {
+  for (NodeId node : configuration().Members()) {
+    if (node != self_ && configuration().IsVoter(node)) {
       Send(node, election_term, VoteRequest{.pre_vote = pre_vote, .last_entry = log_.last()});
     }
   }
@@ -140,14 +140,14 @@ void RaftCore::CountOwnVote() {
 
 void RaftCore::MaybeWinPreVote() {
   const std::map<NodeId, bool>& votes = std::get<PreCandidate>(role_).votes;
-  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
+  if (TallyVotes(configuration(), votes) == VoteTally::kWon) {
     BecomeCandidate({.reason = EventCause::Reason::kPreVotesWon, .nodes = Granted(votes)});
   }
 }
 
 void RaftCore::MaybeWinVote() {
   const std::map<NodeId, bool>& votes = std::get<Candidate>(role_).votes;
-  if (TallyVotes(configuration_, votes) == VoteTally::kWon) {
+  if (TallyVotes(configuration(), votes) == VoteTally::kWon) {
     BecomeLeader({.reason = EventCause::Reason::kVotesWon, .nodes = Granted(votes)});
   }
 }

@@ -43,9 +43,10 @@ void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest reque
   const std::optional<LogIndex> truncated_from = log_.Merge(std::move(request.entries));
   if (truncated_from.has_value()) {
     CHECK_GT(*truncated_from, follower.verified) << "the leader contradicts itself";
-    EmitEvent(Event::Kind::kLogTruncated, *truncated_from,
-              {.reason = EventCause::Reason::kLogConflict});
+    EmitEvent(Event::Kind::kLogTruncated, {.reason = EventCause::Reason::kLogConflict},
+              *truncated_from);
   }
+  MaybeSwitchConfiguration();
   // What agreed once in this term agrees for ever: both logs only change by what this leader
   // appends. Nothing beyond it may be committed, however far the leader is (thesis figure 3.1, rule
   // 5 of AppendEntries).

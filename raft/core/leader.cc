@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft_core.h"
 
@@ -18,22 +19,24 @@ void RaftCore::BecomeLeader(EventCause cause) {
   Leader leader;
   leader.term_start = log_.last().index.Next();
   leader.uncommitted_bytes = log_.BytesAfter(log_.commit_index());
-  for (NodeId member : configuration_.Members()) {
-    if (member != self_) {
-      leader.followers.emplace(member, FollowerProgress(leader.term_start, config_));
-    }
-  }
+  UpdateFollowers(leader);
   role_ = std::move(leader);
   CHECK_EQ(leader_of_term_, kNobody);
   leader_of_term_ = self_;
   // Thesis §6.4: committing an entry of its own term tells the leader what is committed.
-  AppendOwnEntry(std::get<Leader>(role_), EntryKind::kNoOp, "", cluster_time_);
-  EmitRoleEvent(std::move(cause));
+  AppendOwnEntry(EntryKind::kNoOp, "", cluster_time_);
+  EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
 }
 
 void RaftCore::TickLeader(Leader& leader) {
   for (auto& [peer, progress] : leader.followers) {
     progress.Tick();
+  }
+  // Thesis §4.2.2. It led until its removal was committed, and to the next tick, so that the others
+  // hear of that.
+  if (!configuration().IsVoter(self_) &&
+      log_.configurations().active_index() <= log_.commit_index()) {
+    return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kRemoved});
   }
   // A leader that cannot write would hold the cluster up for as long as its heartbeats go out.
   if (DiskIsStalled()) {
@@ -51,7 +54,7 @@ void RaftCore::TickLeader(Leader& leader) {
 }
 
 bool RaftCore::HasQuorumContact(const Leader& leader) const {
-  return IsQuorum(configuration_, [&](NodeId voter) {
+  return IsQuorum(configuration(), [&](NodeId voter) {
     const FollowerProgress* progress = leader.Find(voter);
     return voter == self_ || (progress != nullptr &&
                               progress->ticks_since_contact() < config_.election_timeout_ticks);
@@ -60,32 +63,38 @@ bool RaftCore::HasQuorumContact(const Leader& leader) const {
 
 absl::StatusOr<EntryId> RaftCore::Propose(std::string payload, ClusterMillis stamp) {
   const InvariantScope scope(this);
-  Leader* leader = leader_role();
+  RAFTKV_RETURN_IF_ERROR(CheckRoom(payload.size()));
+  return AppendOwnEntry(EntryKind::kCommands, std::move(payload), stamp);
+}
+
+absl::Status RaftCore::CheckRoom(uint64_t payload_bytes) const {
+  const Leader* leader = leader_role();
   if (leader == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("node ", self_.value(), " does not lead term ", term().value()));
   }
-  const uint64_t bytes = leader->uncommitted_bytes + payload.size() + Entry::kOverheadBytes;
+  const uint64_t bytes = leader->uncommitted_bytes + payload_bytes + Entry::kOverheadBytes;
   // One entry is always possible, however large, or it never would be.
   if (bytes > config_.uncommitted_bytes_max && leader->uncommitted_bytes > 0) {
     return absl::ResourceExhaustedError(absl::StrCat("entries not yet committed would take ", bytes,
                                                      " bytes, the limit is ",
                                                      config_.uncommitted_bytes_max));
   }
-  return AppendOwnEntry(*leader, EntryKind::kCommands, std::move(payload), stamp);
+  return absl::OkStatus();
 }
 
-EntryId RaftCore::AppendOwnEntry(Leader& leader, EntryKind kind, std::string payload,
-                                 ClusterMillis stamp) {
+EntryId RaftCore::AppendOwnEntry(EntryKind kind, std::string payload, ClusterMillis stamp,
+                                 std::shared_ptr<const Configuration> configuration) {
   Entry entry{.id = {.term = term(), .index = log_.last().index.Next()},
               .kind = kind,
               .stamp = std::max(stamp, log_.last_stamp()),
-              .payload = nullptr};
+              .payload = nullptr,
+              .configuration = std::move(configuration)};
   if (!payload.empty()) {
     entry.payload = std::make_shared<const std::string>(std::move(payload));
   }
   const EntryId id = entry.id;
-  leader.uncommitted_bytes += entry.size_bytes();
+  std::get<Leader>(role_).uncommitted_bytes += entry.size_bytes();
   log_.Append(std::move(entry));
   return id;
 }
@@ -123,7 +132,7 @@ void RaftCore::HandleAppendRejected(const Envelope& envelope, const AppendReject
 }
 
 LogIndex RaftCore::QuorumIndex(const Leader& leader) const {
-  return CommittedIndex(configuration_, [&](NodeId voter) {
+  return CommittedIndex(configuration(), [&](NodeId voter) {
     if (voter == self_) {
       return log_.durable_index();
     }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <vector>
 
+#include "raft/core/configuration.h"
 #include "raft/core/message.h"
 #include "raft/core/types.h"
 
@@ -52,6 +54,8 @@ struct EventCause {
     kQuorumLost,      // A leader heard of no quorum for an election timeout.
     kDiskStalled,     // A leader's log write took longer than `ticks`.
     kLogConflict,     // With the leader's log.
+    kNewestInLog,     // Of the configurations there.
+    kRemoved,         // A leader committed a configuration in which it does not vote.
   };
   Reason reason;
   NodeId peer = kNobody;
@@ -66,6 +70,9 @@ struct Event {
     kRoleChanged,    // role, term and leader say the new state.
     kLeaderChanged,  // This follower now follows `leader` in `term` (or nobody).
     kLogTruncated,   // Entries from `index` on conflicted with the leader's and are gone.
+    // `configuration`, of the entry at `index`, counts from now on: an entry came or went. 0: it
+    // was applied before the start.
+    kConfigurationChanged,
   };
   Kind kind;
   RaftRole role = RaftRole::kFollower;
@@ -73,6 +80,7 @@ struct Event {
   NodeId leader = kNobody;
   LogIndex index;
   EventCause cause;
+  std::shared_ptr<const Configuration> configuration = nullptr;
 };
 
 struct Output {

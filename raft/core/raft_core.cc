@@ -12,14 +12,12 @@ namespace raftkv::raft {
 RaftCore::RaftCore(const RaftConfig& config, RestoredState restored, Rng rng)
     : config_(config),
       self_(config.self),
-      configuration_(std::move(restored.configuration)),
       rng_(rng),
-      log_(restored.previous, restored.previous_stamp, std::move(restored.tail), restored.applied,
-           config.log_memory_bytes_max),
-      hard_state_(restored.hard_state) {
+      hard_state_(restored.hard_state),
+      log_(std::move(restored), config.log_memory_bytes_max),
+      configuration_(log_.configurations().active()) {
   CHECK(config.Validate().ok()) << config.Validate();
-  CHECK(configuration_.IsMember(self_)) << self_ << " is not in " << Describe(configuration_);
-  CHECK(!configuration_.voters.empty());
+  CHECK(!configuration().voters.empty());
   CHECK_GE(hard_state_.term, log_.last().term);
   role_ = Follower{.election = NewElectionTimer(),
                    .verified = log_.commit_index(),
@@ -74,7 +72,7 @@ absl::Status RaftCore::Take(Envelope envelope) {
   if (absl::Status possible = CheckMessage(envelope); !possible.ok()) {
     return possible;
   }
-  if (IsReply(envelope.message) && !configuration_.IsMember(envelope.from)) {
+  if (IsReply(envelope.message) && !configuration().IsMember(envelope.from)) {
     return absl::OkStatus();
   }
   if (AdoptTerm(envelope)) {
@@ -210,7 +208,7 @@ void RaftCore::Send(NodeId to, Term term_of_message, Message message) {
              term(), &output_.messages);
 }
 
-void RaftCore::EmitEvent(Event::Kind kind, LogIndex index, EventCause cause) {
+void RaftCore::EmitEvent(Event::Kind kind, EventCause cause, LogIndex index) {
   output_.events.push_back({.kind = kind,
                             .role = role(),
                             .term = term(),
@@ -256,8 +254,6 @@ bool RaftCore::has_committed_in_term() const {
   return leader != nullptr && log_.commit_index() >= leader->term_start;
 }
 
-const Configuration& RaftCore::configuration() const { return configuration_; }
-
 const FollowerProgress* RaftCore::progress(NodeId peer) const {
   const Leader* leader = leader_role();
   if (leader == nullptr) {
@@ -267,6 +263,8 @@ const FollowerProgress* RaftCore::progress(NodeId peer) const {
 }
 
 void RaftCore::CheckNothingIsOverdue() const {
+  CHECK(configuration_ == log_.configurations().active())
+      << "the log has another configuration: " << Describe(*log_.configurations().active());
   const Leader* leader = leader_role();
   if (leader == nullptr) {
     return;

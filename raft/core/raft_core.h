@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -26,29 +27,16 @@
 #include "raft/core/output.h"
 #include "raft/core/progress.h"
 #include "raft/core/raft_log.h"
+#include "raft/core/restored_state.h"
 #include "raft/core/roles.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
 
-// What the log store and the state machine held when the node stopped.
-struct RestoredState {
-  HardState hard_state;
-  Configuration configuration;
-  // The last applied entry; it is committed. {0, 0} when nothing was applied.
-  EntryId applied;
-  // The entry before `tail`; {0, 0} at the start of the log.
-  // Invariant: previous.index <= applied.index.
-  EntryId previous;
-  // Its stamp, so that the next entry's does not fall below it.
-  ClusterMillis previous_stamp;
-  // The log after `previous`, without gaps, all durable. Reaches at least to `applied`.
-  std::vector<Entry> tail;
-};
-
 class RaftCore {
  public:
-  // REQUIRES: config.Validate().ok(), `restored` is well formed, config.self is a member.
+  // A node that is no member, not yet or not any more, follows and never campaigns.
+  // REQUIRES: config.Validate().ok(), `restored` is well formed and somebody votes.
   RaftCore(const RaftConfig& config, RestoredState restored, Rng rng);
   ~RaftCore();
   RaftCore(const RaftCore&) = delete;
@@ -67,6 +55,12 @@ class RaftCore {
   // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
   // entry's is raised to it.
   absl::StatusOr<EntryId> Propose(std::string payload, ClusterMillis stamp);
+  // Appends an entry that makes `to` the configuration that counts, at once (thesis §4.1), and
+  // returns its id. `payload` says the same to state machines. As Propose; also FailedPrecondition
+  // before this leader has committed in its term and while the last change is not committed, and
+  // InvalidArgument when `to` may not follow (CheckSuccessor).
+  absl::StatusOr<EntryId> ProposeConfiguration(Configuration to, std::string payload,
+                                               ClusterMillis stamp);
   // What cluster time is by now; stamps the no-op of a term that begins. Unless told, the no-op has
   // the last entry's stamp.
   void SetClusterTime(ClusterMillis now) { cluster_time_ = now; }
@@ -114,7 +108,8 @@ class RaftCore {
   uint64_t uncommitted_entries() const;
   // Whether this leader has committed an entry of its own term; false elsewhere.
   bool has_committed_in_term() const;
-  const Configuration& configuration() const;
+  // The newest in the log, committed or not.
+  const Configuration& configuration() const { return *configuration_; }
   // What a leader knows of `peer`; null when this node does not lead or `peer` is no other member.
   // Valid until the next input.
   const FollowerProgress* progress(NodeId peer) const;
@@ -156,19 +151,13 @@ class RaftCore {
   // Messages (raft_core.cc). Send goes through the gate.
   void Send(NodeId to, Term term, Message message);
   void Reply(const Envelope& to, Message message) { Send(to.from, term(), std::move(message)); }
-  void EmitEvent(Event::Kind kind, LogIndex index, EventCause cause);
-  void EmitRoleEvent(EventCause cause) {
-    EmitEvent(Event::Kind::kRoleChanged, LogIndex(0), std::move(cause));
-  }
-  void EmitLeaderEvent(EventCause cause) {
-    EmitEvent(Event::Kind::kLeaderChanged, LogIndex(0), std::move(cause));
-  }
+  void EmitEvent(Event::Kind kind, EventCause cause, LogIndex index = LogIndex(0));
 
   // Elections (election.cc).
   TickTimer NewElectionTimer();
   TickTimer NewRetryTimer();
   bool IsOnlyVoter() const;
-  bool MayCampaign() const { return configuration_.IsVoter(self_) && !DiskIsStalled(); }
+  bool MayCampaign() const { return log_.configurations().MayVote(self_) && !DiskIsStalled(); }
   void TickFollower(Follower& follower);
   void TickCandidacy(TickTimer& retry);
   void BecomeFollower(Term term, NodeId leader, EventCause cause);
@@ -205,7 +194,10 @@ class RaftCore {
   bool HasQuorumContact(const Leader& leader) const;
   // The open load of `peer` is answered. Null when the answer is out of date.
   FollowerProgress* CloseLoad(NodeId peer);
-  EntryId AppendOwnEntry(Leader& leader, EntryKind kind, std::string payload, ClusterMillis stamp);
+  // Whether this node leads, and may take an entry with so large a payload.
+  absl::Status CheckRoom(uint64_t payload_bytes) const;
+  EntryId AppendOwnEntry(EntryKind kind, std::string payload, ClusterMillis stamp,
+                         std::shared_ptr<const Configuration> configuration = nullptr);
   FollowerProgress* NoteContact(NodeId peer);
   void HandleAppendAccepted(const Envelope& envelope, const AppendAccepted& reply);
   void HandleAppendRejected(const Envelope& envelope, const AppendRejected& reply);
@@ -221,6 +213,12 @@ class RaftCore {
                   std::vector<Entry> entries);
   void SendUntoldCommitIndex(Leader& leader);
 
+  // Members (membership.cc).
+  // Goes by the newest configuration in the log, which may have changed.
+  void MaybeSwitchConfiguration();
+  // Makes `followers` the other members; whoever is new is probed from the end of the log on.
+  void UpdateFollowers(Leader& leader);
+
   // Heartbeats and reads of leaders (read_index.cc).
   bool MayBeginRound(const Leader& leader) const;
   void BeginRound(Leader& leader, bool with_learners);
@@ -230,12 +228,13 @@ class RaftCore {
   // Constant after construction.
   const RaftConfig config_;
   const NodeId self_;
-  const Configuration configuration_;
 
   Rng rng_;
-  RaftLog log_;
-  ClusterMillis cluster_time_;
   HardState hard_state_;
+  RaftLog log_;
+  // Invariant between inputs: log_.configurations().active().
+  std::shared_ptr<const Configuration> configuration_;
+  ClusterMillis cluster_time_;
   // Who leads the term, once known, also when given up. Invariant: set once per term.
   NodeId leader_of_term_ = kNobody;
   Role role_;

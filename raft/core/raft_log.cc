@@ -8,18 +8,19 @@
 
 namespace raftkv::raft {
 
-RaftLog::RaftLog(EntryId previous, ClusterMillis previous_stamp, std::vector<Entry> tail,
-                 EntryId applied, uint64_t memory_bytes_max)
+RaftLog::RaftLog(RestoredState restored, uint64_t memory_bytes_max)
     : memory_bytes_max_(memory_bytes_max),
-      previous_(previous),
-      previous_stamp_(previous_stamp),
-      next_to_write_(previous.index.Next()),
-      durable_(previous.index),
-      commit_(applied.index),
-      handed_out_(applied.index),
-      applied_(applied.index) {
-  CHECK_LE(previous.index, applied.index);
-  for (Entry& entry : tail) {
+      previous_(restored.previous),
+      previous_stamp_(restored.previous_stamp),
+      configurations_(std::move(restored.configuration)),
+      next_to_write_(previous_.index.Next()),
+      durable_(previous_.index),
+      commit_(restored.applied.index),
+      handed_out_(restored.applied.index),
+      applied_(restored.applied.index) {
+  const EntryId applied = restored.applied;
+  CHECK_LE(previous_.index, applied.index);
+  for (Entry& entry : restored.tail) {
     Append(std::move(entry));
   }
   durable_ = last().index;
@@ -88,6 +89,11 @@ void RaftLog::Append(Entry entry) {
   CHECK_EQ(entry.id.index, last().index.Next());
   CHECK_GE(entry.id.term, last().term);
   CHECK_GE(entry.stamp, last_stamp()) << "at index " << entry.id.index;
+  CHECK_EQ(entry.kind == EntryKind::kConfiguration, entry.configuration != nullptr);
+  // What is applied is in the configuration as of the applied index.
+  if (entry.configuration != nullptr && entry.id.index > applied_) {
+    configurations_.OnAppended(entry.id.index, entry.configuration);
+  }
   memory_bytes_ += entry.size_bytes();
   entries_.push_back(std::move(entry));
 }
@@ -119,6 +125,7 @@ void RaftLog::TruncateFrom(LogIndex index) {
     memory_bytes_ -= entries_.back().size_bytes();
     entries_.pop_back();
   }
+  configurations_.OnTruncated(index);
   durable_ = std::min(durable_, kept);
   next_to_write_ = std::min(next_to_write_, index);
   for (PendingWrite& write : pending_writes_) {
@@ -170,6 +177,7 @@ void RaftLog::OnApplied(LogIndex applied) {
   CHECK_GE(applied, applied_);
   CHECK_LE(applied, handed_out_);
   applied_ = applied;
+  configurations_.OnApplied(applied);
   TrimMemory();
 }
 

@@ -14,16 +14,17 @@
 #include <optional>
 #include <vector>
 
+#include "raft/core/configuration_history.h"
+#include "raft/core/restored_state.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
 
 class RaftLog {
  public:
-  // The restored log: `tail` follows `previous`, all of it durable; `applied` is committed.
+  // The restored log (restored_state.h): `tail` is durable, and committed up to `applied`.
   // REQUIRES: previous.index <= applied.index <= the last index, and the terms agree.
-  RaftLog(EntryId previous, ClusterMillis previous_stamp, std::vector<Entry> tail, EntryId applied,
-          uint64_t memory_bytes_max);
+  RaftLog(RestoredState restored, uint64_t memory_bytes_max);
 
   EntryId last() const { return entries_.empty() ? previous_ : entries_.back().id; }
   ClusterMillis last_stamp() const {
@@ -76,6 +77,8 @@ class RaftLog {
   LogIndex durable_index() const { return durable_; }
   LogIndex handed_out_index() const { return handed_out_; }
   LogIndex applied_index() const { return applied_; }
+  // Those of the entries, durable or not.
+  const ConfigurationHistory& configurations() const { return configurations_; }
 
  private:
   struct PendingWrite {
@@ -96,6 +99,7 @@ class RaftLog {
   // Invariant: contiguous, right after previous_; terms and stamps never fall.
   std::deque<Entry> entries_;
   uint64_t memory_bytes_ = 0;  // Invariant: the sum of entries_' size_bytes().
+  ConfigurationHistory configurations_;
 
   LogIndex next_to_write_;  // Invariant: durable_ < next_to_write_ <= last().index + 1.
   std::deque<PendingWrite> pending_writes_;  // Invariant: every `last` is below next_to_write_.

@@ -14,7 +14,7 @@ void RaftCore::RequestRead(ReadId id, NodeId asker) {
     return;
   }
   const bool asker_confirms =
-      IsQuorum(configuration_, [&](NodeId voter) { return voter == self_ || voter == asker; });
+      IsQuorum(configuration(), [&](NodeId voter) { return voter == self_ || voter == asker; });
   if (has_committed_in_term() && asker_confirms) {
     output_.reads.push_back({.id = id, .aborted = false, .read_index = log_.commit_index()});
     return;
@@ -30,7 +30,7 @@ bool RaftCore::MayBeginRound(const Leader& leader) const {
 void RaftCore::BeginRound(Leader& leader, bool with_learners) {
   const RoundId round = leader.rounds.Begin(has_committed_in_term(), log_.commit_index());
   for (auto& [peer, progress] : leader.followers) {
-    if (!with_learners && !configuration_.IsVoter(peer)) {
+    if (!with_learners && !configuration().IsVoter(peer)) {
       continue;
     }
     const LogIndex safe = progress.SafeCommitIndex(log_.commit_index());
@@ -51,7 +51,7 @@ void RaftCore::HandleHeartbeatReply(const Envelope& envelope, const HeartbeatRep
 
 // The last round that a quorum has answered.
 RoundId RaftCore::QuorumRound(const Leader& leader) const {
-  return ConfirmedRound(configuration_, [&](NodeId voter) {
+  return ConfirmedRound(configuration(), [&](NodeId voter) {
     if (voter == self_) {
       return leader.rounds.last_round();
     }

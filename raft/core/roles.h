@@ -43,7 +43,7 @@ struct Candidate {
 
 struct Leader {
   LogIndex term_start;  // Its no-op; entries from here on are of its own term.
-  std::map<NodeId, FollowerProgress> followers;  // Every member but itself.
+  std::map<NodeId, FollowerProgress> followers;  // Every other member of the configuration.
   uint64_t ticks_since_heartbeat = 0;
   uint64_t uncommitted_bytes = 0;
   bool commit_index_wanted = false;  // SendCommitIndex was called since the last output.

@@ -103,6 +103,11 @@ void FuzzedCore::Start(ByteSource* source) {
   raft::RestoredState restored;
   restored.hard_state = disk_state_;
   restored.configuration = configuration_;
+  for (uint64_t place = 0; place < applied_.value(); ++place) {
+    if (disk_[place].configuration != nullptr) {
+      restored.configuration = *disk_[place].configuration;
+    }
+  }
   if (applied_ > LogIndex(0)) {
     restored.applied = disk_[applied_.value() - 1].id;
   }

@@ -217,6 +217,7 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
       }
       break;
     case Event::Kind::kLeaderChanged:
+    case Event::Kind::kConfigurationChanged:
       break;
   }
 }

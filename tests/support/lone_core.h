@@ -22,6 +22,13 @@ inline Entry MakeEntry(uint64_t term, uint64_t index, uint64_t stamp = 0) {
           .payload = nullptr};
 }
 
+inline Entry MakeConfigurationEntry(uint64_t term, uint64_t index, Configuration configuration) {
+  Entry entry = MakeEntry(term, index);
+  entry.kind = EntryKind::kConfiguration;
+  entry.configuration = std::make_shared<const Configuration>(std::move(configuration));
+  return entry;
+}
+
 inline EntryId Id(uint64_t term, uint64_t index) {
   return {.term = Term(term), .index = LogIndex(index)};
 }

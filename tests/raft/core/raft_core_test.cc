@@ -462,7 +462,9 @@ TEST(RaftCoreTest, EqualInputsGiveEqualOutputs) {
 TEST(RaftCoreDeathTest, RestoredStateIsWellFormed) {
   EXPECT_DEATH(Node(SomeState(1, {MakeEntry(2, 1)})), "Check failed");
   EXPECT_DEATH(Node(SomeState(2, {MakeEntry(2, 2)})), "Check failed");
-  EXPECT_DEATH(Node(SomeState(0, {}), 1, /*self=*/9), "9 is not in");
+  RestoredState without_voters = SomeState(0, {});
+  without_voters.configuration.voters.clear();
+  EXPECT_DEATH(Node{without_voters}, "Check failed");
 }
 
 }  // namespace

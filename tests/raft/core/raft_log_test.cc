@@ -18,14 +18,24 @@ Entry MakeEntry(uint64_t term, uint64_t index, uint64_t payload_bytes = 1) {
 
 EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
 
-RaftLog EmptyLog() { return RaftLog(EntryId(), ClusterMillis(0), {}, EntryId(), kUnlimited); }
+RestoredState State(EntryId previous, std::vector<Entry> tail, EntryId applied) {
+  return {.hard_state = {},
+          .configuration = {.voters = {NodeId(1)}, .outgoing_voters = {}, .learners = {}},
+          .applied = applied,
+          .previous = previous,
+          .previous_stamp = ClusterMillis(previous.index.value()),
+          .tail = std::move(tail)};
+}
+
+RaftLog EmptyLog() { return RaftLog(State(EntryId(), {}, EntryId()), kUnlimited); }
 
 // Entries 1 to 5 with terms 1 1 2 2 4, durable, the first two applied.
 RaftLog SomeLog() {
   return RaftLog(
-      EntryId(), ClusterMillis(0),
-      {MakeEntry(1, 1), MakeEntry(1, 2), MakeEntry(2, 3), MakeEntry(2, 4), MakeEntry(4, 5)},
-      Id(1, 2), kUnlimited);
+      State(EntryId(),
+            {MakeEntry(1, 1), MakeEntry(1, 2), MakeEntry(2, 3), MakeEntry(2, 4), MakeEntry(4, 5)},
+            Id(1, 2)),
+      kUnlimited);
 }
 
 std::string Ids(const std::vector<Entry>& entries) {
@@ -47,7 +57,7 @@ TEST(RaftLogTest, RestoresAsDurableAndCommittedUpToApplied) {
 }
 
 TEST(RaftLogTest, KnowsTermsWhereMemoryReaches) {
-  RaftLog log(Id(3, 7), ClusterMillis(7), {MakeEntry(3, 8), MakeEntry(5, 9)}, Id(3, 7), kUnlimited);
+  RaftLog log(State(Id(3, 7), {MakeEntry(3, 8), MakeEntry(5, 9)}, Id(3, 7)), kUnlimited);
   EXPECT_EQ(log.TermAt(LogIndex(0)), Term(0));
   EXPECT_EQ(log.TermAt(LogIndex(6)), std::nullopt);
   EXPECT_EQ(log.TermAt(LogIndex(7)), Term(3));
@@ -103,7 +113,7 @@ TEST(RaftLogDeathTest, GapsAndGoingBackAreBugs) {
   EXPECT_DEATH(log.Append(MakeEntry(3, 6)), "Check failed");
   EXPECT_DEATH(log.CommitTo(LogIndex(6)), "Check failed");
   EXPECT_DEATH(log.OnApplied(LogIndex(3)), "Check failed");
-  EXPECT_DEATH(RaftLog(EntryId(), ClusterMillis(0), {MakeEntry(1, 1)}, Id(2, 1), kUnlimited),
+  EXPECT_DEATH(RaftLog(State(EntryId(), {MakeEntry(1, 1)}, Id(2, 1)), kUnlimited),
                "at applied index 1");
 }
 
@@ -167,7 +177,7 @@ TEST(RaftLogTest, HandsOutWhatIsCommittedAndDurableOnce) {
 }
 
 TEST(RaftLogTest, TrimsOnlyWhatIsAppliedAndDurable) {
-  RaftLog log(EntryId(), ClusterMillis(0), {}, EntryId(), /*memory_bytes_max=*/500);
+  RaftLog log(State(EntryId(), {}, EntryId()), /*memory_bytes_max=*/500);
   for (uint64_t index = 1; index <= 10; ++index) {
     log.Append(MakeEntry(1, index, 36));
   }
@@ -187,11 +197,63 @@ TEST(RaftLogTest, TrimsOnlyWhatIsAppliedAndDurable) {
 }
 
 TEST(RaftLogTest, AnEntryLargerThanMemoryLeavesItsStampBehind) {
-  RaftLog log(EntryId(), ClusterMillis(0), {MakeEntry(1, 1, 1000)}, Id(1, 1),
-              /*memory_bytes_max=*/10);
+  RaftLog log(State(EntryId(), {MakeEntry(1, 1, 1000)}, Id(1, 1)), /*memory_bytes_max=*/10);
   EXPECT_EQ(log.entry_count(), 0u);
   EXPECT_EQ(log.last(), Id(1, 1));
   EXPECT_EQ(log.last_stamp(), ClusterMillis(1));
+}
+
+Entry VotersEntry(uint64_t term, uint64_t index, std::set<NodeId> voters) {
+  Entry entry = MakeEntry(term, index);
+  entry.kind = EntryKind::kConfiguration;
+  entry.configuration = std::make_shared<const Configuration>(
+      Configuration{.voters = std::move(voters), .outgoing_voters = {}, .learners = {}});
+  return entry;
+}
+
+std::string Active(const RaftLog& log) { return Describe(*log.configurations().active()); }
+
+TEST(RaftLogTest, ARestoredLogKnowsTheConfigurationsAfterWhatIsApplied) {
+  const Entry applied = VotersEntry(1, 1, {NodeId(7)});
+  const Entry later = VotersEntry(1, 2, {NodeId(8)});
+  EXPECT_EQ(Active(RaftLog(State(EntryId(), {applied}, Id(1, 1)), kUnlimited)), "voters=(1)")
+      << "what was given is that of the applied index";
+  RaftLog log(State(EntryId(), {applied, later}, Id(1, 1)), kUnlimited);
+  EXPECT_EQ(Active(log), "voters=(8)");
+  EXPECT_EQ(log.configurations().active_index(), LogIndex(2));
+  log.Merge({MakeEntry(2, 2)});
+  EXPECT_EQ(Active(log), "voters=(1)");
+  EXPECT_EQ(log.configurations().active_index(), LogIndex(0));
+}
+
+TEST(RaftLogTest, TheNewestConfigurationCountsWhileItIsInTheLog) {
+  RaftLog log = EmptyLog();
+  log.Append(VotersEntry(1, 1, {NodeId(2)}));
+  log.Append(MakeEntry(1, 2));
+  log.Append(VotersEntry(1, 3, {NodeId(3)}));
+  EXPECT_EQ(Active(log), "voters=(3)");
+  log.Merge({VotersEntry(2, 3, {NodeId(4)})});
+  EXPECT_EQ(Active(log), "voters=(4)");
+  log.Merge({MakeEntry(3, 2)});
+  EXPECT_EQ(Active(log), "voters=(2)");
+  log.BeginWrite(WriteId(1));
+  log.OnPersisted(WriteId(1));
+  log.CommitTo(LogIndex(1));
+  log.TakeDeliverable();
+  log.OnApplied(LogIndex(1));
+  log.Append(VotersEntry(3, 3, {NodeId(5)}));
+  log.Merge({MakeEntry(4, 2)});
+  EXPECT_EQ(Active(log), "voters=(2)") << "what was applied is not forgotten";
+}
+
+TEST(RaftLogDeathTest, AnEntryOfAConfigurationHoldsOne) {
+  RaftLog log = EmptyLog();
+  Entry entry = MakeEntry(1, 1);
+  entry.kind = EntryKind::kConfiguration;
+  EXPECT_DEATH(log.Append(entry), "Check failed");
+  entry = VotersEntry(1, 1, {NodeId(2)});
+  entry.kind = EntryKind::kCommands;
+  EXPECT_DEATH(log.Append(entry), "Check failed");
 }
 
 }  // namespace
