@@ -9,27 +9,19 @@
 namespace raftkv::raft {
 namespace {
 
-Term TermOf(Term term) { return term; }
-Term TermOf(const Entry& entry) { return entry.id.term; }
-
 // Index 0 stands before every log; beyond the end there is no term.
-template <typename Item>
-std::optional<Term> TermAt(const std::vector<Item>& log, LogIndex index) {
+std::optional<Term> TermAt(const RaftSpec::Log& log, LogIndex index) {
   if (index.value() > log.size()) {
     return std::nullopt;
   }
-  return index == LogIndex(0) ? Term(0) : TermOf(log[index.value() - 1]);
+  return index == LogIndex(0) ? Term(0) : log[index.value() - 1].id.term;
 }
 
 // By the Log Matching property (§3.5) two logs that share an entry are the same up to there.
-template <typename Item>
-bool Holds(const std::vector<Item>& log, EntryId id) {
-  return TermAt(log, id.index) == id.term;
-}
+bool Holds(const RaftSpec::Log& log, EntryId id) { return TermAt(log, id.index) == id.term; }
 
-template <typename Item>
-EntryId LastOf(const std::vector<Item>& log) {
-  return {.term = log.empty() ? Term(0) : TermOf(log.back()), .index = LogIndex(log.size())};
+EntryId LastOf(const RaftSpec::Log& log) {
+  return {.term = *TermAt(log, LogIndex(log.size())), .index = LogIndex(log.size())};
 }
 
 template <typename Value>
@@ -50,13 +42,21 @@ void RaftSpec::Require(bool allowed, const char* rule) {
   }
 }
 
+const Entry& RaftSpec::NewestConfiguration(const Log& log) const {
+  size_t place = log.size();
+  while (place > 0 && log[place - 1].configuration == nullptr) {
+    --place;
+  }
+  return place == 0 ? founded_ : log[place - 1];
+}
+
 // §4.3: in a joint configuration a majority of both halves.
-bool RaftSpec::IsQuorum(absl::FunctionRef<bool(NodeId)> counts) const {
+bool RaftSpec::IsQuorum(const Log& log, absl::FunctionRef<bool(NodeId)> counts) const {
   const auto is_majority = [&](const std::set<NodeId>& voters) {
     return 2 * std::count_if(voters.begin(), voters.end(), counts) > std::ssize(voters);
   };
-  const std::set<NodeId>& outgoing = configuration_.outgoing_voters;
-  return is_majority(configuration_.voters) && (outgoing.empty() || is_majority(outgoing));
+  const Configuration& now = *NewestConfiguration(log).configuration;
+  return is_majority(now.voters) && (!now.IsJoint() || is_majority(now.outgoing_voters));
 }
 
 void RaftSpec::RequireLeader(NodeId id, Term number) {
@@ -66,10 +66,10 @@ void RaftSpec::RequireLeader(NodeId id, Term number) {
     return;
   }
   const HardState own{.term = number, .vote = id};
-  Require(IsQuorum([&](NodeId voter) {
-            return ValueOf(term.votes, voter) == id ||
-                   (voter == id && *server.storage.hard_state == own);
-          }),
+  const auto has_vote = [&](NodeId voter) {
+    return ValueOf(term.votes, voter) == id || (voter == id && *server.storage.hard_state == own);
+  };
+  Require(IsQuorum(server.log, has_vote),
           "§3.4: a leader has the votes of a quorum, its own durable");
   Require(term.leader == kNobody, "§3.4: a term has one leader, in one life of it");
   term.leader = id;
@@ -79,10 +79,7 @@ void RaftSpec::RequireLeader(NodeId id, Term number) {
 
 void RaftSpec::OnStarted(NodeId id, const StableStorage& storage, LogIndex applied) {
   step_ = [&] { return absl::StrCat("server ", id.value(), " starts"); };
-  Log log;
-  for (const Entry& entry : *storage.log) {
-    log.push_back(entry.id.term);
-  }
+  const Log& log = *storage.log;
   const HardState stored = *storage.hard_state;
   const TermState& term = terms_[stored.term];
   const auto vote = term.votes.find(id);
@@ -91,7 +88,7 @@ void RaftSpec::OnStarted(NodeId id, const StableStorage& storage, LogIndex appli
   Require(vote == term.votes.end() || vote->second == stored.vote, "§3.8: its vote is durable");
   Require(TermAt(log, match) == TermAt(term.log, match), "§3.8: what it acknowledged is durable");
   Require(TermAt(log, applied) == TermAt(committed_, applied), "§3.8: what it applied is durable");
-  servers_[id] = {stored, std::move(log), applied, applied, storage};
+  servers_[id] = {stored, log, applied, applied, storage};
 }
 
 void RaftSpec::OnWrite(NodeId id, const LogWrite& write) {
@@ -101,7 +98,8 @@ void RaftSpec::OnWrite(NodeId id, const LogWrite& write) {
   const HardState before = server.hard_state;
   const EntryId last_before = LastOf(log);
   server.hard_state = write.hard_state.value_or(before);
-  for (const auto& [entry, kind, stamp, payload, configuration] : write.entries) {
+  for (const Entry& added : write.entries) {
+    const EntryId entry = added.id;
     if (entry.index <= LastOf(log).index) {
       const LogIndex match = ValueOf(terms_[server.hard_state.term].match_index, id);
       Require(entry.index > server.commit_index, "§3.6: what is committed is not replaced");
@@ -113,11 +111,21 @@ void RaftSpec::OnWrite(NodeId id, const LogWrite& write) {
     if (entry.index > LastOf(origin).index) {
       Require(entry.term == before.term, "§3.5: entries are created in the term of their leader");
       RequireLeader(id, entry.term);
-      origin.push_back(entry.term);
+      if (added.configuration != nullptr) {
+        const Entry& newest = NewestConfiguration(log);
+        const Configuration &now = *newest.configuration, &next = *added.configuration;
+        Require(newest.id.index <= server.commit_index &&
+                    TermAt(log, server.commit_index) == entry.term,
+                "§4.1: one change of members at a time, after a commit of the term");
+        Require(next.IsJoint() ? !now.IsJoint() && next.outgoing_voters == now.voters
+                               : next.voters == now.voters,
+                "§4.3: voters change by way of a joint configuration");
+      }
+      origin.push_back(added);
     }
     Require(Holds(origin, entry) && Holds(origin, LastOf(log)),
             "§3.5: an entry follows what it follows in the log of its term's leader");
-    log.push_back(entry.term);
+    log.push_back(added);
     Require(LastOf(log) == entry, "§3.5: a log has no gaps");
   }
   const auto is_source = [&](const auto& term) { return Holds(term.second.log, LastOf(log)); };
@@ -137,7 +145,8 @@ void RaftSpec::ChangeHardState(NodeId id, HardState before, EntryId last_before)
   Require(now.term > before.term || before.vote == kNobody, "§3.4: a server votes once in a term");
   if (now.vote == id) {
     const std::set<NodeId>& granted = term.pre_votes[id];
-    Require(IsQuorum([&](NodeId voter) { return voter == id || granted.contains(voter); }),
+    const auto grants = [&](NodeId voter) { return voter == id || granted.contains(voter); };
+    Require(IsQuorum(servers_[id].log, grants),
             "§9.6: who begins a term has the PreVotes of a quorum");
   } else if (now.vote != kNobody) {
     const EntryId told = ValueOf(term.candidates, now.vote);
@@ -241,10 +250,11 @@ void RaftSpec::OnCommitIndex(NodeId id, LogIndex commit_index) {
   // §3.6.2, and §10.2.1: the leader counts itself only where the entry is durable.
   const TermState& term = terms_[server.leads];
   const EntryId entry{.term = server.leads, .index = commit_index};
-  const bool by_quorum = term.leader == id && Holds(term.log, entry) && IsQuorum([&](NodeId voter) {
-                           return voter == id ? Holds(*server.storage.log, entry)
-                                              : ValueOf(term.match_index, voter) >= commit_index;
-                         });
+  const auto holds = [&](NodeId voter) {
+    return voter == id ? Holds(*server.storage.log, entry)
+                       : ValueOf(term.match_index, voter) >= commit_index;
+  };
+  const bool by_quorum = term.leader == id && Holds(term.log, entry) && IsQuorum(term.log, holds);
   const bool extends = by_quorum && Holds(term.log, LastOf(committed_));  // §3.6.3.
   while (extends && committed_.size() < commit_index.value()) {
     committed_.push_back(term.log[committed_.size()]);
@@ -286,10 +296,11 @@ void RaftSpec::OnReadAnswered(NodeId id, const ReadOutcome& outcome) {
   Require(
       outcome.read_index >= read.commit_index && outcome.read_index <= servers_[id].commit_index,
       "§6.4: a read index is what was committed when the read came, or later");
-  Require(IsQuorum([&](NodeId voter) {
-            return voter == id || voter == read.asker ||
-                   ValueOf(term.answered_round, voter) > read.last_round;
-          }),
+  const auto follows = [&](NodeId voter) {
+    return voter == id || voter == read.asker ||
+           ValueOf(term.answered_round, voter) > read.last_round;
+  };
+  Require(IsQuorum(term.log, follows),
           "§6.4: a quorum has answered a round that began after the read came");
 }
 

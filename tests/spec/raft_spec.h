@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -25,10 +26,11 @@ namespace raftkv::raft {
 
 class RaftSpec {
  public:
+  using Log = std::vector<Entry>;  // Entry i has index i + 1.
   // What a server would find if it lost power now. Borrowed.
   struct StableStorage {
     const HardState* hard_state;
-    const std::vector<Entry>* log;  // Entry i has index i + 1.
+    const Log* log;
   };
   // A read as a leader takes it. `asker` was in `term` when it asked (ADR 6).
   struct ReadRequest {
@@ -39,8 +41,10 @@ class RaftSpec {
   };
 
   // `reject` is called at most once, with the step and the rule that forbids it.
-  RaftSpec(Configuration configuration, std::function<void(const std::string&)> reject)
-      : configuration_(std::move(configuration)), reject_(std::move(reject)) {}
+  RaftSpec(const Configuration& founded, std::function<void(const std::string&)> reject)
+      : reject_(std::move(reject)) {
+    founded_.configuration = std::make_shared<const Configuration>(founded);
+  }
 
   // The steps. A server's write comes before what it says, commits or answers on the ground of it,
   // and its commit index before what mentions it.
@@ -53,13 +57,11 @@ class RaftSpec {
   void OnReadAnswered(NodeId id, const ReadOutcome& outcome);
 
  private:
-  using Log = std::vector<Term>;  // The term of the entry with index i + 1.
   // Figure 3.1, state on all servers; the first two as last handed to the disk.
   struct Server {
     HardState hard_state;
     Log log;
-    LogIndex commit_index;
-    LogIndex last_applied;
+    LogIndex commit_index, last_applied;
     StableStorage storage;
     Term leads = {};  // The last term that it came to lead since it started; 0: none.
     std::map<ReadId, ReadRequest> reads = {};
@@ -77,7 +79,9 @@ class RaftSpec {
   };
 
   void Require(bool allowed, const char* rule);
-  bool IsQuorum(absl::FunctionRef<bool(NodeId)> counts) const;
+  // §4.1: the entry of the newest configuration in the log counts, committed or not.
+  const Entry& NewestConfiguration(const Log& log) const;
+  bool IsQuorum(const Log& log, absl::FunctionRef<bool(NodeId)> counts) const;
   // Requires that the server leads the term, which it may have begun with this step.
   void RequireLeader(NodeId id, Term number);
   void ChangeHardState(NodeId id, HardState before, EntryId last_before);
@@ -89,7 +93,7 @@ class RaftSpec {
   void Say(const Envelope& sent, const Heartbeat& heartbeat);
   void Say(const Envelope& sent, const HeartbeatReply& reply);
 
-  const Configuration configuration_;
+  Entry founded_;  // Not in any log; holds what counts where no entry does.
   const std::function<void(const std::string&)> reject_;
   std::function<std::string()> step_;  // Says what the current one is.
   bool rejected_ = false;

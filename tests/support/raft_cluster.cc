@@ -29,7 +29,7 @@ RaftCluster::LoadedEntries ReadEntries(const std::vector<Entry>& log, const Load
 }  // namespace
 
 RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
-                         ClusterObserver* observer)
+                         ClusterObserver* observer, const std::set<NodeId>& strangers)
     : config_(config),
       configuration_(std::move(configuration)),
       seed_(seed),
@@ -37,7 +37,9 @@ RaftCluster::RaftCluster(const RaftConfig& config, Configuration configuration, 
       spec_(configuration_, [this](const std::string& finding) {
         oracle_.Expect(false, [&] { return finding; });
       }) {
-  for (NodeId id : configuration_.Members()) {
+  std::set<NodeId> ids = configuration_.Members();
+  ids.insert(strangers.begin(), strangers.end());
+  for (NodeId id : ids) {
     nodes_.emplace(id, Node());
     Restart(id);
   }
@@ -56,6 +58,15 @@ absl::Status RaftCluster::Propose(NodeId id, const std::vector<std::string>& pay
       break;
     }
   }
+  Drain(id);
+  return status;
+}
+
+absl::Status RaftCluster::ProposeConfiguration(NodeId id, Configuration to) {
+  const absl::Status status =
+      nodes_.at(id)
+          .core->ProposeConfiguration(std::move(to), "configuration", ClusterMillis(++stamp_))
+          .status();
   Drain(id);
   return status;
 }
@@ -230,6 +241,7 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
   oracle_.OnCommitIndex(node.core->commit_index());
   if (node.core->role() == RaftRole::kLeader) {
     oracle_.OnLeader(id, node.core->term());
+    oracle_.OnLeadersLog(node.core->term(), node.log);
   }
 }
 
@@ -260,6 +272,12 @@ std::unique_ptr<RaftCore> RaftCluster::StartCore(NodeId id, LogIndex applied, Lo
   restored.hard_state = node.hard_state;
   restored.configuration = configuration_;
   CHECK_LE(applied.value(), node.log.size());
+  // What a state machine keeps with the applied index.
+  for (size_t place = 0; place < applied.value(); ++place) {
+    if (node.log[place].configuration != nullptr) {
+      restored.configuration = *node.log[place].configuration;
+    }
+  }
   if (applied > LogIndex(0)) {
     restored.applied = node.log[applied.value() - 1].id;
   }

@@ -58,15 +58,17 @@ class RaftCluster {
     Term term;
   };
 
-  // `config.self` is ignored. The observer may be null.
+  // `config.self` is ignored. The observer may be null. `strangers` are nodes that are no members
+  // yet.
   RaftCluster(const RaftConfig& config, Configuration configuration, uint64_t seed,
-              ClusterObserver* observer);
+              ClusterObserver* observer, const std::set<NodeId>& strangers = {});
 
   // Inputs; each is followed by carrying out the node's output. REQUIRES: the node is up.
   void Tick(NodeId node);
   // Each payload an entry, before any output is taken. Stops at the first that is refused, and says
   // why.
   absl::Status Propose(NodeId node, const std::vector<std::string>& payloads);
+  absl::Status ProposeConfiguration(NodeId node, Configuration to);
   void Read(NodeId node, ReadId id);
   // A read that `asker` wants to forward: HandRead brings it to any node at any later time, which
   // refuses it unless it leads the term in which it was asked.
@@ -116,7 +118,7 @@ class RaftCluster {
 
   // Constant after construction.
   const RaftConfig config_;
-  const Configuration configuration_;
+  const Configuration configuration_;  // Configuration 0.
   const uint64_t seed_;
   ClusterObserver* const observer_;
 

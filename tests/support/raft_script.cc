@@ -45,6 +45,19 @@ const std::string& Word(const std::vector<std::string>& words, size_t place) {
   return words[place];
 }
 
+// Takes "learners=A,B" and "outgoing=A,B"; returns whether it was one of them.
+bool SetMembers(const std::string& word, Configuration* configuration) {
+  if (absl::StartsWith(word, "learners=")) {
+    configuration->learners = NodeSet(word.substr(word.find('=') + 1));
+    return true;
+  }
+  if (absl::StartsWith(word, "outgoing=")) {
+    configuration->outgoing_voters = NodeSet(word.substr(word.find('=') + 1));
+    return true;
+  }
+  return false;
+}
+
 void SetOption(RaftConfig& config, const std::string& name, uint64_t value) {
   const std::map<std::string, uint64_t*> options = {
       {"heartbeat", &config.heartbeat_ticks},
@@ -80,6 +93,7 @@ RaftScript::RaftScript()
           {"elect", &RaftScript::Elect},
           {"win", &RaftScript::Win},
           {"propose", &RaftScript::Propose},
+          {"configure", &RaftScript::Configure},
           {"read", &RaftScript::Read},
           {"ask", &RaftScript::Ask},
           {"hand", &RaftScript::Hand},
@@ -159,20 +173,22 @@ void RaftScript::Cluster(const Words& words) {
     configuration.voters.insert(NodeId(node));
   }
   uint64_t seed = 1;
+  std::set<NodeId> strangers;
   for (size_t place = 2; place < words.size(); ++place) {
+    if (SetMembers(words[place], &configuration)) {
+      continue;
+    }
     const std::vector<std::string> pair = absl::StrSplit(words[place], absl::MaxSplits('=', 1));
     const std::string& value = Word(pair, 1);
-    if (pair[0] == "learners") {
-      configuration.learners = NodeSet(value);
-    } else if (pair[0] == "outgoing") {
-      configuration.outgoing_voters = NodeSet(value);
+    if (pair[0] == "strangers") {
+      strangers = NodeSet(value);
     } else if (pair[0] == "seed") {
       seed = Number(value);
     } else {
       SetOption(config, pair[0], Number(value));
     }
   }
-  cluster_ = std::make_unique<RaftCluster>(config, std::move(configuration), seed, this);
+  cluster_ = std::make_unique<RaftCluster>(config, std::move(configuration), seed, this, strangers);
 }
 
 void RaftScript::Tick(const Words& words) {
@@ -250,6 +266,20 @@ void RaftScript::Propose(const Words& words) {
     payloads.push_back(is_size ? std::string(Number(words[place].substr(1)), 'x') : words[place]);
   }
   const absl::Status status = cluster_->Propose(node, payloads);
+  if (!status.ok()) {
+    Print(absl::StrCat("not proposed: ", status.ToString()));
+  }
+}
+
+void RaftScript::Configure(const Words& words) {
+  Configuration to;
+  to.voters = NodeSet(Word(words, 2));
+  for (size_t place = 3; place < words.size(); ++place) {
+    if (!SetMembers(words[place], &to)) {
+      throw BadCommand(absl::StrCat("no such members: ", words[place]));
+    }
+  }
+  const absl::Status status = cluster_->ProposeConfiguration(UpNode(words[1]), std::move(to));
   if (!status.ok()) {
     Print(absl::StrCat("not proposed: ", status.ToString()));
   }

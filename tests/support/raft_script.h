@@ -3,10 +3,11 @@
 // start with `#` are comments.
 //
 // Commands (nodes are numbers; `all` stands for every node that is up):
-//   cluster N [OPTION=VALUE]...  Options: learners=A,B, outgoing=A,B, and the fields of RaftConfig,
-//                              shortened: heartbeat, election, append_bytes, inflight,
-//                              inflight_bytes, memory_bytes, uncommitted_bytes. A heartbeat is 10
-//                              ticks and an election timeout 100 unless said.
+//   cluster N [OPTION=VALUE]...  Options: learners=A,B, outgoing=A,B, strangers=A,B (nodes that are
+//                              no members), and the fields of RaftConfig, shortened: heartbeat,
+//                              election, append_bytes, inflight, inflight_bytes, memory_bytes,
+//                              uncommitted_bytes. A heartbeat is 10 ticks and an election timeout
+//                              100 unless said.
 //   tick NODES TICKS           One tick each in turn. Messages stay in the network.
 //   campaign NODE              Ticks it until it leaves the follower's role.
 //   win NODE                   Loses what is under way, lets an election timeout pass for every
@@ -14,6 +15,8 @@
 //                              nothing else is delivered.
 //   elect NODE                 win, then settle.
 //   propose NODE TEXT...       Each text an entry, in one turn; *N is an entry of N bytes.
+//   configure NODE VOTERS [outgoing=A,B] [learners=A,B]
+//                              Proposes a configuration.
 //   read NODE ID               A read of the node's own.
 //   ask NODE ID                A read that the node forwards, as of now ...
 //   hand NODE ID               ... and brings to a node, which takes or refuses it.
@@ -70,6 +73,7 @@ class RaftScript final : public ClusterObserver {
   void Elect(const Words& words);
   void Win(const Words& words);
   void Propose(const Words& words);
+  void Configure(const Words& words);
   void Read(const Words& words);
   void Ask(const Words& words);
   void Hand(const Words& words);

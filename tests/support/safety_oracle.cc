@@ -15,6 +15,18 @@ void SafetyOracle::OnLeader(NodeId node, Term term) {
   });
 }
 
+void SafetyOracle::OnLeadersLog(Term term, const std::vector<Entry>& log) {
+  if (term <= leaders_log_seen_) {
+    return;
+  }
+  leaders_log_seen_ = term;
+  for (const auto& [index, entry] : committed_) {
+    Expect(index.value() <= log.size() && log[index.value() - 1].id == entry.id, [&] {
+      return absl::StrCat("the leader of term ", term.value(), " lacks ", Describe(entry));
+    });
+  }
+}
+
 void SafetyOracle::OnVote(NodeId node, Term term, NodeId candidate) {
   const auto [found, is_new] = votes_.emplace(std::make_pair(node, term), candidate);
   repeated_votes_ += is_new ? 0 : 1;

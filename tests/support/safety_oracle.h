@@ -25,6 +25,9 @@ class SafetyOracle {
 
   // At most one leader per term.
   void OnLeader(NodeId node, Term term);
+  // Whoever comes to lead a term has all that was applied anywhere. `log` is what is on its disk,
+  // entry i + 1 at i: what a candidate has is durable.
+  void OnLeadersLog(Term term, const std::vector<Entry>& log);
   // At most one vote per node and term, ever.
   void OnVote(NodeId node, Term term, NodeId candidate);
   // A message leaves its sender. What it promises must be on the sender's disk already; a vote
@@ -49,6 +52,7 @@ class SafetyOracle {
 
  private:
   std::map<Term, NodeId> leaders_;
+  Term leaders_log_seen_;  // The newest term of which.
   std::map<std::pair<NodeId, Term>, NodeId> votes_;
   std::map<LogIndex, Entry> committed_;
   std::map<NodeId, LogIndex> applied_;

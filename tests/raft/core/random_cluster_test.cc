@@ -1,8 +1,11 @@
 // Clusters under random trouble: loss, duplication, reordering, cuts, slow disks, crashes that lose
-// what was not synced, late loads and late applying. The oracle watches safety all the time; then
-// everything heals, and the cluster must come to terms.
+// what was not synced, late loads, late applying, changes of members. The oracle watches safety all
+// the time; then everything heals, and the cluster must come to terms.
 #include <algorithm>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
@@ -44,10 +47,16 @@ Configuration SomeConfiguration(uint64_t seed) {
   return configuration;
 }
 
+// Nodes that are in no configuration at the start.
+const std::set<NodeId> kStrangers = {NodeId(10), NodeId(11)};
+
 class RandomRun {
  public:
-  explicit RandomRun(uint64_t seed)
-      : rng_(seed), cluster_(SmallConfig(rng_), SomeConfiguration(seed), seed, nullptr) {
+  RandomRun(uint64_t seed, bool members_change)
+      : members_change_(members_change),
+        rng_(seed),
+        cluster_(SmallConfig(rng_), SomeConfiguration(seed), seed, nullptr,
+                 members_change ? kStrangers : std::set<NodeId>()) {
     for (const auto& [id, node] : cluster_.nodes()) {
       ids_.push_back(id);
     }
@@ -87,6 +96,8 @@ class RandomRun {
 
   RaftCluster& cluster() { return cluster_; }
   uint64_t terms() const { return terms_; }
+  // That a leader took.
+  uint64_t changes() const { return changes_; }
   uint64_t reads_handed() const { return reads_handed_; }
 
  private:
@@ -123,6 +134,9 @@ class RandomRun {
       cluster_.HealAll();
     } else if (dice < 990) {
       cluster_.Crash(id);
+    }
+    if (members_change_ && rng_.Below(30) == 0) {
+      ChangeMembersSomewhere();
     }
     if (cluster_.IsUp(id)) {
       terms_ = std::max(terms_, cluster_.node(id).core->term().value());
@@ -197,6 +211,44 @@ class RandomRun {
     return proposed;
   }
 
+  void ChangeMembersSomewhere() {
+    for (NodeId id : ids_) {
+      if (cluster_.IsUp(id) && cluster_.node(id).core->role() == RaftRole::kLeader) {
+        Configuration to = NextConfiguration(cluster_.node(id).core->configuration());
+        changes_ += cluster_.ProposeConfiguration(id, std::move(to)).ok() ? 1 : 0;
+      }
+    }
+  }
+
+  Configuration NextConfiguration(const Configuration& now) {
+    Configuration to{.voters = now.voters, .outgoing_voters = {}, .learners = {}};
+    if (!now.IsJoint() && rng_.Below(4) != 0) {
+      to.outgoing_voters = now.voters;
+      to.voters.clear();
+      for (uint64_t voters = 1 + rng_.Below(4); voters > 0; --voters) {
+        to.voters.insert(Any());
+      }
+    }
+    if (const NodeId learner = Any(); rng_.Below(2) == 0 && !to.IsVoter(learner)) {
+      to.learners.insert(learner);
+    }
+    return to;
+  }
+
+  // By the newest configuration that a leader goes by.
+  std::set<NodeId> Members() const {
+    Term term;
+    std::set<NodeId> members;
+    for (NodeId id : ids_) {
+      const RaftCore& core = *cluster_.nodes().at(id).core;
+      if (core.role() == RaftRole::kLeader && core.term() > term) {
+        term = core.term();
+        members = core.configuration().Members();
+      }
+    }
+    return members;
+  }
+
   void DeliverAll() {
     for (int count = 0; !cluster_.network().empty() && count < 10'000; ++count) {
       cluster_.Deliver(TakeMessage(0));
@@ -205,24 +257,50 @@ class RandomRun {
 
   bool AllApplied() {
     DeliverAll();
-    const LogIndex last = cluster_.node(ids_.front()).applied;
-    return std::all_of(ids_.begin(), ids_.end(), [&](NodeId id) {
+    const std::set<NodeId> members = Members();
+    if (members.empty()) {
+      return false;
+    }
+    const LogIndex last = cluster_.node(*members.begin()).applied;
+    return std::all_of(members.begin(), members.end(), [&](NodeId id) {
       const RaftCluster::Node& node = cluster_.node(id);
       return node.applied == last && node.log.size() == last.value() &&
              node.core->commit_index() == last;
     });
   }
 
+  const bool members_change_;
   Rng rng_;
   RaftCluster cluster_;
   std::vector<NodeId> ids_;
   uint64_t commands_ = 0;
   uint64_t reads_ = 0;
   uint64_t reads_handed_ = 0;  // To a leader that took them.
+  uint64_t changes_ = 0;
   uint64_t terms_ = 0;
 };
 
 class RandomClusterTest : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(RandomClusterTest, IsSafeAndRecoversWhileMembersChange) {
+  const uint64_t first = GetParam() * 30;
+  uint64_t committed = 0;
+  uint64_t changes = 0;
+  for (uint64_t seed = first; seed < first + 30; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    RandomRun run(seed, /*members_change=*/true);
+    run.MakeTrouble();
+    EXPECT_TRUE(run.Recovers());
+    run.cluster().CheckLogMatching();
+    ASSERT_THAT(run.cluster().oracle().findings(), testing::IsEmpty());
+    committed += run.cluster().oracle().max_commit_index().value();
+    changes += run.changes();
+  }
+  EXPECT_GT(committed, 600u);
+  EXPECT_GT(changes, 50u);
+  RecordProperty("committed", static_cast<int>(committed));
+  RecordProperty("changes", static_cast<int>(changes));
+}
 
 TEST_P(RandomClusterTest, IsSafeAndRecovers) {
   const uint64_t first = GetParam() * 10;
@@ -232,7 +310,7 @@ TEST_P(RandomClusterTest, IsSafeAndRecovers) {
   uint64_t terms = 0;
   for (uint64_t seed = first; seed < first + 10; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    RandomRun run(seed);
+    RandomRun run(seed, /*members_change=*/false);
     run.MakeTrouble();
     EXPECT_TRUE(run.Recovers());
     run.cluster().CheckLogMatching();
