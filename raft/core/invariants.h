@@ -30,6 +30,7 @@ struct CoreView {
   LogIndex term_start;  // Leaders only.
   WriteId persisted;
   WriteId next_write;
+  uint64_t open_loads = 0;  // That the caller has not answered.
 };
 
 // CHECKs what holds at any time.

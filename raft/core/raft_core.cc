@@ -293,6 +293,7 @@ CoreView RaftCore::View() const {
   view.durable = log_.durable_index();
   view.persisted = gate_.persisted();
   view.next_write = next_write_;
+  view.open_loads = open_loads_.size();
   if (const auto* follower = std::get_if<Follower>(&role_)) {
     view.verified = follower->verified;
   } else if (const Leader* leader = leader_role()) {

@@ -15,6 +15,7 @@ namespace raftkv::raft {
 class ApplyQueue {
  public:
   bool empty() const { return begin_ == entries_.size(); }
+  size_t size() const { return entries_.size() - begin_; }
   // REQUIRES: `entries` follow what is queued.
   void Push(std::vector<Entry> entries);
   // The front entries, at most `bytes_max` of them but at least one. Valid until the queue changes.

@@ -1,5 +1,7 @@
 #include "raft/runtime/forwarded_requests.h"
 
+#include <glog/logging.h>
+
 #include <utility>
 
 namespace raftkv::raft {
@@ -31,6 +33,12 @@ void ForwardedRequests::RefuseOtherTerms(Term term) {
     budget_.GiveBack(refused.proposal.command.size());
     replies_[refused.from].refused_proposals.push_back(
         {.sequence = refused.proposal.sequence, .reason = RefusalReason::kNotLeader});
+  }
+}
+
+void ForwardedRequests::CheckInvariants(Term term) const {
+  for (const Queued& queued : queue_) {
+    CHECK_EQ(queued.term, term) << "a proposal waits for a term that is not led here";
   }
 }
 

@@ -28,7 +28,11 @@ class ForwardedRequests {
   // Refuses what is queued for other terms than `term`.
   void RefuseOtherTerms(Term term);
 
+  // CHECKs that what is queued is for `term`, which this member leads; 0: it leads none.
+  void CheckInvariants(Term term) const;
+
   bool has_proposals() const { return !queue_.empty(); }
+  uint64_t proposals() const { return queue_.size(); }
   // REQUIRES: has_proposals().
   const Proposal& front() const { return queue_.front().proposal; }
   // Takes the front out, for the log or to be returned. REQUIRES: has_proposals().

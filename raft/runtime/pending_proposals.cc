@@ -158,6 +158,26 @@ std::vector<PendingProposals::Answer> PendingProposals::TakeAnswers() {
   return std::exchange(answers_, {});
 }
 
+void PendingProposals::CheckInvariants(Term applied_term) const {
+  for (const Pending& pending : waiting_) {
+    CHECK_EQ(pending.bound_to, Term(0));
+    CHECK_LE(next_due_, pending.deadline) << "nobody looks when its time is over";
+  }
+  Term bound_before = applied_term;
+  uint64_t under_way = 0;
+  uint64_t under_way_bytes = 0;
+  for (const auto& [sequence, pending] : bound_) {
+    CHECK_GE(pending.bound_to, bound_before)
+        << "proposal " << sequence << " waits for a term that is over";
+    CHECK_LE(next_due_, pending.deadline) << "nobody looks when its time is over";
+    bound_before = pending.bound_to;
+    under_way += sequence >= under_way_from_ ? 1 : 0;
+    under_way_bytes += sequence >= under_way_from_ ? pending.command.size() : 0;
+  }
+  CHECK_EQ(under_way_, under_way);
+  CHECK_EQ(under_way_bytes_, under_way_bytes);
+}
+
 void PendingProposals::Finish(Pending* pending, ProposalResult result, std::string outcome) {
   budget_.GiveBack(pending->command.size());
   answers_.push_back({std::exchange(pending->done, nullptr), result, std::move(outcome)});

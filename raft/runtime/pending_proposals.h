@@ -28,6 +28,7 @@ class ProposalBudget {
   [[nodiscard]] bool TryTake(uint64_t bytes);
   // REQUIRES: it was taken.
   void GiveBack(uint64_t bytes);
+  uint64_t proposals() const { return proposals_; }
 
  private:
   const uint64_t proposals_max_;
@@ -100,6 +101,10 @@ class PendingProposals {
   void Expire(MonotonicNanos now, const LeaderWatch& watch);
   // Answers all.
   void Shutdown();
+
+  // CHECKs that all that could be told or handed on by now was, when the last applied entry is of
+  // `applied_term`.
+  void CheckInvariants(Term applied_term) const;
 
   bool has_waiting() const { return !waiting_.empty(); }
   uint64_t size() const { return waiting_.size() + bound_.size(); }

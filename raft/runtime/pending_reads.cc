@@ -117,6 +117,25 @@ std::vector<PendingReads::Answer> PendingReads::TakeAnswers() {
   return std::exchange(answers_, {});
 }
 
+void PendingReads::CheckInvariants(LogIndex applied) const {
+  uint64_t size = 0;
+  const auto check = [&](const std::vector<Read>& reads) {
+    size += reads.size();
+    for (const Read& read : reads) {
+      CHECK_LE(next_due_, read.deadline) << "nobody looks when its time is over";
+    }
+  };
+  check(waiting_);
+  for (const auto& [id, group] : groups_) {
+    check(group.reads);
+  }
+  for (const auto& [read_index, reads] : confirmed_) {
+    CHECK_GT(read_index, applied) << "reads wait for what is applied";
+    check(reads);
+  }
+  CHECK_EQ(size_, size);
+}
+
 void PendingReads::Finish(Read* read, ReadResult result) {
   CHECK_GT(size_, 0u);
   --size_;

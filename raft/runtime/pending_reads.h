@@ -53,6 +53,9 @@ class PendingReads {
   // Answers all.
   void Shutdown();
 
+  // CHECKs that every read that could be answered by now was.
+  void CheckInvariants(LogIndex applied) const;
+
   bool has_waiting() const { return !waiting_.empty(); }
   uint64_t size() const { return size_; }
   bool has_answers() const { return !answers_.empty(); }

@@ -236,6 +236,7 @@ void RaftDriver::TakeFinishedLogWork() {
     core_->OnPersisted(*durable);
   }
   for (LoadedEntries& loaded : log_store_->TakeLoaded()) {
+    --loads_under_way_;
     if (loaded.trimmed) {
       core_->OnEntriesTrimmed(loaded.peer);
     } else {
@@ -388,6 +389,7 @@ void RaftDriver::CarryOutOutput() {
   for (const LoadEntries& load : output.loads) {
     log_store_->Load(load);
   }
+  loads_under_way_ += output.loads.size();
   apply_queue_.Push(std::move(output.committed));
   for (const ReadOutcome& outcome : output.reads) {
     OnReadOutcome(outcome);
@@ -464,6 +466,27 @@ bool RaftDriver::HasWork() const {
   }
   return watch_.CanForward() &&
          (reads_.has_waiting() || (proposals_.has_waiting() && MayForwardFront()));
+}
+
+void RaftDriver::CheckInvariants() const {
+  CHECK(!in_turn_);
+  const CoreView core = core_->View();
+  const EntryId applied = state_machine_->applied();
+  CHECK_EQ(core.applied, applied.index) << "the core knows of another applied entry";
+  CHECK_EQ(core.handed_out, applied.index + apply_queue_.size())
+      << "what the core handed out is neither applied nor queued";
+  CHECK_EQ(applied_term_, applied.term);
+  CHECK_EQ(core.open_loads, loads_under_way_) << "a load is waited for that nobody works on";
+
+  const bool leads = core.role == RaftRole::kLeader;
+  CHECK_EQ(watch_.leading(), leads) << "a change of leaders went unnoticed";
+  CHECK_EQ(watch_.term(), core.hard_state.term) << "a change of terms went unnoticed";
+
+  proposals_.CheckInvariants(applied_term_);
+  reads_.CheckInvariants(applied.index);
+  forwarded_.CheckInvariants(leads && !shut_down_ ? core.hard_state.term : Term(0));
+  CHECK_EQ(budget_.proposals(), proposals_.size() + forwarded_.proposals())
+      << "of the budget, more or less is taken than proposals hold";
 }
 
 ReadId RaftDriver::NextReadId() { return std::exchange(next_read_id_, next_read_id_.Next()); }

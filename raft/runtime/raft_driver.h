@@ -118,6 +118,10 @@ class RaftDriver final : public OutcomeObserver {
   // what comes later.
   void Shutdown();
 
+  // CHECKs what holds after a turn: what was due was done. Looks at all that waits, so it is for
+  // tests and the simulator.
+  void CheckInvariants() const;
+
   const RaftCore& core() const { return *core_; }
   RaftStatus Status() const;
   ClusterMillis Now() const { return cluster_clock_.Now(); }
@@ -178,6 +182,8 @@ class RaftDriver final : public OutcomeObserver {
   // Own and forwarded proposals take turns, so that neither starves the other; this says whose turn
   // it is.
   bool own_turn_ = true;
+  // Loads that the log store has not answered.
+  uint64_t loads_under_way_ = 0;
   // The core refused an entry for want of room; the next is not tried before something was applied
   // or time has passed.
   bool log_full_ = false;

@@ -270,6 +270,7 @@ void SimNode::RunTurn() {
     process.member->driver().OnForwardLost(peer);
   }
   const bool more = process.member->RunTurn();
+  process.member->driver().CheckInvariants();
   process.transport.Flush();
   observer_.OnTurn(*this);
   if (more) {

@@ -25,6 +25,7 @@ void DriverCluster::Settle() {
     bool busy = Deliver();
     for (auto& [id, member] : members_) {
       busy |= member.driver->RunTurn();
+      member.driver->CheckInvariants();
       busy |= member.store.has_news();
     }
     CollectSent();
