@@ -323,6 +323,14 @@ class MisfitTest : public testing::Test {
     const absl::Status opened = store.TryOpen();
     return opened.ok() ? store.storage().Restore().status() : opened;
   }
+  // As a snapshot will: the fence knows nothing of the log's new beginning, and no entry reaches
+  // it, but the state does.
+  void BeginLogAnewBeyondTheFence() {
+    kv::AppliedState applied;
+    applied.id = {raft::Term(1), raft::LogIndex(7)};
+    OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
+    TrimLog(data_dir() + "/db", {.id = applied.id, .stamp = raft::ClusterMillis(7)});
+  }
 
   TempDir dir_;
 };
@@ -404,15 +412,17 @@ TEST_F(MisfitTest, ALogThatWasTrimmedBeginsWhereItSays) {
   EXPECT_EQ(restored->tail.front().id.index, raft::LogIndex(4));
 }
 
-// As after a snapshot: the fence knows nothing of the log's new beginning, nor does any entry reach
-// it, but the state does.
 TEST_F(MisfitTest, ALogThatBeginsAnewBeyondTheFence) {
-  kv::AppliedState applied;
-  applied.id = {raft::Term(1), raft::LogIndex(7)};
-  OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
-  TrimLog(data_dir() + "/db", {.id = applied.id, .stamp = raft::ClusterMillis(7)});
+  BeginLogAnewBeyondTheFence();
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus()) << "now the fence says so, too";
+}
+
+// What the fence recorded is found neither in the tables nor in the write-ahead log.
+TEST_F(MisfitTest, ALogThatBeganAnewHasForgottenNothing) {
+  BeginLogAnewBeyondTheFence();
+  FlushAll(data_dir() + "/db");
+  EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
 }
 
 TEST_F(MisfitTest, ALogThatBeginsAfterTheAppliedEntry) {
