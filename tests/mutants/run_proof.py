@@ -23,9 +23,9 @@ from typing import List, NamedTuple, Optional
 from mutant_list import LIST, ROOT, Mutant, read_list
 from trace_test import find_traces
 
-MUTANT_SECONDS_MAX = 60.0
+MUTANT_SECONDS_MAX = 150.0
 # A step that takes so long does not come to an end. Without a mutant there is no hurry.
-STEP_SECONDS_MAX = 45.0
+STEP_SECONDS_MAX = 75.0
 SOUND_STEP_SECONDS_MAX = 300.0
 RUNS_AT_ONCE = 2
 # Where a run of the simulator finds something, it mostly finds it soon; thousands belong to raftkv_sim itself.
@@ -41,7 +41,7 @@ class Step(NamedTuple):
         return self.program.rsplit("/", 1)[-1]
 
 
-# The quick ones first.
+# The quick ones first. Of the crash lab only the samples: all of it takes minutes, and shows no more of a mutant.
 PROOF = [
     Step("tests/raft/core/raft_core_test"),
     Step("tests/raft/core/raft_transcript_test"),
@@ -55,22 +55,19 @@ PROOF = [
     Step("tests/storage/wal_gap_filter_test"),
     Step("tests/storage/wal_survey_test"),
     Step("tests/storage/durability_fence_test"),
+    Step("tests/storage/disk_failure_test"),
     Step("tests/storage/expirer_test"),
+    Step("tests/storage/fence_following_test"),
     Step("tests/storage/rocksdb_log_store_test"),
     Step("tests/storage/kv_view_test"),
-    Step("tests/storage/kv_state_machine_test"),
     Step("tests/storage/newer_version_test"),
-    Step("tests/storage/fence_following_test"),
     Step("tests/storage/data_directory_test"),
-    Step("tests/storage/recovery_test"),
-    Step("tests/storage/disk_failure_test"),
-    Step("tests/simulation/raftkv_sim", [f"--seeds={SIMULATED_SEEDS}"]),
     Step("tests/storage/crash_points_test", ["--gtest_filter=Sampled*"]),
-    Step("tests/storage/failing_disk_test", ["--gtest_filter=Sampled*"]),
     Step("tests/storage/damaged_files_test", ["--gtest_filter=Sampled*"]),
-    Step("tests/storage/crash_points_test", ["--gtest_filter=CrashPointsTest*"]),
-    Step("tests/storage/crash_points_test", ["--gtest_filter=CrashAgainTest*"]),
-    Step("tests/storage/damaged_files_test", ["--gtest_filter=DamagedFilesTest*"]),
+    Step("tests/storage/kv_state_machine_test"),
+    Step("tests/storage/recovery_test"),
+    Step("tests/storage/failing_disk_test", ["--gtest_filter=Sampled*"]),
+    Step("tests/simulation/raftkv_sim", [f"--seeds={SIMULATED_SEEDS}"]),
 ]
 
 
