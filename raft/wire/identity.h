@@ -9,7 +9,7 @@
 
 namespace raftkv::wire {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 // The identity that `sender` presents to `addressee`.
 // REQUIRES: `sender` is a member of `configuration`.

@@ -58,7 +58,7 @@ class FoundedPeer final : public peer::v1::RaftService::Service {
                      peer::v1::HelloResponse* response) override {
     response->set_name("n2");
     response->set_data_id(2);
-    response->set_protocol_version(2);
+    response->set_protocol_version(3);
     *response->mutable_configuration() =
         ClusterOf({{"n1", n1_address_}, {"n2", n2_address_}}, request->data_id());
     return grpc::Status::OK;

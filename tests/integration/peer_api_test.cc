@@ -64,7 +64,7 @@ class PeerApiTest : public testing::Test {
     peer::v1::HelloRequest request;
     request.set_name("somebody");
     request.set_data_id(1);
-    request.set_protocol_version(2);
+    request.set_protocol_version(3);
     peer::v1::HelloResponse response;
     const grpc::Status status = raft_->Hello(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
@@ -78,7 +78,7 @@ class PeerApiTest : public testing::Test {
     identity.set_sender_id(TestCluster::Id(impersonated_));
     identity.set_sender_data_id(configuration_.members(static_cast<int>(impersonated_)).data_id());
     identity.set_addressee_id(TestCluster::Id(target_));
-    identity.set_protocol_version(2);
+    identity.set_protocol_version(3);
     return identity;
   }
 

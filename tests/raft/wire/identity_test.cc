@@ -39,7 +39,8 @@ TEST(IdentityTest, EveryMismatchIsRefusedNamingBothSides) {
     const char* said;
   };
   const std::vector<Case> cases = {
-      {[](auto* identity) { identity->set_protocol_version(3); }, "protocol version"},
+      {[](auto* identity) { identity->set_protocol_version(kProtocolVersion + 1); },
+       "protocol version"},
       {[](auto* identity) { identity->set_cluster_id(0xdef); }, "cluster ids differ"},
       {[](auto* identity) { identity->set_addressee_id(3); }, "addressee is somebody else"},
       {[](auto* identity) { identity->set_sender_id(4); }, "caller is not another member"},
