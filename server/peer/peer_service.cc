@@ -47,18 +47,32 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
   return ToGrpc(status);
 }
 
-// That of another cluster would end this member at its every start, too.
-absl::Status CheckConfiguration(const raft::Entry& entry, uint64_t cluster_id) {
+// Applied, the one of another cluster would end this member at its every start, and so would one
+// without it: this version cannot be removed.
+absl::Status CheckConfiguration(const PeerContext& context, const raft::Entry& entry) {
+  const uint64_t cluster_id = context.directory->cluster_id();
   log::v1::ClusterConfiguration configuration;
-  if (configuration.ParseFromString(*entry.payload) && configuration.cluster_id() == cluster_id) {
-    return absl::OkStatus();
+  if (!configuration.ParseFromString(*entry.payload) || configuration.cluster_id() != cluster_id) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration of cluster ",
+                     configuration.cluster_id(), ", this is cluster ", cluster_id));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration of cluster ",
-                   configuration.cluster_id(), ", this is cluster ", cluster_id));
+  const bool holds_self =
+      std::any_of(configuration.members().begin(), configuration.members().end(),
+                  [&self = context.self()](const log::v1::ConfiguredMember& member) {
+                    return member.id() == self.id && member.data_id() == self.data_id &&
+                           member.name() == self.name;
+                  });
+  if (!holds_self) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration without member ",
+                     context.self().id, " \"", context.self().name,
+                     "\", and this version of raftkv cannot be removed from a cluster"));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status CheckPayloads(const raft::Message& message, uint64_t cluster_id) {
+absl::Status CheckPayloads(const PeerContext& context, const raft::Message& message) {
   const auto* append = std::get_if<raft::AppendRequest>(&message);
   if (append == nullptr) {
     return absl::OkStatus();
@@ -70,7 +84,7 @@ absl::Status CheckPayloads(const raft::Message& message, uint64_t cluster_id) {
       case raft::EntryKind::kCommands:
         break;
       case raft::EntryKind::kConfiguration:
-        status.Update(CheckConfiguration(entry, cluster_id));
+        status.Update(CheckConfiguration(context, entry));
         break;
     }
   }
@@ -295,7 +309,7 @@ grpc::Status PeerService::OnAppendFrame(AppendStream* stream, raft::NodeId* from
     return context_->RefuseContent(*from, absl::InvalidArgumentError("a frame without a message"));
   }
   for (raft::Envelope& envelope : *envelopes) {
-    absl::Status taken = CheckPayloads(envelope.message, context_->directory->cluster_id());
+    absl::Status taken = CheckPayloads(*context_, envelope.message);
     if (taken.ok()) {
       taken = context_->driver->Take(std::move(envelope));
     }

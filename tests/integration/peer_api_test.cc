@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -523,6 +524,25 @@ TEST_F(LyingMemberTest, AConfigurationOfAnotherClusterIsRefused) {
                                 "\022\002\010\001\032\001\001" } } })"),
       absl::StrCat("holds a configuration of cluster 1, this is cluster ",
                    configuration_.cluster_id()));
+}
+
+TEST_F(LyingMemberTest, AConfigurationWithoutThisMemberIsRefused) {
+  log::v1::ClusterConfiguration without = configuration_;
+  without.clear_members();
+  without.clear_voters();
+  for (const log::v1::ConfiguredMember& member : configuration_.members()) {
+    if (member.id() != TestCluster::Id(target_)) {
+      *without.add_members() = member;
+      without.add_voters(member.id());
+    }
+  }
+  ExpectRefused(
+      term_ + 1,
+      absl::StrCat("messages { append { previous_index: ", last_index_, " previous_term: ", term_,
+                   " entries { term: ", term_ + 1, " index: ", last_index_ + 1,
+                   " kind: KIND_CONFIGURATION cluster_time_ms: 4000000000 payload: \"",
+                   absl::CHexEscape(without.SerializeAsString()), "\" } } }"),
+      absl::StrCat("holds a configuration without member ", TestCluster::Id(target_)));
 }
 
 TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {
