@@ -36,6 +36,8 @@ void StandingProposal::Tick() {
                [this](const absl::StatusOr<log::v1::CommandOutcome>&) { under_way_ = false; });
 }
 
+// A field that is newer than the cluster version must be left out, or the record would wait for
+// what it is to bring about.
 std::optional<log::v1::Command> UnpublishedRecord(const MemberDirectory& directory) {
   const MemberDirectory::Self& self = directory.self();
   log::v1::Command command;
