@@ -3,7 +3,6 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "base/version.h"
 #include "kv/command_version.h"
