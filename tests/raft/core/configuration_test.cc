@@ -4,29 +4,12 @@
 #include "gtest/gtest.h"
 #include "raft/core/configuration_history.h"
 #include "raft/core/describe.h"
+#include "tests/raft/core/configurations.h"
 
 namespace raftkv::raft {
 namespace {
 
 using testing::HasSubstr;
-
-std::set<NodeId> Nodes(const std::vector<uint64_t>& numbers) {
-  std::set<NodeId> nodes;
-  for (uint64_t number : numbers) {
-    nodes.insert(NodeId(number));
-  }
-  return nodes;
-}
-
-Configuration Simple(const std::vector<uint64_t>& voters,
-                     const std::vector<uint64_t>& learners = {}) {
-  return {.voters = Nodes(voters), .outgoing_voters = {}, .learners = Nodes(learners)};
-}
-
-Configuration Joint(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& outgoing,
-                    const std::vector<uint64_t>& learners = {}) {
-  return {.voters = Nodes(voters), .outgoing_voters = Nodes(outgoing), .learners = Nodes(learners)};
-}
 
 TEST(ConfigurationTest, VotersChangeInTwoSteps) {
   EXPECT_TRUE(CheckSuccessor(Simple({1, 2, 3}), Joint({3, 4}, {1, 2, 3})).ok());

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/raft/core/configurations.h"
 #include "tests/support/lone_core.h"
 
 namespace raftkv::raft {
@@ -16,22 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-std::set<NodeId> Nodes(const std::vector<uint64_t>& numbers) {
-  std::set<NodeId> nodes;
-  for (uint64_t number : numbers) {
-    nodes.insert(NodeId(number));
-  }
-  return nodes;
-}
-
-Configuration Simple(const std::vector<uint64_t>& voters) {
-  return {.voters = Nodes(voters), .outgoing_voters = {}, .learners = {}};
-}
-
-Configuration Joint(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& outgoing) {
-  return {.voters = Nodes(voters), .outgoing_voters = Nodes(outgoing), .learners = {}};
-}
 
 absl::StatusOr<EntryId> Propose(LoneCore& node, Configuration to) {
   return node->ProposeConfiguration(std::move(to), "payload", ClusterMillis(0));
