@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -492,10 +493,12 @@ class FullPort {
     EXPECT_EQ(bind(fds_[0], reinterpret_cast<sockaddr*>(&name), size), 0);
     EXPECT_EQ(listen(fds_[0], 0), 0);
     EXPECT_EQ(getsockname(fds_[0], reinterpret_cast<sockaddr*>(&name), &size), 0);
-    for (int i = 0; i < 4; ++i) {
-      fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      static_cast<void>(connect(fds_.back(), reinterpret_cast<sockaddr*>(&name), size));
-    }
+    // A queue of length 0 holds one connection, and only once that is in it is the next one dropped:
+    // one that comes meanwhile is answered, and reset later.
+    fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(connect(fds_[1], reinterpret_cast<sockaddr*>(&name), size), 0);
+    pollfd queue = {.fd = fds_[0], .events = POLLIN, .revents = 0};
+    EXPECT_EQ(poll(&queue, 1, /*timeout=*/-1), 1);
     address = absl::StrCat("127.0.0.1:", ntohs(name.sin_port));
   }
   ~FullPort() {
