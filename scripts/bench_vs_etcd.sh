@@ -46,6 +46,10 @@ for backend in ${without//,/ }; do
     exit 1
   }
 done
+((${#backends[@]} > 0)) || {
+  echo "bench_vs_etcd.sh: --without $without leaves nothing to measure" >&2
+  exit 1
+}
 
 readonly DATA=build/bench
 readonly NATS=build/nats
