@@ -17,6 +17,8 @@ SYNCS = 300
 APPENDED_BYTES = 4096
 # More than this before the run means that others compute as well.
 QUIET_LOAD_MAX = 1.0
+# What was built just now counts in the load average for a while.
+SETTLE_SECONDS_MAX = 180
 
 
 def processor() -> str:
@@ -38,13 +40,21 @@ def sync_times_us(folder: str) -> list:
     return times
 
 
+def settled_load() -> float:
+    """The load average, once it is low or has had its time to become so."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while os.getloadavg()[0] > QUIET_LOAD_MAX and time.monotonic() < deadline:
+        time.sleep(1)
+    return os.getloadavg()[0]
+
+
 def load_line(load: float) -> str:
     verdict = ", not quiet: the figures are provisional" if load > QUIET_LOAD_MAX else ""
     return f"load average before the run: {load:.2f}{verdict}"
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
+    load = settled_load()
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     syncs = sync_times_us(sys.argv[1])
     print(f"{os.cpu_count()} cores of {processor()}, {memory_gib:.0f} GiB, Linux {platform.release()}; "
