@@ -493,8 +493,8 @@ class FullPort {
     EXPECT_EQ(bind(fds_[0], reinterpret_cast<sockaddr*>(&name), size), 0);
     EXPECT_EQ(listen(fds_[0], 0), 0);
     EXPECT_EQ(getsockname(fds_[0], reinterpret_cast<sockaddr*>(&name), &size), 0);
-    // A queue of length 0 holds one connection, and only once that is in it is the next one dropped:
-    // one that comes meanwhile is answered, and reset later.
+    // A queue of length 0 holds one connection, and only once that is in it is the next one
+    // dropped: one that comes meanwhile is answered, and reset later.
     fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(connect(fds_[1], reinterpret_cast<sockaddr*>(&name), size), 0);
     pollfd queue = {.fd = fds_[0], .events = POLLIN, .revents = 0};
