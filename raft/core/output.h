@@ -91,6 +91,9 @@ struct Output {
   std::vector<Envelope> messages;
   // 3. Read from the log store.
   std::vector<LoadEntries> loads;
+  //    To these followers bring a snapshot of the applied state, since what they lack is trimmed;
+  //    report with OnSnapshotEnded. Asked for again after every loss of the append stream.
+  std::vector<NodeId> snapshots;
   // 4. Apply, in order; report with OnApplied. Committed and durable here.
   //    Each entry is handed out once.
   std::vector<Entry> committed;

@@ -29,6 +29,7 @@
 #include "raft/core/raft_log.h"
 #include "raft/core/restored_state.h"
 #include "raft/core/roles.h"
+#include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
@@ -81,6 +82,22 @@ class RaftCore {
   // The other answer: the log does not reach back to its `first` any more. Nothing is appended to
   // the peer until it is brought further in another way.
   void OnEntriesTrimmed(NodeId peer);
+  // Nothing brings `peer` a snapshot any more; whether it took it says its AppendAccepted, or the
+  // next probe.
+  void OnSnapshotEnded(NodeId peer);
+  // What a snapshot of the leader of `term` would be here. Changes nothing.
+  enum class SnapshotUse {
+    kNone,         // This node has committed as far, or more; or the term is over.
+    kKeepsLog,     // Its last entry is in the log: what follows stays.
+    kReplacesLog,  // The log ends before it, or contradicts it.
+  };
+  SnapshotUse UseOf(const SnapshotPoint& point, Term term) const;
+  // Begins to install a snapshot, and says how. Unless it is kNone, entries that come in are as
+  // lost, and nothing is handed out for applying, before OnInstalled.
+  SnapshotUse BeginInstall(const SnapshotPoint& point, Term term);
+  // The snapshot is this node's state, durably, and so is the log that goes with it.
+  // REQUIRES: BeginInstall said that it is of use.
+  void OnInstalled(const SnapshotMeta& snapshot);
   // A part of a large message arrived that `leader` sent in `term`; the rest may take long. Whoever
   // follows that leader hears that it is there.
   void OnPartHeard(NodeId leader, Term term);

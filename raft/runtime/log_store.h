@@ -1,11 +1,14 @@
 // The seam to the disk under the Raft log.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "raft/core/output.h"
 #include "raft/core/types.h"
+#include "raft/runtime/snapshot.h"
 
 namespace raftkv::raft {
 
@@ -35,6 +38,23 @@ class LogStore {
   virtual void Load(const LoadEntries& request) = 0;
   // The loads that have finished since the last call.
   virtual std::vector<LoadedEntries> TakeLoaded() = 0;
+
+  // Forgets the entries up to `through`, some time after this, off the loop. Nothing happens when
+  // they are gone already. REQUIRES: they are applied, and the state that holds their effects was
+  // written before this call.
+  virtual void Trim(LogIndex through) = 0;
+  // The first index of the newest entries that take about `bytes` on the disk: the log's first when
+  // all of it takes less. Known without the disk, and only roughly.
+  virtual LogIndex FirstOfNewest(uint64_t bytes) const = 0;
+
+  // Makes `snapshot` the state of this member, durably and at once with the log that goes with it,
+  // after the writes before this call: with `keeps_log` the log stays as it is, else it becomes
+  // empty, and goes on after the snapshot. REQUIRES: with `keeps_log` the log holds the snapshot's
+  // last entry; without, no entry is written before TakeInstalled tells of the end. At most one at
+  // a time.
+  virtual void Install(std::shared_ptr<StagedSnapshot> snapshot, bool keeps_log) = 0;
+  // What was installed since the last call; null: nothing.
+  virtual std::shared_ptr<StagedSnapshot> TakeInstalled() = 0;
 };
 
 }  // namespace raftkv::raft

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,16 @@ struct DriverOptions {
   uint64_t reads_max = 32 << 10;
   // How long a request waits for a leader that will have it; usually 3 election timeouts.
   MonotonicNanos leader_wait = 3 * kNanosPerSecond;
+  // What the log may take on the disk, roughly; beyond it entries go that a follower may lack, which
+  // then needs a snapshot.
+  uint64_t log_bytes_max = uint64_t{1} << 30;
+  // Applied entries that stay although every member holds them, and at most a quarter of
+  // log_bytes_max: a short absence needs no snapshot.
+  uint64_t log_entries_kept = 10'000;
+  // Snapshots under way at once; further followers wait.
+  uint64_t snapshots_max = 2;
+  // A snapshot that failed is not begun again before this.
+  MonotonicNanos snapshot_retry_after = kNanosPerSecond;
   // A read that was forwarded is asked for again after this long without an answer; usually an
   // election timeout.
   MonotonicNanos read_retry_after = kNanosPerSecond;
@@ -94,6 +105,16 @@ class RaftDriver final : public OutcomeObserver {
   void OnPartTaken(NodeId peer);
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
+
+  // The snapshot that the transport brought to `peer` was taken and installed (OK), or not.
+  void OnSnapshotSent(NodeId peer, const absl::Status& status);
+  // A member that leads `term` offers a snapshot. As RaftCore::UseOf, and FailedPrecondition for
+  // another term: OK when it is of use and may be staged now.
+  absl::Status CheckSnapshot(NodeId leader, Term term, const SnapshotPoint& point) const;
+  // Makes a snapshot that was staged this member's state; `done` hears when that is durable and
+  // adopted, or why it is not. Dropped, with FailedPrecondition, when it is of no use by now.
+  void InstallSnapshot(Term term, std::shared_ptr<StagedSnapshot> snapshot,
+                       std::function<void(const absl::Status&)> done);
 
   // Brings a command into the log, on this member or through the leader. It is answered by
   // `deadline` (plus one tick) at the latest.

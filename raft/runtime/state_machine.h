@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "raft/core/types.h"
+#include "raft/runtime/snapshot.h"
 
 namespace raftkv::raft {
 
@@ -38,6 +40,15 @@ class StateMachine {
 
   // The last applied entry.
   virtual EntryId applied() const = 0;
+
+  // The state as of now.
+  virtual std::unique_ptr<SnapshotReader> TakeSnapshot() = 0;
+  // Begins to gather a state that is said to stand at `point`. At most one at a time.
+  virtual std::unique_ptr<SnapshotWriter> StageSnapshot(const SnapshotPoint& point) = 0;
+  // The log store made `snapshot` this member's state: from here on applied() is its last entry.
+  // Returns false, changing nothing, while work under way needs the old state; the loop is woken
+  // when that is over. Readers of the old state finish on it.
+  virtual bool Adopt(const StagedSnapshot& snapshot) = 0;
 };
 
 }  // namespace raftkv::raft

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "raft/core/message.h"
 #include "raft/core/types.h"
+#include "raft/runtime/snapshot.h"
 
 namespace raftkv::raft {
 
@@ -63,6 +65,13 @@ class Transport {
   // or its queue is full.
   [[nodiscard]] virtual bool Forward(NodeId leader, ForwardRequest request) = 0;
   virtual void ReplyToForward(NodeId origin, ForwardReply reply) = 0;
+
+  // Brings a snapshot to a follower, as the leader of `term`; RaftDriver::OnSnapshotSent hears how
+  // that ended, never inside this call. At most one at a time per follower.
+  virtual void SendSnapshot(NodeId peer, Term term, std::unique_ptr<SnapshotReader> snapshot) = 0;
+  // The snapshot under way to `peer` is of no use any more: gives it up without telling the driver.
+  // Nothing happens when there is none.
+  virtual void StopSnapshot(NodeId peer) = 0;
 };
 
 }  // namespace raftkv::raft
