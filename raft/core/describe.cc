@@ -57,7 +57,12 @@ struct MessageText {
                         " hint=", Describe(m.hint));
   }
   std::string operator()(const Heartbeat& m) const {
-    return absl::StrCat("Heartbeat commit=", m.commit_index.value(), " round=", m.round.value());
+    std::string text =
+        absl::StrCat("Heartbeat commit=", m.commit_index.value(), " round=", m.round.value());
+    if (m.held_by_all != LogIndex(0)) {
+      absl::StrAppend(&text, " held=", m.held_by_all.value());
+    }
+    return text;
   }
   std::string operator()(const HeartbeatReply& m) const {
     return absl::StrCat("HeartbeatReply round=", m.round.value());
@@ -94,6 +99,10 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
       return "the newest in the log";
     case EventCause::Reason::kRemoved:
       return "does not vote any more";
+    case EventCause::Reason::kLogHeldIt:
+      return "the log holds its last entry and stays";
+    case EventCause::Reason::kLogLackedIt:
+      return "the log did not hold its last entry and begins anew after it";
   }
   return "unknown reason";
 }
@@ -168,6 +177,10 @@ std::string Describe(const LoadEntries& load) {
                       load.bytes_max, " bytes");
 }
 
+std::string Describe(const SnapshotPoint& point) {
+  return absl::StrCat("snapshot of ", Describe(point.last));
+}
+
 std::string Describe(const ReadOutcome& read) {
   if (read.aborted) {
     return absl::StrCat("read ", read.id.value(), " aborted");
@@ -189,6 +202,8 @@ std::string Describe(const Event& event, DescribeTicks describe_ticks) {
     case Event::Kind::kConfigurationChanged:
       return absl::StrCat("configuration of ", event.index.value(), ": ",
                           Describe(*event.configuration), because);
+    case Event::Kind::kSnapshotInstalled:
+      return absl::StrCat("installed a snapshot up to ", event.index.value(), because);
   }
   return "unknown event";
 }

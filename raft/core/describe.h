@@ -9,6 +9,7 @@
 #include "raft/core/configuration.h"
 #include "raft/core/message.h"
 #include "raft/core/output.h"
+#include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
@@ -22,6 +23,7 @@ std::string Describe(const Message& message);
 std::string Describe(const Envelope& envelope);
 std::string Describe(const LogWrite& write);
 std::string Describe(const LoadEntries& load);
+std::string Describe(const SnapshotPoint& point);
 std::string Describe(const ReadOutcome& read);
 std::string Describe(const Event& event);
 // The same with times as `describe_ticks` tells them.

@@ -83,6 +83,7 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
   const NodeId old_leader = leader();
   if (Leader* leading = leader_role()) {
     leading->rounds.Abort(&output_.reads);
+    output_.snapshots.clear();
   }
   if (new_term > term()) {
     SetHardState({.term = new_term, .vote = kNobody});

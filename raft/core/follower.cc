@@ -35,6 +35,11 @@ void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
 
 void RaftCore::HandleAppendRequest(const Envelope& envelope, AppendRequest request) {
   Follower& follower = FollowSender(envelope);
+  // As lost: while a snapshot is installed the log store is told what stays of the log, so nothing
+  // about it changes. The leader asks again.
+  if (is_installing()) {
+    return;
+  }
   if (!HoldsEntry(request.previous)) {
     RejectAppend(envelope, request.previous);
     return;
@@ -80,9 +85,10 @@ void RaftCore::HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartb
   // A leader tells of nothing that this node has not acknowledged to it, so the log agrees that
   // far.
   Follower& follower = FollowSender(envelope);
-  if (log_.CommitTo(heartbeat.commit_index)) {
+  if (!is_installing() && log_.CommitTo(heartbeat.commit_index)) {
     follower.verified = std::max(follower.verified, heartbeat.commit_index);
   }
+  follower.held_by_all = heartbeat.held_by_all;
   if (heartbeat.round != RoundId(0)) {
     Reply(envelope, HeartbeatReply{.round = heartbeat.round});
   }

@@ -21,6 +21,8 @@ void CheckLog(const CoreView& now) {
 }
 
 void CheckRole(const CoreView& now) {
+  CHECK(!now.installing || now.role == RaftRole::kFollower)
+      << "others' word for the log is awaited";
   switch (now.role) {
     case RaftRole::kFollower:
       CHECK_LE(now.commit, now.verified) << "committed more than agrees with the leader";
@@ -89,6 +91,11 @@ void CheckStep(const CoreView& before, const CoreView& after) {
     CHECK_EQ(after.hard_state.term, before.hard_state.term);
     CHECK_GE(after.last.index, before.last.index);
     CHECK_GE(after.durable, before.durable);
+  }
+  if (before.installing && after.installing) {
+    CHECK(after.last == before.last) << "what stays of the log was decided";
+    CHECK_EQ(after.commit, before.commit);
+    CHECK_EQ(after.handed_out, before.handed_out);
   }
   // An entry that is gone must not have been committed.
   CHECK_GE(after.last.index, before.commit);

@@ -31,6 +31,7 @@ struct CoreView {
   WriteId persisted;
   WriteId next_write;
   uint64_t open_loads = 0;  // That the caller has not answered.
+  bool installing = false;  // A snapshot.
 };
 
 // CHECKs what holds at any time.

@@ -189,7 +189,7 @@ void RaftCore::OnStreamLost(NodeId peer) {
     return;
   }
   if (FollowerProgress* progress = leader->Find(peer)) {
-    progress->OnStreamLost();
+    progress->OnStreamLost(log_.last().index);
   }
 }
 
@@ -203,13 +203,6 @@ FollowerProgress* RaftCore::CloseLoad(NodeId peer) {
     return nullptr;
   }
   return leader->Find(peer);
-}
-
-void RaftCore::OnEntriesTrimmed(NodeId peer) {
-  const InvariantScope scope(this);
-  if (FollowerProgress* progress = CloseLoad(peer)) {
-    progress->OnTrimmed();
-  }
 }
 
 void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries) {
@@ -303,7 +296,8 @@ void RaftCore::SendUntoldCommitIndex(Leader& leader) {
     const LogIndex safe = progress.SafeCommitIndex(log_.commit_index());
     if (safe > progress.told_commit_index()) {
       progress.OnCommitIndexSent(safe);
-      Send(peer, term(), Heartbeat{.commit_index = safe, .round = RoundId(0)});
+      Send(peer, term(),
+           Heartbeat{.commit_index = safe, .round = RoundId(0), .held_by_all = held_by_all()});
     }
   }
 }

@@ -2,7 +2,6 @@
 // general; it keeps a faulty member's word from ending the process or from reaching the log.
 #include <glog/logging.h>
 
-#include <limits>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -11,10 +10,6 @@
 
 namespace raftkv::raft {
 namespace {
-
-// Far beyond what a cluster can reach; a peer's number above it is nonsense, and keeps arithmetic
-// from wrapping.
-constexpr uint64_t kNumberMax = std::numeric_limits<uint64_t>::max() / 4;
 
 absl::Status CheckAppend(Term term, const AppendRequest& request) {
   EntryId before = request.previous;
@@ -86,7 +81,7 @@ absl::Status RaftCore::CheckAgainstLog(const Envelope& envelope) const {
   const LogIndex last = log_.last().index;
   if (const auto* heartbeat = std::get_if<Heartbeat>(&envelope.message)) {
     // A leader tells of nothing that this node has not acknowledged to it.
-    if (heartbeat->commit_index > last) {
+    if (heartbeat->commit_index > last || heartbeat->held_by_all > last) {
       return absl::InvalidArgumentError(absl::StrCat("the log ends at ", last.value()));
     }
   }

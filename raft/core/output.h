@@ -56,6 +56,8 @@ struct EventCause {
     kLogConflict,     // With the leader's log.
     kNewestInLog,     // Of the configurations there.
     kRemoved,         // A leader committed a configuration in which it does not vote.
+    kLogHeldIt,       // The last entry of a snapshot: the log stays.
+    kLogLackedIt,     // The log ended before it or contradicted it, and begins after it now.
   };
   Reason reason;
   NodeId peer = kNobody;
@@ -73,6 +75,7 @@ struct Event {
     // `configuration`, of the entry at `index`, counts from now on: an entry came or went. 0: it
     // was applied before the start.
     kConfigurationChanged,
+    kSnapshotInstalled,  // This follower's state is that of the leader as of `index`.
   };
   Kind kind;
   RaftRole role = RaftRole::kFollower;

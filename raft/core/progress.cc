@@ -103,12 +103,24 @@ bool FollowerProgress::OnRejected(LogIndex rejected, LogIndex agree) {
   return true;
 }
 
-void FollowerProgress::OnStreamLost() { BecomeProbe(match_index_.Next()); }
+void FollowerProgress::OnStreamLost(LogIndex last) {
+  if (state_ == State::kSnapshot) {
+    OnSnapshotEnded(last);
+    return;
+  }
+  BecomeProbe(match_index_.Next());
+}
 
 void FollowerProgress::OnTrimmed() {
   state_ = State::kSnapshot;
   probe_outstanding_ = false;
   window_.Clear();
+}
+
+void FollowerProgress::OnSnapshotEnded(LogIndex last) {
+  if (state_ == State::kSnapshot) {
+    BecomeProbe(last.Next());
+  }
 }
 
 void FollowerProgress::Tick() {

@@ -8,11 +8,14 @@
 //     |   stream lost,                |
 //     |   window stuck                | what comes next is trimmed
 //     +--- rejected: next moves back  v
-//     +--- trimmed --------------> Snapshot, until the stream is lost or the follower accepts
+//     +--- trimmed --------------> Snapshot, until the follower accepts, or the stream is lost or
+//                                  nothing brings a snapshot any more: back to Probe
 //
 // Probe: next_index() is a guess; one message at a time asks about it. Replicate: the logs agree
 // before next_index(); entries go out without waiting, up to the window. Snapshot: the log does not
-// hold what the follower lacks; nothing is appended. Confined to one thread.
+// hold what the follower lacks; nothing is appended. Whoever leaves Snapshot for Probe is asked at
+// the end of the log: how far it is by then only the follower knows, and its answer may have been
+// lost. Confined to one thread.
 #pragma once
 
 #include <cstdint>
@@ -79,9 +82,13 @@ class FollowerProgress {
   // The follower's log does not hold `rejected`, and agrees at `agree` at best: back to probing.
   // Returns false, and changes nothing, when the answer is an old one.
   bool OnRejected(LogIndex rejected, LogIndex agree);
-  void OnStreamLost();
+  // The leader's log ends at `last`.
+  void OnStreamLost(LogIndex last);
   // The entries from next_index() on are not in the leader's log any more.
   void OnTrimmed();
+  // Nothing brings the follower a snapshot any more; the leader's log ends at `last`. Changes
+  // nothing outside Snapshot.
+  void OnSnapshotEnded(LogIndex last);
 
   // One tick has passed.
   void Tick();

@@ -145,8 +145,9 @@ void RaftCore::OnApplied(LogIndex last) {
 }
 
 bool RaftCore::HasOutput() const {
-  if (!output_.messages.empty() || !output_.reads.empty() || !output_.events.empty() ||
-      log_.has_unwritten() || gate_.hard_state_write() == next_write_ || log_.has_deliverable()) {
+  if (!output_.messages.empty() || !output_.snapshots.empty() || !output_.reads.empty() ||
+      !output_.events.empty() || log_.has_unwritten() || gate_.hard_state_write() == next_write_ ||
+      MayHandOut()) {
     return true;
   }
   if (const auto* follower = std::get_if<Follower>(&role_)) {
@@ -166,7 +167,9 @@ Output RaftCore::TakeOutput() {
     SendAcknowledgement(*follower);
   }
   BeginWrite();
-  output_.committed = log_.TakeDeliverable();
+  if (MayHandOut()) {
+    output_.committed = log_.TakeDeliverable();
+  }
   return std::exchange(output_, Output());
 }
 
@@ -294,6 +297,7 @@ CoreView RaftCore::View() const {
   view.persisted = gate_.persisted();
   view.next_write = next_write_;
   view.open_loads = open_loads_.size();
+  view.installing = is_installing();
   if (const auto* follower = std::get_if<Follower>(&role_)) {
     view.verified = follower->verified;
   } else if (const Leader* leader = leader_role()) {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -80,24 +81,26 @@ class RaftCore {
   // `previous`, the entry before. Out of date by now (another term, a lost stream), it is dropped.
   void OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries);
   // The other answer: the log does not reach back to its `first` any more. Nothing is appended to
-  // the peer until it is brought further in another way.
+  // the peer until a snapshot (Output::snapshots) brings it further.
   void OnEntriesTrimmed(NodeId peer);
   // Nothing brings `peer` a snapshot any more; whether it took it says its AppendAccepted, or the
   // next probe.
   void OnSnapshotEnded(NodeId peer);
   // What a snapshot of the leader of `term` would be here. Changes nothing.
   enum class SnapshotUse {
-    kNone,         // This node has committed as far, or more; or the term is over.
+    kNone,         // This node has committed as far, or more; or `term` is another, or its own.
     kKeepsLog,     // Its last entry is in the log: what follows stays.
     kReplacesLog,  // The log ends before it, or contradicts it.
   };
   SnapshotUse UseOf(const SnapshotPoint& point, Term term) const;
-  // Begins to install a snapshot, and says how. Unless it is kNone, entries that come in are as
-  // lost, and nothing is handed out for applying, before OnInstalled.
+  // Begins to install a snapshot, and says how. Unless it is kNone, appends and commit indexes that
+  // come in are as lost, nothing is handed out for applying, and this node does not campaign, before
+  // OnInstalled. REQUIRES: none is being installed, and all output was taken.
   SnapshotUse BeginInstall(const SnapshotPoint& point, Term term);
   // The snapshot is this node's state, durably, and so is the log that goes with it.
   // REQUIRES: BeginInstall said that it is of use.
   void OnInstalled(const SnapshotMeta& snapshot);
+  bool is_installing() const { return installing_.has_value(); }
   // A part of a large message arrived that `leader` sent in `term`; the rest may take long. Whoever
   // follows that leader hears that it is there.
   void OnPartHeard(NodeId leader, Term term);
@@ -125,6 +128,9 @@ class RaftCore {
   uint64_t uncommitted_entries() const;
   // Whether this leader has committed an entry of its own term; false elsewhere.
   bool has_committed_in_term() const;
+  // Every other member of the configuration holds the log up to here, for all that this leader
+  // knows, or that this follower's leader told; 0: nothing is known. Own entries count as held.
+  LogIndex held_by_all() const;
   // The newest in the log, committed or not.
   const Configuration& configuration() const { return *configuration_; }
   // What a leader knows of `peer`; null when this node does not lead or `peer` is no other member.
@@ -164,6 +170,7 @@ class RaftCore {
   // The oldest log write has been under way for an election timeout.
   bool DiskIsStalled() const;
   void BeginWrite();
+  bool MayHandOut() const { return log_.has_deliverable() && !is_installing(); }
 
   // Messages (raft_core.cc). Send goes through the gate.
   void Send(NodeId to, Term term, Message message);
@@ -174,7 +181,9 @@ class RaftCore {
   TickTimer NewElectionTimer();
   TickTimer NewRetryTimer();
   bool IsOnlyVoter() const;
-  bool MayCampaign() const { return log_.configurations().MayVote(self_) && !DiskIsStalled(); }
+  bool MayCampaign() const {
+    return log_.configurations().MayVote(self_) && !DiskIsStalled() && !is_installing();
+  }
   void TickFollower(Follower& follower);
   void TickCandidacy(TickTimer& retry);
   void BecomeFollower(Term term, NodeId leader, EventCause cause);
@@ -202,6 +211,12 @@ class RaftCore {
   LogIndex PromisedIndex(const Follower& follower) const;
   void MaybeAcknowledge(Follower& follower);
   void SendAcknowledgement(Follower& follower);
+
+  // Snapshots (snapshot.cc).
+  struct Installing {
+    SnapshotPoint point;
+    SnapshotUse use;
+  };
 
   // Leaders (leader.cc).
   Leader* leader_role() { return std::get_if<Leader>(&role_); }
@@ -263,6 +278,8 @@ class RaftCore {
   // The loads that the caller has not answered, and the term in which each was asked for: an answer
   // from another term may hold entries that are gone.
   std::map<NodeId, Term> open_loads_;
+  // What is being installed. Invariant: then this node follows, and its log does not change.
+  std::optional<Installing> installing_;
   Output output_;
 };
 

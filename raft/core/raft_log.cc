@@ -181,6 +181,32 @@ void RaftLog::OnApplied(LogIndex applied) {
   TrimMemory();
 }
 
+void RaftLog::AdvanceTo(EntryId last) {
+  CHECK(TermAt(last.index) == last.term) << "the log does not hold the snapshot's last entry";
+  CHECK_GT(last.index, handed_out_);
+  CHECK_LE(last.index, durable_);
+  CommitTo(last.index);
+  handed_out_ = last.index;
+  OnApplied(last.index);
+}
+
+void RaftLog::ResetTo(const SnapshotMeta& snapshot) {
+  const EntryId last = snapshot.point.last;
+  CHECK_GT(last.index, commit_) << "a snapshot takes committed entries back";
+  CHECK(!has_unwritten()) << "entries from " << next_to_write_ << " on would come after it";
+  entries_.clear();
+  memory_bytes_ = 0;
+  previous_ = last;
+  previous_stamp_ = snapshot.point.stamp;
+  // Not even an uncommitted configuration of the old log may count any more (openraft#1808).
+  configurations_ = ConfigurationHistory(snapshot.configuration);
+  next_to_write_ = last.index.Next();
+  durable_ = commit_ = handed_out_ = applied_ = last.index;
+  for (PendingWrite& write : pending_writes_) {
+    write.last = std::min(write.last, last.index);
+  }
+}
+
 void RaftLog::TrimMemory() {
   const LogIndex keep_after = std::min(applied_, durable_);
   while (memory_bytes_ > memory_bytes_max_ && !entries_.empty() &&

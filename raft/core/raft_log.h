@@ -6,7 +6,10 @@
 //
 // Durability is counted by WriteId, never by (term, index): when entries are overwritten and come
 // back, the end of an older write says nothing about them. Truncation lowers the durable mark and
-// what pending writes stand for. Confined to one thread.
+// what pending writes stand for.
+//
+// An installed snapshot raises all the marks to where it stands: it is durable, and what it stands
+// for is committed and applied. Confined to one thread.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +19,7 @@
 
 #include "raft/core/configuration_history.h"
 #include "raft/core/restored_state.h"
+#include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 
 namespace raftkv::raft {
@@ -72,6 +76,13 @@ class RaftLog {
   std::vector<Entry> TakeDeliverable();
   // REQUIRES: applied_index() <= applied <= handed_out_index().
   void OnApplied(LogIndex applied);
+
+  // A snapshot that stands at `last`, an entry of this log, was installed: the log stays as it is,
+  // committed and applied up to there. REQUIRES: `last` is durable and was not handed out.
+  void AdvanceTo(EntryId last);
+  // The snapshot was installed in place of the log: all entries go, and the log goes on after it.
+  // REQUIRES: all was written, and nothing at or after the snapshot's last entry is committed.
+  void ResetTo(const SnapshotMeta& snapshot);
 
   LogIndex commit_index() const { return commit_; }
   LogIndex durable_index() const { return durable_; }

@@ -35,7 +35,8 @@ void RaftCore::BeginRound(Leader& leader, bool with_learners) {
     }
     const LogIndex safe = progress.SafeCommitIndex(log_.commit_index());
     progress.OnCommitIndexSent(safe);
-    Send(peer, term(), Heartbeat{.commit_index = safe, .round = round});
+    Send(peer, term(),
+         Heartbeat{.commit_index = safe, .round = round, .held_by_all = held_by_all()});
   }
   MaybeConfirmReads(leader);
 }

@@ -28,6 +28,8 @@ struct Follower {
   LogIndex acknowledged;
   // The leader waits for an AppendAccepted.
   bool acknowledgement_due = false;
+  // What the leader told last (Heartbeat::held_by_all); 0 before that.
+  LogIndex held_by_all = LogIndex(0);
 };
 
 // Asks whether a candidacy would be of use (thesis §9.6); changes neither term nor vote.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -26,6 +27,10 @@ using RoundId = StrongInt<struct RoundIdTag>;
 using ClusterMillis = StrongInt<struct ClusterMillisTag>;
 
 inline constexpr NodeId kNobody{0};
+
+// Far beyond what a cluster can reach; a peer's number above it is nonsense, and would make
+// arithmetic wrap.
+inline constexpr uint64_t kNumberMax = std::numeric_limits<uint64_t>::max() / 4;
 
 // Where an entry stands and in which term it was created; equal ids mean equal entries and equal
 // logs before them (thesis §3.5, the log matching property).

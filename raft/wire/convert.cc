@@ -167,7 +167,8 @@ absl::StatusOr<raft::Message> LeaderMessageFromProto(peer::v1::LeaderMessage* me
     case peer::v1::LeaderMessage::kHeartbeat:
       return raft::Message(
           raft::Heartbeat{.commit_index = LogIndex(message->heartbeat().commit_index()),
-                          .round = RoundId(message->heartbeat().round())});
+                          .round = RoundId(message->heartbeat().round()),
+                          .held_by_all = LogIndex(message->heartbeat().held_by_all_index())});
     case peer::v1::LeaderMessage::KIND_NOT_SET:
       break;
   }
@@ -292,6 +293,7 @@ void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesReques
   if (const auto* heartbeat = std::get_if<raft::Heartbeat>(&envelope.message)) {
     out->mutable_heartbeat()->set_commit_index(heartbeat->commit_index.value());
     out->mutable_heartbeat()->set_round(heartbeat->round.value());
+    out->mutable_heartbeat()->set_held_by_all_index(heartbeat->held_by_all.value());
     return;
   }
   const auto& request = std::get<raft::AppendRequest>(envelope.message);
