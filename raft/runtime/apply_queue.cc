@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -47,6 +48,12 @@ void ApplyQueue::Pop(size_t count) {
   } else if (begin_ >= kAppliedPrefixMax) {
     entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(begin_));
     begin_ = 0;
+  }
+}
+
+void ApplyQueue::DropThrough(LogIndex last) {
+  if (!empty() && entries_[begin_].id.index <= last) {
+    Pop(std::min<size_t>(size(), last - entries_[begin_].id.index + 1));
   }
 }
 

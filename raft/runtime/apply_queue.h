@@ -23,6 +23,8 @@ class ApplyQueue {
   absl::Span<const Entry> Front(uint64_t bytes_max) const;
   // REQUIRES: at least `count` entries are queued.
   void Pop(size_t count);
+  // Drops the entries up to `last`: their effects came in another way.
+  void DropThrough(LogIndex last);
 
  private:
   // What is queued starts at begin_; contiguous, because Front hands it out as one span.

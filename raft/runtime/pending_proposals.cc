@@ -88,6 +88,14 @@ void PendingProposals::ReturnBefore(Term term) {
   Return(bound_.begin(), end);
 }
 
+void PendingProposals::OnOutcomesSkipped(Term term) {
+  while (!bound_.empty() && bound_.begin()->second.bound_to <= term) {
+    OnUnbound(*bound_.begin());
+    Finish(&bound_.begin()->second, ProposalResult::kOutcomeUnknown);
+    bound_.erase(bound_.begin());
+  }
+}
+
 void PendingProposals::ForgetUnderWay() {
   under_way_from_ = next_sequence_;
   under_way_ = 0;

@@ -45,7 +45,8 @@ class ProposalBudget {
 // Why a bound proposal may go back to waiting once an entry of a later term was applied here: the
 // leader of its term takes it in that term only, and a log's terms never decrease, so in the
 // committed log it can only stand before that entry, where it would have been seen. The earlier
-// attempt can therefore never be applied, wherever copies of it are.
+// attempt can therefore never be applied, wherever copies of it are. That it would have been seen
+// does not hold for entries whose effects came with a snapshot: OnOutcomesSkipped.
 //
 // Answers are collected and handed over by TakeAnswers, so no callback runs inside any call.
 // Confined to the loop's thread.
@@ -81,6 +82,9 @@ class PendingProposals {
   // An entry of `term` was applied, and the outcomes up to it were told: what is bound to earlier
   // terms waits again.
   void ReturnBefore(Term term);
+  // The effects of entries up to one of `term` came without their outcomes: what is bound to that
+  // term or to an earlier one may be among them, and is answered kOutcomeUnknown.
+  void OnOutcomesSkipped(Term term);
 
   // What is bound since the last ForgetUnderWay: whoever leads has it before them, or will have.
   uint64_t under_way() const { return under_way_; }

@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "raft/runtime/command_batch.h"
 
@@ -23,33 +22,7 @@ constexpr int kPassesPerTurnMax = 4;
 // bits keep the numbers short in the log.
 uint64_t FirstNumber(uint64_t origin) { return 1 + origin % (uint64_t{1} << 48); }
 
-absl::Status AtLeastOne(const char* field, int64_t value) {
-  if (value >= 1) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", must be at least 1"));
-}
-
 }  // namespace
-
-absl::Status DriverOptions::Validate() const {
-  absl::Status status;
-  status.Update(
-      AtLeastOne("uncommitted_entries_max", static_cast<int64_t>(uncommitted_entries_max)));
-  status.Update(AtLeastOne("uncommitted_large_entries_max",
-                           static_cast<int64_t>(uncommitted_large_entries_max)));
-  status.Update(AtLeastOne("entry_commands_max", static_cast<int64_t>(entry_commands_max)));
-  status.Update(AtLeastOne("entry_bytes_max", static_cast<int64_t>(entry_bytes_max)));
-  status.Update(AtLeastOne("apply_bytes_max", static_cast<int64_t>(apply_bytes_max)));
-  status.Update(AtLeastOne("proposals_max", static_cast<int64_t>(proposals_max)));
-  status.Update(AtLeastOne("proposal_bytes_max", static_cast<int64_t>(proposal_bytes_max)));
-  status.Update(AtLeastOne("forwarded_max", static_cast<int64_t>(forwarded_max)));
-  status.Update(AtLeastOne("forwarded_bytes_max", static_cast<int64_t>(forwarded_bytes_max)));
-  status.Update(AtLeastOne("reads_max", static_cast<int64_t>(reads_max)));
-  status.Update(AtLeastOne("leader_wait", leader_wait));
-  status.Update(AtLeastOne("read_retry_after", read_retry_after));
-  return status;
-}
 
 RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
                        std::unique_ptr<RaftCore> core, const ClusterReading& restored_clock,
@@ -70,7 +43,8 @@ RaftDriver::RaftDriver(const DriverOptions& options, uint64_t origin,
       forwarded_(&budget_, options.reads_max),
       reads_(options.reads_max, options.leader_wait, options.read_retry_after),
       next_read_id_(FirstNumber(origin)),
-      applied_term_(state_machine->applied().term) {
+      applied_term_(state_machine->applied().term),
+      transfers_(options.snapshots_max, options.snapshot_retry_after) {
   CHECK(options_.Validate().ok()) << options_.Validate();
   CHECK_EQ(core_->applied_index(), state_machine_->applied().index);
 }
@@ -98,6 +72,7 @@ void RaftDriver::Tick() {
   proposals_.Expire(now, watch_);
   reads_.Expire(now, watch_);
   DeliverAnswers();
+  MaybeTrimLog();
 }
 
 absl::Status RaftDriver::Take(Envelope envelope) {
@@ -193,6 +168,7 @@ bool RaftDriver::RunTurn() {
   apply_stalled_ = false;
   TellCoreTheTime();
   TakeFinishedLogWork();
+  BeginInstall();
   for (int pass = 0; pass < kPassesPerTurnMax; ++pass) {
     HandOutRequests();
     CarryOutOutput();
@@ -205,6 +181,7 @@ bool RaftDriver::RunTurn() {
   SendForwardReplies();
   core_->SendCommitIndex();
   CarryOutOutput();
+  BeginSnapshots();
   in_turn_ = false;
   return HasWork() || forwarded_.has_replies();
 }
@@ -217,6 +194,8 @@ void RaftDriver::Shutdown() {
   forwarded_.RefuseOtherTerms(Term(0));
   SendForwardReplies();
   DeliverAnswers();
+  StopSnapshots();
+  RefuseInstall(absl::UnavailableError("this node is stopping"));
 }
 
 uint64_t RaftDriver::pending_requests() const { return proposals_.size() + reads_.size(); }
@@ -232,6 +211,11 @@ void RaftDriver::OnOutcome(uint64_t origin, uint64_t sequence, std::string outco
 }
 
 void RaftDriver::TakeFinishedLogWork() {
+  // Asked before what is durable: the writes that came before a snapshot are told of with it then.
+  if (const std::shared_ptr<StagedSnapshot> installed = log_store_->TakeInstalled()) {
+    CHECK(install_.has_value() && install_->snapshot == installed);
+    install_->is_written = true;
+  }
   if (const std::optional<WriteId> durable = log_store_->TakeDurable(); durable.has_value()) {
     core_->OnPersisted(*durable);
   }
@@ -243,6 +227,7 @@ void RaftDriver::TakeFinishedLogWork() {
       core_->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
     }
   }
+  FinishInstall();
 }
 
 void RaftDriver::LookWhoLeads(MonotonicNanos now) {
@@ -253,6 +238,7 @@ void RaftDriver::LookWhoLeads(MonotonicNanos now) {
   // core.
   reads_.ReturnForwarded();
   proposals_.ForgetUnderWay();
+  StopSnapshots();
 }
 
 void RaftDriver::HandOutRequests() {
@@ -390,6 +376,9 @@ void RaftDriver::CarryOutOutput() {
     log_store_->Load(load);
   }
   loads_under_way_ += output.loads.size();
+  for (const NodeId peer : output.snapshots) {
+    transfers_.Want(peer);
+  }
   apply_queue_.Push(std::move(output.committed));
   for (const ReadOutcome& outcome : output.reads) {
     OnReadOutcome(outcome);
@@ -417,7 +406,7 @@ void RaftDriver::OnReadOutcome(const ReadOutcome& outcome) {
 }
 
 void RaftDriver::ApplyCommitted() {
-  if (!apply_queue_.empty() && !apply_stalled_) {
+  if (MayApply()) {
     const absl::Span<const Entry> run = apply_queue_.Front(options_.apply_bytes_max);
     const size_t count = state_machine_->Apply(run, this);
     CHECK_LE(count, run.size());
@@ -457,7 +446,7 @@ bool RaftDriver::HasWork() const {
   if (core_->HasOutput() || proposals_.has_answers() || reads_.has_answers()) {
     return true;
   }
-  if (!apply_queue_.empty() && !apply_stalled_) {
+  if (MayApply()) {
     return true;
   }
   if (watch_.leading()) {
@@ -477,6 +466,9 @@ void RaftDriver::CheckInvariants() const {
       << "what the core handed out is neither applied nor queued";
   CHECK_EQ(applied_term_, applied.term);
   CHECK_EQ(core.open_loads, loads_under_way_) << "a load is waited for that nobody works on";
+  CHECK(!core.installing || install_.has_value())
+      << "a snapshot is waited for that nobody installs";
+  CHECK(transfers_.empty() || core.role == RaftRole::kLeader) << "a snapshot of no leader";
 
   const bool leads = core.role == RaftRole::kLeader;
   CHECK_EQ(watch_.leading(), leads) << "a change of leaders went unnoticed";

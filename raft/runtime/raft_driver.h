@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "raft/core/raft_core.h"
 #include "raft/runtime/apply_queue.h"
 #include "raft/runtime/cluster_clock.h"
+#include "raft/runtime/driver_options.h"
 #include "raft/runtime/forwarded_requests.h"
 #include "raft/runtime/leader_watch.h"
 #include "raft/runtime/log_store.h"
@@ -25,51 +27,11 @@
 #include "raft/runtime/pending_reads.h"
 #include "raft/runtime/raft_status.h"
 #include "raft/runtime/requests.h"
+#include "raft/runtime/snapshot_transfers.h"
 #include "raft/runtime/state_machine.h"
 #include "raft/runtime/transport.h"
 
 namespace raftkv::raft {
-
-struct DriverOptions {
-  // Own entries not yet committed while the next batch gathers; 1 was best where it was measured,
-  // on small machines.
-  uint64_t uncommitted_entries_max = 1;
-  // The same where the next command fills an entry by itself: there is nothing to gather.
-  uint64_t uncommitted_large_entries_max = 4;
-  // Commands and bytes of one entry; a larger single command is sent alone.
-  uint64_t entry_commands_max = 1024;
-  uint64_t entry_bytes_max = 512 << 10;
-  // Bytes of the entries applied at once; a larger single entry is applied alone.
-  uint64_t apply_bytes_max = 1 << 20;
-  // Proposals waiting for a place in the log or for their outcome, and their bytes; beyond it they
-  // are refused.
-  uint64_t proposals_max = 32 << 10;
-  uint64_t proposal_bytes_max = 64 << 20;
-  // Proposals forwarded to the leader of the term, on a stream that still stands, whose outcome is
-  // not known here, and their bytes; beyond it they wait. A larger single one is forwarded alone.
-  uint64_t forwarded_max = 8 << 10;
-  uint64_t forwarded_bytes_max = 16 << 20;
-  // Reads waiting; beyond it they are refused.
-  uint64_t reads_max = 32 << 10;
-  // How long a request waits for a leader that will have it; usually 3 election timeouts.
-  MonotonicNanos leader_wait = 3 * kNanosPerSecond;
-  // What the log may take on the disk, roughly; beyond it entries go that a follower may lack, which
-  // then needs a snapshot.
-  uint64_t log_bytes_max = uint64_t{1} << 30;
-  // Applied entries that stay although every member holds them, and at most a quarter of
-  // log_bytes_max: a short absence needs no snapshot.
-  uint64_t log_entries_kept = 10'000;
-  // Snapshots under way at once; further followers wait.
-  uint64_t snapshots_max = 2;
-  // A snapshot that failed is not begun again before this.
-  MonotonicNanos snapshot_retry_after = kNanosPerSecond;
-  // A read that was forwarded is asked for again after this long without an answer; usually an
-  // election timeout.
-  MonotonicNanos read_retry_after = kNanosPerSecond;
-
-  // InvalidArgument naming the field, its value and its bound.
-  absl::Status Validate() const;
-};
 
 // What the driver tells about itself besides answers.
 class DriverObserver {
@@ -79,10 +41,15 @@ class DriverObserver {
   // The core, which leads, is asked for a read index, and answers. For tests.
   virtual void OnReadAsked(ReadId /*id*/, NodeId /*asker*/) {}
   virtual void OnReadOutcome(const ReadOutcome& /*outcome*/) {}
+  // The log took so much while a snapshot was under way to `peer` that it is trimmed up to
+  // `through`, beyond the snapshot: that one is given up, and a newer one follows.
+  virtual void OnSnapshotOutrun(NodeId /*peer*/, LogIndex /*through*/) {}
 };
 
 class RaftDriver final : public OutcomeObserver {
  public:
+  using InstallCallback = std::function<void(const absl::Status&)>;
+
   // `origin` is random, unique to this process. Borrows everything it is given.
   RaftDriver(const DriverOptions& options, uint64_t origin, std::unique_ptr<RaftCore> core,
              const ClusterReading& restored_clock, Transport* transport, LogStore* log_store,
@@ -106,15 +73,17 @@ class RaftDriver final : public OutcomeObserver {
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
 
-  // The snapshot that the transport brought to `peer` was taken and installed (OK), or not.
+  // The snapshot that the transport brought to `peer` was taken and installed, or `peer` had as much
+  // (OK), or not.
   void OnSnapshotSent(NodeId peer, const absl::Status& status);
-  // A member that leads `term` offers a snapshot. As RaftCore::UseOf, and FailedPrecondition for
-  // another term: OK when it is of use and may be staged now.
+  // A member that leads `term` offers a snapshot. OK: it is of use and may be staged now.
+  // AlreadyExists: this member has committed as far. FailedPrecondition: it is in another term, or
+  // somebody else leads this one. ResourceExhausted: one is being installed. InvalidArgument: no
+  // snapshot stands there. Unavailable: this member is stopping.
   absl::Status CheckSnapshot(NodeId leader, Term term, const SnapshotPoint& point) const;
   // Makes a snapshot that was staged this member's state; `done` hears when that is durable and
-  // adopted, or why it is not. Dropped, with FailedPrecondition, when it is of no use by now.
-  void InstallSnapshot(Term term, std::shared_ptr<StagedSnapshot> snapshot,
-                       std::function<void(const absl::Status&)> done);
+  // adopted, or, as CheckSnapshot, why it is dropped.
+  void InstallSnapshot(Term term, std::shared_ptr<StagedSnapshot> snapshot, InstallCallback done);
 
   // Brings a command into the log, on this member or through the leader. It is answered by
   // `deadline` (plus one tick) at the latest.
@@ -174,9 +143,22 @@ class RaftDriver final : public OutcomeObserver {
   void CarryOutOutput();
   void RequestRead(ReadId id, NodeId asker);
   void OnReadOutcome(const ReadOutcome& outcome);
+  bool MayApply() const {
+    return !apply_queue_.empty() && !apply_stalled_ && !core_->is_installing();
+  }
   void ApplyCommitted();
   void SendForwardReplies();
   void DeliverAnswers();
+  // Snapshots of this leader.
+  void BeginSnapshots();
+  void StopSnapshots();
+  void MaybeTrimLog();
+  // Snapshots of another: offered, being written, written.
+  absl::Status CheckSnapshotUse(Term term, const SnapshotPoint& point) const;
+  void BeginInstall();
+  void FinishInstall();
+  void RefuseInstall(const absl::Status& status);
+  void EndInstall(const absl::Status& status);
   // Whether a further pass over the steps of a turn would find something to do.
   bool HasWork() const;
   ReadId NextReadId();
@@ -215,6 +197,18 @@ class RaftDriver final : public OutcomeObserver {
   bool apply_stalled_ = false;
   // Invariant: the term of the last applied entry.
   Term applied_term_;
+
+  // Snapshots, and the log before them.
+  struct Install {
+    Term term;
+    std::shared_ptr<StagedSnapshot> snapshot;
+    InstallCallback done;
+    bool is_written = false;  // The log store has made it this member's state.
+  };
+  SnapshotTransfers transfers_;
+  // Being written since core_->is_installing().
+  std::optional<Install> install_;
+  MonotonicNanos next_trim_ = 0;
 
   bool dormant_ = false;
   bool in_turn_ = false;

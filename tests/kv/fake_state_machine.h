@@ -73,6 +73,12 @@ class ScriptedStateMachine final : public KvStateMachine {
     return run.size();
   }
   raft::EntryId applied() const override { return applied_; }
+  // Nothing here trims a log.
+  std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override { return nullptr; }
+  std::unique_ptr<raft::SnapshotWriter> StageSnapshot(const raft::SnapshotPoint&) override {
+    return nullptr;
+  }
+  bool Adopt(const raft::StagedSnapshot&) override { return true; }
   CacheLookup GetCached(absl::string_view, log::v1::StoredKeyValue* record) const override {
     *record = cached_record;
     return cached;

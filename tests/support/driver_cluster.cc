@@ -23,6 +23,7 @@ DriverCluster::DriverCluster(const DriverClusterOptions& options) : options_(opt
 void DriverCluster::Settle() {
   for (int round = 0; round < kRoundsMax; ++round) {
     bool busy = Deliver();
+    busy |= CarrySnapshots();
     for (auto& [id, member] : members_) {
       busy |= member.driver->RunTurn();
       member.driver->CheckInvariants();
@@ -112,6 +113,8 @@ void DriverCluster::Restart(NodeId node) {
   Member& member = members_.at(node);
   member.driver.reset();
   member.store.Crash();
+  member.transport.TakeSnapshotOrders();
+  std::erase_if(snapshots_, [node](const auto& item) { return item.first.first == node; });
   BreakStreams(node);
   Start(node);
 }
@@ -163,13 +166,27 @@ void DriverCluster::ForgetSent() {
 }
 
 void DriverCluster::Start(NodeId node) {
+  const bool is_new = !members_.contains(node);
   Member& member = members_[node];
+  if (is_new) {
+    Configuration founded;
+    for (uint64_t id = 1; id <= options_.members; ++id) {
+      founded.voters.insert(NodeId(id));
+    }
+    member.machine.Found(std::move(founded));
+  }
+  // What the log store made the member's state is that, whether or not the last process saw it.
+  member.machine.HoldAdopt(false);
+  if (const auto& installed = member.store.last_installed();
+      installed != nullptr && installed->meta().point.last.index > member.machine.applied().index) {
+    CHECK(member.machine.Adopt(*installed));
+  }
   RestoredState restored;
   restored.hard_state = member.store.hard_state();
-  for (uint64_t id = 1; id <= options_.members; ++id) {
-    restored.configuration.voters.insert(NodeId(id));
-  }
+  restored.configuration = member.machine.configuration();
   restored.applied = member.machine.applied();
+  restored.previous = member.store.previous();
+  restored.previous_stamp = member.store.previous_stamp();
   restored.tail = member.store.entries();
   RaftConfig config;
   config.self = node;
@@ -200,6 +217,89 @@ void DriverCluster::CollectSent() {
     }
   }
   std::erase_if(under_way_, [&](const UnderWay& item) { return IsCut(item.from, item.to); });
+}
+
+void DriverCluster::CollectSnapshots(NodeId node) {
+  for (FakeTransport::SnapshotOrder& order : transport(node).TakeSnapshotOrders()) {
+    const Link link(node, order.to);
+    if (order.snapshot == nullptr) {
+      snapshots_.erase(link);
+      continue;
+    }
+    ++members_.at(node).snapshots_begun;
+    const bool is_first = snapshots_
+                              .emplace(link, SnapshotUnderWay{.term = order.term,
+                                                              .reader = std::move(order.snapshot)})
+                              .second;
+    CHECK(is_first) << "a second snapshot to " << order.to;
+  }
+}
+
+bool DriverCluster::CarrySnapshots() {
+  for (const auto& [id, member] : members_) {
+    CollectSnapshots(id);
+  }
+  bool moved = false;
+  for (const auto& [id, member] : members_) {
+    for (const NodeId to : nodes()) {
+      const Link link(id, to);
+      const auto found = snapshots_.find(link);
+      if (found != snapshots_.end()) {
+        moved |= CarrySnapshot(link, &found->second);
+      }
+    }
+  }
+  return moved;
+}
+
+bool DriverCluster::CarrySnapshot(const Link& link, SnapshotUnderWay* snapshot) {
+  const auto [from, to] = link;
+  if (IsCut(from, to)) {
+    *snapshot->answer = absl::UnavailableError("the link is cut");
+  } else if (hold_ != nullptr && hold_(from, to, Traffic::kSnapshot)) {
+    return false;
+  } else if (snapshot->writer == nullptr && !snapshot->is_offered) {
+    StageSnapshot(link, snapshot);
+    return true;
+  } else if (!snapshot->is_offered) {
+    absl::StatusOr<std::shared_ptr<StagedSnapshot>> staged = snapshot->writer->Finish();
+    snapshot->writer = nullptr;
+    snapshot->is_offered = true;
+    CHECK(staged.ok()) << staged.status();
+    driver(to).InstallSnapshot(
+        snapshot->term, *std::move(staged),
+        [answer = snapshot->answer](const absl::Status& status) { *answer = status; });
+    return true;
+  }
+  if (!snapshot->answer->has_value()) {
+    return false;
+  }
+  const absl::Status status = **snapshot->answer;
+  snapshots_.erase(link);
+  driver(from).OnSnapshotSent(to, absl::IsAlreadyExists(status) ? absl::OkStatus() : status);
+  return true;
+}
+
+void DriverCluster::StageSnapshot(const Link& link, SnapshotUnderWay* snapshot) {
+  const auto [from, to] = link;
+  const SnapshotPoint point = snapshot->reader->point();
+  const absl::Status wanted = driver(to).CheckSnapshot(from, snapshot->term, point);
+  if (!wanted.ok()) {
+    snapshot->is_offered = true;
+    *snapshot->answer = wanted;
+    return;
+  }
+  snapshot->writer = machine(to).StageSnapshot(point);
+  for (uint64_t number = 0;; ++number) {
+    const absl::StatusOr<std::optional<std::string>> chunk = snapshot->reader->ReadChunk(number);
+    CHECK(chunk.ok()) << chunk.status();
+    if (!chunk->has_value()) {
+      return;
+    }
+    driver(to).OnPartHeard(from, snapshot->term);
+    const absl::Status written = snapshot->writer->Write(**chunk);
+    CHECK(written.ok()) << written;
+  }
 }
 
 bool DriverCluster::Deliver() {
@@ -241,6 +341,8 @@ void DriverCluster::DeliverOne(UnderWay item) {
     case Traffic::kForwardReply:
       to.OnForwardReply(item.from, std::get<ForwardReply>(std::move(item.content)));
       break;
+    case Traffic::kSnapshot:
+      LOG(FATAL) << "goes in CarrySnapshot";
   }
 }
 
@@ -252,6 +354,13 @@ void DriverCluster::BreakStreams(NodeId node) {
   CollectSent();
   std::erase_if(under_way_,
                 [&](const UnderWay& item) { return item.from == node || item.to == node; });
+  // A sender that goes on hears of it with the next settling.
+  for (auto& [link, snapshot] : snapshots_) {
+    if (link.first == node || link.second == node) {
+      snapshot.is_offered = true;
+      *snapshot.answer = absl::UnavailableError("the stream broke");
+    }
+  }
   for (auto& [id, member] : members_) {
     if (id == node) {
       continue;

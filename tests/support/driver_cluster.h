@@ -45,7 +45,7 @@ struct ReadProbe {
   LogIndex applied;  // At the moment of the answer.
 };
 
-enum class Traffic { kRaft, kForwardRequest, kForwardReply };
+enum class Traffic { kRaft, kForwardRequest, kForwardReply, kSnapshot };
 
 // Time stands still but for Tick. Messages between two members stay in order. Deterministic: equal
 // options and equal calls give equal runs. Confined to one thread.
@@ -94,8 +94,14 @@ class DriverCluster final {
   RecordingStateMachine& machine(NodeId node) { return members_.at(node).machine; }
   FakeTransport& transport(NodeId node) { return members_.at(node).transport; }
   const std::vector<Event>& events(NodeId node) const { return members_.at(node).observer.events; }
+  // Up to where the log was trimmed while a snapshot was under way that ends before.
+  const std::vector<LogIndex>& outrun(NodeId node) const {
+    return members_.at(node).observer.outrun;
+  }
   FakeClock& clock() { return clock_; }
   std::vector<NodeId> nodes() const;
+  // How many snapshots `node` began to send.
+  uint64_t snapshots_begun(NodeId node) const { return members_.at(node).snapshots_begun; }
   // Every Raft message that `node` sent, in order.
   const std::vector<FakeTransport::SentMessage>& sent(NodeId node) {
     return members_.at(node).sent;
@@ -105,7 +111,9 @@ class DriverCluster final {
  private:
   struct RecordingObserver final : DriverObserver {
     void OnEvent(const Event& event) override { events.push_back(event); }
+    void OnSnapshotOutrun(NodeId /*peer*/, LogIndex through) override { outrun.push_back(through); }
     std::vector<Event> events;
+    std::vector<LogIndex> outrun;
   };
   struct Member {
     FakeTransport transport;
@@ -113,6 +121,7 @@ class DriverCluster final {
     RecordingStateMachine machine;
     RecordingObserver observer;
     std::vector<FakeTransport::SentMessage> sent;
+    uint64_t snapshots_begun = 0;
     std::unique_ptr<RaftDriver> driver;
   };
   struct UnderWay {
@@ -123,7 +132,23 @@ class DriverCluster final {
     Traffic traffic() const { return static_cast<Traffic>(content.index()); }
   };
 
+  // A snapshot on its way: offered, staged, offered for installing, answered.
+  struct SnapshotUnderWay {
+    Term term;
+    std::unique_ptr<SnapshotReader> reader;
+    std::unique_ptr<SnapshotWriter> writer = nullptr;
+    bool is_offered = false;
+    std::shared_ptr<std::optional<absl::Status>> answer =
+        std::make_shared<std::optional<absl::Status>>();
+  };
+  using Link = std::pair<NodeId, NodeId>;
+
   void Start(NodeId node);
+  void CollectSnapshots(NodeId node);
+  // Returns whether any moved on.
+  bool CarrySnapshots();
+  bool CarrySnapshot(const Link& link, SnapshotUnderWay* snapshot);
+  void StageSnapshot(const Link& link, SnapshotUnderWay* snapshot);
   void CollectSent();
   bool Deliver();
   void DeliverOne(UnderWay item);
@@ -136,6 +161,7 @@ class DriverCluster final {
   std::set<NodeId> isolated_;
   Hold hold_;
   std::deque<UnderWay> under_way_;
+  std::map<Link, SnapshotUnderWay> snapshots_;
   uint64_t next_origin_ = kFirstOrigin;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -26,6 +27,13 @@ class FakeTransport final : public Transport {
     ForwardReply reply;
   };
 
+  // The beginning of a snapshot, or the end of one: without `snapshot`.
+  struct SnapshotOrder {
+    NodeId to;
+    Term term;
+    std::unique_ptr<SnapshotReader> snapshot;
+  };
+
   void Send(Envelope envelope, ClusterMillis cluster_time) override {
     messages_.push_back({std::move(envelope), cluster_time});
   }
@@ -41,6 +49,11 @@ class FakeTransport final : public Transport {
   void ReplyToForward(NodeId origin, ForwardReply reply) override {
     replies_.push_back({origin, std::move(reply)});
   }
+
+  void SendSnapshot(NodeId peer, Term term, std::unique_ptr<SnapshotReader> snapshot) override {
+    snapshot_orders_.push_back({peer, term, std::move(snapshot)});
+  }
+  void StopSnapshot(NodeId peer) override { snapshot_orders_.push_back({peer, Term(0), nullptr}); }
 
   // Whether Forward to `leader` succeeds; it does at first.
   void SetReachable(NodeId leader, bool reachable) {
@@ -63,6 +76,7 @@ class FakeTransport final : public Transport {
   std::vector<SentMessage> TakeMessages() { return std::exchange(messages_, {}); }
   std::vector<SentForward> TakeRequests() { return std::exchange(requests_, {}); }
   std::vector<SentReply> TakeReplies() { return std::exchange(replies_, {}); }
+  std::vector<SnapshotOrder> TakeSnapshotOrders() { return std::exchange(snapshot_orders_, {}); }
 
  private:
   std::set<NodeId> unreachable_;
@@ -71,6 +85,7 @@ class FakeTransport final : public Transport {
   std::vector<SentMessage> messages_;
   std::vector<SentForward> requests_;
   std::vector<SentReply> replies_;
+  std::vector<SnapshotOrder> snapshot_orders_;
 };
 
 }  // namespace raftkv::raft

@@ -1,0 +1,110 @@
+#include "raft/runtime/snapshot_transfers.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/deadline.h"
+
+namespace raftkv::raft {
+
+void SnapshotTransfers::Want(NodeId peer) {
+  const bool waits = std::find(waiting_.begin(), waiting_.end(), peer) != waiting_.end();
+  if (!waits && !under_way_.contains(peer)) {
+    waiting_.push_back(peer);
+  }
+}
+
+std::optional<NodeId> SnapshotTransfers::TakeNext(MonotonicNanos now) {
+  if (under_way_.size() >= at_once_max_) {
+    return std::nullopt;
+  }
+  const auto next = std::find_if(waiting_.begin(), waiting_.end(), [&](NodeId peer) {
+    const auto not_before = not_before_.find(peer);
+    return not_before == not_before_.end() || not_before->second <= now;
+  });
+  if (next == waiting_.end()) {
+    return std::nullopt;
+  }
+  const NodeId peer = *next;
+  waiting_.erase(next);
+  return peer;
+}
+
+void SnapshotTransfers::OnBegun(NodeId peer, LogIndex point) {
+  CHECK_LT(under_way_.size(), at_once_max_);
+  CHECK(under_way_.emplace(peer, point).second) << "a second one to " << peer;
+  catching_up_.erase(peer);
+  not_before_.erase(peer);
+}
+
+bool SnapshotTransfers::OnEnded(NodeId peer, bool taken, LogIndex log_end, MonotonicNanos now) {
+  const auto ended = under_way_.find(peer);
+  if (ended == under_way_.end()) {
+    return false;
+  }
+  if (taken) {
+    catching_up_[peer] = {.point = ended->second, .log_end = log_end};
+  } else {
+    not_before_[peer] = DeadlineAfter(now, retry_after_);
+  }
+  under_way_.erase(ended);
+  return true;
+}
+
+std::vector<NodeId> SnapshotTransfers::OnTrimmed(LogIndex through) {
+  std::vector<NodeId> outrun;
+  for (const auto& [peer, point] : under_way_) {
+    if (point < through) {
+      outrun.push_back(peer);
+    }
+  }
+  for (const NodeId peer : outrun) {
+    under_way_.erase(peer);
+  }
+  return outrun;
+}
+
+void SnapshotTransfers::Forget(NodeId peer) {
+  std::erase(waiting_, peer);
+  under_way_.erase(peer);
+  catching_up_.erase(peer);
+  not_before_.erase(peer);
+}
+
+std::vector<NodeId> SnapshotTransfers::Clear() {
+  std::vector<NodeId> under_way = UnderWay();
+  waiting_.clear();
+  under_way_.clear();
+  catching_up_.clear();
+  not_before_.clear();
+  return under_way;
+}
+
+std::vector<NodeId> SnapshotTransfers::UnderWay() const {
+  std::vector<NodeId> peers;
+  for (const auto& [peer, point] : under_way_) {
+    peers.push_back(peer);
+  }
+  return peers;
+}
+
+std::optional<LogIndex> SnapshotTransfers::NeededAfter(
+    absl::FunctionRef<LogIndex(NodeId)> match_index) {
+  std::optional<LogIndex> needed_after;
+  const auto need = [&](LogIndex after) {
+    needed_after = std::min(needed_after.value_or(after), after);
+  };
+  for (const auto& [peer, point] : under_way_) {
+    need(point);
+  }
+  std::erase_if(catching_up_,
+                [&](const auto& item) { return match_index(item.first) >= item.second.log_end; });
+  for (const auto& [peer, catch_up] : catching_up_) {
+    need(std::max(catch_up.point, match_index(peer)));
+  }
+  return needed_after;
+}
+
+}  // namespace raftkv::raft

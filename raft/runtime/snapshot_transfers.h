@@ -1,0 +1,68 @@
+// The snapshots that a leader brings to followers: which are under way, whose turn is next, and what
+// of the log they need afterwards.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "base/clock.h"
+#include "raft/core/types.h"
+
+namespace raftkv::raft {
+
+// A book, which begins and ends nothing itself. Of one time as a leader: Clear ends it. Confined to
+// the loop's thread.
+class SnapshotTransfers {
+ public:
+  // `at_once_max` are under way at most; after one that failed its follower gets none for
+  // `retry_after`.
+  SnapshotTransfers(uint64_t at_once_max, MonotonicNanos retry_after)
+      : at_once_max_(at_once_max), retry_after_(retry_after) {}
+
+  // `peer` lacks what is trimmed. Nothing happens while one is under way to it, or it waits.
+  void Want(NodeId peer);
+  // Who is to be brought one now, if anybody; it does not wait any more.
+  std::optional<NodeId> TakeNext(MonotonicNanos now);
+  // One is under way to `peer`, which stands at `point`.
+  void OnBegun(NodeId peer, LogIndex point);
+  // It ended; when it was `taken`, the follower needs the entries from there to `log_end` next.
+  // Returns false, changing nothing, when none was under way.
+  bool OnEnded(NodeId peer, bool taken, LogIndex log_end, MonotonicNanos now);
+  // The log is being trimmed up to `through`. Returns the followers whose snapshot is for nothing
+  // therefore, and is not under way any more.
+  std::vector<NodeId> OnTrimmed(LogIndex through);
+  // `peer` is nobody's follower any more.
+  void Forget(NodeId peer);
+  // Ends all. Returns whose were under way.
+  std::vector<NodeId> Clear();
+
+  bool empty() const { return under_way_.empty() && waiting_.empty(); }
+  // Whose are under way.
+  std::vector<NodeId> UnderWay() const;
+  // The entries after this are needed by followers that are brought a snapshot, or that have one
+  // and have not caught up with the log since; `match_index` tells how far a follower is known to
+  // be. nullopt: by nobody.
+  std::optional<LogIndex> NeededAfter(absl::FunctionRef<LogIndex(NodeId)> match_index);
+
+ private:
+  struct CatchUp {
+    LogIndex point;    // Of the snapshot that it took.
+    LogIndex log_end;  // Where the log ended by then: it needs what lies between.
+  };
+
+  // Constant after construction.
+  const uint64_t at_once_max_;
+  const MonotonicNanos retry_after_;
+
+  std::deque<NodeId> waiting_;            // Invariant: nobody in it is in under_way_.
+  std::map<NodeId, LogIndex> under_way_;  // The snapshots' points.
+  std::map<NodeId, CatchUp> catching_up_;
+  // Of those whose last one failed.
+  std::map<NodeId, MonotonicNanos> not_before_;
+};
+
+}  // namespace raftkv::raft
