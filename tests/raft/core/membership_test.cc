@@ -249,8 +249,8 @@ TEST_F(MembershipTest, ALeaderThatIsLeftOutLeadsUntilThatIsCommitted) {
   Acknowledge(node_, {3}, 3);
   EXPECT_EQ(node_->commit_index(), LogIndex(3));
   node_->SendCommitIndex();
-  EXPECT_THAT(node_.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=3 round=0",
-                                        "1->3 term=1 Heartbeat commit=3 round=0"));
+  EXPECT_THAT(node_.Turn(), ElementsAre("1->2 term=1 Heartbeat commit=3 round=0 held=3",
+                                        "1->3 term=1 Heartbeat commit=3 round=0 held=3"));
   node_.events.clear();
   node_.Tick(1);
   EXPECT_EQ(node_->role(), RaftRole::kFollower);

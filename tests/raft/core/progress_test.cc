@@ -144,7 +144,7 @@ TEST(FollowerProgressTest, ARejectionInReplicateProbesAgainButNotBelowMatch) {
 TEST(FollowerProgressTest, ALostStreamForgetsTheWindow) {
   FollowerProgress progress = Replicating();
   progress.OnSent(LogIndex(6), 10, LogIndex(0));
-  progress.OnStreamLost();
+  progress.OnStreamLost(LogIndex(99));
   EXPECT_EQ(progress.state(), State::kProbe);
   EXPECT_EQ(progress.next_index(), LogIndex(5));
   EXPECT_TRUE(progress.window().empty());
@@ -240,7 +240,7 @@ TEST(FollowerProgressTest, AFollowerThatWasBroughtFurtherIsAppendedTo) {
 TEST(FollowerProgressTest, AfterALostStreamItIsAskedAgain) {
   FollowerProgress progress = Replicating();
   progress.OnTrimmed();
-  progress.OnStreamLost();
+  progress.OnStreamLost(LogIndex(99));
   EXPECT_EQ(progress.state(), State::kProbe);
   EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
 }
