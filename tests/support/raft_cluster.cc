@@ -10,7 +10,11 @@
 namespace raftkv::raft {
 namespace {
 
-RaftCluster::LoadedEntries ReadEntries(const std::vector<Entry>& log, const LoadEntries& request) {
+RaftCluster::LoadedEntries ReadEntries(const RaftCluster::Node& node, const LoadEntries& request) {
+  if (request.first <= node.trimmed) {
+    return {.peer = request.peer, .previous = {}, .entries = {}, .trimmed = true};
+  }
+  const std::vector<Entry>& log = node.log;
   const uint64_t first = request.first.value() - 1;
   CHECK_LT(first, log.size());
   RaftCluster::LoadedEntries loaded{
@@ -136,7 +140,7 @@ void RaftCluster::WriteToDisk(NodeId id, const LogWrite& write) {
   }
   for (const Entry& entry : write.entries) {
     const uint64_t place = entry.id.index.value() - 1;
-    oracle_.Expect(place <= node.log.size(),
+    oracle_.Expect(place <= node.log.size() && entry.id.index > node.trimmed,
                    [&] { return absl::StrCat("a gap on disk before ", Describe(entry)); });
     node.log.resize(place);
     node.log.push_back(entry);
@@ -150,18 +154,92 @@ void RaftCluster::AnswerLoad(NodeId id) {
   }
   LoadedEntries loaded = std::move(node.loads.front());
   node.loads.pop_front();
-  node.core->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
+  if (loaded.trimmed) {
+    node.core->OnEntriesTrimmed(loaded.peer);
+  } else {
+    node.core->OnEntriesLoaded(loaded.peer, loaded.previous, std::move(loaded.entries));
+  }
   Drain(id);
 }
 
 void RaftCluster::Apply(NodeId id) {
   Node& node = nodes_.at(id);
+  if (node.core->is_installing()) {
+    return;
+  }
   for (const Entry& entry : std::exchange(node.to_apply, {})) {
     oracle_.OnApplied(id, entry);
     spec_.OnApplied(id, entry.id);
     node.applied = entry.id.index;
   }
   node.core->OnApplied(node.applied);
+  Drain(id);
+}
+
+void RaftCluster::Trim(NodeId id, LogIndex through) {
+  Node& node = nodes_.at(id);
+  node.trimmed = std::max(node.trimmed, std::min(through, node.applied));
+}
+
+RaftCluster::Snapshot RaftCluster::TakeSnapshot(NodeId id, NodeId peer) {
+  const Node& node = nodes_.at(id);
+  const uint64_t last = node.applied.value();
+  CHECK_GT(last, 0u);
+  return {.from = id,
+          .to = peer,
+          .term = node.core->term(),
+          .meta = {.point = {.last = node.log[last - 1].id, .stamp = node.log[last - 1].stamp},
+                   .configuration = ConfigurationAsOf(node, node.applied)},
+          .log = {node.log.begin(), node.log.begin() + static_cast<ptrdiff_t>(last)}};
+}
+
+RaftCore::SnapshotUse RaftCluster::DeliverSnapshot(const Snapshot& snapshot) {
+  Node& node = nodes_.at(snapshot.to);
+  if (node.core == nullptr || node.installing.has_value() || IsCut(snapshot.from, snapshot.to)) {
+    return RaftCore::SnapshotUse::kNone;
+  }
+  CHECK(!node.core->HasOutput());
+  const RaftCore::SnapshotUse use = node.core->BeginInstall(snapshot.meta.point, snapshot.term);
+  if (use != RaftCore::SnapshotUse::kNone) {
+    node.installing = snapshot;
+  }
+  Drain(snapshot.to);
+  return use;
+}
+
+// On a disk the snapshot comes after all writes before it, and tells of them.
+void RaftCluster::FinishInstall(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (!node.installing.has_value()) {
+    return;
+  }
+  Persist(id, node.writes.size());
+  if (!node.installing.has_value()) {
+    return;  // Persisting drained the node, and so did this.
+  }
+  const Snapshot snapshot = *std::exchange(node.installing, std::nullopt);
+  const LogIndex last = snapshot.meta.point.last.index;
+  const uint64_t place = last.value() - 1;
+  const bool holds =
+      node.core->UseOf(snapshot.meta.point, node.core->term()) == RaftCore::SnapshotUse::kKeepsLog;
+  oracle_.Expect(
+      holds == (place < node.log.size() && node.log[place].id == snapshot.meta.point.last),
+      [&] { return absl::StrCat("node ", id.value(), " misjudges its log"); });
+  if (!holds) {
+    node.log = snapshot.log;
+    node.trimmed = last;
+  }
+  node.to_apply.clear();
+  node.applied = last;
+  oracle_.OnRestarted(id, last);
+  // To who sees only what is said and stored, it is as if the node came back with all that.
+  spec_.OnStarted(id, {.hard_state = &node.hard_state, .log = &node.log}, last);
+  node.core->OnInstalled(snapshot.meta);
+  Drain(id);
+}
+
+void RaftCluster::EndSnapshot(NodeId id, NodeId peer) {
+  nodes_.at(id).core->OnSnapshotEnded(peer);
   Drain(id);
 }
 
@@ -192,7 +270,11 @@ bool RaftCluster::DrainOnce(NodeId id) {
     AnswerLoad(id);
     return true;
   }
-  if (node.applies_at_once && !node.to_apply.empty()) {
+  if (node.installing.has_value() && node.installs_at_once) {
+    FinishInstall(id);
+    return true;
+  }
+  if (node.applies_at_once && !node.to_apply.empty() && !node.core->is_installing()) {
     Apply(id);
     return true;
   }
@@ -224,8 +306,10 @@ void RaftCluster::CarryOut(NodeId id, Output output) {
     network_.push_back(std::move(envelope));
   }
   for (const LoadEntries& load : output.loads) {
-    node.loads.push_back(ReadEntries(node.log, load));
+    node.loads.push_back(ReadEntries(node, load));
   }
+  node.snapshots_wanted.insert(node.snapshots_wanted.end(), output.snapshots.begin(),
+                               output.snapshots.end());
   for (const Entry& entry : output.committed) {
     const uint64_t place = entry.id.index.value() - 1;
     oracle_.Expect(place < node.log.size() && node.log[place].id == entry.id, [&] {
@@ -251,16 +335,19 @@ void RaftCluster::Crash(NodeId id) {
   node.writes.clear();
   node.loads.clear();
   node.to_apply.clear();
+  node.snapshots_wanted.clear();
+  node.installing.reset();
 }
 
-void RaftCluster::Restart(NodeId id, std::optional<LogIndex> applied, LogIndex previous) {
+void RaftCluster::Restart(NodeId id, std::optional<LogIndex> applied,
+                          std::optional<LogIndex> previous) {
   Node& node = nodes_.at(id);
   CHECK(node.core == nullptr);
   node.applied = applied.value_or(node.applied);
   oracle_.OnRestarted(id, node.applied);
   spec_.OnStarted(id, {.hard_state = &node.hard_state, .log = &node.log}, node.applied);
   ++node.restarts;
-  node.core = StartCore(id, node.applied, previous);
+  node.core = StartCore(id, node.applied, previous.value_or(node.trimmed));
   Drain(id);
 }
 
@@ -270,14 +357,9 @@ std::unique_ptr<RaftCore> RaftCluster::StartCore(NodeId id, LogIndex applied, Lo
   config.self = id;
   RestoredState restored;
   restored.hard_state = node.hard_state;
-  restored.configuration = configuration_;
   CHECK_LE(applied.value(), node.log.size());
-  // What a state machine keeps with the applied index.
-  for (size_t place = 0; place < applied.value(); ++place) {
-    if (node.log[place].configuration != nullptr) {
-      restored.configuration = *node.log[place].configuration;
-    }
-  }
+  CHECK_LE(node.trimmed, previous);
+  restored.configuration = ConfigurationAsOf(node, applied);
   if (applied > LogIndex(0)) {
     restored.applied = node.log[applied.value() - 1].id;
   }
@@ -288,6 +370,15 @@ std::unique_ptr<RaftCore> RaftCluster::StartCore(NodeId id, LogIndex applied, Lo
   restored.tail.assign(node.log.begin() + static_cast<ptrdiff_t>(previous.value()), node.log.end());
   return std::make_unique<RaftCore>(config, std::move(restored),
                                     Rng(seed_ * 1000 + id.value() * 100 + node.restarts));
+}
+
+Configuration RaftCluster::ConfigurationAsOf(const Node& node, LogIndex applied) const {
+  for (size_t place = applied.value(); place > 0; --place) {
+    if (node.log[place - 1].configuration != nullptr) {
+      return *node.log[place - 1].configuration;
+    }
+  }
+  return configuration_;
 }
 
 void RaftCluster::CheckLogMatching() {

@@ -35,12 +35,23 @@ class RaftCluster {
     NodeId peer;
     EntryId previous;
     std::vector<Entry> entries;
+    bool trimmed = false;
+  };
+  // A state on its way from a leader, and the log that made it.
+  struct Snapshot {
+    NodeId from;
+    NodeId to;
+    Term term;
+    SnapshotMeta meta;
+    std::vector<Entry> log;
   };
   struct Node {
     std::unique_ptr<RaftCore> core;  // Null while crashed.
-    // What is durable.
+    // What is durable. What was trimmed, or came as a snapshot, stays here for who compares logs;
+    // the node itself does not see it.
     HardState hard_state;
     std::vector<Entry> log;
+    LogIndex trimmed;  // Its log begins after this.
     LogIndex applied;
     // What is not durable yet, and what was not answered yet.
     std::deque<LogWrite> writes;
@@ -48,7 +59,10 @@ class RaftCluster {
     bool persists_at_once = true;
     bool loads_at_once = true;
     bool applies_at_once = true;
+    bool installs_at_once = true;
     std::vector<Entry> to_apply;
+    std::vector<NodeId> snapshots_wanted;
+    std::optional<Snapshot> installing;
     uint64_t restarts = 0;
   };
 
@@ -84,15 +98,24 @@ class RaftCluster {
   void AnswerLoad(NodeId node);
   void Apply(NodeId node);
   void SetPersistsAtOnce(NodeId node, bool at_once);
+  // Forgets the log up to `through`, or as far as it is applied.
+  void Trim(NodeId node, LogIndex through);
+  // Takes a snapshot of the node's state, for `peer`, as the leader of its term.
+  Snapshot TakeSnapshot(NodeId node, NodeId peer);
+  // The snapshot arrives. Returns what the node makes of it.
+  RaftCore::SnapshotUse DeliverSnapshot(const Snapshot& snapshot);
+  // Makes durable what the node is installing, and all that it wrote before.
+  void FinishInstall(NodeId node);
+  void EndSnapshot(NodeId node, NodeId peer);
   // Carries out what is pending at the node.
   void Drain(NodeId node);
 
   void Crash(NodeId node);
   // Starts again from the disk, with the state machine as of `applied`, and the log in memory from
-  // after `previous`; without them as it was, and with the whole log. REQUIRES: previous <= applied
-  // <= what was applied.
+  // after `previous`; without them as it was, and with the whole log. REQUIRES: what was trimmed <=
+  // previous <= applied <= what was applied.
   void Restart(NodeId node, std::optional<LogIndex> applied = std::nullopt,
-               LogIndex previous = LogIndex(0));
+               std::optional<LogIndex> previous = std::nullopt);
 
   // The network: what was sent and neither delivered nor lost.
   std::deque<Envelope>& network() { return network_; }
@@ -113,6 +136,8 @@ class RaftCluster {
   void CarryOut(NodeId id, Output output);
   void RequestRead(NodeId id, ReadId read, NodeId asker);
   void WriteToDisk(NodeId id, const LogWrite& write);
+  // As a state machine keeps it.
+  Configuration ConfigurationAsOf(const Node& node, LogIndex applied) const;
   // Whether anything was pending.
   bool DrainOnce(NodeId id);
 

@@ -75,9 +75,32 @@ void SetOption(RaftConfig& config, const std::string& name, uint64_t value) {
   *option->second = value;
 }
 
+const char* DescribeState(FollowerProgress::State state) {
+  switch (state) {
+    case FollowerProgress::State::kProbe:
+      return "probe";
+    case FollowerProgress::State::kReplicate:
+      return "replicate";
+    case FollowerProgress::State::kSnapshot:
+      return "snapshot";
+  }
+  return "unknown state";
+}
+
+const char* DescribeUse(RaftCore::SnapshotUse use) {
+  switch (use) {
+    case RaftCore::SnapshotUse::kNone:
+      return "of no use";
+    case RaftCore::SnapshotUse::kKeepsLog:
+      return "keeps the log";
+    case RaftCore::SnapshotUse::kReplacesLog:
+      return "replaces the log";
+  }
+  return "of unknown use";
+}
+
 std::string DescribeProgress(NodeId peer, const FollowerProgress& progress) {
-  const bool probing = progress.state() == FollowerProgress::State::kProbe;
-  return absl::StrCat("  ", peer.value(), " ", probing ? "probe" : "replicate",
+  return absl::StrCat("  ", peer.value(), " ", DescribeState(progress.state()),
                       " match=", progress.match_index().value(),
                       " next=", progress.next_index().value(),
                       " inflight=", progress.window().size());
@@ -111,6 +134,11 @@ RaftScript::RaftScript()
           {"persist", &RaftScript::Persist},
           {"loads", &RaftScript::Loads},
           {"apply", &RaftScript::Apply},
+          {"trim", &RaftScript::Trim},
+          {"snapshot", &RaftScript::Snapshot},
+          {"install", &RaftScript::Install},
+          {"installs", &RaftScript::Installs},
+          {"snapshot_ended", &RaftScript::SnapshotEnded},
           {"crash", &RaftScript::Crash},
           {"restart", &RaftScript::Restart},
           {"status", &RaftScript::Status},
@@ -152,6 +180,9 @@ void RaftScript::OnOutput(NodeId node, const Output& output) {
   }
   for (const LoadEntries& load : output.loads) {
     Print(prefix + Describe(load));
+  }
+  for (NodeId peer : output.snapshots) {
+    Print(absl::StrCat(prefix, "wants a snapshot for ", peer.value()));
   }
   for (const Entry& entry : output.committed) {
     Print(prefix + "committed " + Describe(entry));
@@ -425,6 +456,41 @@ void RaftScript::Apply(const Words& words) {
   cluster_->Drain(node);
 }
 
+void RaftScript::Trim(const Words& words) {
+  cluster_->Trim(UpNode(Word(words, 1)), LogIndex(Number(Word(words, 2))));
+}
+
+void RaftScript::Snapshot(const Words& words) {
+  snapshots_.push_back(
+      cluster_->TakeSnapshot(UpNode(Word(words, 1)), NodeId(Number(Word(words, 2)))));
+  Print(absl::StrCat(words[1], ": takes a ", Describe(snapshots_.back().meta.point)));
+}
+
+void RaftScript::Install(const Words& words) {
+  const NodeId to = UpNode(Word(words, 1));
+  const auto oldest = std::find_if(snapshots_.begin(), snapshots_.end(),
+                                   [to](const auto& snapshot) { return snapshot.to == to; });
+  if (oldest == snapshots_.end()) {
+    throw BadCommand("no snapshot is under way there");
+  }
+  const RaftCluster::Snapshot snapshot = std::move(*oldest);
+  snapshots_.erase(oldest);
+  const RaftCore::SnapshotUse use =
+      cluster_->node(to).core->UseOf(snapshot.meta.point, snapshot.term);
+  Print(absl::StrCat("deliver ", Describe(snapshot.meta.point), ": ", DescribeUse(use)));
+  cluster_->DeliverSnapshot(snapshot);
+}
+
+void RaftScript::Installs(const Words& words) {
+  const NodeId node = UpNode(Word(words, 1));
+  cluster_->node(node).installs_at_once = Word(words, 2) == "on";
+  cluster_->Drain(node);
+}
+
+void RaftScript::SnapshotEnded(const Words& words) {
+  cluster_->EndSnapshot(UpNode(Word(words, 1)), NodeId(Number(Word(words, 2))));
+}
+
 void RaftScript::Crash(const Words& words) { cluster_->Crash(UpNode(Word(words, 1))); }
 
 void RaftScript::Restart(const Words& words) {
@@ -453,8 +519,8 @@ void RaftScript::Status(const Words&) {
 
 void RaftScript::Log(const Words& words) {
   const RaftCluster::Node& node = cluster_->node(NodeId(Number(Word(words, 1))));
-  for (const Entry& entry : node.log) {
-    Print(absl::StrCat("  ", Describe(entry)));
+  for (size_t place = node.trimmed.value(); place < node.log.size(); ++place) {
+    Print(absl::StrCat("  ", Describe(node.log[place])));
   }
 }
 

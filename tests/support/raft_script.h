@@ -33,6 +33,11 @@
 //   persist NODE off|on|COUNT  Off: writes stay pending. COUNT: that many become durable.
 //   loads NODE off|on|COUNT    The same for loads.
 //   apply NODE off|on
+//   trim NODE INDEX            Forgets the log up to there, as far as it is applied.
+//   snapshot FROM TO           Takes a snapshot as the leader of FROM's term.
+//   install TO                 The oldest snapshot for TO arrives; printed with what TO makes of it.
+//   installs NODE off|on       Off: what is installed stays pending.
+//   snapshot_ended FROM TO
 //   crash NODE | restart NODE
 //   status | log NODE | progress NODE
 //   trace on|off               Whether messages and writes are printed.
@@ -91,6 +96,11 @@ class RaftScript final : public ClusterObserver {
   void Persist(const Words& words);
   void Loads(const Words& words);
   void Apply(const Words& words);
+  void Trim(const Words& words);
+  void Snapshot(const Words& words);
+  void Install(const Words& words);
+  void Installs(const Words& words);
+  void SnapshotEnded(const Words& words);
   void Crash(const Words& words);
   void Restart(const Words& words);
   void Status(const Words& words);
@@ -111,6 +121,7 @@ class RaftScript final : public ClusterObserver {
   const std::map<std::string, Command> commands_;
   std::unique_ptr<RaftCluster> cluster_;
   std::map<std::string, Envelope> copies_;
+  std::deque<RaftCluster::Snapshot> snapshots_;
   bool trace_ = false;
   std::string printed_;
   size_t findings_printed_ = 0;

@@ -1,6 +1,7 @@
 // Clusters under random trouble: loss, duplication, reordering, cuts, slow disks, crashes that lose
-// what was not synced, late loads, late applying, changes of members. The oracle watches safety all
-// the time; then everything heals, and the cluster must come to terms.
+// what was not synced, late loads, late applying, changes of members, logs that are trimmed at any
+// time and snapshots that come late, twice or never. The oracle watches safety all the time; then
+// everything heals, and the cluster must come to terms.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -80,11 +81,13 @@ class RandomRun {
     for (NodeId id : ids_) {
       RaftCluster::Node& node = cluster_.node(id);
       node.persists_at_once = node.loads_at_once = node.applies_at_once = true;
+      node.installs_at_once = true;
       cluster_.IsUp(id) ? cluster_.Drain(id) : cluster_.Restart(id);
     }
     for (int tick = 0; tick < 40 * 12; ++tick) {
       for (NodeId id : ids_) {
         cluster_.Tick(id);
+        BringSnapshots(id);
       }
       DeliverAll();
       if (tick > 20 * 12 && ProposeSomewhere("the last") && AllApplied()) {
@@ -99,6 +102,9 @@ class RandomRun {
   // That a leader took.
   uint64_t changes() const { return changes_; }
   uint64_t reads_handed() const { return reads_handed_; }
+  // Installed, with and without the log.
+  uint64_t logs_kept() const { return logs_kept_; }
+  uint64_t logs_replaced() const { return logs_replaced_; }
 
  private:
   NodeId Any() { return ids_[rng_.Below(ids_.size())]; }
@@ -135,6 +141,9 @@ class RandomRun {
     } else if (dice < 990) {
       cluster_.Crash(id);
     }
+    if (cluster_.IsUp(id) && rng_.Below(20) == 0) {
+      StepSnapshots(id);
+    }
     if (members_change_ && rng_.Below(30) == 0) {
       ChangeMembersSomewhere();
     }
@@ -145,8 +154,74 @@ class RandomRun {
 
   void RestartSomewhere(NodeId id) {
     // An unsynced state machine may be behind, and the log in memory may begin anywhere before it.
-    const LogIndex applied(rng_.Below(cluster_.node(id).applied.value() + 1));
-    cluster_.Restart(id, applied, LogIndex(rng_.Below(applied.value() + 1)));
+    const RaftCluster::Node& node = cluster_.node(id);
+    const LogIndex applied = Between(node.trimmed, node.applied);
+    cluster_.Restart(id, applied, Between(node.trimmed, applied));
+  }
+
+  LogIndex Between(LogIndex first, LogIndex last) { return first + rng_.Below(last - first + 1); }
+
+  void StepSnapshots(NodeId id) {
+    RaftCluster::Node& node = cluster_.node(id);
+    switch (rng_.Below(5)) {
+      case 0:
+        cluster_.Trim(id, Between(node.trimmed, node.applied));
+        break;
+      case 1:
+        node.installs_at_once = rng_.Below(3) != 0;
+        cluster_.Drain(id);
+        break;
+      case 2:
+        cluster_.FinishInstall(id);
+        break;
+      default:
+        StepSnapshotsUnderWay(id);
+    }
+  }
+
+  // Takes those that are wanted, and some that are not; brings some of them, some twice.
+  void StepSnapshotsUnderWay(NodeId id) {
+    RaftCluster::Node& node = cluster_.node(id);
+    const bool leads = node.core->role() == RaftRole::kLeader;
+    if (leads && node.applied > LogIndex(0)) {
+      const bool wanted = !node.snapshots_wanted.empty() && rng_.Below(2) == 0;
+      snapshots_.push_back(
+          cluster_.TakeSnapshot(id, wanted ? node.snapshots_wanted.back() : Any()));
+    }
+    for (NodeId peer : std::exchange(node.snapshots_wanted, {})) {
+      if (rng_.Below(3) == 0) {
+        cluster_.EndSnapshot(id, peer);
+      } else {
+        node.snapshots_wanted.push_back(peer);
+      }
+    }
+    if (!snapshots_.empty()) {
+      const size_t place =
+          rng_.Below(2) == 0 ? snapshots_.size() - 1 : rng_.Below(snapshots_.size());
+      DeliverSnapshot(snapshots_[place]);
+      if (rng_.Below(3) != 0) {
+        snapshots_.erase(snapshots_.begin() + static_cast<ptrdiff_t>(place));
+      }
+    }
+  }
+
+  void DeliverSnapshot(const RaftCluster::Snapshot& snapshot) {
+    if (snapshot.from == snapshot.to) {
+      return;
+    }
+    const RaftCore::SnapshotUse use = cluster_.DeliverSnapshot(snapshot);
+    logs_kept_ += use == RaftCore::SnapshotUse::kKeepsLog ? 1 : 0;
+    logs_replaced_ += use == RaftCore::SnapshotUse::kReplacesLog ? 1 : 0;
+  }
+
+  // As a driver does when nothing is in the way.
+  void BringSnapshots(NodeId id) {
+    for (NodeId peer : std::exchange(cluster_.node(id).snapshots_wanted, {})) {
+      if (cluster_.node(id).core->progress(peer) != nullptr) {
+        DeliverSnapshot(cluster_.TakeSnapshot(id, peer));
+        cluster_.EndSnapshot(id, peer);
+      }
+    }
   }
 
   // Often to a node that does not lead any more, or not in that term.
@@ -278,6 +353,9 @@ class RandomRun {
   uint64_t reads_handed_ = 0;  // To a leader that took them.
   uint64_t changes_ = 0;
   uint64_t terms_ = 0;
+  std::vector<RaftCluster::Snapshot> snapshots_;
+  uint64_t logs_kept_ = 0;
+  uint64_t logs_replaced_ = 0;
 };
 
 class RandomClusterTest : public testing::TestWithParam<uint64_t> {};
@@ -286,6 +364,8 @@ TEST_P(RandomClusterTest, IsSafeAndRecoversWhileMembersChange) {
   const uint64_t first = GetParam() * 30;
   uint64_t committed = 0;
   uint64_t changes = 0;
+  uint64_t logs_kept = 0;
+  uint64_t logs_replaced = 0;
   for (uint64_t seed = first; seed < first + 30; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     RandomRun run(seed, /*members_change=*/true);
@@ -295,7 +375,11 @@ TEST_P(RandomClusterTest, IsSafeAndRecoversWhileMembersChange) {
     ASSERT_THAT(run.cluster().oracle().findings(), testing::IsEmpty());
     committed += run.cluster().oracle().max_commit_index().value();
     changes += run.changes();
+    logs_kept += run.logs_kept();
+    logs_replaced += run.logs_replaced();
   }
+  EXPECT_GT(logs_kept, 3u);
+  EXPECT_GT(logs_replaced, 50u);
   EXPECT_GT(committed, 600u);
   EXPECT_GT(changes, 50u);
   RecordProperty("committed", static_cast<int>(committed));
