@@ -37,4 +37,13 @@ void ConfigurationHistory::OnApplied(LogIndex applied) {
   }
 }
 
+void ConfigurationHistory::OnReplaced(const Configuration& applied) {
+  std::shared_ptr<const Configuration> counts = active();
+  if (*counts != applied) {
+    counts = std::make_shared<const Configuration>(applied);
+  }
+  items_.clear();
+  items_.push_back({.index = LogIndex(0), .configuration = std::move(counts)});
+}
+
 }  // namespace raftkv::raft

@@ -32,6 +32,8 @@ class ConfigurationHistory {
   // The entries from `first` on are gone. REQUIRES: they were not applied.
   void OnTruncated(LogIndex first);
   void OnApplied(LogIndex applied);
+  // The whole log is gone, and `applied` holds where it begins anew.
+  void OnReplaced(const Configuration& applied);
 
  private:
   struct Item {

@@ -199,7 +199,7 @@ void RaftLog::ResetTo(const SnapshotMeta& snapshot) {
   previous_ = last;
   previous_stamp_ = snapshot.point.stamp;
   // Not even an uncommitted configuration of the old log may count any more (openraft#1808).
-  configurations_ = ConfigurationHistory(snapshot.configuration);
+  configurations_.OnReplaced(snapshot.configuration);
   next_to_write_ = last.index.Next();
   durable_ = commit_ = handed_out_ = applied_ = last.index;
   for (PendingWrite& write : pending_writes_) {

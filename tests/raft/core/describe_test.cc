@@ -38,6 +38,15 @@ TEST(DescribeTest, EntriesShowShortPayloadsAsText) {
   EXPECT_EQ(Describe(entry), "2/7 voters=(5)");
 }
 
+TEST(DescribeTest, HeartbeatsSayWhatAllHoldWhenThatIsKnown) {
+  Heartbeat heartbeat{.commit_index = LogIndex(3), .round = RoundId(2)};
+  EXPECT_EQ(Describe(Message(heartbeat)), "Heartbeat commit=3 round=2");
+  heartbeat.held_by_all = LogIndex(1);
+  EXPECT_EQ(Describe(Message(heartbeat)), "Heartbeat commit=3 round=2 held=1");
+  EXPECT_EQ(Describe(SnapshotPoint{.last = {.term = Term(2), .index = LogIndex(7)}, .stamp = {}}),
+            "snapshot of 2/7");
+}
+
 // Numbers that a newer version may know must not end an older one that only prints them.
 TEST(DescribeTest, UnknownValuesHaveATextToo) {
   EXPECT_EQ(Describe(static_cast<RaftRole>(9)), "unknown role");

@@ -63,6 +63,7 @@ TEST(InvariantsDeathTest, StatesThatMustNotBe) {
   dies(With(HealthyLeader(), [](CoreView& v) { v.leader_of_term = NodeId(2); }));
   dies(With(HealthyLeader(), [](CoreView& v) { v.hard_state_durable = false; }));
   dies(With(HealthyLeader(), [](CoreView& v) { v.term_start = LogIndex(10); }));
+  dies(With(HealthyLeader(), [](CoreView& v) { v.installing = true; }));
 }
 
 TEST(InvariantsDeathTest, StepsThatMustNotBe) {
@@ -77,6 +78,13 @@ TEST(InvariantsDeathTest, StepsThatMustNotBe) {
   dies(Healthy(), With(Healthy(), [](CoreView& v) { v.applied = LogIndex(4); }));
   dies(Healthy(), With(Healthy(), [](CoreView& v) { v.last.index = LogIndex(6); }));
   dies(HealthyLeader(), With(HealthyLeader(), [](CoreView& v) { v.last.index = LogIndex(8); }));
+  // The log moves while a snapshot is installed.
+  const CoreView installing = With(Healthy(), [](CoreView& v) { v.installing = true; });
+  CheckStep(installing, installing);
+  CheckStep(Healthy(), installing);
+  dies(installing, With(installing, [](CoreView& v) { v.last.index = LogIndex(10); }));
+  dies(installing, With(installing, [](CoreView& v) { v.commit = LogIndex(8); }));
+  dies(installing, With(installing, [](CoreView& v) { v.handed_out = LogIndex(7); }));
   // Commits an entry of an earlier term.
   dies(With(HealthyLeader(), [](CoreView& v) { v.commit = LogIndex(6); }), HealthyLeader());
 }

@@ -240,9 +240,34 @@ TEST(FollowerProgressTest, AFollowerThatWasBroughtFurtherIsAppendedTo) {
 TEST(FollowerProgressTest, AfterALostStreamItIsAskedAgain) {
   FollowerProgress progress = Replicating();
   progress.OnTrimmed();
-  progress.OnStreamLost(LogIndex(99));
+  progress.OnStreamLost(LogIndex(20));
   EXPECT_EQ(progress.state(), State::kProbe);
   EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
+  EXPECT_EQ(progress.next_index(), LogIndex(21)) << "only it knows how far it is by now";
+}
+
+// Its acknowledgement was lost: nothing but its answer to a probe can tell how far it is.
+TEST(FollowerProgressTest, AfterASnapshotItIsAskedAtTheEndOfTheLog) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  progress.OnSnapshotEnded(LogIndex(20));
+  EXPECT_EQ(progress.state(), State::kProbe);
+  EXPECT_EQ(progress.next_index(), LogIndex(21));
+  EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
+  progress.OnSent(LogIndex(20), 0, LogIndex(0));
+  EXPECT_TRUE(progress.OnRejected(LogIndex(20), LogIndex(15)));
+  EXPECT_EQ(progress.next_index(), LogIndex(16));
+}
+
+TEST(FollowerProgressTest, ASnapshotThatEndedLateChangesNothing) {
+  FollowerProgress progress = Replicating();
+  progress.OnSnapshotEnded(LogIndex(20));
+  EXPECT_EQ(progress.state(), State::kReplicate);
+  EXPECT_EQ(progress.next_index(), LogIndex(5));
+  progress.OnTrimmed();
+  EXPECT_TRUE(progress.OnAccepted(LogIndex(15)));
+  progress.OnSnapshotEnded(LogIndex(20));
+  EXPECT_EQ(progress.state(), State::kReplicate);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "raft/core/raft_log.h"
 
+#include <optional>
+#include <set>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "raft/core/describe.h"
@@ -254,6 +257,71 @@ TEST(RaftLogDeathTest, AnEntryOfAConfigurationHoldsOne) {
   entry = VotersEntry(1, 1, {NodeId(2)});
   entry.kind = EntryKind::kCommands;
   EXPECT_DEATH(log.Append(entry), "Check failed");
+}
+
+SnapshotMeta Snapshot(EntryId last, uint64_t stamp = 9) {
+  return {.point = {.last = last, .stamp = ClusterMillis(stamp)},
+          .configuration = {.voters = {NodeId(7)}, .outgoing_voters = {}, .learners = {}}};
+}
+
+TEST(RaftLogTest, ASnapshotInPlaceOfTheLog) {
+  RaftLog log = SomeLog();
+  log.ResetTo(Snapshot(Id(3, 4)));
+  EXPECT_EQ(log.last(), Id(3, 4));
+  EXPECT_EQ(log.previous(), Id(3, 4));
+  EXPECT_EQ(log.last_stamp(), ClusterMillis(9));
+  EXPECT_EQ(log.entry_count(), 0u);
+  EXPECT_EQ(log.memory_bytes(), 0u);
+  for (const LogIndex mark :
+       {log.commit_index(), log.durable_index(), log.handed_out_index(), log.applied_index()}) {
+    EXPECT_EQ(mark, LogIndex(4));
+  }
+  EXPECT_FALSE(log.has_unwritten());
+  EXPECT_FALSE(log.has_deliverable());
+  EXPECT_EQ(log.TermAt(LogIndex(3)), std::nullopt);
+  EXPECT_EQ(log.TermAt(LogIndex(4)), Term(3));
+  EXPECT_EQ(log.configurations().active()->voters, std::set<NodeId>{NodeId(7)});
+  Entry next = MakeEntry(4, 5);
+  next.stamp = ClusterMillis(9);
+  log.Append(next);
+  EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "4/5 ");
+}
+
+TEST(RaftLogTest, AWriteOfBeforeSaysNothingOfTheLogAfterASnapshot) {
+  RaftLog log = SomeLog();
+  log.Append(MakeEntry(4, 6));
+  log.BeginWrite(WriteId(1));
+  EXPECT_TRUE(log.OnPersisted(WriteId(1)));
+  log.BeginWrite(WriteId(2));  // Hard state alone, while the snapshot is written.
+  log.ResetTo(Snapshot(Id(3, 4)));
+  log.Append({.id = Id(4, 5), .stamp = ClusterMillis(9), .payload = nullptr});
+  EXPECT_FALSE(log.OnPersisted(WriteId(2)));
+  EXPECT_EQ(log.durable_index(), LogIndex(4));
+  log.BeginWrite(WriteId(3));
+  EXPECT_TRUE(log.OnPersisted(WriteId(3)));
+  EXPECT_EQ(log.durable_index(), LogIndex(5));
+}
+
+TEST(RaftLogTest, ASnapshotOfWhatTheLogHolds) {
+  RaftLog log = SomeLog();
+  log.AdvanceTo(Id(2, 4));
+  EXPECT_EQ(log.last(), Id(4, 5));
+  EXPECT_EQ(log.commit_index(), LogIndex(4));
+  EXPECT_EQ(log.handed_out_index(), LogIndex(4));
+  EXPECT_EQ(log.applied_index(), LogIndex(4));
+  EXPECT_EQ(log.durable_index(), LogIndex(5));
+  log.CommitTo(LogIndex(5));
+  EXPECT_EQ(Ids(log.TakeDeliverable()), "4/5 ");
+}
+
+TEST(RaftLogDeathTest, ASnapshotTakesNothingBack) {
+  RaftLog log = SomeLog();
+  EXPECT_DEATH(log.ResetTo(Snapshot(Id(1, 2))), "takes committed entries back");
+  EXPECT_DEATH(log.AdvanceTo(Id(3, 4)), "does not hold the snapshot's last entry");
+  EXPECT_DEATH(log.AdvanceTo(Id(1, 2)), "Check failed");
+  log.Append(MakeEntry(4, 6));
+  EXPECT_DEATH(log.ResetTo(Snapshot(Id(4, 9))), "would come after it");
+  EXPECT_DEATH(log.AdvanceTo(Id(4, 6)), "Check failed") << "it is not durable";
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ TEST(ConvertTest, LeaderMessagesRoundTrip) {
                   CommandEntry(7, 43, 2000, std::string(100'000, 'x'))},
       .commit_index = LogIndex(41)};
   const raft::AppendRequest probe{.previous = {}, .entries = {}, .commit_index = LogIndex(0)};
-  const raft::Heartbeat heartbeat{.commit_index = LogIndex(41), .round = RoundId(9)};
+  const raft::Heartbeat heartbeat{
+      .commit_index = LogIndex(41), .round = RoundId(9), .held_by_all = LogIndex(40)};
   peer::v1::AppendEntriesRequest frame;
   AppendToFrame(Say(append), &frame);
   AppendToFrame(Say(probe), &frame);
@@ -107,6 +108,7 @@ TEST(ConvertTest, LeaderMessagesRoundTrip) {
   const auto& got_heartbeat = std::get<raft::Heartbeat>((*received)[2].message);
   EXPECT_EQ(got_heartbeat.commit_index, heartbeat.commit_index);
   EXPECT_EQ(got_heartbeat.round, heartbeat.round);
+  EXPECT_EQ(got_heartbeat.held_by_all, heartbeat.held_by_all);
 }
 
 TEST(ConvertTest, FollowerMessagesRoundTrip) {
