@@ -22,6 +22,9 @@ class CountedIntervals {
   void End(uint64_t id, std::optional<int64_t> count);
   // A key came or went.
   void OnChange(absl::string_view key, bool created);
+  // Another state took the place of the one that was counted: forgets all, and hears of no walk
+  // that has begun.
+  void Forget() { counted_.clear(); }
 
  private:
   struct Walk {

@@ -33,6 +33,7 @@ constexpr char kNewFormatFile[] = "FORMAT.new";
 constexpr char kNewFenceFile[] = "FENCE.new";
 constexpr char kDatabase[] = "db";
 constexpr char kNewDatabase[] = "db.new";
+constexpr char kStaging[] = "db.staging";
 constexpr char kFormatPrefix[] = "raftkv ";
 
 absl::Status SystemError(absl::string_view what, absl::string_view path, int error) {
@@ -233,6 +234,8 @@ DataDirectory::~DataDirectory() {
 std::string DataDirectory::database_path() const { return absl::StrCat(path_, "/", kDatabase); }
 
 std::string DataDirectory::fence_path() const { return absl::StrCat(path_, "/", kFenceFile); }
+
+std::string DataDirectory::staging_path() const { return absl::StrCat(path_, "/", kStaging); }
 
 absl::StatusOr<std::string> DataDirectory::StartDatabase() {
   CHECK(!has_database_);

@@ -5,6 +5,7 @@
 // next start:
 //   1. the directory    2. LOCK    3. db.new/ with an empty database    4. db.new/ renamed to db/
 //   5. FENCE    6. FORMAT
+// Only then may there be a db.staging/ (storage/snapshot_staging.h).
 //
 // The directory itself and LOCK are made with system calls, since RocksDB's file system knows no
 // access rights and no lock that tells its holder. All else goes through that file system.
@@ -54,6 +55,7 @@ class DataDirectory {
   bool has_fence() const { return has_fence_; }
   std::string database_path() const;
   std::string fence_path() const;
+  std::string staging_path() const;
   rocksdb::FileSystem* files() const { return files_.get(); }
   // An empty directory to build the database in; what a crash left there is removed first.
   absl::StatusOr<std::string> StartDatabase();

@@ -29,6 +29,27 @@ absl::StatusOr<std::optional<std::string>> ReadRow(rocksdb::DB* db,
   return std::optional<std::string>(std::move(value));
 }
 
+// Over what follows the start of the log. Before it there may be rows that were deleted and whose
+// tombstones went first, and many tombstones.
+class LogIterator {
+ public:
+  LogIterator(const OwnFamilies& families, const LogEdge& start)
+      : first_(EncodeLogKey(start.id.index.Next())), bound_(first_) {
+    rocksdb::ReadOptions options;
+    options.iterate_lower_bound = &bound_;
+    iterator_.reset(families.db->NewIterator(options, families.raft_log));
+  }
+  LogIterator(const LogIterator&) = delete;
+  LogIterator& operator=(const LogIterator&) = delete;
+
+  rocksdb::Iterator* get() const { return iterator_.get(); }
+
+ private:
+  const std::string first_;
+  const rocksdb::Slice bound_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
 }  // namespace
 
 absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
@@ -37,7 +58,6 @@ absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> name, ReadMeta(kNameKey));
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> member_id, ReadMeta(kMemberIdKey));
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> cluster_id, ReadMeta(kClusterIdKey));
-  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> generation, ReadMeta(kGenerationKey));
   const std::optional<uint64_t> version = DecodeNumber(format.value_or(""));
   if (!version.has_value()) {
     return BadBytes("`meta`", "the format version is missing");
@@ -52,7 +72,7 @@ absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
   if (identity.data_id == 0) {
     return BadBytes("`meta`", "the data id is missing");
   }
-  identity.generation = DecodeNumber(generation.value_or("")).value_or(0);
+  RAFTKV_ASSIGN_OR_RETURN(identity.generation, ReadGeneration());
   if (identity.generation == 0) {
     return BadBytes("`meta`", "the generation is missing");
   }
@@ -66,6 +86,11 @@ absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
     return BadBytes("`meta`", "the founding record is incomplete");
   }
   return identity;
+}
+
+absl::StatusOr<uint64_t> DatabaseReader::ReadGeneration() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> number, ReadMeta(kGenerationKey));
+  return DecodeNumber(number.value_or("")).value_or(0);
 }
 
 absl::StatusOr<std::optional<std::string>> DatabaseReader::ReadMeta(absl::string_view key) const {
@@ -114,14 +139,15 @@ absl::StatusOr<LogEdge> DatabaseReader::ReadLogStart() const {
 }
 
 absl::StatusOr<LogEdge> DatabaseReader::ReadLogEnd() const {
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, ReadLogStart());
+  const LogIterator log(families_, start);
+  rocksdb::Iterator* const iterator = log.get();
   iterator->SeekToLast();
   if (!iterator->status().ok()) {
     return ReadFailure("`raft_log`", iterator->status());
   }
   if (!iterator->Valid()) {
-    return ReadLogStart();
+    return start;
   }
   const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
   std::optional<raft::Entry> entry;
@@ -138,6 +164,9 @@ absl::StatusOr<std::optional<raft::Term>> DatabaseReader::ReadTerm(raft::LogInde
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, ReadLogStart());
   if (index == start.id.index) {
     return std::optional<raft::Term>(start.id.term);
+  }
+  if (index < start.id.index) {
+    return std::optional<raft::Term>();
   }
   std::string value;
   const rocksdb::Status status =
@@ -162,15 +191,15 @@ absl::Status DatabaseReader::ReadTail(uint64_t bytes_max, raft::RestoredState* r
   std::optional<raft::EntryId> after;  // The entry that was read before, which follows in the log.
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, ReadLogStart());
   bool reaches_start = true;
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      families_.db->NewIterator(rocksdb::ReadOptions(), families_.raft_log));
+  const LogIterator log(families_, start);
+  rocksdb::Iterator* const iterator = log.get();
   for (iterator->SeekToLast(); iterator->Valid(); iterator->Prev()) {
     const std::optional<raft::LogIndex> index = DecodeLogKey(ToView(iterator->key()));
     std::optional<raft::Entry> entry;
     if (index.has_value()) {
       entry = DecodeLogValue(*index, ToView(iterator->value()));
     }
-    if (!entry.has_value() || *index <= start.id.index) {
+    if (!entry.has_value()) {
       return BadBytes("`raft_log`", "an entry makes no sense");
     }
     const raft::EntryId id = entry->id;

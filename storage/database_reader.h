@@ -41,6 +41,8 @@ class DatabaseReader {
 
   // FailedPrecondition when the format version is not ours.
   absl::StatusOr<MemberIdentity> ReadIdentity() const;
+  // Which state is the member's; 0 when no row says so.
+  absl::StatusOr<uint64_t> ReadGeneration() const;
   absl::StatusOr<raft::HardState> ReadHardState() const;
   // As saved; of term 0 when it never was.
   absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;

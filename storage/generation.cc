@@ -47,7 +47,7 @@ absl::StatusOr<std::shared_ptr<const Generation>> Generation::Take(
 }
 
 Generation::~Generation() {
-  for (rocksdb::ColumnFamilyHandle* handle : {state, latest, ttl}) {
+  for (rocksdb::ColumnFamilyHandle* handle : families()) {
     Close(db, handle);
   }
 }

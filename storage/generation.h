@@ -4,6 +4,8 @@
 // goes when its last reader does.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +15,9 @@
 #include "rocksdb/db.h"
 
 namespace raftkv::storage {
+
+// `state`, `latest` and `ttl`.
+inline constexpr size_t kGenerationFamilies = 3;
 
 // A column family for a message.
 std::string NameOf(const rocksdb::ColumnFamilyHandle* family);
@@ -35,6 +40,11 @@ class Generation {
   rocksdb::ColumnFamilyHandle* const state;
   rocksdb::ColumnFamilyHandle* const latest;
   rocksdb::ColumnFamilyHandle* const ttl;
+
+  // In the order of GenerationFamilies.
+  std::array<rocksdb::ColumnFamilyHandle*, kGenerationFamilies> families() const {
+    return {state, latest, ttl};
+  }
 
  private:
   // `families` are in the order of GenerationFamilies.

@@ -9,6 +9,8 @@
 #include "storage/disk_failure.h"
 #include "storage/ordered_inserts.h"
 #include "storage/rocksdb_kv_view.h"
+#include "storage/rocksdb_snapshot_reader.h"
+#include "storage/rocksdb_snapshot_writer.h"
 
 namespace raftkv::storage {
 namespace {
@@ -48,9 +50,10 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 }  // namespace
 
 RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
-                                             GenerationContent content, WorkerPool* reader,
-                                             Waker* waker)
+                                             GenerationContent content, SnapshotStaging* staging,
+                                             WorkerPool* reader, Waker* waker)
     : generation_(std::move(generation)),
+      staging_(staging),
       reader_(reader),
       waker_(waker),
       applied_(content.applied),
@@ -191,6 +194,43 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
     waker_->Wake();
   };
   CHECK(reader_->Submit(WorkerPool::Length::kShort, std::move(prepare))) << "one run at a time";
+}
+
+std::unique_ptr<raft::SnapshotReader> RocksDbKvStateMachine::TakeSnapshot() {
+  return std::make_unique<RocksDbSnapshotReader>(
+      generation_, raft::SnapshotPoint{.last = applied_.id, .stamp = applied_.stamp});
+}
+
+std::unique_ptr<raft::SnapshotWriter> RocksDbKvStateMachine::StageSnapshot(
+    const raft::SnapshotPoint& point) {
+  CHECK(configuration_.has_value()) << "a member that is not founded has no leader";
+  return std::make_unique<RocksDbSnapshotWriter>(point, configuration_->cluster_id(), generation_,
+                                                 staging_);
+}
+
+bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
+  if (reading_) {
+    return false;
+  }
+  const auto* staged = dynamic_cast<const RocksDbStagedSnapshot*>(&snapshot);
+  CHECK(staged != nullptr) << "a snapshot of another kind";
+  CHECK_GE(staged->content().applied.id.index, applied_.id.index) << "the state would go back";
+  // What was prepared on the old state and told nobody.
+  read_run_.reset();
+  staging_->DropLater(std::exchange(generation_, staged->generation()));
+  applied_ = staged->content().applied;
+  configuration_ = staged->content().configuration;
+  member_records_ = staged->content().member_records;
+  const raft::ClusterMillis deadline = staged->content().earliest_deadline;
+  earliest_deadline_ = kv::EarliestDeadline(deadline);
+  if (deadline.value() != 0) {
+    // Scans of the old state that are under way know nothing of it.
+    earliest_deadline_.OnApplied(applied_.id.index, deadline);
+  }
+  dead_ = DeadIntervals();
+  findings_ = std::make_shared<DeadIntervalFindings>();
+  counted_.Forget();
+  return true;
 }
 
 kv::CacheLookup RocksDbKvStateMachine::GetCached(absl::string_view key,

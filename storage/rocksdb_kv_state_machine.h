@@ -24,6 +24,7 @@
 #include "storage/generation.h"
 #include "storage/key_layout.h"
 #include "storage/run_overlay.h"
+#include "storage/snapshot_staging.h"
 
 namespace raftkv::storage {
 
@@ -32,8 +33,10 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
  public:
   // `content` is what the generation holds. Borrows the rest; `reader` ends before it.
   RocksDbKvStateMachine(std::shared_ptr<const Generation> generation, GenerationContent content,
-                        WorkerPool* reader, Waker* waker);
+                        SnapshotStaging* staging, WorkerPool* reader, Waker* waker);
 
+  // The member's state as of now.
+  const std::shared_ptr<const Generation>& generation() const { return generation_; }
   // As of the applied index; nullopt before the founding.
   const std::optional<log::v1::ClusterConfiguration>& configuration() const {
     return configuration_;
@@ -43,6 +46,11 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
   raft::EntryId applied() const override { return applied_.id; }
+  std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
+  // REQUIRES: the member is founded.
+  std::unique_ptr<raft::SnapshotWriter> StageSnapshot(const raft::SnapshotPoint& point) override;
+  // Drops the old generation.
+  bool Adopt(const raft::StagedSnapshot& snapshot) override;
 
   kv::CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
   std::shared_ptr<const kv::KvView> TakeView() override;
@@ -92,7 +100,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   void NoteKeys(const RunOverlay& overlay);
   void TakeFindings();
 
-  const std::shared_ptr<const Generation> generation_;
+  // Constant but for Adopt.
+  std::shared_ptr<const Generation> generation_;
+  SnapshotStaging* const staging_;
   WorkerPool* const reader_;
   Waker* const waker_;
 
@@ -103,7 +113,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
 
   kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;
-  const std::shared_ptr<DeadIntervalFindings> findings_ = std::make_shared<DeadIntervalFindings>();
+  // Of views of generation_.
+  std::shared_ptr<DeadIntervalFindings> findings_ = std::make_shared<DeadIntervalFindings>();
   kv::CountedIntervals counted_;
 
   // Set by the loop, cleared by the reader thread. While it is set, read_run_ and reader_applier_

@@ -192,12 +192,17 @@ absl::StatusOr<std::unique_ptr<Storage>> RocksDbStorage::Open(const StorageOptio
 }
 
 RocksDbStorage::~RocksDbStorage() {
-  reader_.reset();
+  std::shared_ptr<const Generation> generation;
+  if (state_machine_ != nullptr) {
+    reader_->Stop();
+    generation = state_machine_->generation();
+  }
   state_machine_.reset();
   log_store_.reset();
-  if (generation_ != nullptr) {
-    CHECK_EQ(generation_.use_count(), 1) << "a reader outlives the database";
-    generation_.reset();
+  reader_.reset();
+  if (generation != nullptr) {
+    CHECK_EQ(generation.use_count(), 1) << "a reader outlives the database";
+    generation.reset();
   }
   CloseDatabase(&db_, &handles_);
 }
@@ -266,6 +271,7 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   tables.newest_sequence = families.db->GetLatestSequenceNumber();
   CHECK(families.db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep,
                                     &tables.oldest_wal));
+  RAFTKV_ASSIGN_OR_RETURN(tables.generation, DatabaseReader(families).ReadGeneration());
   RAFTKV_ASSIGN_OR_RETURN(const std::set<uint64_t> wals,
                           ListWals(directory_.files(), directory_.database_path()));
   RAFTKV_RETURN_IF_ERROR(
@@ -275,11 +281,13 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   }
   const DatabaseReader reader(families, &survey->meta());
   RAFTKV_ASSIGN_OR_RETURN(FenceRecord found, ReadFenceRecord(reader));
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
   if (survey->last_entry().has_value()) {
     found.durable = *survey->last_entry();
+  } else if (found.durable.index < survey->deleted_before()) {
+    found.durable = start.id;  // The replay will delete all that is in the tables.
   }
   std::optional<raft::Term> term = survey->fenced_term();
-  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
   // All that is in the tables or the WAL may be of the time before the log began anew.
   if (found.durable.index < start.id.index) {
     found.durable = start.id;
@@ -302,32 +310,39 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   data_id_ = identity.data_id;
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
-  RAFTKV_ASSIGN_OR_RETURN(generation_, Generation::Take(db_.get(), identity.generation, &handles_));
-  RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation_).Read());
+  RAFTKV_ASSIGN_OR_RETURN(std::shared_ptr<const Generation> generation,
+                          Generation::Take(db_.get(), identity.generation, &handles_));
+  RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation).Read());
   const uint64_t configured =
       content.configuration.has_value() ? content.configuration->cluster_id() : 0;
   if (configured != identity.cluster_id) {
-    return BadBytes(NameOf(generation_->state),
+    return BadBytes(NameOf(generation->state),
                     absl::StrCat("its configuration is of cluster ", configured,
                                  ", but this member's is ", identity.cluster_id));
   }
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge end, reader.ReadLogEnd());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
   // Stamps never go back along the log, so the last is the largest.
   restored_clock_ = raft::RestoredReading(saved_clock, {.term = end.id.term, .time = end.stamp});
   RAFTKV_RETURN_IF_ERROR(RaiseFence(reader));
-  RAFTKV_RETURN_IF_ERROR(DropStrayGenerations());
+  RAFTKV_RETURN_IF_ERROR(DropStrayGenerations(generation->number));
+  // Links to files of the database may be in there; those stay.
+  RAFTKV_RETURN_IF_ERROR(RemoveTree(directory_.files(), directory_.staging_path()));
 
-  // Loads of old log entries and runs whose apply stalled: both are rare, so one thread is enough.
+  // Loads of old log entries, runs whose apply stalled, and what is dropped after a snapshot: all
+  // are rare, so one thread is enough.
   reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
-  log_store_ =
-      std::make_unique<RocksDbLogStore>(families_, end.id, fence_.get(), reader_.get(), waker);
-  state_machine_ = std::make_unique<RocksDbKvStateMachine>(generation_, std::move(content),
-                                                           reader_.get(), waker);
+  log_store_ = std::make_unique<RocksDbLogStore>(families_, start.id.index, end.id, fence_.get(),
+                                                 reader_.get(), waker);
+  staging_ = std::make_unique<SnapshotStaging>(db_.get(), directory_.staging_path(),
+                                               generation->number + 1, reader_.get());
+  state_machine_ = std::make_unique<RocksDbKvStateMachine>(
+      std::move(generation), std::move(content), staging_.get(), reader_.get(), waker);
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStorage::DropStrayGenerations() {
+absl::Status RocksDbStorage::DropStrayGenerations(uint64_t own_generation) {
   for (rocksdb::ColumnFamilyHandle* handle : std::exchange(handles_, {})) {
     // Its generation has taken its families out.
     const std::string& name = handle->GetName();
@@ -337,8 +352,7 @@ absl::Status RocksDbStorage::DropStrayGenerations() {
       handles_.push_back(handle);
       continue;
     }
-    LOG(INFO) << "dropping " << NameOf(handle) << ", which is not of generation "
-              << generation_->number;
+    LOG(INFO) << "dropping " << NameOf(handle) << ", which is not of generation " << own_generation;
     const rocksdb::Status dropped = db_->DropColumnFamily(handle);
     db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
     if (!dropped.ok()) {
@@ -380,7 +394,7 @@ void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
   put(families_.meta, kNameKey, name);
   put(families_.meta, kMemberIdKey, EncodeNumber(member_id));
   put(families_.meta, kClusterIdKey, EncodeId(configuration.cluster_id()));
-  put(generation_->state, kConfigurationKey, configuration.SerializeAsString());
+  put(state_machine_->generation()->state, kConfigurationKey, configuration.SerializeAsString());
   if (const rocksdb::Status status = db_->Write(Synced(), &batch); !status.ok()) {
     AbortOnWriteFailure("store the founding record", status);
   }

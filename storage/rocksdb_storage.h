@@ -18,6 +18,7 @@
 #include "storage/own_families.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
+#include "storage/snapshot_staging.h"
 #include "storage/storage.h"
 #include "storage/wal_gap_filter.h"
 #include "storage/wal_survey.h"
@@ -57,8 +58,9 @@ class RocksDbStorage final : public Storage {
                                           WalSurvey* survey) const;
   // Reads all that the members below hold and starts the parts.
   absl::Status Load(Waker* waker);
-  // Drops what a crash left of states that are not this member's. REQUIRES: generation_ is set.
-  absl::Status DropStrayGenerations();
+  // Drops what a crash left of states that are not this member's, which has `own_generation`.
+  // REQUIRES: its families are taken.
+  absl::Status DropStrayGenerations(uint64_t own_generation);
   // Makes the fence anew from what the database holds.
   absl::Status RaiseFence(const DatabaseReader& reader);
 
@@ -73,7 +75,6 @@ class RocksDbStorage final : public Storage {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   OwnFamilies families_;
-  std::shared_ptr<const Generation> generation_;
   // Null only while opening a directory that has none yet.
   std::unique_ptr<DurabilityFence> fence_;
   uint64_t data_id_ = 0;
@@ -83,6 +84,7 @@ class RocksDbStorage final : public Storage {
   std::string member_name_;
   uint64_t member_id_ = 0;
 
+  std::unique_ptr<SnapshotStaging> staging_;
   // Destroyed in the reverse of this order: the reader's jobs use the other two.
   std::unique_ptr<RocksDbLogStore> log_store_;
   std::unique_ptr<RocksDbKvStateMachine> state_machine_;

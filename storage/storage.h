@@ -6,6 +6,7 @@
 //   <data_dir>/LOCK     held by flock while a process uses the directory
 //   <data_dir>/FENCE    how far the database had come; storage/durability_fence.h has its bytes
 //   <data_dir>/db/      RocksDB; storage/key_layout.h has its column families and keys
+//   <data_dir>/db.staging/   what is coming in of a snapshot; storage/snapshot_staging.h
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,8 @@ class Storage {
   // DataLoss when it is corrupted or incomplete, or has lost what its fence recorded. `waker` is
   // woken, from any thread, when log writes, loads or a stalled apply have something to report.
   static absl::StatusOr<std::unique_ptr<Storage>> Open(const StorageOptions& options, Waker* waker);
-  // Finishes queued log writes, then closes.
+  // Finishes queued log writes, then closes. REQUIRES: views, and readers, writers and staged
+  // states of snapshots, are gone.
   virtual ~Storage() = default;
 
   // Random, made with the directory and synced before Open returned; never 0.
@@ -66,7 +68,7 @@ class Storage {
   virtual const std::string& member_name() const = 0;
   virtual uint64_t member_id() const = 0;
   // As of the applied index: configuration 0, or the last one that was applied; nullopt before the
-  // founding. Stays in its place.
+  // founding. Stays in its place, also when a snapshot brings another.
   virtual const std::optional<log::v1::ClusterConfiguration>& configuration() const = 0;
   // Stores who this member is and configuration 0, synced, once. REQUIRES: not founded yet.
   virtual void Found(const std::string& name, uint64_t member_id,

@@ -1,9 +1,11 @@
 #include "storage/wal_survey.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rocksdb/db.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 #include "storage/wal_gap_filter.h"
@@ -50,8 +52,24 @@ class WalSurvey::RowReader final : public rocksdb::WriteBatch::Handler {
   rocksdb::Status DeleteCF(uint32_t, const rocksdb::Slice&) override {
     return rocksdb::Status::OK();
   }
-  // A trim, which changes nothing at the log's end.
-  rocksdb::Status DeleteRangeCF(uint32_t, const rocksdb::Slice&, const rocksdb::Slice&) override {
+  // A trim, or all of the log when a snapshot takes its place.
+  rocksdb::Status DeleteRangeCF(uint32_t family, const rocksdb::Slice& begin,
+                                const rocksdb::Slice& end) override {
+    if (family != survey_->raft_log_) {
+      return rocksdb::Status::OK();
+    }
+    const std::optional<raft::LogIndex> first = DecodeLogKey(ToView(begin));
+    const std::optional<raft::LogIndex> kept = DecodeLogKey(ToView(end));
+    if (!first.has_value() || !kept.has_value()) {
+      return rocksdb::Status::Corruption("a trim of the log makes no sense");
+    }
+    if (survey_->last_entry_.has_value() && survey_->last_entry_->index < *kept) {
+      survey_->last_entry_.reset();
+    }
+    if (survey_->fenced_ >= *first && survey_->fenced_ < *kept) {
+      survey_->fenced_term_.reset();
+    }
+    survey_->deleted_before_ = std::max(survey_->deleted_before_, *kept);
     return rocksdb::Status::OK();
   }
 
@@ -64,7 +82,11 @@ void WalSurvey::ColumnFamilyLogNumberMap(const std::map<uint32_t, uint64_t>& num
   needed_from_ = numbers.begin()->second;
   for (const auto& [family, number] : numbers) {
     needed_from_ = std::min(needed_from_, number);
-    synced_before_ = std::max(synced_before_, number);
+  }
+  for (const auto& [name, family] : ids) {
+    if (const auto number = numbers.find(family); number != numbers.end()) {
+      first_files_[name] = number->second;
+    }
   }
   // What is not there makes the opening fail.
   if (const auto family = ids.find(kRaftLogFamily); family != ids.end()) {
@@ -94,6 +116,17 @@ rocksdb::WalFilter::WalProcessingOption WalSurvey::LogRecordFound(
                                      : WalProcessingOption::kCorruptedRecord;
 }
 
+uint64_t WalSurvey::SyncedBefore(uint64_t generation) const {
+  std::vector<std::string> names = GenerationFamilies(generation);
+  names.insert(names.end(), {kRaftLogFamily, kMetaFamily, rocksdb::kDefaultColumnFamilyName});
+  uint64_t before = 0;
+  for (const std::string& name : names) {
+    const auto file = first_files_.find(name);
+    before = std::max(before, file == first_files_.end() ? 0 : file->second);
+  }
+  return before;
+}
+
 absl::Status WalSurvey::Finish(const std::string& database_path, const TableFacts& tables,
                                uint64_t first_wal, const std::set<uint64_t>& present) {
   if (present.empty()) {
@@ -107,13 +140,17 @@ absl::Status WalSurvey::Finish(const std::string& database_path, const TableFact
   if (first_wal != 0 && expected == first_wal && !present.contains(first_wal)) {
     return LostWal(database_path, first_wal, "is missing");
   }
+  const auto switched = meta_.find(kGenerationKey);
+  const uint64_t synced_before = SyncedBefore(
+      switched == meta_.end() ? tables.generation
+                              : DecodeNumber(switched->second).value_or(tables.generation));
   // Whether there is something in the files from that one on that is certainly synced. RocksDB
   // leaves no file for the next one before it holds a record.
-  const bool synced_needed = first_wal != 0 && expected < synced_before_;
+  const bool synced_needed = first_wal != 0 && expected < synced_before;
   if (synced_needed && first_file_ != expected) {
     return LostWal(database_path, expected, "is missing or has lost its beginning");
   }
-  const bool synced_gap = gap_file_ != 0 && gap_file_ <= synced_before_;
+  const bool synced_gap = gap_file_ != 0 && gap_file_ <= synced_before;
   const bool ends_early = next_sequence_ <= tables.newest_sequence;
   if (synced_gap || (synced_needed && ends_early) || (gap_file_ != 0 && ends_early)) {
     return absl::DataLossError(absl::StrCat(
@@ -127,6 +164,7 @@ absl::Status WalSurvey::Finish(const std::string& database_path, const TableFact
     meta_.clear();
     last_entry_.reset();
     fenced_term_.reset();
+    deleted_before_ = raft::LogIndex();
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,9 @@
 // files that must be there are, and what the replay will bring. What a power cut explains passes,
 // what it does not explain is damage.
 //
+// Of the families that a state was staged in, and that are nobody's yet, none of this is true: they
+// begin with the file that was being written when they were made, whatever is synced.
+//
 // RocksDB notices neither a missing nor an emptied WAL file. But each column family knows the file
 // from which on it is not in tables, and RocksDB syncs every older file before it says so. So up to
 // the newest of those nothing can be missing after a power cut, and where something is, sequence
@@ -25,6 +28,7 @@ namespace raftkv::storage {
 struct TableFacts {
   uint64_t newest_sequence = 0;
   uint64_t oldest_wal = 0;  // Older files are not needed any more.
+  uint64_t generation = 0;  // Which state is the member's, unless the WAL says otherwise.
 };
 
 // For one read-only opening, of which it lets no record through. Confined to the thread that opens.
@@ -50,13 +54,18 @@ class WalSurvey final : public rocksdb::WalFilter {
   // REQUIRES: Finish returned OK.
   // Rows of `meta` that the replay will bring.
   const std::map<std::string, std::string>& meta() const { return meta_; }
-  // The last entry that it will write, nothing when it has none.
+  // The last entry that it will leave in the log of those that it writes, nothing for none.
   std::optional<raft::EntryId> last_entry() const { return last_entry_; }
-  // The term that it will write at the watched index.
+  // The term that it will leave at the watched index of those that it writes.
   std::optional<raft::Term> fenced_term() const { return fenced_term_; }
+  // It will delete what the tables hold of the log before this.
+  raft::LogIndex deleted_before() const { return deleted_before_; }
 
  private:
   class RowReader;
+
+  // Everything in older files is synced, because some column family is in tables up to it.
+  uint64_t SyncedBefore(uint64_t generation) const;
 
   // Constant after construction.
   const raft::LogIndex fenced_;
@@ -64,10 +73,10 @@ class WalSurvey final : public rocksdb::WalFilter {
   // Constant once the first record is there.
   uint32_t raft_log_ = 0;
   uint32_t meta_family_ = 0;
-  // No column family needs older files; and everything in files older than the second is synced,
-  // because some column family is in tables up to it.
+  // The first file that is not in tables, by family. No family needs files that are older than all
+  // of these.
+  std::map<std::string, uint64_t> first_files_;
   uint64_t needed_from_ = 0;
-  uint64_t synced_before_ = 0;
 
   uint64_t first_file_ = 0;  // Of the first record; 0 when there is none.
   uint64_t first_sequence_ = 0;
@@ -77,6 +86,7 @@ class WalSurvey final : public rocksdb::WalFilter {
   std::map<std::string, std::string> meta_;
   std::optional<raft::EntryId> last_entry_;
   std::optional<raft::Term> fenced_term_;
+  raft::LogIndex deleted_before_;
 };
 
 }  // namespace raftkv::storage

@@ -1,0 +1,142 @@
+#include "storage/snapshot_staging.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "glog/logging.h"
+#include "storage/disk_failure.h"
+#include "storage/file_io.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+// No sequence number is taken, or the write-ahead log would have a gap there, at which a replay
+// stops: files of one family are disjoint, the family is new, and no older reader needs to be kept
+// from it. What would need one, or a flush that holds up all writers, is refused.
+rocksdb::IngestExternalFileOptions IngestOptions() {
+  rocksdb::IngestExternalFileOptions options;
+  options.move_files = true;
+  options.failed_move_fall_back_to_copy = true;
+  options.snapshot_consistency = false;
+  options.allow_global_seqno = false;
+  options.allow_blocking_flush = false;
+  options.write_global_seqno = false;
+  return options;
+}
+
+}  // namespace
+
+absl::Status StagingFailure(absl::string_view what, const rocksdb::Status& status) {
+  const std::string message =
+      absl::StrCat("cannot ", what, " of a snapshot that comes in: ", status.ToString());
+  return status.IsNoSpace() ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
+}
+
+SnapshotStaging::SnapshotStaging(rocksdb::DB* db, std::string path, uint64_t first_free,
+                                 WorkerPool* pool)
+    : db_(db), path_(std::move(path)), pool_(pool), next_generation_(first_free) {}
+
+absl::StatusOr<std::string> SnapshotStaging::MakeFolder() {
+  rocksdb::FileSystem* const files = db_->GetFileSystem();
+  rocksdb::IOStatus status = files->CreateDirIfMissing(path_, rocksdb::IOOptions(), nullptr);
+  std::string folder = absl::StrCat(path_, "/", next_folder_++);
+  if (status.ok()) {
+    // Not "if missing": files of an earlier snapshot may be links to the member's own.
+    status = files->CreateDir(folder, rocksdb::IOOptions(), nullptr);
+  }
+  if (!status.ok()) {
+    return StagingFailure("make the folder", status);
+  }
+  return folder;
+}
+
+void SnapshotStaging::RemoveFolder(const std::string& folder) const {
+  if (const absl::Status removed = RemoveTree(db_->GetFileSystem(), folder); !removed.ok()) {
+    LOG(WARNING) << "what is left of a snapshot stays until the next start: " << removed;
+  }
+}
+
+absl::StatusOr<std::shared_ptr<const Generation>> SnapshotStaging::MakeGeneration(
+    const Generation& like, const StagedFiles& files) {
+  const uint64_t number = next_generation_++;
+  const std::vector<std::string> names = GenerationFamilies(number);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (size_t family = 0; family < kGenerationFamilies; ++family) {
+    // With the tables' cache, which they share.
+    descriptors.emplace_back(
+        names[family], rocksdb::ColumnFamilyOptions(db_->GetOptions(like.families()[family])));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status created = db_->CreateColumnFamilies(descriptors, &handles);
+  if (!created.ok()) {
+    for (rocksdb::ColumnFamilyHandle* handle : handles) {
+      db_->DropColumnFamily(handle).PermitUncheckedError();
+      db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    }
+    return StagingFailure("make the column families", created);
+  }
+  RAFTKV_ASSIGN_OR_RETURN(std::shared_ptr<const Generation> generation,
+                          Generation::Take(db_, number, &handles));
+  if (const absl::Status ingested = Ingest(*generation, files); !ingested.ok()) {
+    DropLater(std::move(generation));
+    return ingested;
+  }
+  return generation;
+}
+
+absl::Status SnapshotStaging::Ingest(const Generation& generation, const StagedFiles& files) const {
+  std::vector<rocksdb::IngestExternalFileArg> arguments;
+  for (size_t family = 0; family < kGenerationFamilies; ++family) {
+    if (files[family].empty()) {
+      continue;  // RocksDB refuses an empty list.
+    }
+    rocksdb::IngestExternalFileArg& argument = arguments.emplace_back();
+    argument.column_family = generation.families()[family];
+    argument.external_files = files[family];
+    argument.options = IngestOptions();
+  }
+  if (const rocksdb::Status status = db_->IngestExternalFiles(arguments); !status.ok()) {
+    return StagingFailure("take in the files", status);
+  }
+  for (rocksdb::ColumnFamilyHandle* family : generation.families()) {
+    rocksdb::ColumnFamilyMetaData tables;
+    db_->GetColumnFamilyMetaData(family, &tables);
+    for (const rocksdb::LevelMetaData& level : tables.levels) {
+      for (const rocksdb::SstFileMetaData& table : level.files) {
+        CHECK_EQ(table.largest_seqno, 0u) << "a snapshot took sequence numbers";
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+void SnapshotStaging::DropLater(std::shared_ptr<const Generation> generation) {
+  auto drop = [generation = std::move(generation)] {
+    const auto families = generation->families();
+    const rocksdb::Status status =
+        generation->db->DropColumnFamilies({families.begin(), families.end()});
+    LOG_IF(WARNING, !status.ok()) << "generation " << generation->number
+                                  << " stays until the next start: " << status.ToString();
+  };
+  if (!pool_->Submit(WorkerPool::Length::kLong, std::move(drop))) {
+    LOG(INFO) << "a state that is not this member's stays until the next start";
+  }
+}
+
+RocksDbStagedSnapshot::RocksDbStagedSnapshot(raft::SnapshotMeta meta,
+                                             std::shared_ptr<const Generation> generation,
+                                             GenerationContent content, SnapshotStaging* staging)
+    : StagedSnapshot(std::move(meta)),
+      generation_(std::move(generation)),
+      content_(std::move(content)),
+      staging_(staging) {}
+
+RocksDbStagedSnapshot::~RocksDbStagedSnapshot() {
+  if (!installed_) {
+    staging_->DropLater(generation_);
+  }
+}
+
+}  // namespace raftkv::storage
