@@ -28,7 +28,8 @@ LogIndex LogTrimThrough(const LogTrimLimits& limits, const LogTrimState& state,
   if (exceeds(limits.bytes_max)) {
     through = std::max(through, Minus(first_of_newest(limits.bytes_max), 1));
   }
-  if (state.needed_after.has_value() && !exceeds(2 * limits.bytes_max)) {
+  if (state.needed_after.has_value() &&
+      first_of_newest(2 * limits.bytes_max) <= state.needed_after->Next()) {
     through = std::min(through, *state.needed_after);
   }
   through = std::min(through, done_with);

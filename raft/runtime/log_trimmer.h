@@ -32,7 +32,7 @@ using FirstOfNewest = absl::FunctionRef<LogIndex(uint64_t bytes)>;
 //
 // What all members hold goes, but for the newest entries_kept or a quarter of bytes_max, whichever
 // is less. Beyond bytes_max more goes, and whoever lacks it needs a snapshot; but what stands after
-// a snapshot under way stays, or it would be for nothing, until the log takes twice as much.
+// a snapshot under way stays, or it would be for nothing, until that alone takes twice as much.
 // Entries that are not applied and durable stay in any case. As each trim leaves a tombstone, none
 // takes little away: at least a sixteenth of entries_kept, or 1000, unless the log is too large by
 // a sixteenth.

@@ -193,6 +193,8 @@ void DriverCluster::Start(NodeId node) {
   config.heartbeat_ticks = 1;
   config.election_timeout_ticks = 10;
   config.uncommitted_bytes_max = options_.uncommitted_bytes_max;
+  config.log_memory_bytes_max = options_.log_memory_bytes_max;
+  config.append_bytes_max = std::min(config.append_bytes_max, options_.log_memory_bytes_max);
   const uint64_t origin = next_origin_;
   next_origin_ += 1'000'000;
   member.driver = std::make_unique<RaftDriver>(

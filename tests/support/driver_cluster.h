@@ -32,6 +32,8 @@ struct DriverClusterOptions {
   // The election timeout is 10 ticks of 10 ms, a heartbeat 1 tick.
   DriverOptions driver = FastDriverOptions();
   uint64_t uncommitted_bytes_max = 64 << 20;
+  // And of one append, if that is less than usual.
+  uint64_t log_memory_bytes_max = 64 << 20;
 };
 
 // What a proposal's or a read's callback was told; unset until then.
@@ -102,6 +104,7 @@ class DriverCluster final {
   std::vector<NodeId> nodes() const;
   // How many snapshots `node` began to send.
   uint64_t snapshots_begun(NodeId node) const { return members_.at(node).snapshots_begun; }
+  uint64_t snapshots_under_way() const { return snapshots_.size(); }
   // Every Raft message that `node` sent, in order.
   const std::vector<FakeTransport::SentMessage>& sent(NodeId node) {
     return members_.at(node).sent;

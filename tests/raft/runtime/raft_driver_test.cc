@@ -325,6 +325,10 @@ TEST(DriverOptionsTest, EveryBoundIsAtLeastOne) {
                                              {.forwarded_bytes_max = 0},
                                              {.reads_max = 0},
                                              {.leader_wait = 0},
+                                             {.log_bytes_max = 0},
+                                             {.log_entries_kept = 0},
+                                             {.snapshots_max = 0},
+                                             {.snapshot_retry_after = 0},
                                              {.read_retry_after = -1}};
   for (const DriverOptions& options : broken) {
     EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);

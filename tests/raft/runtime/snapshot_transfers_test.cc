@@ -1,0 +1,156 @@
+#include "raft/runtime/snapshot_transfers.h"
+
+#include <map>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace raftkv::raft {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr MonotonicNanos kRetry = 100;
+
+// At most two at once.
+class SnapshotTransfersTest : public testing::Test {
+ protected:
+  // The number of whom TakeNext gives; 0: nobody.
+  uint64_t Next(MonotonicNanos now = 0) {
+    return transfers_.TakeNext(now).value_or(kNobody).value();
+  }
+  void Begin(uint64_t peer, uint64_t point) {
+    transfers_.Want(NodeId(peer));
+    ASSERT_EQ(Next(kNanosPerSecond), peer);
+    transfers_.OnBegun(NodeId(peer), LogIndex(point));
+  }
+  bool End(uint64_t peer, bool taken, uint64_t log_end = 0, MonotonicNanos now = 0) {
+    return transfers_.OnEnded(NodeId(peer), taken, LogIndex(log_end), now);
+  }
+  // 0: nobody needs anything.
+  uint64_t NeededAfter() {
+    return transfers_
+        .NeededAfter([this](NodeId peer) { return LogIndex(match_index_[peer.value()]); })
+        .value_or(LogIndex(0))
+        .value();
+  }
+
+  SnapshotTransfers transfers_{2, kRetry};
+  std::map<uint64_t, uint64_t> match_index_;
+};
+
+TEST_F(SnapshotTransfersTest, OneAtATimeToEach) {
+  transfers_.Want(NodeId(3));
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(), 3u);
+  EXPECT_EQ(Next(), 0u);
+  transfers_.OnBegun(NodeId(3), LogIndex(9));
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(), 0u);
+  EXPECT_TRUE(End(3, true));
+  EXPECT_FALSE(End(3, true)) << "it was told before";
+  EXPECT_EQ(Next(), 0u) << "it was asked for while one was under way";
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(), 3u);
+}
+
+TEST_F(SnapshotTransfersTest, FurtherOnesWaitForTheirTurn) {
+  Begin(5, 9);
+  Begin(4, 9);
+  transfers_.Want(NodeId(3));
+  transfers_.Want(NodeId(2));
+  EXPECT_EQ(Next(), 0u);
+  EXPECT_THAT(transfers_.UnderWay(), ElementsAre(NodeId(4), NodeId(5)));
+  End(5, true);
+  EXPECT_EQ(Next(), 3u) << "who came first";
+  transfers_.OnBegun(NodeId(3), LogIndex(9));
+  EXPECT_EQ(Next(), 0u);
+}
+
+TEST_F(SnapshotTransfersTest, OneThatFailedIsNotBegunAgainAtOnce) {
+  Begin(3, 9);
+  End(3, /*taken=*/false, 0, /*now=*/1000);
+  transfers_.Want(NodeId(3));
+  transfers_.Want(NodeId(4));
+  EXPECT_EQ(Next(1099), 4u) << "another one need not wait";
+  transfers_.OnBegun(NodeId(4), LogIndex(9));
+  EXPECT_EQ(Next(1099), 0u);
+  EXPECT_EQ(Next(1100), 3u);
+  transfers_.OnBegun(NodeId(3), LogIndex(9));
+  End(3, /*taken=*/true, 0, 1100);
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(1100), 3u);
+}
+
+TEST_F(SnapshotTransfersTest, WhatFollowsThemIsNeeded) {
+  EXPECT_EQ(NeededAfter(), 0u);
+  Begin(3, 70);
+  Begin(4, 50);
+  EXPECT_EQ(NeededAfter(), 50u);
+  End(4, /*taken=*/false);
+  EXPECT_EQ(NeededAfter(), 70u) << "who did not take it needs another one";
+}
+
+// Or it would need another one, and again.
+TEST_F(SnapshotTransfersTest, AndUntilTheFollowerHasCaughtUp) {
+  Begin(3, 70);
+  End(3, /*taken=*/true, /*log_end=*/200);
+  EXPECT_EQ(NeededAfter(), 70u) << "its acknowledgement may be on its way";
+  match_index_[3] = 150;
+  EXPECT_EQ(NeededAfter(), 150u);
+  match_index_[3] = 199;
+  EXPECT_EQ(NeededAfter(), 199u);
+  match_index_[3] = 200;
+  EXPECT_EQ(NeededAfter(), 0u);
+  match_index_[3] = 100;
+  EXPECT_EQ(NeededAfter(), 0u) << "once is enough";
+}
+
+TEST_F(SnapshotTransfersTest, AnotherOneTakesTheCatchingUpsPlace) {
+  Begin(3, 70);
+  End(3, true, 200);
+  Begin(3, 170);
+  EXPECT_EQ(NeededAfter(), 170u);
+}
+
+TEST_F(SnapshotTransfersTest, ATrimEndsThoseThatItLeavesBehind) {
+  Begin(3, 70);
+  Begin(4, 50);
+  EXPECT_THAT(transfers_.OnTrimmed(LogIndex(50)), IsEmpty());
+  EXPECT_THAT(transfers_.OnTrimmed(LogIndex(51)), ElementsAre(NodeId(4)));
+  EXPECT_THAT(transfers_.UnderWay(), ElementsAre(NodeId(3)));
+  transfers_.Want(NodeId(4));
+  EXPECT_EQ(Next(), 4u) << "it did not fail";
+}
+
+TEST_F(SnapshotTransfersTest, ForgetsWhoLeft) {
+  Begin(3, 70);
+  Begin(4, 50);
+  End(4, true, 200);
+  transfers_.Want(NodeId(5));
+  for (uint64_t peer : {3, 4, 5}) {
+    transfers_.Forget(NodeId(peer));
+  }
+  EXPECT_TRUE(transfers_.empty());
+  EXPECT_EQ(Next(), 0u);
+  EXPECT_EQ(NeededAfter(), 0u);
+}
+
+TEST_F(SnapshotTransfersTest, ATimeAsALeaderEnds) {
+  Begin(3, 70);
+  End(3, false, 0, kNanosPerSecond);
+  Begin(2, 60);
+  End(2, true, 200);
+  Begin(4, 50);
+  transfers_.Want(NodeId(3));
+  EXPECT_THAT(transfers_.Clear(), ElementsAre(NodeId(4)));
+  EXPECT_TRUE(transfers_.empty());
+  EXPECT_EQ(NeededAfter(), 0u);
+  EXPECT_FALSE(End(4, true));
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(), 3u) << "an earlier failure is forgotten";
+}
+
+}  // namespace
+}  // namespace raftkv::raft
