@@ -17,7 +17,8 @@ constexpr int kStepsPerSeed = 400;
 
 class Chaos {
  public:
-  explicit Chaos(uint64_t seed) : rng_(seed), cluster_(Options(seed)) {}
+  explicit Chaos(uint64_t seed)
+      : small_logs_(HasSmallLogs(seed)), rng_(seed), cluster_(Options(seed)) {}
 
   void Run() {
     for (int step = 0; step < kStepsPerSeed; ++step) {
@@ -27,6 +28,7 @@ class Chaos {
     for (const NodeId node : cluster_.nodes()) {
       cluster_.store(node).ReleaseWrites();
       cluster_.machine(node).TakeAll();
+      cluster_.machine(node).HoldAdopt(false);
     }
     cluster_.Heal();
     cluster_.AwaitLeader();
@@ -57,14 +59,30 @@ class Chaos {
     }));
   }
   int ready_reads() const { return ready_reads_; }
+  // By members, in all their lives.
+  uint64_t snapshots_adopted() {
+    uint64_t adopted = 0;
+    for (const NodeId node : cluster_.nodes()) {
+      adopted += cluster_.machine(node).snapshots_adopted();
+    }
+    return adopted;
+  }
   const std::vector<std::string>& commands() { return cluster_.machine(NodeId(1)).commands(); }
 
  private:
+  static bool HasSmallLogs(uint64_t seed) { return seed % 2 == 0; }
   static DriverClusterOptions Options(uint64_t seed) {
     DriverClusterOptions options;
     options.seed = seed;
     options.driver.entry_commands_max = 3;
     options.driver.proposals_max = 8;
+    if (HasSmallLogs(seed)) {
+      // A log takes two or three entries.
+      options.log_memory_bytes_max = 300;
+      options.driver.log_bytes_max = 300;
+      options.driver.log_entries_kept = 1;
+      options.driver.snapshot_retry_after = 20 * kNanosPerMilli;
+    }
     return options;
   }
 
@@ -77,7 +95,10 @@ class Chaos {
         break;
       case 1:
       case 2:
-        cluster_.Heal();
+        // Long absences where they matter.
+        if (!small_logs_ || rng_.Below(4) == 0) {
+          cluster_.Heal();
+        }
         break;
       case 3: {
         const NodeId from = AnyNode();
@@ -101,10 +122,12 @@ class Chaos {
         for (const NodeId node : cluster_.nodes()) {
           cluster_.store(node).ReleaseWrites();
           cluster_.machine(node).TakeAll();
+          cluster_.machine(node).HoldAdopt(false);
         }
         break;
       case 9:
         cluster_.machine(AnyNode()).TakeAtMost(rng_.Below(2));
+        cluster_.machine(AnyNode()).HoldAdopt(rng_.Below(2) == 0);
         break;
       case 10:
         if (rng_.Below(4) == 0) {
@@ -124,7 +147,7 @@ class Chaos {
 
   void HoldSomething() {
     const NodeId node = AnyNode();
-    const auto kind = static_cast<Traffic>(rng_.Below(3));
+    const auto kind = static_cast<Traffic>(rng_.Below(4));
     cluster_.SetHold([node, kind](NodeId from, NodeId, Traffic traffic) {
       return from == node && traffic == kind;
     });
@@ -169,6 +192,7 @@ class Chaos {
         });
   }
 
+  const bool small_logs_;
   Rng rng_;
   DriverCluster cluster_;
   std::vector<std::shared_ptr<ProposalProbe>> probes_;
@@ -181,7 +205,8 @@ class Chaos {
 TEST(RaftDriverChaosTest, WhatClientsAreToldHolds) {
   std::map<ProposalResult, int> seen;
   int ready_reads = 0;
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  uint64_t snapshots_adopted = 0;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Chaos chaos(seed);
     chaos.Run();
@@ -192,6 +217,7 @@ TEST(RaftDriverChaosTest, WhatClientsAreToldHolds) {
       seen[result] += chaos.CountOf(result);
     }
     ready_reads += chaos.ready_reads();
+    snapshots_adopted += chaos.snapshots_adopted();
     if (testing::Test::HasFailure()) {
       return;
     }
@@ -202,6 +228,7 @@ TEST(RaftDriverChaosTest, WhatClientsAreToldHolds) {
   }
   EXPECT_GT(seen[ProposalResult::kApplied], 500);
   EXPECT_GT(ready_reads, 250);
+  EXPECT_GT(snapshots_adopted, 20u);
 }
 
 TEST(RaftDriverChaosTest, EqualSeedsGiveEqualRuns) {
