@@ -93,9 +93,9 @@ class RaftCore {
     kReplacesLog,  // The log ends before it, or contradicts it.
   };
   SnapshotUse UseOf(const SnapshotPoint& point, Term term) const;
-  // Begins to install a snapshot, and says how. Unless it is kNone, appends and commit indexes that
-  // come in are as lost, nothing is handed out for applying, and this node does not campaign, before
-  // OnInstalled. REQUIRES: none is being installed, and all output was taken.
+  // Begins to install a snapshot, and says how. Unless it is kNone, until OnInstalled appends and
+  // commit indexes that come in are as lost, nothing is handed out for applying, and this node does
+  // not campaign. REQUIRES: none is being installed, and all output was taken.
   SnapshotUse BeginInstall(const SnapshotPoint& point, Term term);
   // The snapshot is this node's state, durably, and so is the log that goes with it.
   // REQUIRES: BeginInstall said that it is of use.

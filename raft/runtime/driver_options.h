@@ -31,8 +31,8 @@ struct DriverOptions {
   uint64_t reads_max = 32 << 10;
   // How long a request waits for a leader that will have it; usually 3 election timeouts.
   MonotonicNanos leader_wait = 3 * kNanosPerSecond;
-  // What the log may take on the disk, roughly; beyond it entries go that a follower may lack, which
-  // then needs a snapshot.
+  // What the log may take on the disk, roughly; beyond it entries go that a follower may lack, and
+  // that one needs a snapshot then.
   uint64_t log_bytes_max = uint64_t{1} << 30;
   // Applied entries that stay although every member holds them, and at most a quarter of
   // log_bytes_max: a short absence needs no snapshot.

@@ -73,8 +73,8 @@ class RaftDriver final : public OutcomeObserver {
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
 
-  // The snapshot that the transport brought to `peer` was taken and installed, or `peer` had as much
-  // (OK), or not.
+  // The snapshot that the transport brought to `peer` was taken and installed, or `peer` had as
+  // much (OK), or not.
   void OnSnapshotSent(NodeId peer, const absl::Status& status);
   // A member that leads `term` offers a snapshot. OK: it is of use and may be staged now.
   // AlreadyExists: this member has committed as far. FailedPrecondition: it is in another term, or

@@ -1,5 +1,5 @@
-// The snapshots that a leader brings to followers: which are under way, whose turn is next, and what
-// of the log they need afterwards.
+// The snapshots that a leader brings to followers: which are under way, whose turn is next, and
+// what of the log they need afterwards.
 #pragma once
 
 #include <cstdint>

@@ -35,7 +35,7 @@
 //   apply NODE off|on
 //   trim NODE INDEX            Forgets the log up to there, as far as it is applied.
 //   snapshot FROM TO           Takes a snapshot as the leader of FROM's term.
-//   install TO                 The oldest snapshot for TO arrives; printed with what TO makes of it.
+//   install TO                 The oldest snapshot for TO arrives; printed, with its use.
 //   installs NODE off|on       Off: what is installed stays pending.
 //   snapshot_ended FROM TO
 //   crash NODE | restart NODE
