@@ -5,27 +5,36 @@
 namespace raftkv::storage {
 namespace {
 
-thread_local bool in_order = false;
+bool& InOrder(OrderedInserts::Of of) {
+  thread_local bool state_in_order = false;
+  thread_local bool log_in_order = false;
+  return of == OrderedInserts::Of::kLog ? log_in_order : state_in_order;
+}
 
 // RocksDB keeps one hint for each prefix of a memtable, and uses none for keys out of the domain.
 class Hint final : public rocksdb::SliceTransform {
  public:
+  explicit Hint(OrderedInserts::Of of) : of_(of) {}
+
   const char* Name() const override { return "raftkv.OrderedInserts"; }
   rocksdb::Slice Transform(const rocksdb::Slice& /*key*/) const override { return {}; }
-  bool InDomain(const rocksdb::Slice& /*key*/) const override { return in_order; }
+  bool InDomain(const rocksdb::Slice& /*key*/) const override { return InOrder(of_); }
+
+ private:
+  const OrderedInserts::Of of_;
 };
 
 }  // namespace
 
-OrderedInserts::OrderedInserts() {
-  CHECK(!in_order);
-  in_order = true;
+OrderedInserts::OrderedInserts(Of of) : of_(of) {
+  CHECK(!InOrder(of));
+  InOrder(of) = true;
 }
 
-OrderedInserts::~OrderedInserts() { in_order = false; }
+OrderedInserts::~OrderedInserts() { InOrder(of_) = false; }
 
-std::shared_ptr<const rocksdb::SliceTransform> MakeOrderedInsertsHint() {
-  return std::make_shared<const Hint>();
+std::shared_ptr<const rocksdb::SliceTransform> MakeOrderedInsertsHint(OrderedInserts::Of of) {
+  return std::make_shared<const Hint>(of);
 }
 
 }  // namespace raftkv::storage

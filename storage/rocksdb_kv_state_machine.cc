@@ -137,7 +137,7 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
   options.no_slowdown = true;
   std::optional<OrderedInserts> ordered;
   if (written.ordered) {
-    ordered.emplace();
+    ordered.emplace(OrderedInserts::Of::kState);
   }
   const rocksdb::Status status = generation_->db->Write(options, &batch_);
   ordered.reset();

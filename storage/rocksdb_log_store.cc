@@ -13,6 +13,7 @@
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
+#include "storage/ordered_inserts.h"
 
 namespace raftkv::storage {
 namespace {
@@ -208,7 +209,10 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     sizes_.Append(first, bytes);
     last_ = write.entries.back().id;
   }
-  WriteUnsynced("write the Raft log", &batch);
+  {
+    const OrderedInserts ordered(OrderedInserts::Of::kLog);
+    WriteUnsynced("write the Raft log", &batch);
+  }
   SyncWal();
   if (hard_state_ != fence_->recorded().hard_state) {
     FollowWithFence();

@@ -437,10 +437,16 @@ TEST_F(MisfitTest, ALogThatBeginsInAnotherTermThanTheAppliedEntry) {
   EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(MisfitTest, ALogThatBeginsBeforeItsStart) {
+// What files of the log that were deleted leave behind.
+TEST_F(MisfitTest, RowsBeforeTheLogsStartAreNotOfTheLog) {
   OverwriteRow(data_dir() + "/db", kMetaFamily, kLogStartKey,
                EncodeLogEdge({.id = {raft::Term(1), raft::LogIndex(3)}, .stamp = {}}));
-  EXPECT_EQ(OpenAndRestore().code(), absl::StatusCode::kDataLoss);
+  Store store(data_dir());
+  store.Open();
+  const absl::StatusOr<raft::RestoredState> restored = store.storage().Restore();
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->previous.index, raft::LogIndex(3));
+  EXPECT_EQ(restored->tail.size(), 2u);
 }
 
 TEST_F(MisfitTest, ALogThatBeginsAfterItsStart) {

@@ -1,6 +1,8 @@
 #include "storage/rocksdb_log_store.h"
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -23,15 +25,7 @@ class RocksDbLogStoreTest : public testing::Test {
   raft::LogStore& log() { return *store_.storage().log_store(); }
 
   raft::LoadedEntries Load(uint64_t first, uint64_t bytes_max = 1 << 20) {
-    const int woken = store_.waker().count();
-    log().Load({.peer = raft::NodeId(2), .first = raft::LogIndex(first), .bytes_max = bytes_max});
-    std::vector<raft::LoadedEntries> loaded = log().TakeLoaded();
-    for (int count = woken; loaded.empty(); loaded = log().TakeLoaded()) {
-      count = store_.waker().AwaitMoreThan(count);
-    }
-    EXPECT_EQ(loaded.size(), 1u);
-    EXPECT_EQ(loaded.front().peer, raft::NodeId(2));
-    return loaded.front();
+    return store_.Load(first, bytes_max);
   }
 
   std::vector<std::string> Payloads(const std::vector<raft::Entry>& entries) {
@@ -179,6 +173,123 @@ TEST_F(RocksDbLogStoreTest, AnEmptyTrimmedLogGoesOn) {
   EXPECT_EQ(restored.previous, edge.id);
   EXPECT_EQ(restored.previous_stamp, edge.stamp);
   EXPECT_EQ(Payloads(restored.tail), (std::vector<std::string>{"c"}));
+}
+
+class LogTrimTest : public testing::Test {
+ protected:
+  LogTrimTest() : store_(dir_.File("data")) { store_.Open(); }
+
+  raft::LogStore& log() { return *store_.storage().log_store(); }
+  void PutMany(uint64_t count, size_t value_bytes = 1000) {
+    for (uint64_t i = 0; i < count; ++i) {
+      store_.Run({Put("key" + std::to_string(i % 10), std::string(value_bytes, 'v'))});
+    }
+  }
+
+  TempDir dir_;
+  Store store_;
+};
+
+TEST_F(LogTrimTest, TheLogBeginsLaterAndGoesOn) {
+  PutMany(20);
+  store_.Trim(12);
+  EXPECT_TRUE(store_.Load(1).trimmed);
+  EXPECT_TRUE(store_.Load(12).trimmed);
+  const raft::LoadedEntries kept = store_.Load(13);
+  EXPECT_FALSE(kept.trimmed);
+  EXPECT_EQ(kept.previous, (raft::EntryId{raft::Term(1), raft::LogIndex(12)}));
+  EXPECT_EQ(kept.entries.size(), 8u);
+  PutMany(3);
+  for (int opening = 0; opening < 3; ++opening) {
+    store_.Reopen();
+    const absl::StatusOr<raft::RestoredState> restored = store_.storage().Restore();
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_EQ(restored->previous.index, raft::LogIndex(12));
+    EXPECT_EQ(restored->previous_stamp, raft::ClusterMillis(1000));
+    ASSERT_EQ(restored->tail.size(), 11u);
+    EXPECT_EQ(restored->tail.front().id.index, raft::LogIndex(13));
+  }
+  EXPECT_TRUE(store_.Load(12).trimmed);
+}
+
+TEST_F(LogTrimTest, WhatIsGoneAlreadyIsTrimmedOnce) {
+  PutMany(10);
+  store_.Trim(5);
+  log().Trim(raft::LogIndex(3));
+  log().Trim(raft::LogIndex(5));
+  PutMany(1);
+  EXPECT_EQ(store_.Load(6).entries.size(), 6u);
+}
+
+// Rows that were trimmed may come to light again when files go.
+TEST_F(LogTrimTest, NothingIsReadBeforeTheStart) {
+  PutMany(10);
+  store_.Trim(10);
+  store_.Close();
+  for (const uint64_t index : {9, 10}) {
+    std::string value;
+    EncodeLogValue(NoOpEntry(index, /*term=*/1), &value);
+    OverwriteRow(store_.database_path(), kRaftLogFamily, EncodeLogKey(raft::LogIndex(index)),
+                 value);
+  }
+  store_.Open();
+  EXPECT_TRUE(store_.Load(10).trimmed);
+  EXPECT_TRUE(store_.Load(11).entries.empty());
+  PutMany(2);
+  EXPECT_EQ(store_.Load(11).entries.size(), 2u);
+  store_.Reopen();
+  const absl::StatusOr<raft::RestoredState> restored = store_.storage().Restore();
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->previous.index, raft::LogIndex(10));
+  EXPECT_EQ(restored->tail.size(), 2u);
+}
+
+TEST_F(LogTrimTest, KnowsWhereTheNewestBytesBegin) {
+  EXPECT_EQ(log().FirstOfNewest(1), raft::LogIndex(1));
+  const uint64_t entry_bytes = 100 << 10;
+  for (uint64_t i = 0; i < 100; ++i) {
+    store_.Run({Put("key", std::string(entry_bytes, 'v'))});
+  }
+  const auto expect_about = [&](uint64_t first) {
+    // A segment, and what RocksDB estimates.
+    EXPECT_NEAR(static_cast<double>(log().FirstOfNewest(40 * entry_bytes).value()),
+                static_cast<double>(first), 16);
+    EXPECT_LE(log().FirstOfNewest(40 * entry_bytes).value(), first);
+  };
+  expect_about(61);
+  EXPECT_EQ(log().FirstOfNewest(1000 * entry_bytes), raft::LogIndex(1));
+  store_.Reopen();
+  expect_about(61);
+  EXPECT_EQ(log().FirstOfNewest(1000 * entry_bytes), raft::LogIndex(1));
+  store_.Trim(80);
+  EXPECT_EQ(log().FirstOfNewest(40 * entry_bytes), raft::LogIndex(81));
+}
+
+TEST_F(LogTrimTest, SpaceComesBack) {
+  // Twenty times the memtable, so that most of it is in files that were merged.
+  for (int i = 0; i < 400; ++i) {
+    store_.Run({Put("key", std::string(100 << 10, static_cast<char>(i)))});
+  }
+  const int64_t before = store_.storage().DiskBytes();
+  ASSERT_GT(before, 30 << 20);
+  store_.Trim(399);
+  // The log's files are given back in the background.
+  int64_t after = before;
+  for (int looks = 0; looks < 3000 && after > before / 2; ++looks) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    after = store_.storage().DiskBytes();
+  }
+  RecordProperty("disk_bytes_before", static_cast<int>(before));
+  RecordProperty("disk_bytes_after", static_cast<int>(after));
+  EXPECT_LE(after, before / 2);
+  store_.Reopen();
+  EXPECT_TRUE(store_.storage().Restore().ok());
+}
+
+TEST_F(LogTrimTest, ATrimBeyondTheLogIsABrokenInvariant) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  PutMany(3);
+  EXPECT_DEATH(store_.Trim(4), "beyond the log");
 }
 
 }  // namespace

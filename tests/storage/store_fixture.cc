@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "base/stable_hash.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
 #include "raft/runtime/command_batch.h"
@@ -192,6 +193,14 @@ raft::Entry NoOpEntry(uint64_t index, uint64_t term) {
           .payload = nullptr};
 }
 
+log::v1::ClusterConfiguration FoundingConfiguration() {
+  log::v1::ClusterConfiguration configuration;
+  configuration.set_cluster_id(77);
+  configuration.add_voters(1);
+  configuration.add_members()->set_id(1);
+  return configuration;
+}
+
 Store::Store(std::string data_dir) {
   options_.data_dir = std::move(data_dir);
   options_.write_buffer_bytes = 64 << 10;
@@ -264,6 +273,62 @@ std::vector<log::v1::CommandOutcome> Store::Run(const std::vector<log::v1::Comma
   const raft::Entry entry = CommandEntry(index, commands, stamp);
   Append({entry});
   return Apply({entry});
+}
+
+void Store::Found() { storage_->Found("n1", 1, FoundingConfiguration()); }
+
+void Store::Trim(uint64_t through) {
+  storage_->log_store()->Trim(raft::LogIndex(through));
+  while (!Load(through).trimmed) {
+    std::this_thread::yield();
+  }
+}
+
+raft::LoadedEntries Store::Load(uint64_t first, uint64_t bytes_max) {
+  raft::LogStore& log = *storage_->log_store();
+  const int woken = waker_.count();
+  log.Load({.peer = raft::NodeId(2), .first = raft::LogIndex(first), .bytes_max = bytes_max});
+  std::vector<raft::LoadedEntries> loaded = log.TakeLoaded();
+  for (int count = woken; loaded.empty(); loaded = log.TakeLoaded()) {
+    count = waker_.AwaitMoreThan(count);
+  }
+  CHECK_EQ(loaded.size(), 1u);
+  CHECK_EQ(loaded.front().peer, raft::NodeId(2));
+  return loaded.front();
+}
+
+std::vector<std::string> Store::ReadSnapshot() {
+  const std::unique_ptr<raft::SnapshotReader> reader = machine().TakeSnapshot();
+  std::vector<std::string> chunks;
+  while (true) {
+    absl::StatusOr<std::optional<std::string>> chunk = reader->ReadChunk(chunks.size());
+    CHECK(chunk.ok()) << chunk.status();
+    if (!chunk->has_value()) {
+      return chunks;
+    }
+    chunks.push_back(**std::move(chunk));
+  }
+}
+
+absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> Store::Stage(
+    const raft::SnapshotPoint& point, const std::vector<std::string>& chunks) {
+  const std::unique_ptr<raft::SnapshotWriter> writer = machine().StageSnapshot(point);
+  for (const std::string& chunk : chunks) {
+    RAFTKV_RETURN_IF_ERROR(writer->Write(chunk));
+  }
+  return writer->Finish();
+}
+
+void Store::Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_log) {
+  storage_->log_store()->Install(std::move(snapshot), keeps_log);
+  int woken = 0;
+  std::shared_ptr<raft::StagedSnapshot> installed = storage_->log_store()->TakeInstalled();
+  for (; installed == nullptr; installed = storage_->log_store()->TakeInstalled()) {
+    woken = waker_.AwaitMoreThan(woken);
+  }
+  while (!machine().Adopt(*installed)) {
+    std::this_thread::yield();
+  }
 }
 
 std::map<std::string, log::v1::StoredKeyValue> Store::Records() {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "base/waker.h"
 #include "raft/core/types.h"
@@ -70,6 +71,9 @@ raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& co
                          uint64_t stamp = 1000, uint64_t term = 1);
 raft::Entry NoOpEntry(uint64_t index, uint64_t term = 1);
 
+// Member 1 as the only voter of cluster 77.
+log::v1::ClusterConfiguration FoundingConfiguration();
+
 // A Storage that small writes already make switch files. Reopen closes it and opens it again.
 class Store {
  public:
@@ -99,6 +103,22 @@ class Store {
   // Appends and applies one entry of commands after the last applied one.
   std::vector<log::v1::CommandOutcome> Run(const std::vector<log::v1::Command>& commands,
                                            uint64_t stamp = 1000);
+
+  // Stores who this member is: member 1 of cluster 77, alone.
+  void Found();
+  // Trims, and waits until that has happened.
+  void Trim(uint64_t through);
+  // The state as of now as a snapshot's chunks.
+  std::vector<std::string> ReadSnapshot();
+  // Stages chunks as the state at `point`.
+  absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> Stage(
+      const raft::SnapshotPoint& point, const std::vector<std::string>& chunks);
+  // Makes it the member's state, and waits for that.
+  void Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_log);
+  // Where the applied state stands.
+  raft::SnapshotPoint Point() { return machine().TakeSnapshot()->point(); }
+  // What the log store loads from an index on.
+  raft::LoadedEntries Load(uint64_t first, uint64_t bytes_max = 1 << 20);
 
   // Every record by key, through a view.
   std::map<std::string, log::v1::StoredKeyValue> Records();

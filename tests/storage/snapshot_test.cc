@@ -1,0 +1,506 @@
+// Snapshots of the applied state, from one store to another.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/rocksdb_snapshot_reader.h"
+#include "storage/snapshot_chunk.h"
+#include "tests/storage/store_fixture.h"
+
+namespace raftkv::storage {
+namespace {
+
+using testing::HasSubstr;
+
+// Rows of a snapshot's chunks, with changes.
+struct Rows {
+  struct Row {
+    size_t family;
+    std::string key;
+    std::string value;
+  };
+
+  explicit Rows(const std::vector<std::string>& chunks) {
+    SnapshotChunkReader reader;
+    for (const std::string& chunk : chunks) {
+      EXPECT_TRUE(
+          reader
+              .Read(chunk,
+                    [this](const SnapshotRow& row) {
+                      rows.push_back({row.family, std::string(row.key), std::string(row.value)});
+                      return absl::OkStatus();
+                    })
+              .ok());
+    }
+  }
+
+  std::vector<std::string> Chunks() const {
+    std::vector<std::string> chunks;
+    SnapshotChunkBuilder builder;
+    for (const Row& row : rows) {
+      if (!builder.Add(row.family, row.key, row.value)) {
+        const SnapshotTotals totals = builder.totals();
+        chunks.push_back(builder.Take());
+        builder = SnapshotChunkBuilder(totals);
+        EXPECT_TRUE(builder.Add(row.family, row.key, row.value));
+      }
+    }
+    builder.AddEnd();
+    chunks.push_back(builder.Take());
+    return chunks;
+  }
+
+  Row& Find(size_t family, const std::string& key) {
+    for (Row& row : rows) {
+      if (row.family == family && row.key == key) {
+        return row;
+      }
+    }
+    ADD_FAILURE() << key;
+    return rows.front();
+  }
+
+  std::vector<Row> rows;
+};
+
+std::string Values(Store& store) {
+  std::string text;
+  for (const auto& [key, record] : store.Records()) {
+    absl::StrAppend(&text, record.ShortDebugString().substr(0, 80), "\n");
+  }
+  return text;
+}
+
+log::v1::Command Publish(uint64_t member_id, const std::string& address) {
+  log::v1::Command command;
+  command.mutable_member_record()->set_member_id(member_id);
+  command.mutable_member_record()->set_peer_address(address);
+  return command;
+}
+
+log::v1::Command RaiseVersion(uint32_t version) {
+  log::v1::Command command;
+  command.mutable_raise_cluster_version()->set_version(version);
+  return command;
+}
+
+// A leader's store and a follower's.
+class SnapshotTest : public testing::Test {
+ protected:
+  SnapshotTest() : leader_(dir_.File("leader")), follower_(dir_.File("follower")) {
+    for (Store* store : {&leader_, &follower_}) {
+      store->Open();
+      store->Found();
+    }
+  }
+
+  void Fill(uint64_t entries, size_t value_bytes = 1000) {
+    for (uint64_t i = 0; i < entries; ++i) {
+      const std::string key = "key" + std::to_string(1000 + i);
+      const std::string value(value_bytes, static_cast<char>('a' + i % 26));
+      leader_.Run({i % 3 == 0 ? PutTtl(key, value, 60'000 + i) : Put(key, value)}, 2000 + i);
+    }
+  }
+  std::string StagingPath() const { return follower_.data_dir() + "/db.staging"; }
+  std::shared_ptr<raft::StagedSnapshot> Staged() {
+    auto staged = follower_.Stage(leader_.Point(), leader_.ReadSnapshot());
+    EXPECT_TRUE(staged.ok()) << staged.status();
+    return *std::move(staged);
+  }
+  // A follower in the leader's term, whatever it has.
+  void FollowerKnowsTerm(uint64_t term) {
+    follower_.Write({{.id = {},
+                      .hard_state = raft::HardState{.term = raft::Term(term), .vote = {}},
+                      .entries = {}}});
+  }
+  void ExpectEqualStates() {
+    EXPECT_EQ(Values(follower_), Values(leader_));
+    EXPECT_EQ(follower_.TtlRows(), leader_.TtlRows());
+    EXPECT_EQ(follower_.machine().applied(), leader_.machine().applied());
+    EXPECT_EQ(follower_.machine().revision(), leader_.machine().revision());
+    EXPECT_EQ(follower_.machine().key_count(), leader_.machine().key_count());
+    EXPECT_EQ(follower_.machine().cluster_version(), leader_.machine().cluster_version());
+    EXPECT_EQ(follower_.machine().member_records().size(),
+              leader_.machine().member_records().size());
+    EXPECT_EQ(follower_.storage().configuration()->ShortDebugString(),
+              leader_.storage().configuration()->ShortDebugString());
+  }
+  raft::RestoredState Restored() {
+    absl::StatusOr<raft::RestoredState> restored = follower_.storage().Restore();
+    EXPECT_TRUE(restored.ok()) << restored.status();
+    return *std::move(restored);
+  }
+
+  TempDir dir_;
+  Store leader_;
+  Store follower_;
+};
+
+TEST_F(SnapshotTest, TheReaderGivesTheStateAsOfItsMoment) {
+  Fill(1000);
+  const std::string before = Values(leader_);
+  const raft::SnapshotPoint point = leader_.Point();
+  const std::unique_ptr<raft::SnapshotReader> reader = leader_.machine().TakeSnapshot();
+  std::vector<std::string> chunks;
+  for (uint64_t number = 0;; ++number) {
+    // Files are switched and merged meanwhile.
+    for (int i = 0; i < 100; ++i) {
+      leader_.Run({Put("key" + std::to_string(1000 + i), std::string(2000, 'x')),
+                   Delete("key" + std::to_string(1500 + i)), Put("new" + std::to_string(i), "n")});
+    }
+    auto chunk = reader->ReadChunk(number);
+    ASSERT_TRUE(chunk.ok()) << chunk.status();
+    if (!chunk->has_value()) {
+      break;
+    }
+    chunks.push_back(**chunk);
+  }
+  EXPECT_GE(chunks.size(), 4u);
+  EXPECT_EQ(reader->point(), point);
+  FollowerKnowsTerm(1);
+  auto staged = follower_.Stage(point, chunks);
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  EXPECT_EQ((*staged)->meta().point, point);
+  EXPECT_EQ((*staged)->meta().configuration.voters, std::set<raft::NodeId>{raft::NodeId(1)});
+  follower_.Install(*std::move(staged), /*keeps_log=*/false);
+  EXPECT_EQ(Values(follower_), before);
+}
+
+TEST_F(SnapshotTest, ChunksCanBeReadAgain) {
+  Fill(600);
+  const std::vector<std::string> chunks = leader_.ReadSnapshot();
+  const std::unique_ptr<raft::SnapshotReader> reader = leader_.machine().TakeSnapshot();
+  const auto read = [&](uint64_t number) { return reader->ReadChunk(number).value().value_or(""); };
+  EXPECT_EQ(reader->ReadChunk(1).status().code(), absl::StatusCode::kInvalidArgument);
+  for (uint64_t number = 0; number < chunks.size(); ++number) {
+    EXPECT_EQ(read(number), chunks[number]);
+    EXPECT_EQ(read(0), chunks[0]);
+    EXPECT_EQ(read(number), chunks[number]);
+  }
+  EXPECT_EQ(reader->ReadChunk(chunks.size()).value(), std::nullopt);
+  EXPECT_EQ(read(chunks.size() - 1), chunks.back());
+  EXPECT_EQ(reader->ReadChunk(chunks.size()).value(), std::nullopt);
+  EXPECT_EQ(reader->ReadChunk(chunks.size() + 1).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SnapshotTest, WhatLiesTooFarBackCannotBeReadAgain) {
+  const std::string value(kChunkBytes, 'v');
+  for (uint64_t i = 0; i < kChunksReadAgain + 10; ++i) {
+    leader_.Run({Put("key" + std::to_string(1000 + i), value)});
+  }
+  const std::unique_ptr<raft::SnapshotReader> reader = leader_.machine().TakeSnapshot();
+  const uint64_t newest = kChunksReadAgain + 5;
+  std::string first_that_can;
+  for (uint64_t number = 0; number <= newest; ++number) {
+    const auto chunk = reader->ReadChunk(number);
+    ASSERT_TRUE(chunk.ok());
+    if (number == newest - (kChunksReadAgain - 1)) {
+      first_that_can = **chunk;
+    }
+  }
+  EXPECT_EQ(reader->ReadChunk(newest - (kChunksReadAgain - 1)).value(), first_that_can);
+  EXPECT_EQ(reader->ReadChunk(newest - kChunksReadAgain).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(SnapshotTest, TakesThePlaceOfTheLog) {
+  leader_.Run({Publish(1, "n1:4801"), RaiseVersion(1)});
+  Fill(300);
+  // Entries of another history, none applied, and then a fence at the end of them.
+  std::vector<raft::Entry> other;
+  for (uint64_t index = 1; index <= 400; ++index) {
+    other.push_back(NoOpEntry(index, /*term=*/1));
+  }
+  follower_.Append(other);
+  follower_.Reopen();
+  FollowerKnowsTerm(2);
+  std::shared_ptr<const kv::KvView> old_view = follower_.machine().TakeView();
+  const auto* const configuration = &follower_.storage().configuration();
+
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  EXPECT_EQ(&follower_.storage().configuration(), configuration);
+  ExpectEqualStates();
+  EXPECT_EQ(old_view->Count({}, nullptr).value(), 0) << "it sees the old state";
+  old_view.reset();
+  EXPECT_TRUE(follower_.Load(301).trimmed);
+  EXPECT_TRUE(follower_.Load(302).entries.empty()) << "the other history is gone";
+  EXPECT_EQ(follower_.storage().log_store()->FirstOfNewest(1 << 30), raft::LogIndex(302));
+
+  for (int opening = 0; opening < 3; ++opening) {
+    const raft::RestoredState restored = [this] {
+      follower_.Reopen();
+      return Restored();
+    }();
+    ExpectEqualStates();
+    EXPECT_EQ(restored.applied, leader_.machine().applied());
+    EXPECT_EQ(restored.previous, leader_.machine().applied());
+    EXPECT_EQ(restored.previous_stamp, raft::ClusterMillis(2299));
+    EXPECT_TRUE(restored.tail.empty());
+    EXPECT_EQ(follower_.storage().restored_clock().time, raft::ClusterMillis(2299));
+  }
+  // It goes on.
+  const raft::Entry next = CommandEntry(302, {Put("next", "1")}, 3000, /*term=*/2);
+  follower_.Append({next});
+  follower_.Apply({next});
+  leader_.Append({next});
+  leader_.Apply({next});
+  follower_.Reopen();
+  ExpectEqualStates();
+  EXPECT_EQ(Restored().tail.size(), 1u);
+}
+
+TEST_F(SnapshotTest, LeavesTheLogThatHoldsItsLastEntry) {
+  Fill(50);
+  std::vector<raft::Entry> entries = leader_.Load(1, 1 << 30).entries;
+  entries.push_back(CommandEntry(51, {Put("after", "1")}, 5000));
+  follower_.Append(entries);
+  follower_.Apply({entries[0], entries[1]});
+  follower_.Install(Staged(), /*keeps_log=*/true);
+  ExpectEqualStates();
+  EXPECT_EQ(follower_.Load(1).entries.size(), 51u);
+  follower_.Apply({entries.back()});
+  EXPECT_EQ(follower_.Value("after"), "1");
+  follower_.Reopen();
+  const raft::RestoredState restored = Restored();
+  EXPECT_EQ(restored.applied.index, raft::LogIndex(51));
+  EXPECT_EQ(restored.previous, raft::EntryId());
+  EXPECT_EQ(restored.tail.size(), 51u);
+  EXPECT_EQ(follower_.Value("after"), "1");
+  EXPECT_EQ(follower_.machine().key_count(), 51);
+}
+
+TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
+  FollowerKnowsTerm(1);
+  for (int round = 0; round < 5; ++round) {
+    Fill(20 + 30 * round);
+    follower_.Install(Staged(), /*keeps_log=*/false);
+    ExpectEqualStates();
+    if (round % 2 == 0) {
+      follower_.Reopen();
+      ExpectEqualStates();
+    }
+  }
+  follower_.Reopen();
+  follower_.Close();
+  // Each state but the last was dropped, by then or by the start.
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 6u);
+}
+
+TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
+  follower_.Run({Put("old", "1"), PutTtl("ttl", "2", 100)});
+  Fill(30);
+  const uint64_t walk = follower_.machine().BeginCount({.start = "a", .end = ""});
+  const std::shared_ptr<const kv::KvView> view = follower_.machine().TakeView();
+  const std::unique_ptr<raft::SnapshotReader> reader = follower_.machine().TakeSnapshot();
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  // The old families are dropped now or soon.
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(view->Get("old").value()->value(), "1");
+    EXPECT_EQ(view->Count({}, nullptr).value(), 2);
+    EXPECT_EQ(view->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 10).value().keys.size(), 1u);
+    EXPECT_EQ(follower_.Value("old"), "(absent)");
+    follower_.Load(40);  // Waits for what the pool does first.
+  }
+  EXPECT_TRUE(reader->ReadChunk(0).value().has_value());
+  // What walked over the old state says nothing about the new one.
+  follower_.machine().EndCount(walk, 5000);
+  EXPECT_EQ(follower_.machine().KnownCount({.start = "a", .end = ""}), std::nullopt);
+  EXPECT_EQ(follower_.machine().earliest_deadline(), leader_.machine().earliest_deadline());
+  follower_.machine().OnScanned(raft::LogIndex(1), raft::ClusterMillis(0));
+  EXPECT_EQ(follower_.machine().earliest_deadline().value(), leader_.TtlRows().front().first);
+}
+
+TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
+  Fill(30);
+  FollowerKnowsTerm(1);
+  follower_.Run({Put("own", "1")});
+  Staged().reset();
+  EXPECT_EQ(follower_.Value("own"), "1");
+  // The next one has another number.
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  ExpectEqualStates();
+  follower_.Reopen();
+  ExpectEqualStates();
+  follower_.Close();
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 6u);
+}
+
+TEST_F(SnapshotTest, TheStagingFolderIsEmptiedAtTheEndAndAtAStart) {
+  Fill(300);
+  {
+    const std::unique_ptr<raft::SnapshotWriter> writer =
+        follower_.machine().StageSnapshot(leader_.Point());
+    ASSERT_TRUE(writer->Write(leader_.ReadSnapshot().front()).ok());
+    EXPECT_FALSE(std::filesystem::is_empty(StagingPath()));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(StagingPath()));
+  FollowerKnowsTerm(1);
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  EXPECT_TRUE(std::filesystem::is_empty(StagingPath()));
+}
+
+TEST_F(SnapshotTest, AStartRemovesWhatAKillLeft) {
+  std::filesystem::create_directories(StagingPath() + "/1");
+  integration::WriteFile(StagingPath() + "/1/1-0.sst", "rest");
+  follower_.Reopen();
+  EXPECT_FALSE(std::filesystem::exists(StagingPath()));
+}
+
+TEST_F(SnapshotTest, TheOldStatesSpaceComesBack) {
+  for (int i = 0; i < 100; ++i) {
+    follower_.Run({Put("key" + std::to_string(1000 + i), std::string(100 << 10, 'v'))});
+  }
+  follower_.Trim(99);
+  Fill(10);
+  leader_.Append({});
+  const int64_t before = follower_.storage().DiskBytes();
+  const raft::SnapshotPoint point = leader_.Point();
+  // The leader is far ahead.
+  Rows rows(leader_.ReadSnapshot());
+  kv::AppliedState applied = *DecodeAppliedState(rows.Find(0, kAppliedKey).value);
+  applied.id.index = raft::LogIndex(1000);
+  rows.Find(0, kAppliedKey).value = EncodeAppliedState(applied);
+  auto staged = follower_.Stage({.last = applied.id, .stamp = point.stamp}, rows.Chunks());
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  follower_.Install(*std::move(staged), /*keeps_log=*/false);
+  int64_t after = before;
+  for (int looks = 0; looks < 3000 && after > before / 2; ++looks) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    after = follower_.storage().DiskBytes();
+  }
+  EXPECT_LE(after, before / 2);
+  EXPECT_EQ(Values(follower_), Values(leader_));
+}
+
+TEST_F(SnapshotTest, LargeValuesAndManyFiles) {
+  for (int i = 0; i < 60; ++i) {
+    leader_.Run({Put("key" + std::to_string(1000 + i), std::string(3 << 20, 'v'))});
+  }
+  FollowerKnowsTerm(1);
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  ExpectEqualStates();
+  follower_.Reopen();
+  ExpectEqualStates();
+}
+
+// What is refused leaves the old state, and nothing of itself.
+class BadSnapshotTest : public SnapshotTest {
+ protected:
+  BadSnapshotTest() {
+    Fill(600);
+    FollowerKnowsTerm(1);
+    follower_.Run({Put("own", "1")});
+    chunks_ = leader_.ReadSnapshot();
+  }
+  void ExpectRefused(const std::vector<std::string>& chunks, const std::string& why) {
+    ExpectRefused(leader_.Point(), chunks, why);
+  }
+  void ExpectRefused(const raft::SnapshotPoint& point, const std::vector<std::string>& chunks,
+                     const std::string& why) {
+    const auto staged = follower_.Stage(point, chunks);
+    EXPECT_EQ(staged.status().code(), absl::StatusCode::kInvalidArgument) << staged.status();
+    EXPECT_THAT(std::string(staged.status().message()), HasSubstr(why));
+    EXPECT_EQ(follower_.Value("own"), "1");
+    EXPECT_TRUE(!std::filesystem::exists(StagingPath()) ||
+                std::filesystem::is_empty(StagingPath()));
+  }
+
+  std::vector<std::string> chunks_;
+};
+
+TEST_F(BadSnapshotTest, AWholeOneIsTaken) {
+  EXPECT_TRUE(follower_.Stage(leader_.Point(), Rows(chunks_).Chunks()).ok());
+}
+
+TEST_F(BadSnapshotTest, ChunksThatDoNotFit) {
+  ASSERT_GE(chunks_.size(), 3u);
+  std::vector<std::string> bad = chunks_;
+  bad.pop_back();
+  ExpectRefused(bad, "is cut off");
+  ExpectRefused({}, "is cut off");
+  bad = chunks_;
+  bad.insert(bad.begin(), bad.front());
+  ExpectRefused(bad, "repeats a row");
+  bad = chunks_;
+  std::swap(bad[0], bad[1]);
+  ExpectRefused(bad, "too late");
+  bad = chunks_;
+  bad.erase(bad.begin() + 1);
+  ExpectRefused(bad, "other rows");
+  bad = chunks_;
+  bad.push_back(bad.back());
+  ExpectRefused(bad, "follows the last one");
+  bad = chunks_;
+  bad[1][bad[1].size() / 2] ^= 1;
+  ExpectRefused(bad, "");
+}
+
+TEST_F(BadSnapshotTest, AnotherPoint) {
+  raft::SnapshotPoint point = leader_.Point();
+  point.last.index = point.last.index.Next();
+  ExpectRefused(point, chunks_, "was said to stand at entry 601");
+  point = leader_.Point();
+  point.last.term = raft::Term(2);
+  ExpectRefused(point, chunks_, "of term 2");
+  point = leader_.Point();
+  point.stamp = point.stamp + 1;
+  ExpectRefused(point, chunks_, "was said to stand");
+}
+
+TEST_F(BadSnapshotTest, RowsThatMakeNoState) {
+  const auto change = [&](size_t family, const std::string& key, const std::string& value,
+                          const std::string& why) {
+    Rows rows(chunks_);
+    rows.Find(family, key).value = value;
+    ExpectRefused(rows.Chunks(), why);
+  };
+  change(0, kAppliedKey, "\xff", "what it applied");
+  change(0, kConfigurationKey, "\xff", "configuration");
+  log::v1::ClusterConfiguration configuration = FoundingConfiguration();
+  configuration.set_cluster_id(78);
+  change(0, kConfigurationKey, configuration.SerializeAsString(), "of cluster 78");
+  configuration = FoundingConfiguration();
+  configuration.clear_voters();
+  change(0, kConfigurationKey, configuration.SerializeAsString(), "voter");
+  change(1, "key1001", "\x02", "record");
+  change(2, Rows(chunks_).rows.back().key, "x", "deadline");
+  kv::AppliedState applied = *DecodeAppliedState(Rows(chunks_).Find(0, kAppliedKey).value);
+  ++applied.key_count;
+  change(0, kAppliedKey, EncodeAppliedState(applied), "says that it has 601");
+
+  const auto remove = [&](size_t family, const std::string& key, const std::string& why) {
+    Rows rows(chunks_);
+    std::erase_if(rows.rows,
+                  [&](const Rows::Row& row) { return row.family == family && row.key == key; });
+    ExpectRefused(rows.Chunks(), why);
+  };
+  remove(0, kAppliedKey, "stands at entry 0");
+  remove(0, kConfigurationKey, "no configuration");
+  remove(1, "key1001", "keys");
+  remove(2, Rows(chunks_).rows.back().key, "rows of deadlines");
+
+  Rows moved(chunks_);
+  moved.rows.back().key.back() ^= 1;
+  ExpectRefused(moved.Chunks(), "rows of deadlines");
+  Rows strange(chunks_);
+  strange.rows.insert(strange.rows.begin(), {0, "a", ""});
+  ExpectRefused(strange.Chunks(), "row of `state`");
+}
+
+TEST_F(BadSnapshotTest, AFailureStays) {
+  const std::unique_ptr<raft::SnapshotWriter> writer =
+      follower_.machine().StageSnapshot(leader_.Point());
+  const absl::Status failed = writer->Write("bad");
+  EXPECT_FALSE(failed.ok());
+  EXPECT_EQ(writer->Write(chunks_[0]), failed);
+  EXPECT_EQ(writer->Finish().status(), failed);
+}
+
+}  // namespace
+}  // namespace raftkv::storage
