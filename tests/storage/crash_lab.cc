@@ -53,6 +53,7 @@ class MarkingObserver final : public ScriptObserver {
   explicit MarkingObserver(FaultFileSystem* files) : files_(files) {}
   void OnBegin(size_t count) override { files_->Mark(kBegun, count); }
   void OnDurable(size_t count) override { files_->Mark(kDurable, count); }
+  void OnStaging(bool begins) override { files_->Mark(kStaging, begins ? 1 : 0); }
 
  private:
   FaultFileSystem* const files_;
@@ -65,7 +66,7 @@ class SilentObserver final : public ScriptObserver {
 };
 
 std::string CheckThatItGoesOn(Machine* machine, const StoreState& state) {
-  const CrashScript more({.seed = state.log.size() + state.applied, .steps = 6}, {state});
+  const CrashScript more({.seed = state.last() + state.applied.index.value(), .steps = 6}, {state});
   SilentObserver nobody;
   if (const absl::Status run = RunScript(more, &machine->store(), &nobody); !run.ok()) {
     return absl::StrCat("wrong: it does not go on: ", run.ToString());

@@ -15,6 +15,9 @@
 
 namespace raftkv::storage {
 
+// A mark of Record: 1 when a snapshot begins to be staged, 0 when that is over.
+inline constexpr char kStaging[] = "staging";
+
 // From an empty storage on, under a seed.
 CrashScript MakeScript(const ScriptOptions& options);
 

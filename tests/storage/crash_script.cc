@@ -9,6 +9,7 @@
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
 #include "raft/runtime/log_store.h"
+#include "storage/snapshot_chunk.h"
 
 namespace raftkv::storage {
 namespace {
@@ -20,23 +21,58 @@ constexpr uint64_t kFirstLearner = 1000;
 constexpr uint64_t kFirstKey = 100;
 constexpr uint64_t kKeys = 60;
 
-log::v1::ClusterConfiguration FoundingRecord() {
-  log::v1::ClusterConfiguration configuration;
-  configuration.set_cluster_id(kClusterId);
-  configuration.add_voters(kMemberId);
-  return configuration;
+// That of the founding, or of the entry at an index, which it names as a learner.
+std::string ConfigurationOf(uint64_t configured_at) {
+  log::v1::ClusterConfiguration configuration = FoundingConfiguration();
+  if (configured_at != 0) {
+    configuration.add_members()->set_id(kFirstLearner + configured_at);
+    configuration.add_learners(kFirstLearner + configured_at);
+  }
+  return configuration.SerializeAsString();
 }
 
-// Names its entry's index as a learner.
 raft::Entry ConfigurationEntry(uint64_t index, uint64_t term) {
-  log::v1::ClusterConfiguration configuration = FoundingRecord();
-  configuration.add_members()->set_id(kMemberId);
-  configuration.add_members()->set_id(kFirstLearner + index);
-  configuration.add_learners(kFirstLearner + index);
   raft::Entry entry = NoOpEntry(index, term);
   entry.kind = raft::EntryKind::kConfiguration;
-  entry.payload = std::make_shared<const std::string>(configuration.SerializeAsString());
+  entry.payload = std::make_shared<const std::string>(ConfigurationOf(index));
   return entry;
+}
+
+// What a leader whose state this is sends.
+std::vector<std::string> SnapshotOf(const StoreState& state) {
+  std::map<std::string, std::string> rows[kGenerationFamilies];
+  rows[0][kAppliedKey] = EncodeAppliedState({.id = state.applied,
+                                             .stamp = raft::ClusterMillis(state.applied_stamp),
+                                             .revision = state.revision,
+                                             .key_count = static_cast<int64_t>(state.keys.size())});
+  rows[0][kConfigurationKey] = ConfigurationOf(state.configured_at);
+  for (const auto& [key, row] : state.keys) {
+    std::string& record = rows[1][key];
+    EncodeRecordHeader({.create_revision = row.create_revision,
+                        .mod_revision = row.mod_revision,
+                        .version = row.version,
+                        .deadline = raft::ClusterMillis(row.deadline)},
+                       &record);
+    record += *row.value;
+    if (row.deadline != 0) {
+      rows[2][EncodeTtlKey(raft::ClusterMillis(row.deadline), key)];
+    }
+  }
+  std::vector<std::string> chunks;
+  SnapshotChunkBuilder builder;
+  for (size_t family = 0; family < kGenerationFamilies; ++family) {
+    for (const auto& [key, value] : rows[family]) {
+      if (!builder.Add(family, key, value)) {
+        const SnapshotTotals totals = builder.totals();
+        chunks.push_back(builder.Take());
+        builder = SnapshotChunkBuilder(totals);
+        CHECK(builder.Add(family, key, value));
+      }
+    }
+  }
+  builder.AddEnd();
+  chunks.push_back(builder.Take());
+  return chunks;
 }
 
 bool SameEntry(const raft::Entry& a, const raft::Entry& b) {
@@ -88,9 +124,10 @@ void ApplyToModel(const log::v1::Command& command, uint64_t stamp, StoreState* s
 }
 
 void ApplyToModel(const raft::Entry& entry, StoreState* state) {
-  state->applied = entry.id.index.value();
+  state->applied = entry.id;
+  state->applied_stamp = entry.stamp.value();
   if (entry.kind == raft::EntryKind::kConfiguration) {
-    state->configured_at = state->applied;
+    state->configured_at = entry.id.index.value();
   }
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
@@ -109,12 +146,11 @@ bool operator==(const StoreState::Row& a, const StoreState::Row& b) {
 }
 
 bool Matches(const StoreState& expected, const StoreState& found) {
-  const uint64_t last_stamp = expected.log.empty() ? 0 : expected.log.back().stamp.value();
   return expected.founded == found.founded && expected.hard_state == found.hard_state &&
          expected.applied == found.applied && expected.revision == found.revision &&
          expected.configured_at == found.configured_at && expected.keys == found.keys &&
-         SameLog(expected.log, found.log) && last_stamp <= found.cluster_time &&
-         found.cluster_time <= expected.cluster_time;
+         expected.start == found.start && SameLog(expected.log, found.log) &&
+         expected.last_stamp() <= found.cluster_time && found.cluster_time <= expected.cluster_time;
 }
 
 std::string DescribeDifference(const StoreState& expected, const StoreState& found) {
@@ -127,6 +163,7 @@ std::string DescribeDifference(const StoreState& expected, const StoreState& fou
   add("founded", expected.founded, found.founded);
   add("term", expected.hard_state.term.value(), found.hard_state.term.value());
   add("vote", expected.hard_state.vote.value(), found.hard_state.vote.value());
+  add("log after", expected.start.id.index.value(), found.start.id.index.value());
   add("log entries", expected.log.size(), found.log.size());
   for (size_t i = 0; i < std::min(expected.log.size(), found.log.size()); ++i) {
     if (!SameEntry(expected.log[i], found.log[i])) {
@@ -134,7 +171,7 @@ std::string DescribeDifference(const StoreState& expected, const StoreState& fou
       break;
     }
   }
-  add("applied", expected.applied, found.applied);
+  add("applied", expected.applied.index.value(), found.applied.index.value());
   add("revision", expected.revision, found.revision);
   add("configuration of", expected.configured_at, found.configured_at);
   add("cluster time", expected.cluster_time, found.cluster_time);
@@ -167,12 +204,11 @@ absl::StatusOr<StoreState> ReadState(Store* store) {
     state.configured_at = storage.configuration()->learners(0) - kFirstLearner;
   }
   RAFTKV_ASSIGN_OR_RETURN(raft::RestoredState restored, storage.Restore());
-  if (restored.previous != raft::EntryId()) {
-    return absl::InternalError("the log does not fit into memory");
-  }
   state.hard_state = restored.hard_state;
+  state.start = {.id = restored.previous, .stamp = restored.previous_stamp};
   state.log = std::move(restored.tail);
-  state.applied = restored.applied.index.value();
+  state.applied = restored.applied;
+  state.applied_stamp = store->Point().stamp.value();
   state.revision = store->machine().revision();
   state.cluster_time = storage.restored_clock().time.value();
 
@@ -213,12 +249,16 @@ CrashScript::CrashScript(const ScriptOptions& options, std::vector<StoreState> h
   }
   for (int i = 0; i < options.steps; ++i) {
     const uint64_t kind = rng_.Below(100);
-    if (kind < 65) {
+    if (kind < 60) {
       Append();
-    } else if (kind < 93) {
+    } else if (kind < 86) {
       Apply();
-    } else if (kind < 97) {
+    } else if (kind < 90) {
       SaveTime();
+    } else if (kind < 94) {
+      Trim();
+    } else if (kind < 97) {
+      Install();
     } else if (options.reopens) {
       FinishStep(Step());
     }
@@ -296,24 +336,25 @@ raft::Entry CrashScript::MakeEntry(uint64_t index, raft::Term term) {
 raft::LogWrite CrashScript::MakeWrite() {
   StoreState& next = AddState();
   raft::LogWrite write;
-  uint64_t kept = next.log.size();
+  uint64_t kept = next.last();
   if (next.hard_state.term.value() == 0 || rng_.Below(8) == 0) {
     next.hard_state = {.term = next.hard_state.term.Next(), .vote = raft::NodeId(rng_.Below(4))};
     write.hard_state = next.hard_state;
     // In a new term the end of the log may not be the leader's.
-    if (kept > next.applied && rng_.Below(2) == 0) {
-      kept -= 1 + rng_.Below(kept - next.applied);
+    const uint64_t applied = next.applied.index.value();
+    if (kept > applied && rng_.Below(2) == 0) {
+      kept -= 1 + rng_.Below(kept - applied);
     }
   } else if (next.hard_state.vote == raft::kNobody && rng_.Below(2) == 0) {
     next.hard_state.vote = raft::NodeId(1 + rng_.Below(3));
     write.hard_state = next.hard_state;
   }
   // Only other entries cut the end off.
-  const bool may_be_empty = write.hard_state.has_value() && kept == next.log.size();
+  const bool may_be_empty = write.hard_state.has_value() && kept == next.last();
   const uint64_t entries = may_be_empty ? rng_.Below(3) : 1 + rng_.Below(3);
-  next.log.resize(kept);
+  next.KeepUpTo(kept);
   for (uint64_t i = 0; i < entries; ++i) {
-    write.entries.push_back(MakeEntry(next.log.size() + 1, next.hard_state.term));
+    write.entries.push_back(MakeEntry(next.last() + 1, next.hard_state.term));
     next.log.push_back(write.entries.back());
   }
   if (!next.log.empty()) {
@@ -333,7 +374,7 @@ void CrashScript::Append() {
 }
 
 void CrashScript::Apply() {
-  const uint64_t waiting = now().log.size() - now().applied;
+  const uint64_t waiting = now().last() - now().applied.index.value();
   if (waiting == 0) {
     return;
   }
@@ -341,7 +382,7 @@ void CrashScript::Apply() {
   step.kind = Step::Kind::kApply;
   const uint64_t count = 1 + rng_.Below(std::min<uint64_t>(waiting, 12));
   for (uint64_t i = 0; i < count; ++i) {
-    step.entries.push_back(now().log[now().applied]);
+    step.entries.push_back(now().At(now().applied.index.value() + 1));
     ApplyToModel(step.entries.back(), &AddState());
   }
   FinishStep(std::move(step));
@@ -356,13 +397,75 @@ void CrashScript::SaveTime() {
   FinishStep(std::move(step));
 }
 
+void CrashScript::Trim() {
+  const uint64_t start = now().start.id.index.value();
+  const uint64_t applied = now().applied.index.value();
+  if (!options_.snapshots || applied == start) {
+    return;
+  }
+  Step step;
+  step.kind = Step::Kind::kTrim;
+  step.trim_through = start + 1 + rng_.Below(applied - start);
+  StoreState& next = AddState();
+  const raft::Entry last = next.At(step.trim_through);
+  next.log.erase(next.log.begin(),
+                 next.log.begin() + static_cast<ptrdiff_t>(step.trim_through - start));
+  next.start = {.id = last.id, .stamp = last.stamp};
+  FinishStep(std::move(step));
+}
+
+void CrashScript::Install() {
+  if (!options_.snapshots || now().hard_state.term.value() == 0) {
+    return;
+  }
+  Step step;
+  step.kind = Step::Kind::kInstall;
+  StoreState& next = AddState();
+  const uint64_t waiting = next.last() - next.applied.index.value();
+  step.keeps_log = waiting > 0 && rng_.Below(2) == 0;
+  if (!step.keeps_log) {
+    // Of a leader that had other entries there, and more or fewer of them.
+    next.KeepUpTo(next.applied.index.value());
+  }
+  const uint64_t count = 1 + rng_.Below(step.keeps_log ? waiting : 6);
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t index = next.applied.index.value() + 1;
+    ApplyToModel(step.keeps_log ? next.At(index) : MakeEntry(index, next.hard_state.term), &next);
+  }
+  step.point = {.last = next.applied, .stamp = raft::ClusterMillis(next.applied_stamp)};
+  step.chunks = SnapshotOf(next);
+  if (!step.keeps_log) {
+    next.log.clear();
+    next.start = {.id = step.point.last, .stamp = step.point.stamp};
+    next.cluster_time = std::max(next.cluster_time, next.applied_stamp);
+  }
+  FinishStep(std::move(step));
+}
+
+namespace {
+
+absl::Status RunInstall(const CrashScript::Step& step, Store* store, ScriptObserver* observer) {
+  observer->OnStaging(true);
+  auto staged = store->Stage(step.point, step.chunks);
+  if (!staged.ok()) {
+    LOG(INFO) << "staging failed: " << staged.status();
+    staged = store->Stage(step.point, step.chunks);
+  }
+  observer->OnStaging(false);
+  RAFTKV_RETURN_IF_ERROR(staged.status());
+  store->Install(*std::move(staged), step.keeps_log);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* observer) {
   using Kind = CrashScript::Step::Kind;
   for (const CrashScript::Step& step : script.steps()) {
     observer->OnBegin(step.states);
     switch (step.kind) {
       case Kind::kFound:
-        store->storage().Found(kMemberName, kMemberId, FoundingRecord());
+        store->storage().Found(kMemberName, kMemberId, FoundingConfiguration());
         observer->OnDurable(step.states);
         break;
       case Kind::kWrite:
@@ -377,6 +480,13 @@ absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* 
         break;
       case Kind::kSaveTime:
         store->storage().SaveClusterClock(step.reading);
+        break;
+      case Kind::kTrim:
+        store->Trim(step.trim_through);
+        break;
+      case Kind::kInstall:
+        RAFTKV_RETURN_IF_ERROR(RunInstall(step, store, observer));
+        observer->OnDurable(step.states);
         break;
       case Kind::kReopen:
         store->Close();

@@ -14,7 +14,9 @@
 #include "absl/status/statusor.h"
 #include "base/rng.h"
 #include "raft/core/output.h"
+#include "raft/core/snapshot.h"
 #include "raft/core/types.h"
+#include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -33,12 +35,24 @@ struct StoreState {
 
   bool founded = false;
   raft::HardState hard_state;
+  LogEdge start;  // What the log follows.
   std::vector<raft::Entry> log;
-  uint64_t applied = 0;  // Index of the last applied entry.
+  raft::EntryId applied;
+  uint64_t applied_stamp = 0;
   int64_t revision = 0;
   uint64_t configured_at = 0;  // Index of the entry that brought the configuration; 0: founded.
   std::map<std::string, Row> keys;
   uint64_t cluster_time = 0;  // Where the clock goes on: the largest of what was saved and stamped.
+
+  // Of the last entry of the log, or of what it follows when it is empty.
+  uint64_t last() const { return start.id.index.value() + log.size(); }
+  uint64_t last_stamp() const {
+    return log.empty() ? start.stamp.value() : log.back().stamp.value();
+  }
+  // REQUIRES: it is in the log.
+  const raft::Entry& At(uint64_t index) const { return log.at(index - start.id.index.value() - 1); }
+  // Cuts the log's end off.
+  void KeepUpTo(uint64_t index) { log.resize(index - start.id.index.value()); }
 };
 
 // Whether `found` is the state that is expected. A saved cluster time may be missing: storage skips
@@ -57,19 +71,25 @@ struct ScriptOptions {
   int steps = 100;
   uint64_t value_bytes_max = 3000;
   bool reopens = true;
+  bool snapshots = true;
 };
 
 // A random sequence of: appends of one or more writes at once, with new terms and votes and with
 // suffixes that conflict; applied entries with puts, keys that expire, deletes and expiries; saved
-// cluster times; and ends and new openings of the storage.
+// cluster times; trims of the log; snapshots that are staged and take the place of the state, and
+// of the log or not; and ends and new openings of the storage.
 class CrashScript {
  public:
   struct Step {
-    enum class Kind { kFound, kWrite, kApply, kSaveTime, kReopen };
+    enum class Kind { kFound, kWrite, kApply, kSaveTime, kTrim, kInstall, kReopen };
     Kind kind = Kind::kReopen;
     std::vector<raft::LogWrite> writes;  // Ids are given when they are handed over.
     std::vector<raft::Entry> entries;    // To apply.
     raft::ClusterReading reading;
+    uint64_t trim_through = 0;
+    raft::SnapshotPoint point;
+    std::vector<std::string> chunks;
+    bool keeps_log = false;
     size_t states = 0;  // How many there are once the step is done.
   };
 
@@ -88,6 +108,8 @@ class CrashScript {
   void Append();
   void Apply();
   void SaveTime();
+  void Trim();
+  void Install();
   raft::LogWrite MakeWrite();
   void FinishStep(Step step);
 
@@ -114,9 +136,12 @@ class ScriptObserver {
   virtual void OnBegin(size_t count) = 0;
   // State number `count` - 1, or a later one, is on disk from now on.
   virtual void OnDurable(size_t count) = 0;
+  // A snapshot is being staged, or not any more.
+  virtual void OnStaging(bool /*begins*/) {}
 };
 
-// Runs a script on an open store. Fails when the store does not open again.
+// Runs a script on an open store. Fails when the store does not open again. A snapshot that cannot
+// be staged is staged once more.
 absl::Status RunScript(const CrashScript& script, Store* store, ScriptObserver* observer);
 
 }  // namespace raftkv::storage

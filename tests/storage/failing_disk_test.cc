@@ -37,7 +37,8 @@ struct Failure {
   std::string kind;
   bool in_background = false;
   // RocksDB goes on without its file of options, tries again to delete what is obsolete, and keeps
-  // the inputs of a compaction that did not get all of its space.
+  // the inputs of a compaction that did not get all of its space. What fails of a snapshot that
+  // comes in is the snapshot.
   bool may_be_ignored = false;
   size_t durable = 0;  // What was acknowledged by then.
 };
@@ -60,7 +61,11 @@ std::optional<Failure> FindFailure(const Recording& recording) {
   const FaultDisk end = recording.End();
   Progress progress;
   std::string before;
+  bool is_staging = false;
   for (const DiskOperation& operation : recording.operations) {
+    if (operation.kind == Kind::kMark && operation.path == kStaging) {
+      is_staging = operation.number == 1;
+    }
     absl::string_view text = operation.path;
     if (operation.kind != Kind::kMark || !absl::ConsumePrefix(&text, kFailed)) {
       progress.Update(operation);
@@ -82,7 +87,7 @@ std::optional<Failure> FindFailure(const Recording& recording) {
     // comes before. fence_following_test has the order for terms and votes.
     failure.in_background |=
         file == "fence" && !absl::StrContains(text, absl::StrCat(" ", 2 * kFenceSlotBytes, " "));
-    failure.may_be_ignored = of_options || verb == "delete" || in_compaction;
+    failure.may_be_ignored = of_options || verb == "delete" || in_compaction || is_staging;
     failure.durable = progress.durable;
     return failure;
   }

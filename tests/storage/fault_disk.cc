@@ -80,6 +80,8 @@ std::string Describe(const DiskOperation& operation, const FaultDisk& disk) {
       return absl::StrCat("sync directory ", disk.NameOf(operation.node));
     case Kind::kRename:
       return absl::StrCat("rename ", operation.path, " ", operation.bytes);
+    case Kind::kLink:
+      return absl::StrCat("link ", operation.path, " ", operation.bytes);
     case Kind::kDelete:
       return absl::StrCat("delete ", operation.path);
     case Kind::kMark:
@@ -249,6 +251,15 @@ void FaultDisk::Apply(const DiskOperation& operation) {
       Node& directory = nodes_.at(operation.node);
       directory.durable_names = directory.names;
       directory.pending_names.clear();
+      return;
+    }
+    case Kind::kLink: {
+      const std::optional<NodeNumber> node = Find(operation.path);
+      CHECK(node.has_value()) << operation.path;
+      Node& parent = Parent(operation.bytes);
+      const NameChange change = {{std::string(Parts(operation.bytes).back()), *node}};
+      ApplyNames(change, &parent.names);
+      parent.pending_names.push_back(change);
       return;
     }
     case Kind::kRename:

@@ -34,6 +34,7 @@ struct DiskOperation {
     kSyncFile,         // node
     kSyncDirectory,    // node
     kRename,           // path, bytes: the new path
+    kLink,             // path, bytes: another path of the same file
     kDelete,           // path
     kMark,             // path: a name, number: a value. Changes nothing.
   };

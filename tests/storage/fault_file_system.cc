@@ -57,7 +57,7 @@ class FaultFileSystem::File {
 
 class FaultFileSystem::WritableFile final : public rocksdb::FSWritableFile {
  public:
-  explicit WritableFile(File file) : file_(file) {}
+  explicit WritableFile(File file, uint64_t size = 0) : file_(file), size_(size) {}
 
   using rocksdb::FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
@@ -80,7 +80,7 @@ class FaultFileSystem::WritableFile final : public rocksdb::FSWritableFile {
 
  private:
   File file_;
-  uint64_t size_ = 0;
+  uint64_t size_;
 };
 
 class FaultFileSystem::RandomRwFile final : public rocksdb::FSRandomRWFile {
@@ -410,10 +410,16 @@ IOStatus FaultFileSystem::UnlockFile(rocksdb::FileLock* lock, const IOOptions&, 
   return IOStatus::OK();
 }
 
-IOStatus FaultFileSystem::ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
-                                             std::unique_ptr<rocksdb::FSWritableFile>*,
+IOStatus FaultFileSystem::ReopenWritableFile(const std::string& path, const rocksdb::FileOptions&,
+                                             std::unique_ptr<rocksdb::FSWritableFile>* file,
                                              IODebugContext*) {
-  return IOStatus::NotSupported("ReopenWritableFile");
+  NodeNumber node = 0;
+  const IOStatus found = FindFile(path, &node);
+  if (found.ok()) {
+    MutexLock lock(&mutex_);
+    *file = std::make_unique<WritableFile>(File(this, node), disk_.Contents(node).size());
+  }
+  return found;
 }
 
 IOStatus FaultFileSystem::ReuseWritableFile(const std::string&, const std::string&,
@@ -423,9 +429,14 @@ IOStatus FaultFileSystem::ReuseWritableFile(const std::string&, const std::strin
   return IOStatus::NotSupported("ReuseWritableFile");
 }
 
-IOStatus FaultFileSystem::LinkFile(const std::string&, const std::string&, const IOOptions&,
+IOStatus FaultFileSystem::LinkFile(const std::string& from, const std::string& to, const IOOptions&,
                                    IODebugContext*) {
-  return IOStatus::NotSupported("LinkFile");
+  MutexLock lock(&mutex_);
+  if (disk_.Find(to).has_value()) {
+    return IOStatus::IOError("it exists", to);
+  }
+  return disk_.Find(from).has_value() ? DoLocked(DiskOperation::OnPath(Kind::kLink, from, to))
+                                      : Missing(from);
 }
 
 }  // namespace raftkv::storage
