@@ -1,8 +1,10 @@
 #include "tests/storage/crash_script.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -420,6 +422,9 @@ void CrashScript::Install() {
   }
   Step step;
   step.kind = Step::Kind::kInstall;
+  for (uint64_t writes = rng_.Below(20); writes > 0; --writes) {
+    step.writes.push_back(MakeWrite());
+  }
   StoreState& next = AddState();
   const uint64_t waiting = next.last() - next.applied.index.value();
   step.keeps_log = waiting > 0 && rng_.Below(2) == 0;
@@ -446,7 +451,17 @@ namespace {
 
 absl::Status RunInstall(const CrashScript::Step& step, Store* store, ScriptObserver* observer) {
   observer->OnStaging(true);
-  auto staged = store->Stage(step.point, step.chunks);
+  std::unique_ptr<raft::SnapshotWriter> writer = store->machine().StageSnapshot(step.point);
+  absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> staged;
+  std::thread stager([&] { staged = StageWith(writer.get(), step.chunks); });
+  for (const raft::LogWrite& write : step.writes) {
+    store->Write({write});
+  }
+  if (!step.writes.empty()) {
+    observer->OnDurable(step.states - 1);
+  }
+  stager.join();
+  writer.reset();
   if (!staged.ok()) {
     LOG(INFO) << "staging failed: " << staged.status();
     staged = store->Stage(step.point, step.chunks);

@@ -83,8 +83,9 @@ class CrashScript {
   struct Step {
     enum class Kind { kFound, kWrite, kApply, kSaveTime, kTrim, kInstall, kReopen };
     Kind kind = Kind::kReopen;
-    std::vector<raft::LogWrite> writes;  // Ids are given when they are handed over.
-    std::vector<raft::Entry> entries;    // To apply.
+    // Ids are given when they are handed over. Of kInstall: while the snapshot is being staged.
+    std::vector<raft::LogWrite> writes;
+    std::vector<raft::Entry> entries;  // To apply.
     raft::ClusterReading reading;
     uint64_t trim_through = 0;
     raft::SnapshotPoint point;

@@ -87,7 +87,9 @@ std::optional<Failure> FindFailure(const Recording& recording) {
     // comes before. fence_following_test has the order for terms and votes.
     failure.in_background |=
         file == "fence" && !absl::StrContains(text, absl::StrCat(" ", 2 * kFenceSlotBytes, " "));
-    failure.may_be_ignored = of_options || verb == "delete" || in_compaction || is_staging;
+    const bool of_member = file == "wal" || file == "fence" || file == "manifest";
+    failure.may_be_ignored =
+        of_options || verb == "delete" || in_compaction || (is_staging && !of_member);
     failure.durable = progress.durable;
     return failure;
   }
@@ -203,6 +205,83 @@ TEST_F(SampledFailingDiskTest, BrokenAtSomeOperations) { FailEach(DiskError::kIo
 TEST_F(SampledFailingDiskTest, BrokenAtSyncsOfTheLog) { FailSyncsOfTheLog(3); }
 
 TEST_F(SampledFailingDiskTest, FullAtSomeOperations) { FailEach(DiskError::kNoSpace, 23); }
+
+// A member that takes a snapshot in, and writes meanwhile.
+class FailingStagingTest : public testing::Test {
+ protected:
+  static CrashScript Script() {
+    for (uint64_t seed = 1;; ++seed) {
+      CrashScript script = MakeScript({.seed = seed, .steps = 14, .reopens = false});
+      if (std::any_of(
+              script.steps().begin(), script.steps().end(), [](const CrashScript::Step& step) {
+                return step.kind == CrashScript::Step::Kind::kInstall && step.writes.size() > 3;
+              })) {
+        return script;
+      }
+    }
+  }
+
+  // Each operation of the staging fails in its turn. What does not end the process is staged again.
+  void FailEach(DiskError error, absl::string_view said) {
+    const std::string data_dir = dir_.File("data");
+    const Recording sound = Record(MakeDisk(data_dir), Progress(), data_dir, script_);
+    ASSERT_FALSE(sound.signal.has_value()) << Tail(sound.log);
+    size_t operation = 0;
+    size_t said_so = 0;
+    size_t aborted = 0;
+    bool is_staging = false;
+    for (const DiskOperation& sound_operation : sound.operations) {
+      if (sound_operation.kind == Kind::kMark) {
+        is_staging = sound_operation.path == kStaging ? sound_operation.number == 1 : is_staging;
+        continue;
+      }
+      ++operation;
+      if (!is_staging) {
+        continue;
+      }
+      const Recording recording =
+          Record(MakeDisk(data_dir), Progress(), data_dir, script_, Ending::kClose,
+                 DiskFault{.operation = operation - 1, .error = error});
+      const std::optional<Failure> failure = FindFailure(recording);
+      const std::string what = failure.has_value() ? failure->text : "";
+      const bool of_snapshot =
+          absl::StrContains(what, "db.staging") || absl::StrContains(what, "-0.sst");
+      if (recording.signal.has_value()) {
+        EXPECT_FALSE(of_snapshot) << what << ": " << Tail(recording.log);
+        ++aborted;
+      }
+      EXPECT_FALSE(recording.refused) << what;
+      if (of_snapshot && !absl::StartsWith(what, "delete")) {
+        EXPECT_TRUE(absl::StrContains(recording.log, said)) << what << ": " << Tail(recording.log);
+        ++said_so;
+      }
+      const IsolatedResult result =
+          RunIsolated(1, [&](size_t) {
+            return CheckDisk(recording.End(), data_dir, script_.states(), recording.EndProgress(),
+                             /*goes_on=*/true);
+          }).front();
+      EXPECT_TRUE(IsClean(result.text))
+          << "after " << what << ": " << result.text << Tail(result.log);
+    }
+    Report("failed_of_the_snapshot", said_so);
+    Report("aborted", aborted);
+    EXPECT_GT(said_so, 10U);
+  }
+
+ private:
+  integration::TempDir dir_;
+  const CrashScript script_ = Script();
+};
+
+using SampledFailingStagingTest = FailingStagingTest;
+
+TEST_F(SampledFailingStagingTest, FullAtEveryOperation) {
+  FailEach(DiskError::kNoSpace, "staging failed: RESOURCE_EXHAUSTED");
+}
+
+TEST_F(FailingStagingTest, BrokenAtEveryOperation) {
+  FailEach(DiskError::kIo, "staging failed: INTERNAL");
+}
 
 TEST_F(FailingDiskTest, BrokenAtEveryOperation) { FailEach(DiskError::kIo, 1); }
 

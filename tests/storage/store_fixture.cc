@@ -201,6 +201,14 @@ log::v1::ClusterConfiguration FoundingConfiguration() {
   return configuration;
 }
 
+absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> StageWith(
+    raft::SnapshotWriter* writer, const std::vector<std::string>& chunks) {
+  for (const std::string& chunk : chunks) {
+    RAFTKV_RETURN_IF_ERROR(writer->Write(chunk));
+  }
+  return writer->Finish();
+}
+
 Store::Store(std::string data_dir) {
   options_.data_dir = std::move(data_dir);
   options_.write_buffer_bytes = 64 << 10;
@@ -312,11 +320,7 @@ std::vector<std::string> Store::ReadSnapshot() {
 
 absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> Store::Stage(
     const raft::SnapshotPoint& point, const std::vector<std::string>& chunks) {
-  const std::unique_ptr<raft::SnapshotWriter> writer = machine().StageSnapshot(point);
-  for (const std::string& chunk : chunks) {
-    RAFTKV_RETURN_IF_ERROR(writer->Write(chunk));
-  }
-  return writer->Finish();
+  return StageWith(machine().StageSnapshot(point).get(), chunks);
 }
 
 void Store::Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_log) {

@@ -74,6 +74,10 @@ raft::Entry NoOpEntry(uint64_t index, uint64_t term = 1);
 // Member 1 as the only voter of cluster 77.
 log::v1::ClusterConfiguration FoundingConfiguration();
 
+// Hands all chunks over, and finishes.
+absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> StageWith(
+    raft::SnapshotWriter* writer, const std::vector<std::string>& chunks);
+
 // A Storage that small writes already make switch files. Reopen closes it and opens it again.
 class Store {
  public:

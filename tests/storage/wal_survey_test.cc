@@ -204,5 +204,90 @@ TEST_F(WalSurveyTest, NonsenseInTheLogIsCorrupted) {
   EXPECT_EQ(Feed(12, At(101, batch)), Option::kCorruptedRecord);
 }
 
+// A state was staged while a file was being written that is not synced to its end. It is nobody's.
+TEST_F(WalSurveyTest, FamiliesOfAStagedStateProveNothingOfOlderFiles) {
+  survey_.ColumnFamilyLogNumberMap({{0, 10}, {kLog, 10}, {kMeta, 10}, {7, 10}, {8, 20}},
+                                   {{"default", 0},
+                                    {kRaftLogFamily, kLog},
+                                    {kMetaFamily, kMeta},
+                                    {"latest.1", 7},
+                                    {"latest.2", 8}});
+  EXPECT_EQ(Feed(12, 101, 2), Option::kIgnoreCurrentRecord);
+  EXPECT_EQ(Feed(20, 109, 2), Option::kStopReplay);
+  EXPECT_EQ(Finish({.newest_sequence = 100, .oldest_wal = 10, .generation = 1}, 12, {12, 20}), "");
+}
+
+// Once it is the member's, the switch was synced, and so was all before it.
+TEST_F(WalSurveyTest, FamiliesOfTheMembersStateDo) {
+  survey_.ColumnFamilyLogNumberMap(
+      {{0, 10}, {kLog, 10}, {kMeta, 10}, {8, 20}},
+      {{"default", 0}, {kRaftLogFamily, kLog}, {kMetaFamily, kMeta}, {"latest.2", 8}});
+  EXPECT_EQ(Feed(12, 101, 2), Option::kIgnoreCurrentRecord);
+  EXPECT_EQ(Feed(20, 109, 2), Option::kStopReplay);
+  EXPECT_THAT(Finish({.newest_sequence = 100, .oldest_wal = 10, .generation = 2}, 12, {12, 20}),
+              HasSubstr("lost changes that were synced"));
+}
+
+class WalSurveyOfTrimsTest : public WalSurveyTest {
+ protected:
+  WalSurveyOfTrimsTest() {
+    SetFamilies(10, 10, 10);
+    rocksdb::WriteBatch entries;
+    PutEntry(NoOpEntry(7, 1), &entries);
+    PutEntry(NoOpEntry(8, 1), &entries);
+    EXPECT_EQ(Feed(12, At(101, entries)), Option::kIgnoreCurrentRecord);
+  }
+
+  Option FeedTrim(uint64_t sequence, const std::string& first, const std::string& kept) {
+    rocksdb::WriteBatch batch;
+    EXPECT_TRUE(batch.DeleteRange(&log_, first, kept).ok());
+    return Feed(12, At(sequence, batch));
+  }
+  Option FeedTrim(uint64_t first, uint64_t kept) {
+    return FeedTrim(103, EncodeLogKey(raft::LogIndex(first)), EncodeLogKey(raft::LogIndex(kept)));
+  }
+  void ExpectSound() {
+    EXPECT_EQ(Finish({.newest_sequence = 100, .oldest_wal = 10}, 12, {12}), "");
+  }
+};
+
+TEST_F(WalSurveyOfTrimsTest, ATrimLeavesTheEnd) {
+  EXPECT_EQ(FeedTrim(1, 7), Option::kIgnoreCurrentRecord);
+  ExpectSound();
+  EXPECT_EQ(survey_.last_entry()->index, raft::LogIndex(8));
+  EXPECT_EQ(survey_.fenced_term(), raft::Term(1));
+  EXPECT_EQ(survey_.deleted_before(), raft::LogIndex(7));
+}
+
+TEST_F(WalSurveyOfTrimsTest, WhatIsTrimmedIsNotThere) {
+  EXPECT_EQ(FeedTrim(1, 8), Option::kIgnoreCurrentRecord);
+  ExpectSound();
+  EXPECT_EQ(survey_.last_entry()->index, raft::LogIndex(8));
+  EXPECT_FALSE(survey_.fenced_term().has_value());
+}
+
+// As a snapshot that takes the place of the log does.
+TEST_F(WalSurveyOfTrimsTest, ALogThatBeginsAnewHasNoOldEnd) {
+  EXPECT_EQ(FeedTrim(3, 9), Option::kIgnoreCurrentRecord);
+  ExpectSound();
+  EXPECT_FALSE(survey_.last_entry().has_value());
+  EXPECT_FALSE(survey_.fenced_term().has_value());
+  EXPECT_EQ(survey_.deleted_before(), raft::LogIndex(9));
+}
+
+TEST_F(WalSurveyOfTrimsTest, ALogThatBeganAnewGoesOn) {
+  EXPECT_EQ(FeedTrim(3, 9), Option::kIgnoreCurrentRecord);
+  rocksdb::WriteBatch next;
+  PutEntry(NoOpEntry(7, 2), &next);
+  EXPECT_EQ(Feed(12, At(104, next)), Option::kIgnoreCurrentRecord);
+  ExpectSound();
+  EXPECT_EQ(survey_.last_entry()->index, raft::LogIndex(7));
+  EXPECT_EQ(survey_.fenced_term(), raft::Term(2));
+}
+
+TEST_F(WalSurveyOfTrimsTest, NonsenseIsCorrupted) {
+  EXPECT_EQ(FeedTrim(103, "1", "2"), Option::kCorruptedRecord);
+}
+
 }  // namespace
 }  // namespace raftkv::storage
