@@ -6,10 +6,11 @@
 //   row   := family:byte key_size:varint key value_size:varint value
 //   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint digest:fixed64
 //
-// A family is 1 for `state`, 2 for `latest` and 3 for `ttl`; storage/key_layout.h has its rows. They
-// come in this order, and those of a family by ascending key. The end comes once, last. The digest
-// of no row is 0; with each row it becomes the XXH3, seeded with what it was, of the row's bytes. So
-// a chunk that is missing, comes twice or in another place shows, besides by the order of keys.
+// A family is 1 for `state`, 2 for `latest` and 3 for `ttl`; storage/key_layout.h has their rows.
+// They come in this order, and those of a family by ascending key. The end comes once, last. The
+// digest of no row is 0; with each row it becomes the XXH3, seeded with what it was, of the row's
+// bytes. So a chunk that is missing, comes twice or in another place shows, besides by the order of
+// keys.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
