@@ -1,7 +1,12 @@
 // Snapshots of the applied state, from one store to another.
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -74,6 +79,13 @@ std::string Values(Store& store) {
     absl::StrAppend(&text, record.ShortDebugString().substr(0, 80), "\n");
   }
   return text;
+}
+
+uint64_t ResidentBytes() {
+  uint64_t pages = 0;
+  uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * 4096;
 }
 
 log::v1::Command Publish(uint64_t member_id, const std::string& address) {
@@ -378,12 +390,34 @@ TEST_F(SnapshotTest, TheOldStatesSpaceComesBack) {
   EXPECT_EQ(Values(follower_), Values(leader_));
 }
 
-TEST_F(SnapshotTest, LargeValuesAndManyFiles) {
+TEST_F(SnapshotTest, LargeValuesAndManyFilesTakeLittleMemory) {
   for (int i = 0; i < 60; ++i) {
     leader_.Run({Put("key" + std::to_string(1000 + i), std::string(3 << 20, 'v'))});
   }
   FollowerKnowsTerm(1);
-  follower_.Install(Staged(), /*keeps_log=*/false);
+  const uint64_t before = ResidentBytes();
+  uint64_t most = before;
+  const std::unique_ptr<raft::SnapshotReader> reader = leader_.machine().TakeSnapshot();
+  std::unique_ptr<raft::SnapshotWriter> writer = follower_.machine().StageSnapshot(reader->point());
+  uint64_t files = 0;
+  for (uint64_t number = 0;; ++number) {
+    const auto chunk = reader->ReadChunk(number);
+    ASSERT_TRUE(chunk.ok()) << chunk.status();
+    if (!chunk->has_value()) {
+      break;
+    }
+    ASSERT_EQ(writer->Write(**chunk), absl::OkStatus());
+    most = std::max(most, ResidentBytes());
+    files = std::max<uint64_t>(files, FilesWithSuffix(StagingPath() + "/1", ".sst").size());
+  }
+  auto staged = writer->Finish();
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  most = std::max(most, ResidentBytes());
+  EXPECT_EQ(files, 4u) << "one of `state`, and one of `latest` for each 64 MiB";
+  RecordProperty("resident_bytes_more", static_cast<int>(most - before));
+  EXPECT_LE(most - before, uint64_t{64} << 20) << "180 MiB were brought over";
+  writer.reset();
+  follower_.Install(*std::move(staged), /*keeps_log=*/false);
   ExpectEqualStates();
   follower_.Reopen();
   ExpectEqualStates();
