@@ -269,6 +269,20 @@ TEST_F(CrashPointsTest, EveryOperation) {
   EXPECT_GT(tally.gaps, 0U) << "no crash lost the end of a WAL file and kept the next one";
 }
 
+TEST_F(CrashPointsTest, SnapshotsWhileTheLogGoesOn) {
+  const CrashScript script = MakeScript({.seed = 6, .steps = 80, .staging_writes_max = 20});
+  const auto installs = std::count_if(
+      script.steps().begin(), script.steps().end(), [](const CrashScript::Step& step) {
+        return step.kind == CrashScript::Step::Kind::kInstall && !step.writes.empty();
+      });
+  Report("snapshots", static_cast<size_t>(installs));
+  EXPECT_GE(installs, 2);
+  const Recording recording = RecordFromEmpty(script);
+  const Tally tally = CrashEverywhere(recording, data_dir(), script.states(), {});
+  ReportAll(tally);
+  ExpectNothingWrong(tally, recording);
+}
+
 // The opening after a crash, and what follows, crash in turn.
 class CrashAgainTest : public CrashPointsTest {
  protected:

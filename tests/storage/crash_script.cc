@@ -422,7 +422,8 @@ void CrashScript::Install() {
   }
   Step step;
   step.kind = Step::Kind::kInstall;
-  for (uint64_t writes = rng_.Below(20); writes > 0; --writes) {
+  const uint64_t writes_max = options_.staging_writes_max;
+  for (uint64_t writes = writes_max == 0 ? 0 : rng_.Below(writes_max); writes > 0; --writes) {
     step.writes.push_back(MakeWrite());
   }
   StoreState& next = AddState();

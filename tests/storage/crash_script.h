@@ -72,6 +72,7 @@ struct ScriptOptions {
   uint64_t value_bytes_max = 3000;
   bool reopens = true;
   bool snapshots = true;
+  uint64_t staging_writes_max = 0;  // Appends while a snapshot is staged.
 };
 
 // A random sequence of: appends of one or more writes at once, with new terms and votes and with

@@ -211,7 +211,8 @@ class FailingStagingTest : public testing::Test {
  protected:
   static CrashScript Script() {
     for (uint64_t seed = 1;; ++seed) {
-      CrashScript script = MakeScript({.seed = seed, .steps = 14, .reopens = false});
+      CrashScript script =
+          MakeScript({.seed = seed, .steps = 14, .reopens = false, .staging_writes_max = 20});
       if (std::any_of(
               script.steps().begin(), script.steps().end(), [](const CrashScript::Step& step) {
                 return step.kind == CrashScript::Step::Kind::kInstall && step.writes.size() > 3;
