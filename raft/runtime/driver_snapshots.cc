@@ -122,6 +122,7 @@ void RaftDriver::MaybeTrimLog() {
     core_->OnSnapshotEnded(peer);
     observer_->OnSnapshotOutrun(peer, through);
   }
+  observer_->OnLogTrimmed(through, core_->held_by_all());
   log_store_->Trim(through);
 }
 

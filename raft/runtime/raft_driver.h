@@ -41,6 +41,8 @@ class DriverObserver {
   // The core, which leads, is asked for a read index, and answers. For tests.
   virtual void OnReadAsked(ReadId /*id*/, NodeId /*asker*/) {}
   virtual void OnReadOutcome(const ReadOutcome& /*outcome*/) {}
+  // The log is trimmed up to `through`; up to `held_by_all` (0: not known) every member holds it.
+  virtual void OnLogTrimmed(LogIndex /*through*/, LogIndex /*held_by_all*/) {}
   // The log took so much while a snapshot was under way to `peer` that it is trimmed up to
   // `through`, beyond the snapshot: that one is given up, and a newer one follows.
   virtual void OnSnapshotOutrun(NodeId /*peer*/, LogIndex /*through*/) {}
