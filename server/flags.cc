@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "base/version.h"
 
@@ -64,8 +66,10 @@ void PrintHelp() {
       std::cout << "\n" << group << ":\n";
     }
     std::cout << "  --" << option.name;
+    const auto* size = std::get_if<Option::Size>(&option.value);
     const std::string default_value =
-        gflags::GetCommandLineFlagInfoOrDie(option.name.c_str()).default_value;
+        size != nullptr ? FormatByteSize(size->default_value)
+                        : gflags::GetCommandLineFlagInfoOrDie(option.name.c_str()).default_value;
     if (!default_value.empty()) {
       std::cout << "=" << default_value;
     }
@@ -73,12 +77,24 @@ void PrintHelp() {
   }
 }
 
+// What every value of the option is, whatever its bounds.
+absl::string_view Kind(const Option& option) {
+  if (std::holds_alternative<Option::Switch>(option.value)) {
+    return "true or false";
+  }
+  return std::holds_alternative<Option::Size>(option.value) ? "a size" : "a number";
+}
+
 absl::Status SetFlag(const Option& option, const std::string& value, absl::string_view source) {
-  if (gflags::SetCommandLineOption(option.name.c_str(), value.c_str()).empty()) {
-    const bool is_switch = std::holds_alternative<Option::Switch>(option.value);
-    return absl::InvalidArgumentError(absl::StrCat(source, ": must be ",
-                                                   is_switch ? "true or false" : "a number",
-                                                   "; this flag is: ", option.Help()));
+  std::string text = value;
+  if (std::holds_alternative<Option::Size>(option.value)) {
+    // gflags knows no units; it refuses what is empty.
+    const std::optional<int64_t> bytes = ParseByteSize(value);
+    text = bytes.has_value() ? absl::StrCat(*bytes) : "";
+  }
+  if (gflags::SetCommandLineOption(option.name.c_str(), text.c_str()).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, ": must be ", Kind(option), "; this flag is: ", option.Help()));
   }
   return absl::OkStatus();
 }

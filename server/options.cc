@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "server/limits.h"
 
@@ -34,6 +35,21 @@ absl::Status CheckNumber(absl::string_view flag, const Option::Number& number,
     return Refusal(flag, value,
                    absl::StrCat("must be at least ", number.heartbeats_min,
                                 " times --heartbeat_interval_ms=", options.heartbeat_interval_ms));
+  }
+  return absl::OkStatus();
+}
+
+std::string Range(const Option::Size& size) {
+  return absl::StrCat(FormatByteSize(size.low), " to ", FormatByteSize(size.high),
+                      ", in bytes or with KiB, MiB, GiB or TiB");
+}
+
+absl::Status CheckSize(absl::string_view flag, const Option::Size& size,
+                       const ServerOptions& options) {
+  const int64_t value = options.*size.field;
+  if (value < size.low || value > size.high) {
+    const std::string text = value < 0 ? absl::StrCat(value) : FormatByteSize(value);
+    return Refusal(flag, text, absl::StrCat("must be ", Range(size)));
   }
   return absl::OkStatus();
 }
@@ -69,6 +85,9 @@ std::string Option::Help() const {
     return number->heartbeats_min == 0
                ? range
                : absl::StrCat(range, ", at least ", number->heartbeats_min, " heartbeats");
+  }
+  if (const auto* size = std::get_if<Size>(&value); size != nullptr) {
+    return absl::StrCat(meaning, "; ", Range(*size));
   }
   return std::holds_alternative<Switch>(value) ? absl::StrCat(meaning, "; true or false") : meaning;
 }
@@ -112,6 +131,10 @@ const std::vector<Option>& Option::Table() {
        Number{&ServerOptions::delete_range_keys_max, 10'000, 1, 1'000'000}},
       {"Limits", "request_timeout_ms", "for calls that come without a deadline",
        Number{&ServerOptions::request_timeout_ms, 10'000, 1, 600'000}},
+      {"Limits", "log_bytes_max",
+       "what the Raft log may take on disk; beyond it the oldest entries go, and a member that "
+       "lacks them is brought a snapshot",
+       Size{&ServerOptions::log_bytes_max, int64_t{1} << 30, int64_t{1} << 20, int64_t{64} << 40}},
       {"Access", "reflection",
        "describe the client API to whoever asks on the client port, as grpcurl does; the peer port "
        "never does",
@@ -183,6 +206,9 @@ absl::Status ServerOptions::Complete() {
   for (const Option& option : Option::Table()) {
     if (const auto* number = std::get_if<Option::Number>(&option.value); number != nullptr) {
       RAFTKV_RETURN_IF_ERROR(CheckNumber(option.name, *number, *this));
+    }
+    if (const auto* size = std::get_if<Option::Size>(&option.value); size != nullptr) {
+      RAFTKV_RETURN_IF_ERROR(CheckSize(option.name, *size, *this));
     }
   }
   return initial_cluster.empty() ? absl::OkStatus() : ParseInitialCluster(initial_cluster).status();

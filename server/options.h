@@ -37,6 +37,7 @@ struct ServerOptions {
   int64_t value_bytes_max = 0;
   int64_t delete_range_keys_max = 0;
   int64_t request_timeout_ms = 0;
+  int64_t log_bytes_max = 0;
   bool reflection = false;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
@@ -60,11 +61,18 @@ struct Option {
     int64_t high;
     int64_t heartbeats_min = 0;  // And at least so many of --heartbeat_interval_ms.
   };
+  // Bytes, which people write as "512MiB" (base/byte_size.h).
+  struct Size {
+    int64_t ServerOptions::*field;
+    int64_t default_value;
+    int64_t low;
+    int64_t high;
+  };
 
   std::string group;
   std::string name;
   std::string meaning;
-  std::variant<Text, Number, Switch> value;
+  std::variant<Text, Number, Size, Switch> value;
 
   // The meaning, and what the value may be unless it is a text.
   std::string Help() const;

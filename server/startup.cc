@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_size.h"
 #include "base/host_port.h"
 #include "base/status_macros.h"
 #include "kv/command_semantics.h"
@@ -121,6 +122,7 @@ kv::MemberOptions OptionsOfMember(const ServerOptions& options, uint64_t member_
   member.raft.election_timeout_ticks = static_cast<uint64_t>(election_timeout / kTick);
   member.driver.leader_wait = 3 * election_timeout;
   member.driver.read_retry_after = election_timeout;
+  member.driver.log_bytes_max = static_cast<uint64_t>(options.log_bytes_max);
   member.origin = RandomNonZero();
   member.seed = RandomNonZero();
   member.publish_timeout = options.request_timeout_ms * kNanosPerMilli;
@@ -159,7 +161,8 @@ void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& sel
             << store.key_count() << " keys";
   LOG(INFO) << "heartbeats every " << options.heartbeat_interval_ms << " ms, elections after "
             << options.election_timeout_ms << " to " << 2 * options.election_timeout_ms
-            << " ms without one; values up to " << options.value_bytes_max << " bytes";
+            << " ms without one; values up to " << options.value_bytes_max
+            << " bytes; a log of up to " << FormatByteSize(options.log_bytes_max);
   std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
                             " client=", self.client_address, " peer=", self.peer_address,
                             " http=off data=", options.data_dir, "\n");

@@ -34,7 +34,7 @@ std::string Describe(const ServerOptions& options) {
       " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
       " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      " reflection=", options.reflection ? "on" : "off", "\n");
+      " log=", options.log_bytes_max, " reflection=", options.reflection ? "on" : "off", "\n");
 }
 
 [[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
@@ -96,7 +96,7 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
             "name=default data_dir=./default.raftkv listen_client=127.0.0.1:2379 "
             "listen_peer=127.0.0.1:2380 advertise_client= advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
-            "reflection=on\n");
+            "log=1073741824 reflection=on\n");
 }
 
 TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
@@ -112,6 +112,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
                               {"value_bytes_max", "30"},
                               {"delete_range_keys_max", "40"},
                               {"request_timeout_ms", "50"},
+                              {"log_bytes_max", "100MiB"},
                               {"reflection", "false"}};
   ASSERT_EQ(values.size(), Option::Table().size());
   Arguments arguments;
@@ -123,7 +124,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
   const std::string expected =
       "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 advertise_client=c:3 "
       "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
-      "delete_range=40 timeout=50 reflection=off\n";
+      "delete_range=40 timeout=50 log=104857600 reflection=off\n";
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
 }
@@ -179,6 +180,21 @@ TEST(ParseFlagsTest, NumbersAreNumbers) {
               HasSubstr("--request-timeout-ms soon: must be "));
   EXPECT_THAT(ErrorOf({"--request_timeout_ms=-1"}),
               HasSubstr("--request_timeout_ms=-1: must be 1 to 600000"));
+}
+
+TEST(ParseFlagsTest, SizesHaveUnits) {
+  EXPECT_THAT(Parse({"--log_bytes_max=64MiB"}), HasSubstr(" log=67108864 "));
+  EXPECT_THAT(Parse({"--log-bytes-max", "2GiB"}), HasSubstr(" log=2147483648 "));
+  EXPECT_THAT(Parse({}, {{"RAFTKV_LOG_BYTES_MAX", "67108864"}}), HasSubstr(" log=67108864 "));
+  for (const char* value : {"", "x", "64MB", "64 MiB", "1.5GiB", "-1", "99999999999999999999"}) {
+    const std::string argument = absl::StrCat("--log_bytes_max=", value);
+    EXPECT_THAT(ErrorOf({argument}),
+                AllOf(StartsWith(absl::StrCat("error: ", argument, ": must be a size; ")),
+                      HasSubstr("1MiB to 64TiB")));
+  }
+  EXPECT_THAT(ErrorOf({"--log_bytes_max=1023KiB"}),
+              HasSubstr("--log_bytes_max=1023KiB: must be 1MiB to 64TiB"));
+  EXPECT_THAT(ErrorOf({"--log_bytes_max=65TiB"}), HasSubstr("--log_bytes_max=65TiB: must be "));
 }
 
 TEST(ParseFlagsTest, SwitchesAreTrueOrFalse) {
@@ -290,6 +306,10 @@ constexpr char kHelp[] =
     "      most keys that one DeleteRange removes; 1 to 1000000\n"
     "  --request_timeout_ms=10000\n"
     "      for calls that come without a deadline; 1 to 600000\n"
+    "  --log_bytes_max=1GiB\n"
+    "      what the Raft log may take on disk; beyond it the oldest entries go, and a member "
+    "that lacks them is brought a snapshot; 1MiB to 64TiB, in bytes or with KiB, MiB, GiB or "
+    "TiB\n"
     "\n"
     "Access:\n"
     "  --reflection=true\n"
