@@ -1,6 +1,8 @@
 #include "raft/wire/convert.h"
 
+#define XXH_INLINE_ALL
 #include <glog/logging.h>
+#include <xxhash.h>
 
 #include <memory>
 #include <optional>
@@ -487,6 +489,58 @@ absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& fr
     reply.refused_reads.emplace_back(read);
   }
   return reply;
+}
+
+peer::v1::SnapshotOpening ToProto(const SnapshotOffer& offer) {
+  peer::v1::SnapshotOpening out;
+  out.set_term(offer.term.value());
+  out.set_last_index(offer.point.last.index.value());
+  out.set_last_term(offer.point.last.term.value());
+  out.set_cluster_time_ms(offer.point.stamp.value());
+  out.set_first_chunk(offer.first_chunk);
+  return out;
+}
+
+absl::StatusOr<SnapshotOffer> FromProto(const peer::v1::SnapshotOpening& opening) {
+  RAFTKV_RETURN_IF_ERROR(CheckNotZero("term", opening.term()));
+  SnapshotOffer offer;
+  offer.term = Term(opening.term());
+  RAFTKV_ASSIGN_OR_RETURN(offer.point.last, PlaceFromProto("snapshot", opening.last_term(),
+                                                           opening.last_index(), offer.term));
+  RAFTKV_RETURN_IF_ERROR(CheckNotZero("last_index", opening.last_index()));
+  if (opening.last_index() > raft::kNumberMax) {
+    return Malformed("last_index", opening.last_index(),
+                     absl::StrCat("must be at most ", raft::kNumberMax));
+  }
+  if (opening.cluster_time_ms() > kClusterMillisMax) {
+    return Malformed("cluster_time_ms", opening.cluster_time_ms(),
+                     absl::StrCat("must be at most ", kClusterMillisMax));
+  }
+  offer.point.stamp = raft::ClusterMillis(opening.cluster_time_ms());
+  offer.first_chunk = opening.first_chunk();
+  return offer;
+}
+
+peer::v1::SnapshotChunk ToProto(SnapshotChunk chunk) {
+  peer::v1::SnapshotChunk out;
+  out.set_number(chunk.number);
+  out.set_checksum(XXH3_64bits(chunk.data.data(), chunk.data.size()));
+  out.set_data(std::move(chunk.data));
+  return out;
+}
+
+absl::StatusOr<SnapshotChunk> FromProto(peer::v1::SnapshotChunk chunk) {
+  const std::string& data = chunk.data();
+  if (data.empty() || data.size() > kSnapshotChunkBytesMax) {
+    return Malformed(absl::StrCat("bytes of chunk ", chunk.number()), data.size(),
+                     absl::StrCat("must be 1 to ", kSnapshotChunkBytesMax));
+  }
+  if (const uint64_t checksum = XXH3_64bits(data.data(), data.size());
+      checksum != chunk.checksum()) {
+    return Malformed(absl::StrCat("checksum of chunk ", chunk.number()), chunk.checksum(),
+                     absl::StrCat("its ", data.size(), " bytes have ", checksum));
+  }
+  return SnapshotChunk{.number = chunk.number(), .data = std::move(*chunk.mutable_data())};
 }
 
 absl::StatusOr<raft::Configuration> FromProto(const log::v1::ClusterConfiguration& configuration) {

@@ -8,11 +8,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "raft/core/configuration.h"
 #include "raft/core/message.h"
+#include "raft/core/snapshot.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "raftkv/peer/v1/forward.pb.h"
@@ -24,6 +26,8 @@ namespace raftkv::wire {
 inline constexpr int kFrameMessagesMax = 4096;
 inline constexpr int kAppendEntriesMax = 1 << 16;
 inline constexpr int kForwardItemsMax = 1 << 16;  // Of each kind.
+// More than the storage puts into one chunk of a snapshot.
+inline constexpr uint64_t kSnapshotChunkBytesMax = 8 << 20;
 // No cluster comes to live as long as this in milliseconds (285,000 years). A larger stamp would
 // drive the clocks of all members to where deadlines overflow, and clocks never go back.
 inline constexpr uint64_t kClusterMillisMax = uint64_t{1} << 53;
@@ -58,6 +62,22 @@ absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteResponse& re
                                          raft::NodeId from, raft::NodeId to);
 absl::StatusOr<raft::ForwardRequest> FromProto(peer::v1::ForwardRequest frame);
 absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& frame);
+
+// What a leader brings to a follower, without who it is: the identity is checked apart.
+struct SnapshotOffer {
+  raft::Term term;
+  raft::SnapshotPoint point;
+  uint64_t first_chunk = 0;  // Of this stream.
+};
+struct SnapshotChunk {
+  uint64_t number = 0;
+  std::string data;
+};
+peer::v1::SnapshotOpening ToProto(const SnapshotOffer& offer);
+absl::StatusOr<SnapshotOffer> FromProto(const peer::v1::SnapshotOpening& opening);
+// With the checksum, which FromProto compares.
+peer::v1::SnapshotChunk ToProto(SnapshotChunk chunk);
+absl::StatusOr<SnapshotChunk> FromProto(peer::v1::SnapshotChunk chunk);
 
 // The ids that count. InvalidArgument when they do not name exactly the listed members, when there
 // is no voter, or when a learner votes.

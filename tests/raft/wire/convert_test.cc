@@ -467,6 +467,70 @@ log::v1::ClusterConfiguration GoodConfiguration() {
   return configuration;
 }
 
+SnapshotOffer Offer() {
+  return {
+      .term = kTerm,
+      .point = {.last = {.term = Term(5), .index = LogIndex(9)}, .stamp = raft::ClusterMillis(77)},
+      .first_chunk = 3};
+}
+
+TEST(ConvertTest, SnapshotsRoundTrip) {
+  const auto offer = FromProto(Sent(ToProto(Offer())));
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  EXPECT_EQ(offer->term, kTerm);
+  EXPECT_EQ(offer->point, Offer().point);
+  EXPECT_EQ(offer->first_chunk, 3u);
+
+  const auto chunk = FromProto(Sent(ToProto(SnapshotChunk{.number = 4, .data = "data"})));
+  ASSERT_TRUE(chunk.ok()) << chunk.status();
+  EXPECT_EQ(chunk->number, 4u);
+  EXPECT_EQ(chunk->data, "data");
+}
+
+// Between members: it must not change.
+TEST(ConvertTest, TheChecksumOfAChunkIsFrozen) {
+  EXPECT_EQ(ToProto(SnapshotChunk{.number = 0, .data = "a"}).checksum(), 0xe6c632b61e964e1fu);
+}
+
+TEST(ConvertTest, MalformedSnapshotOpeningsAreRefused) {
+  const peer::v1::SnapshotOpening good = ToProto(Offer());
+  peer::v1::SnapshotOpening bad = good;
+  bad.set_term(0);
+  ExpectRefused(FromProto(bad), "term is 0");
+  bad = good;
+  bad.set_last_index(0);
+  ExpectRefused(FromProto(bad), "snapshot has term 5 and index 0");
+  bad.set_last_term(0);
+  ExpectRefused(FromProto(bad), "last_index is 0");
+  bad = good;
+  bad.set_last_term(8);
+  ExpectRefused(FromProto(bad), "snapshot term is 8");
+  bad = good;
+  bad.set_last_index(std::numeric_limits<uint64_t>::max());
+  ExpectRefused(FromProto(bad), "last_index is 18446744073709551615");
+  bad = good;
+  bad.set_cluster_time_ms(kClusterMillisMax + 1);
+  ExpectRefused(FromProto(bad), "cluster_time_ms is 9007199254740993");
+}
+
+TEST(ConvertTest, MalformedSnapshotChunksAreRefused) {
+  const peer::v1::SnapshotChunk good = ToProto(SnapshotChunk{.number = 4, .data = "data"});
+  peer::v1::SnapshotChunk bad = good;
+  bad.clear_data();
+  ExpectRefused(FromProto(bad), "bytes of chunk 4 is 0");
+  bad = good;
+  bad.set_data("dat");
+  ExpectRefused(FromProto(bad), "checksum of chunk 4");
+  bad = good;
+  bad.set_checksum(good.checksum() + 1);
+  ExpectRefused(FromProto(bad), "checksum of chunk 4");
+  bad = ToProto(SnapshotChunk{.number = 4, .data = std::string(kSnapshotChunkBytesMax + 1, 'x')});
+  ExpectRefused(FromProto(bad), "bytes of chunk 4 is 8388609");
+  EXPECT_TRUE(FromProto(ToProto(SnapshotChunk{.number = 4,
+                                              .data = std::string(kSnapshotChunkBytesMax, 'x')}))
+                  .ok());
+}
+
 TEST(ConvertTest, ConfigurationsAreTheirIds) {
   const auto simple = FromProto(GoodConfiguration());
   ASSERT_TRUE(simple.ok()) << simple.status();
