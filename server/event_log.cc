@@ -11,6 +11,7 @@ void EventLog::OnEvent(const raft::Event& event) {
     case raft::Event::Kind::kRoleChanged:
     case raft::Event::Kind::kLogTruncated:
     case raft::Event::Kind::kConfigurationChanged:
+    case raft::Event::Kind::kSnapshotInstalled:
       LOG(INFO) << EventText(event);
       return;
     case raft::Event::Kind::kLeaderChanged:
@@ -22,6 +23,23 @@ void EventLog::OnEvent(const raft::Event& event) {
       }
       return;
   }
+}
+
+void EventLog::OnLogTrimmed(raft::LogIndex through, raft::LogIndex held_by_all) {
+  // Once for each member that is away, not for each trim.
+  if (through <= held_by_all || told_held_by_all_ == held_by_all) {
+    return;
+  }
+  told_held_by_all_ = held_by_all;
+  LOG(WARNING) << "the log takes more than --log_bytes_max: it is trimmed up to entry " << through
+               << ", and not every member is known to hold more than entry " << held_by_all
+               << ": one that is away will need a snapshot";
+}
+
+void EventLog::OnSnapshotOutrun(raft::NodeId peer, raft::LogIndex through) {
+  LOG(WARNING) << "the log took twice --log_bytes_max while member " << directory_.Describe(peer)
+               << " was brought a snapshot: it is trimmed up to entry " << through
+               << ", the snapshot is given up, and a newer one follows";
 }
 
 }  // namespace raftkv::server

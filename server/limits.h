@@ -58,6 +58,25 @@ inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
 // Votes that wait for their answer, per peer; the oldest is given up beyond it.
 inline constexpr uint64_t kPendingVotesMax = 8;
 
+// Of a snapshot that is brought to a follower: so fast at most, so that its bytes leave room for
+// entries on the link and on the disks; bursts are a few chunks.
+inline constexpr uint64_t kSnapshotBytesPerSecond = 64 * kMiB;
+inline constexpr uint64_t kSnapshotBurstBytes = 1 * kMiB;
+// Chunks that were read and wait to be written.
+inline constexpr size_t kSnapshotChunksAheadMax = 2;
+// A follower that takes nothing for so long is given up, in seconds of ticks: chunks, and, once it
+// has them all, its answer, before which it reads back what it has.
+inline constexpr int kSnapshotStallSeconds = 10;
+inline constexpr int kSnapshotAnswerSeconds = 600;
+// How long a stream that broke is opened again, once a second.
+inline constexpr int kSnapshotRetrySeconds = 30;
+// How long a receiver keeps what came of a snapshot whose stream broke.
+inline constexpr int kSnapshotKeptSeconds = 60;
+// How long it takes none after its disk was full.
+inline constexpr int kSnapshotFullDiskSeconds = 30;
+// Threads for chunks, of those that this member sends and of the one that it receives.
+inline constexpr int kSnapshotPoolThreads = 1;
+
 // Tasks that wait for the read pool, of each length.
 inline constexpr uint64_t kPoolTasksMax = 4096;
 // Threads of the read pool.

@@ -83,6 +83,8 @@ class Server final {
   std::unique_ptr<ThreadDiskPool> reads_;
   // Of its own, so that long lists do not make keys expire late.
   std::unique_ptr<ThreadDiskPool> scans_;
+  // Of its own, so that what clients ask does not wait for snapshots, nor these for it.
+  std::unique_ptr<ThreadDiskPool> snapshots_;
   std::unique_ptr<DiskUsage> disk_usage_;
   std::unique_ptr<PeerWing> peers_;
   std::unique_ptr<EventLog> event_log_;
@@ -146,10 +148,11 @@ void Server::MakeMember(StartingPoint start) {
       &storage_->configuration(), storage_->state_machine());
   reads_ = std::make_unique<ThreadDiskPool>(kPoolThreads, kPoolTasksMax, loop_.get());
   scans_ = std::make_unique<ThreadDiskPool>(1, kPoolTasksMax, loop_.get());
+  snapshots_ = std::make_unique<ThreadDiskPool>(kSnapshotPoolThreads, kPoolTasksMax, loop_.get());
   disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), reads_.get(), &clock_);
   event_log_ = std::make_unique<EventLog>(directory_.get());
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
-                                      loop_.get(), &clock_,
+                                      snapshots_.get(), loop_.get(), &clock_,
                                       [this](const std::string& reason) { StopUnusable(reason); });
   member_ = std::make_unique<kv::Member>(
       OptionsOfMember(options_, start.member_id),
@@ -274,6 +277,7 @@ void Server::TearDown() {
   calls_.closed = true;
   reads_->Stop();
   scans_->Stop();
+  snapshots_->Stop();
   member_.reset();
   // Finishes what the log still has to write; nothing wakes the loop after it.
   storage_.reset();

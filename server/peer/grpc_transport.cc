@@ -55,6 +55,12 @@ void GrpcTransport::ReportLosses() {
     if (link->TakeForwardStreamLost()) {
       context_->driver->OnForwardLost(peer);
     }
+    if (const auto result = link->TakeSnapshotResult(); result.has_value()) {
+      context_->driver->OnSnapshotSent(peer, *result);
+    }
+  }
+  for (const raft::NodeId peer : std::exchange(unsent_snapshots_, {})) {
+    context_->driver->OnSnapshotSent(peer, absl::UnavailableError("there is no link to it"));
   }
 }
 
@@ -117,6 +123,21 @@ bool GrpcTransport::Forward(raft::NodeId leader, raft::ForwardRequest request) {
 
 void GrpcTransport::ReplyToForward(raft::NodeId origin, raft::ForwardReply reply) {
   incoming_->SendForwardReply(origin, std::move(reply));
+}
+
+void GrpcTransport::SendSnapshot(raft::NodeId peer, raft::Term term,
+                                 std::unique_ptr<raft::SnapshotReader> snapshot) {
+  if (PeerLink* const link = LinkTo(peer); link != nullptr) {
+    link->SendSnapshot(term, std::move(snapshot));
+  } else {
+    unsent_snapshots_.push_back(peer);
+  }
+}
+
+void GrpcTransport::StopSnapshot(raft::NodeId peer) {
+  if (PeerLink* const link = LinkTo(peer); link != nullptr) {
+    link->StopSnapshot();
+  }
 }
 
 }  // namespace raftkv::server

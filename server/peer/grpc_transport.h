@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "raft/runtime/transport.h"
 #include "server/peer/peer_context.h"
@@ -23,8 +24,9 @@ class GrpcTransport final : public raft::Transport {
   void Connect();
   // Connects to members where they are now. Called every tick.
   void Tick();
-  // Tells the driver of streams that broke since the last call. Called before each turn of the
-  // driver, never inside one, since the driver must not hear of a loss while it is sending.
+  // Tells the driver of streams that broke, and of snapshots that ended, since the last call.
+  // Called before each turn of the driver, never inside one, since the driver must not hear of a
+  // loss while it is sending.
   void ReportLosses();
   // Ends every stream without telling the driver.
   void Shutdown();
@@ -39,6 +41,9 @@ class GrpcTransport final : public raft::Transport {
   bool HasForwardRoom(raft::NodeId leader) const override;
   bool Forward(raft::NodeId leader, raft::ForwardRequest request) override;
   void ReplyToForward(raft::NodeId origin, raft::ForwardReply reply) override;
+  void SendSnapshot(raft::NodeId peer, raft::Term term,
+                    std::unique_ptr<raft::SnapshotReader> snapshot) override;
+  void StopSnapshot(raft::NodeId peer) override;
 
  private:
   PeerLink* LinkTo(raft::NodeId peer) const;
@@ -46,6 +51,8 @@ class GrpcTransport final : public raft::Transport {
   PeerContext* const context_;
   PeerService* const incoming_;
   std::map<raft::NodeId, std::unique_ptr<PeerLink>> links_;
+  // Snapshots that could not begin, for want of a link.
+  std::vector<raft::NodeId> unsent_snapshots_;
 };
 
 }  // namespace raftkv::server

@@ -158,6 +158,7 @@ void PeerChannel::DialNext() {
   targets_.pop_front();
   channel_ = MakePeerChannel(target.ip_port);
   address_ = target.text;
+  ip_port_ = target.ip_port;
   dialled_at_ = clock_->Now();
   failed_ = false;
   channel_->GetState(/*try_to_connect=*/true);

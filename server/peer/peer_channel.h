@@ -46,6 +46,8 @@ class PeerChannel final {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   // What channel() dials: "host:port", with what a name means in parentheses.
   const std::string& address() const { return address_; }
+  // Its "ip:port".
+  const std::string& ip_port() const { return ip_port_; }
   // Since when the peer is not connected, or somebody else is in its place; 0: it is connected.
   MonotonicNanos unreachable_since() const { return unreachable_since_; }
   // Why it is not, as far as this side knows; empty: nothing is known.
@@ -69,6 +71,7 @@ class PeerChannel final {
 
   std::shared_ptr<grpc::Channel> channel_;
   std::string address_;
+  std::string ip_port_;
   std::string problem_ = "no answer yet";
   MonotonicNanos dialled_at_ = 0;
   // This try is over: it failed, led to somebody else, or there was none.

@@ -5,8 +5,10 @@
 #include <string>
 
 #include "base/clock.h"
+#include "kv/disk_pool.h"
 #include "kv/member_directory.h"
 #include "raft/runtime/raft_driver.h"
+#include "raft/runtime/state_machine.h"
 #include "server/loop/event_loop.h"
 #include "server/peer/peer_refusals.h"
 
@@ -19,6 +21,9 @@ struct PeerContext {
   EventLoop* loop = nullptr;
   raft::RaftDriver* driver = nullptr;
   kv::MemberDirectory* directory = nullptr;
+  raft::StateMachine* state_machine = nullptr;
+  // For snapshots only, and of one thread: what is done on one snapshot is done in order.
+  kv::DiskPool* snapshots = nullptr;
   MonotonicNanos election_timeout = 0;
   // For messages.
   std::string data_dir;

@@ -12,6 +12,7 @@
 #include "server/limits.h"
 #include "server/log_text.h"
 #include "server/peer/founding.h"
+#include "server/peer/snapshot_call.h"
 
 namespace raftkv::server {
 namespace {
@@ -51,6 +52,10 @@ void PeerLink::Tick() {
     return;
   }
   connection_.Tick();
+  if (snapshot_ != nullptr) {
+    snapshot_connection_->Tick();
+    snapshot_->Tick();
+  }
   const MonotonicNanos now = context_->clock->Now();
   const MonotonicNanos patience = context_->election_timeout;
   while (!votes_.empty() && now - votes_.front().asked_at >= patience) {
@@ -327,6 +332,56 @@ grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
   return grpc::Status::OK;
 }
 
+void PeerLink::SendSnapshot(raft::Term term, std::unique_ptr<raft::SnapshotReader> snapshot) {
+  CHECK(snapshot_ == nullptr) << "two snapshots to member " << peer_;
+  snapshot_connection_ = std::make_unique<PeerChannel>(
+      context_->clock,
+      PeerChannel::Hooks{// Where the peer is known to answer.
+                         .addresses =
+                             [this] {
+                               return unreachable_since() != 0
+                                          ? std::vector<std::string>()
+                                          : std::vector<std::string>{connection_.ip_port()};
+                             },
+                         .on_replaced =
+                             [this] {
+                               snapshot_->OnDisconnected(snapshot_connection_->problem());
+                               snapshot_stub_ = grpc::GenericStub(snapshot_connection_->channel());
+                             }});
+  snapshot_ = std::make_unique<SnapshotSender>(
+      context_->clock, context_->snapshots, absl::StrCat(peer_.value(), " \"", name_, "\""), term,
+      std::move(snapshot),
+      [this](SnapshotSender::StreamOwner* owner, const peer::v1::SnapshotOpening& opening) {
+        return OpenSnapshotStream(owner, opening);
+      });
+}
+
+SnapshotSender::Stream* PeerLink::OpenSnapshotStream(SnapshotSender::StreamOwner* owner,
+                                                     const peer::v1::SnapshotOpening& opening) {
+  if (snapshot_connection_->unreachable_since() != 0) {
+    return nullptr;
+  }
+  peer::v1::InstallSnapshotRequest frame;
+  *frame.mutable_opening() = opening;
+  *frame.mutable_opening()->mutable_identity() = Identity();
+  return new SnapshotCall(&snapshot_stub_, context_->loop->queue(), owner, frame);
+}
+
+void PeerLink::StopSnapshot() {
+  // Its stream first, and then the connection.
+  snapshot_.reset();
+  snapshot_connection_.reset();
+}
+
+std::optional<absl::Status> PeerLink::TakeSnapshotResult() {
+  if (snapshot_ == nullptr || !snapshot_->result().has_value()) {
+    return std::nullopt;
+  }
+  std::optional<absl::Status> result = snapshot_->result();
+  StopSnapshot();
+  return result;
+}
+
 bool PeerLink::TakeAppendStreamLost() { return std::exchange(append_stream_lost_, false); }
 bool PeerLink::TakeForwardStreamLost() { return std::exchange(forward_stream_lost_, false); }
 
@@ -370,6 +425,7 @@ void PeerLink::OnUnreachable(const grpc::Status& status) {
 
 void PeerLink::Shutdown() {
   shut_down_ = true;
+  StopSnapshot();
   GiveUpCalls();
   GiveUpStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the member is stopping"));
 }

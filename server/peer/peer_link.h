@@ -1,13 +1,17 @@
 // PeerLink is this member's way to one other member: a connection (peer_channel.h) with the vote
 // calls, the append stream while this member leads, and the forward stream while the other leads.
+// While a snapshot is under way to it there is a connection for that alone: what waits in a
+// connection's socket holds up all that comes behind it, and a snapshot is much.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "raft/core/message.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/log/v1/configuration.pb.h"
@@ -17,6 +21,7 @@
 #include "server/peer/peer_channel.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_stream.h"
+#include "server/peer/snapshot_sender.h"
 
 namespace raftkv::server {
 
@@ -44,6 +49,13 @@ class PeerLink final {
   // False when no stream is open; one is being opened then, and the loop turns when it is.
   [[nodiscard]] bool Forward(raft::ForwardRequest request);
 
+  // Brings the peer a snapshot, as the leader of `term`. REQUIRES: none is under way.
+  void SendSnapshot(raft::Term term, std::unique_ptr<raft::SnapshotReader> snapshot);
+  // Gives up the one that is under way, if any.
+  void StopSnapshot();
+  // How it ended, once; nullopt: it did not, or there is none.
+  std::optional<absl::Status> TakeSnapshotResult();
+
   // Whether a stream broke, or dropped messages, since the last call.
   bool TakeAppendStreamLost();
   bool TakeForwardStreamLost();
@@ -70,6 +82,8 @@ class PeerLink final {
 
   peer::v1::PeerIdentity Identity() const;
   BulkWindow NewBulkWindow() const;
+  SnapshotSender::Stream* OpenSnapshotStream(SnapshotSender::StreamOwner* owner,
+                                             const peer::v1::SnapshotOpening& opening);
   void OnVoteAnswer(const grpc::Status& status, const peer::v1::RequestVoteResponse& response);
   void OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response);
   // The connection is another one now.
@@ -105,6 +119,10 @@ class PeerLink final {
   ForwardStream* forward_stream_ = nullptr;
   bool append_stream_lost_ = false;
   bool forward_stream_lost_ = false;
+  // The connection for the snapshot, and its sender; null while none is under way.
+  std::unique_ptr<PeerChannel> snapshot_connection_;
+  grpc::GenericStub snapshot_stub_{nullptr};
+  std::unique_ptr<SnapshotSender> snapshot_;
   // A stream that failed is not opened again before this.
   MonotonicNanos next_append_attempt_ = 0;
   MonotonicNanos next_forward_attempt_ = 0;

@@ -200,6 +200,56 @@ class PeerService::VoteCall final
   MonotonicNanos arrived_at_ = 0;
 };
 
+SnapshotReceiver::Hooks PeerService::SnapshotHooks() {
+  return {
+      .check =
+          [this](raft::NodeId from, raft::Term term, const raft::SnapshotPoint& point) {
+            return context_->driver->CheckSnapshot(from, term, point);
+          },
+      .on_part_heard = [this](raft::NodeId from,
+                              raft::Term term) { context_->driver->OnPartHeard(from, term); },
+      .install =
+          [this](raft::Term term, std::shared_ptr<raft::StagedSnapshot> snapshot,
+                 std::function<void(const absl::Status&)> done) {
+            const raft::Configuration& configuration = snapshot->meta().configuration;
+            if (!configuration.IsMember(context_->self_id())) {
+              done(absl::InvalidArgumentError(
+                  absl::StrCat("a snapshot holds a configuration without member ",
+                               context_->self().id, " \"", context_->self().name,
+                               "\", and this version of raftkv cannot be removed from a cluster")));
+              return;
+            }
+            context_->driver->InstallSnapshot(term, std::move(snapshot), std::move(done));
+          },
+      .stage =
+          [this](const raft::SnapshotPoint& point) {
+            return context_->state_machine->StageSnapshot(point);
+          },
+      .refuse_content =
+          [this](raft::NodeId from, const absl::Status& status) {
+            return context_->RefuseContent(from, status);
+          },
+      .describe = [this](raft::NodeId member) { return context_->directory->Describe(member); }};
+}
+
+void PeerService::StartSnapshots() {
+  snapshots_ =
+      std::make_unique<SnapshotReceiver>(context_->clock, context_->snapshots, SnapshotHooks());
+  snapshot_streams_ = {
+      .announce =
+          [this](grpc::ServerContext* context, IncomingSnapshotStream::Reader* reader,
+                 EventTag* tag) {
+            raft_service_.RequestInstallSnapshot(context, reader, context_->loop->queue(),
+                                                 context_->loop->announcements(), tag);
+          },
+      .check_opening =
+          [this](const peer::v1::InstallSnapshotRequest& frame) {
+            return frame.has_opening() ? CheckOpening(frame.opening().identity()) : NoOpening();
+          },
+      .receiver = snapshots_.get()};
+  IncomingSnapshotStream::AnnounceNext(&snapshot_streams_);
+}
+
 void PeerService::Start(Hooks hooks) {
   hooks_ = std::move(hooks);
   announce_append_ = [this](grpc::ServerContext* context, AppendStream::Stream* stream,
@@ -252,32 +302,46 @@ void PeerService::Start(Hooks hooks) {
   };
   new HelloCall(this);
   new VoteCall(this);
+  StartSnapshots();
   const BulkWindow window(context_->clock, context_->election_timeout);
   AppendStream::AnnounceNext(&announce_append_, &accept_append_, window);
   ForwardStream::AnnounceNext(&announce_forward_, &accept_forward_, window);
 }
 
-template <typename Stream, typename Frame>
-grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
-                                    std::map<raft::NodeId, Stream*>* streams) {
-  if (!frame.has_opening()) {
-    return context_->refusals.Refuse(grpc::Status(
-        grpc::StatusCode::INVALID_ARGUMENT,
-        absl::StrCat("the first frame of a stream to member ", context_->self().id, " \"",
-                     context_->self().name, "\" must be an opening that says who calls")));
-  }
-  if (grpc::Status status = CheckIdentity(*context_, frame.opening()); !status.ok()) {
+grpc::Status PeerService::NoOpening() {
+  return context_->refusals.Refuse(grpc::Status(
+      grpc::StatusCode::INVALID_ARGUMENT,
+      absl::StrCat("the first frame of a stream to member ", context_->self().id, " \"",
+                   context_->self().name, "\" must be an opening that says who calls")));
+}
+
+grpc::Status PeerService::CheckOpening(const peer::v1::PeerIdentity& identity) {
+  if (grpc::Status status = CheckIdentity(*context_, identity); !status.ok()) {
     return context_->refusals.Refuse(status);
   }
-  const raft::NodeId sender(frame.opening().sender_id());
   for (const std::string& unusable :
-       {ForgottenBy(*context_, frame.opening()), TooOldFor(*context_, frame.opening())}) {
+       {ForgottenBy(*context_, identity), TooOldFor(*context_, identity)}) {
     if (!unusable.empty()) {
       context_->stop_unusable(unusable);
       return context_->refusals.Refuse(
           grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, unusable));
     }
   }
+  hooks_.on_peer_seen(raft::NodeId(identity.sender_id()), identity.sender_peer_address(),
+                      /*caller=*/"");
+  return grpc::Status::OK;
+}
+
+template <typename Stream, typename Frame>
+grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
+                                    std::map<raft::NodeId, Stream*>* streams) {
+  if (!frame.has_opening()) {
+    return NoOpening();
+  }
+  if (const grpc::Status status = CheckOpening(frame.opening()); !status.ok()) {
+    return status;
+  }
+  const raft::NodeId sender(frame.opening().sender_id());
   // A peer that opens a new stream has given up the old one; what is still on its way there must
   // not be taken.
   if (const auto old = streams->find(sender); old != streams->end()) {
@@ -287,7 +351,6 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
   }
   *from = sender;
   streams->emplace(sender, stream);
-  hooks_.on_peer_seen(sender, frame.opening().sender_peer_address(), /*caller=*/"");
   return grpc::Status::OK;
 }
 
@@ -397,6 +460,7 @@ void PeerService::SendVoteReply(const raft::Envelope& envelope) {
 }
 
 void PeerService::Tick() {
+  snapshots_->Tick();
   const MonotonicNanos oldest = context_->clock->Now() - context_->election_timeout;
   for (auto& [peer, open] : votes_) {
     while (!open.empty() && open.front()->arrived_at() < oldest) {
@@ -448,6 +512,7 @@ void PeerService::Shutdown() {
     }
     open.clear();
   }
+  snapshots_->Shutdown();
 }
 
 }  // namespace raftkv::server

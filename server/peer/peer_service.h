@@ -1,18 +1,21 @@
-// PeerService answers other members: Hello, votes, the leader's append stream, and the requests
-// that followers forward.
+// PeerService answers other members: Hello, votes, the leader's append stream and snapshots, and
+// the requests that followers forward.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "raft/core/message.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/peer/v1/forward.grpc.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/peer/incoming_snapshot_stream.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_stream.h"
+#include "server/peer/snapshot_receiver.h"
 
 namespace raftkv::server {
 
@@ -22,7 +25,9 @@ class PeerService final {
  public:
   using RaftGrpcService = peer::v1::RaftService::WithAsyncMethod_Hello<
       peer::v1::RaftService::WithAsyncMethod_RequestVote<
-          peer::v1::RaftService::WithRawMethod_AppendEntries<peer::v1::RaftService::Service>>>;
+          peer::v1::RaftService::WithRawMethod_AppendEntries<
+              peer::v1::RaftService::WithRawMethod_InstallSnapshot<
+                  peer::v1::RaftService::Service>>>>;
   using ForwardGrpcService =
       peer::v1::ForwardService::WithRawMethod_Forward<peer::v1::ForwardService::Service>;
 
@@ -40,7 +45,8 @@ class PeerService final {
   ForwardGrpcService* forward_service() { return &forward_service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start(Hooks hooks);
-  // Gives up votes that the core did not answer; called every tick.
+  // Gives up votes that the core did not answer, and snapshots that do not go on; called every
+  // tick.
   void Tick();
   // Ends every stream.
   void Shutdown();
@@ -66,6 +72,12 @@ class PeerService final {
                              peer::v1::AppendEntriesRequest frame);
   grpc::Status OnForwardFrame(ForwardStream* stream, raft::NodeId* from,
                               peer::v1::ForwardRequest frame);
+  // Whether whoever says this of itself may open a stream; takes note of where it is then.
+  grpc::Status CheckOpening(const peer::v1::PeerIdentity& identity);
+  // What the first frame of a stream is refused with that is no opening.
+  grpc::Status NoOpening();
+  SnapshotReceiver::Hooks SnapshotHooks();
+  void StartSnapshots();
   // Checks a stream's first frame and, when it is good, makes the stream the peer's only one.
   template <typename Stream, typename Frame>
   grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
@@ -85,6 +97,9 @@ class PeerService final {
   std::map<raft::NodeId, ForwardStream*> forward_streams_;
   // At most kPendingVotesMax per peer, oldest first.
   std::map<raft::NodeId, std::deque<VoteCall*>> votes_;
+  // Null before Start.
+  std::unique_ptr<SnapshotReceiver> snapshots_;
+  IncomingSnapshotStream::Service snapshot_streams_;
 };
 
 }  // namespace raftkv::server

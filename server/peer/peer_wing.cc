@@ -13,13 +13,15 @@
 namespace raftkv::server {
 
 PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
-                   storage::Storage* storage, kv::MemberDirectory* directory, EventLoop* loop,
-                   const MonotonicClock* clock,
+                   storage::Storage* storage, kv::MemberDirectory* directory,
+                   kv::DiskPool* snapshots, EventLoop* loop, const MonotonicClock* clock,
                    std::function<void(const std::string& reason)> stop_unusable)
     : options_(*options), founders_(std::move(founders)), storage_(*storage) {
   context_.clock = clock;
   context_.loop = loop;
   context_.directory = directory;
+  context_.state_machine = storage_.state_machine();
+  context_.snapshots = snapshots;
   context_.election_timeout = options_.election_timeout_ms * kNanosPerMilli;
   context_.data_dir = options_.data_dir;
   context_.stop_unusable = std::move(stop_unusable);
