@@ -65,6 +65,8 @@ TEST(BadFlagsTest, OneLineNamesFlagValueAndWhatIsAllowed) {
   ExpectBadFlags({"--value_bytes_max=0"}, {"value_bytes_max", "0"});
   ExpectBadFlags({"--value_bytes_max=3145729"}, {"value_bytes_max", "3145729", "3145728"});
   ExpectBadFlags({"--request_timeout_ms=0"}, {"request_timeout_ms", "0"});
+  ExpectBadFlags({"--log_bytes_max=1000KiB"}, {"log_bytes_max", "1000KiB", "1MiB"});
+  ExpectBadFlags({"--log_bytes_max=much"}, {"log_bytes_max", "much", "1MiB"});
   ExpectBadFlags({"--advertise_client=0.0.0.0:2379"}, {"advertise_client", "0.0.0.0:2379"});
   ExpectBadFlags({"--advertise_peer=:2380"}, {"advertise_peer", ":2380"});
 }
@@ -101,9 +103,10 @@ TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
   const CommandResult help = RunRaftkvd({"--help"});
   EXPECT_EQ(help.exit, (ExitStatus{.code = 0})) << help;
   const std::string text = help.out + help.err;
-  for (const char* flag : {"name", "data_dir", "listen_client", "listen_peer", "advertise_peer",
-                           "advertise_client", "initial_cluster", "heartbeat_interval_ms",
-                           "election_timeout_ms", "value_bytes_max", "request_timeout_ms"}) {
+  for (const char* flag :
+       {"name", "data_dir", "listen_client", "listen_peer", "advertise_peer", "advertise_client",
+        "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms", "value_bytes_max",
+        "request_timeout_ms", "log_bytes_max"}) {
     EXPECT_THAT(text, HasSubstr(flag));
   }
   const CommandResult version = RunRaftkvd({"--version"});

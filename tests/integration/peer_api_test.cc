@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <set>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -107,6 +109,26 @@ class PeerApiTest : public testing::Test {
     return Exchange(forward_->Forward(&context).get(), frames, peer::v1::ForwardResponse());
   }
 
+  grpc::Status Install(const std::vector<peer::v1::InstallSnapshotRequest>& frames) {
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(5000));
+    peer::v1::InstallSnapshotResponse response;
+    const auto stream = raft_->InstallSnapshot(&context, &response);
+    for (const peer::v1::InstallSnapshotRequest& frame : frames) {
+      stream->Write(frame);
+    }
+    return stream->Finish();
+  }
+  // The opening of a snapshot that the impersonated member would bring.
+  peer::v1::InstallSnapshotRequest SnapshotOpening(uint64_t term, uint64_t last_index) const {
+    peer::v1::InstallSnapshotRequest frame;
+    *frame.mutable_opening()->mutable_identity() = Identity();
+    frame.mutable_opening()->set_term(term);
+    frame.mutable_opening()->set_last_index(last_index);
+    frame.mutable_opening()->set_last_term(term);
+    return frame;
+  }
+
   template <typename Stream, typename Frame, typename Response>
   static grpc::Status Exchange(Stream* stream, const std::vector<Frame>& frames,
                                Response response) {
@@ -132,6 +154,9 @@ class PeerApiTest : public testing::Test {
     peer::v1::ForwardRequest forward;
     *forward.mutable_opening() = identity;
     check("Forward", Forward({forward}));
+    peer::v1::InstallSnapshotRequest snapshot = SnapshotOpening(term_, 1'000'000);
+    *snapshot.mutable_opening()->mutable_identity() = identity;
+    check("InstallSnapshot", Install({snapshot}));
   }
 
   // A number as people may write it.
@@ -541,6 +566,39 @@ TEST_F(LyingMemberTest, AConfigurationWithoutThisMemberIsRefused) {
 
 TEST_F(LyingMemberTest, AFrameThatOnlySetsTheClockIsRefused) {
   ExpectRefused(term_ + 1, "cluster_time_ms: 1", "without a message");
+}
+
+TEST_F(LyingMemberTest, ASnapshotIsTakenFromTheLeaderOnly) {
+  constexpr uint64_t kFar = 1'000'000;
+  for (const auto& [term, words] : {std::pair(term_, absl::StrCat("leads term ", term_)),
+                                    std::pair(term_ + 1, absl::StrCat("is in term ", term_))}) {
+    const grpc::Status status = Install({SnapshotOpening(term, kFar)});
+    EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr(words));
+  }
+  // Nor by the leader from another.
+  raft_ = peer::v1::RaftService::NewStub(MakeChannel(cluster_->peer_address(leader_)));
+  target_ = leader_;
+  impersonated_ = cluster_->Other(leader_);
+  EXPECT_EQ(Install({SnapshotOpening(term_, kFar)}).error_code(), StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(LyingMemberTest, AMalformedSnapshotIsRefused) {
+  const auto expect_refused = [this](const peer::v1::InstallSnapshotRequest& frame,
+                                     const std::string& words) {
+    const grpc::Status status = Install({frame});
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr(words));
+    EXPECT_THAT(cluster_->client(target_).GetStatus()->DebugString(), HasSubstr(words))
+        << "it is counted";
+  };
+  expect_refused(SnapshotOpening(term_, 0), "index 0");
+  expect_refused(SnapshotOpening(0, 0), "term is 0");
+  expect_refused(SnapshotOpening(term_, std::numeric_limits<uint64_t>::max()), "last_index is");
+  peer::v1::InstallSnapshotRequest chunk;
+  chunk.mutable_chunk()->set_data("x");
+  expect_refused(chunk, "must be an opening");
+  expect_refused(peer::v1::InstallSnapshotRequest(), "must be an opening");
 }
 
 TEST_F(PeerApiTest, TheClientPortServesNoPeerCalls) {
