@@ -54,6 +54,8 @@ PROOF = [
     Step("tests/raft/runtime/proposal_fate_test"),
     Step("tests/raft/runtime/raft_driver_chaos_test"),
     Step("tests/raft/core/raft_random_cluster_test"),
+    Step("tests/raft/wire/convert_test"),
+    Step("tests/server/server_test", ["--gtest_filter=Snapshot*"]),
     Step("tests/kv/kv_test"),
     Step("tests/storage/wal_gap_filter_test"),
     Step("tests/storage/wal_survey_test"),

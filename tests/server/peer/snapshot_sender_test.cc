@@ -267,6 +267,17 @@ TEST_F(SnapshotSenderTest, AFollowerThatForgotGetsItFromTheStart) {
   EXPECT_THAT(Written(), ElementsAre("0=c0", "1=c1", "2=c2", "total=3"));
 }
 
+TEST_F(SnapshotSenderTest, WhatWasReadForAnotherPlaceIsForgotten) {
+  Tick();
+  ASSERT_EQ(pool_.waiting(), 1u) << "chunk 1 is being read";
+  stream().writing = false;
+  stream().owner->OnWritten();
+  Answer(InstallSnapshotResponse::OUTCOME_GO_ON_AT, 0);
+  ASSERT_EQ(pool_.waiting(), 1u);
+  Run();
+  EXPECT_THAT(Written(), ElementsAre("0=c0", "1=c1", "2=c2", "total=3"));
+}
+
 TEST_F(SnapshotSenderTest, AChunkThatIsTooFarBackEndsIt) {
   content_.chunks = 10;
   content_.kept = 2;
