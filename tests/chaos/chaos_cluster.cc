@@ -111,7 +111,9 @@ void ChaosCluster::TellPlaces() {
   for (size_t node = 0; node < size(); ++node) {
     network_.Move(node, ListenAddress(node));
     members_.server(node).options().listen_peer = ListenAddress(node);
-    members_.server(node).options().flags = {absl::StrCat("--advertise_peer=", DialAddress(node))};
+    // So little that who is away for some seconds needs a snapshot.
+    members_.server(node).options().flags = {absl::StrCat("--advertise_peer=", DialAddress(node)),
+                                             "--log_bytes_max=1MiB"};
     absl::StrAppend(&hosts, places_[node].ip, " ", HostName(node), "\n");
   }
   for (size_t node = 0; node < size(); ++node) {
