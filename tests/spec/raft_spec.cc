@@ -277,6 +277,32 @@ void RaftSpec::OnApplied(NodeId id, EntryId entry) {
   server.last_applied = entry.index;
 }
 
+void RaftSpec::OnSnapshotSent(NodeId id, NodeId to, Term term, EntryId last) {
+  step_ = [&] { return absl::StrCat("server ", id.value(), " sends a snapshot ", Describe(last)); };
+  Require(servers_[id].leads == term && terms_[term].leader == id, "§5.3: its sender leads");
+  Require(last.index == servers_[id].last_applied && Holds(committed_, last),
+          "§5.1: a snapshot is of what is applied");
+  sent_snapshots_[to].insert(last.index);
+}
+
+void RaftSpec::OnSnapshotInstalled(NodeId id, EntryId last) {
+  step_ = [&] { return absl::StrCat("server ", id.value(), " installs ", Describe(last)); };
+  Server& server = servers_[id];
+  Require(sent_snapshots_[id].contains(last.index) && Holds(committed_, last),
+          "§5.3: a leader sent it the snapshot");
+  Require(last.index > server.commit_index, "§5.3: a snapshot takes nothing back");
+  Require(server.leads != server.hard_state.term, "figure 5.3: a leader installs none");
+  if (!Holds(server.log, last)) {
+    server.log.assign(committed_.begin(),
+                      committed_.begin() + static_cast<ptrdiff_t>(last.index.value()));
+  }
+  Require(Holds(*server.storage.log, last), "§3.8: what is installed is durable");
+  Require(
+      LastOf(*server.storage.log) == LastOf(server.log),
+      "figure 5.3: what follows in the log stays where the log holds its last entry, else goes");
+  server.commit_index = server.last_applied = last.index;
+}
+
 void RaftSpec::OnReadAsked(NodeId id, ReadId read, ReadRequest request) {
   request.last_round = terms_[request.term].last_round;
   servers_[id].reads[read] = request;

@@ -27,7 +27,8 @@ namespace raftkv::raft {
 class RaftSpec {
  public:
   using Log = std::vector<Entry>;  // Entry i has index i + 1.
-  // What a server would find if it lost power now. Borrowed.
+  // What a server would find if it lost power now; the ids of entries that a snapshot stands for
+  // are still in the log. Borrowed.
   struct StableStorage {
     const HardState* hard_state;
     const Log* log;
@@ -53,6 +54,10 @@ class RaftSpec {
   void OnSent(const Envelope& envelope);
   void OnCommitIndex(NodeId id, LogIndex commit_index);
   void OnApplied(NodeId id, EntryId entry);
+  // A snapshot that ends with `last`: a leader begins to send it (figure 5.3), and who was sent it
+  // has made it its state, durably.
+  void OnSnapshotSent(NodeId id, NodeId to, Term term, EntryId last);
+  void OnSnapshotInstalled(NodeId id, EntryId last);
   void OnReadAsked(NodeId id, ReadId read, ReadRequest request);
   void OnReadAnswered(NodeId id, const ReadOutcome& outcome);
 
@@ -103,6 +108,7 @@ class RaftSpec {
   // What servers did in any of their lives, and the largest commit index that a leader sent them.
   std::map<NodeId, Term> spoke_in_;
   std::map<NodeId, LogIndex> told_commit_;
+  std::map<NodeId, std::set<LogIndex>> sent_snapshots_;  // And where what was sent them ends.
 };
 
 }  // namespace raftkv::raft
