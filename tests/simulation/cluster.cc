@@ -23,21 +23,13 @@ namespace {
 // What costs a look at the whole log in memory is checked once in so many turns.
 constexpr uint64_t kTurnsPerMemoryCheck = 64;
 
-raft::Configuration ConfigurationOf(const SimOptions& options) {
-  raft::Configuration configuration;
-  for (uint64_t node = 1; node <= options.nodes; ++node) {
-    configuration.voters.insert(NodeId(node));
-  }
-  return configuration;
-}
-
 }  // namespace
 
 Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, Counters* counters)
     : options_(*options),
       scheduler_(*scheduler),
       counters_(*counters),
-      spec_(ConfigurationOf(*options),
+      spec_(options->Members(),
             [this](const std::string& finding) {
               spec_findings_.push_back(finding);
               findings_.Expect(false, [&] { return finding; });
@@ -129,7 +121,7 @@ void Cluster::OnStarted(const SimNode& node) {
   ledger_.OnStarted(node.id(), node.disk().content().table);
   const DiskContent& disk = node.disk().content();
   const LogIndex applied = disk.table.applied.id.index;
-  spec_.OnStarted(node.id(), {.hard_state = &disk.hard_state, .log = &disk.log}, applied);
+  spec_.OnStarted(node.id(), {.hard_state = &disk.hard_state, .log = &disk.log.entries}, applied);
   seen_[node.id()] = {.commit = applied, .applied = applied};
 }
 
@@ -138,9 +130,7 @@ void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
   spec_.OnSent(envelope);
   const DiskContent& disk = node.disk().content();
   const uint64_t repeated = findings_.repeated_votes();
-  findings_.OnSent(envelope,
-                   {.hard_state = disk.hard_state,
-                    .last_entry = disk.log.empty() ? raft::EntryId() : disk.log.back().id});
+  findings_.OnSent(envelope, {.hard_state = disk.hard_state, .last_entry = disk.log.last()});
   counters_.Note(Situation::kVoteRepeated, findings_.repeated_votes() - repeated);
   const auto* vote = std::get_if<raft::VoteReply>(&envelope.message);
   if (vote != nullptr && vote->pre_vote && !vote->granted &&
@@ -188,6 +178,29 @@ void Cluster::OnApplied(const SimNode& node, const std::vector<AppliedStep>& ste
   ledger_.OnApplied(node.id(), steps);
 }
 
+void Cluster::OnTrim(const SimNode& node, LogIndex through) {
+  counters_.Note(Situation::kLogTrimmed);
+  logs_.OnTrim(node.id(), through, node.state_machine().applied().index);
+}
+
+void Cluster::OnSnapshotSent(const SimNode& node, NodeId peer, raft::Term term,
+                             const raft::SnapshotPoint& point) {
+  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  spec_.OnSnapshotSent(node.id(), peer, term, point.last);
+}
+
+void Cluster::OnInstall(const SimNode& node) {
+  if (on_install_) {
+    on_install_(node.id());
+  }
+}
+
+void Cluster::OnSnapshotAdopted(const SimNode& node, const raft::SnapshotPoint& point) {
+  spec_.OnSnapshotInstalled(node.id(), point.last);
+  logs_.OnSnapshotAdopted(node.id());
+  ledger_.OnSnapshotAdopted(node.id(), node.state_machine().content());
+}
+
 void Cluster::OnReadAsked(const SimNode& node, raft::ReadId id, NodeId asker) {
   const RaftCore& core = node.core();
   spec_.OnReadAsked(node.id(), id,
@@ -215,6 +228,11 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
       if (event.role == RaftRole::kLeader && on_leader_) {
         on_leader_(node.id());
       }
+      break;
+    case Event::Kind::kSnapshotInstalled:
+      counters_.Note(event.cause.reason == EventCause::Reason::kLogHeldIt
+                         ? Situation::kSnapshotKeptLog
+                         : Situation::kSnapshotReplacedLog);
       break;
     case Event::Kind::kLeaderChanged:
     case Event::Kind::kConfigurationChanged:
@@ -295,7 +313,7 @@ void Cluster::CheckBounds(const SimNode& node) {
 
 void Cluster::CheckMemory(const SimNode& node) {
   const raft::CoreView view = node.core().View();
-  const std::vector<raft::Entry>& log = node.disk().content().log;
+  const std::vector<raft::Entry>& log = node.disk().content().log.entries;
   // What must be kept for other reasons does not count.
   const LogIndex end = std::min({view.applied, view.durable, LogIndex(log.size())});
   uint64_t bytes = 0;

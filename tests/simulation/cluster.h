@@ -59,6 +59,10 @@ class Cluster final : public NodeObserver {
   void set_on_leader(std::function<void(raft::NodeId)> on_leader) {
     on_leader_ = std::move(on_leader);
   }
+  // A node begins to install a snapshot.
+  void set_on_install(std::function<void(raft::NodeId)> on_install) {
+    on_install_ = std::move(on_install);
+  }
   // A process ended; `silently`: its machine with it.
   void set_on_gone(std::function<void(raft::NodeId, bool silently)> on_gone) {
     on_gone_ = std::move(on_gone);
@@ -82,6 +86,11 @@ class Cluster final : public NodeObserver {
   void OnSent(const SimNode& node, const raft::Envelope& envelope) override;
   void OnWrite(const SimNode& node, const raft::LogWrite& write) override;
   void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) override;
+  void OnTrim(const SimNode& node, raft::LogIndex through) override;
+  void OnSnapshotSent(const SimNode& node, raft::NodeId peer, raft::Term term,
+                      const raft::SnapshotPoint& point) override;
+  void OnInstall(const SimNode& node) override;
+  void OnSnapshotAdopted(const SimNode& node, const raft::SnapshotPoint& point) override;
   void OnEvent(const SimNode& node, const raft::Event& event) override;
   void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) override;
   void OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) override;
@@ -117,6 +126,7 @@ class Cluster final : public NodeObserver {
   std::map<OperationNumber, raft::EntryId> proposed_;
   std::function<void(raft::NodeId)> on_aborted_;
   std::function<void(raft::NodeId)> on_leader_;
+  std::function<void(raft::NodeId)> on_install_;
   std::function<void(raft::NodeId, bool)> on_gone_;
 };
 

@@ -46,7 +46,7 @@ class Fingerprint {
     return Add(reply.rejected_index).Add(reply.hint);
   }
   Fingerprint& Add(const raft::Heartbeat& heartbeat) {
-    return Add(heartbeat.commit_index).Add(heartbeat.round);
+    return Add(heartbeat.commit_index).Add(heartbeat.round).Add(heartbeat.held_by_all);
   }
   Fingerprint& Add(const raft::HeartbeatReply& reply) { return Add(reply.round); }
 

@@ -33,6 +33,9 @@ uint64_t BytesOf(const Frame& frame) {
       bytes += kMessageBytes + proposal.command.size();
     }
   }
+  if (const auto* chunk = std::get_if<SnapshotChunk>(&frame)) {
+    bytes += chunk->data.size();
+  }
   return bytes;
 }
 

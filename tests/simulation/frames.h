@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "raft/core/message.h"
+#include "raft/core/snapshot.h"
 #include "raft/runtime/transport.h"
 
 namespace raftkv::simulation {
@@ -27,8 +31,32 @@ struct VoteFrame {
   raft::Envelope message;
 };
 
-using Frame =
-    std::variant<LeaderFrame, FollowerFrame, VoteFrame, raft::ForwardRequest, raft::ForwardReply>;
+// A leader's first frame on a stream for a snapshot.
+struct SnapshotOffer {
+  uint64_t attempt = 0;  // Of the leader's process; answers repeat it.
+  raft::Term term;
+  raft::SnapshotPoint point;
+};
+
+// A part of the snapshot that was offered last.
+struct SnapshotChunk {
+  uint64_t attempt = 0;
+  raft::Term term;
+  uint64_t number = 0;  // From 0.
+  std::string data;
+  bool last = false;
+};
+
+// What the follower says to the offer and to each chunk.
+struct SnapshotAnswer {
+  uint64_t attempt = 0;
+  // The chunk that it wants next; nothing when it wants none, for the reason that `status` says.
+  std::optional<uint64_t> next_chunk;
+  absl::Status status;
+};
+
+using Frame = std::variant<LeaderFrame, FollowerFrame, VoteFrame, raft::ForwardRequest,
+                           raft::ForwardReply, SnapshotOffer, SnapshotChunk, SnapshotAnswer>;
 
 // About as many as it takes on the wire.
 uint64_t BytesOf(const Frame& frame);
@@ -47,6 +75,8 @@ class Endpoint {
   // could not take what it was given. To be reported before the next turn, never inside one.
   virtual void OnAppendStreamLost(raft::NodeId peer) = 0;
   virtual void OnForwardStreamLost(raft::NodeId peer) = 0;
+  // The same for the one on which it offers snapshots.
+  virtual void OnSnapshotStreamLost(raft::NodeId peer) = 0;
   // A stream of this node can be written to now, or broke: a turn is due.
   virtual void Wake() = 0;
 };

@@ -129,12 +129,21 @@ void Ledger::CheckExpiries(const EntryFacts& entry) {
 }
 
 void Ledger::OnStarted(NodeId node, const TableContent& content) {
+  CheckState(node, content, " starts with another state at index ");
+}
+
+void Ledger::OnSnapshotAdopted(NodeId node, const TableContent& content) {
+  CheckState(node, content, " adopts a snapshot of another state at index ");
+}
+
+void Ledger::CheckState(NodeId node, const TableContent& content, absl::string_view what) {
   const uint64_t index = content.applied.id.index.value();
-  const uint64_t expected =
-      index == 0 ? ContentHash(TableContent()) : entries_.at(index - 1).state_hash;
-  findings_.Expect(ContentHash(content) == expected, [&] {
-    return absl::StrCat("node ", node.value(), " starts with another state at index ", index,
-                        " than was applied there");
+  const bool is_known = index <= entries_.size();
+  const uint64_t expected = index == 0 ? ContentHash(TableContent())
+                            : is_known ? entries_[index - 1].state_hash
+                                       : 0;
+  findings_.Expect(is_known && ContentHash(content) == expected, [&] {
+    return absl::StrCat("node ", node.value(), what, index, " than was applied there");
   });
 }
 

@@ -41,6 +41,8 @@ class Ledger {
   void OnApplied(raft::NodeId node, const std::vector<AppliedStep>& steps);
   // A node begins with the applied state that its disk holds.
   void OnStarted(raft::NodeId node, const TableContent& content);
+  // A snapshot has become the state of a node.
+  void OnSnapshotAdopted(raft::NodeId node, const TableContent& content);
   // No process of the cluster runs any more.
   void OnAllDown() { all_down_at_ = scheduler_.now(); }
 
@@ -68,6 +70,8 @@ class Ledger {
     raft::LogIndex index;
   };
 
+  // The state is what the entries up to where it stands made everywhere.
+  void CheckState(raft::NodeId node, const TableContent& content, absl::string_view what);
   void Append(raft::NodeId node, const raft::Entry& entry);
   void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);
   // Between any two entries of commands, cluster time never runs faster than the fastest clock.

@@ -1,6 +1,7 @@
 #include "tests/simulation/log_oracle.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "raft/core/describe.h"
@@ -18,10 +19,49 @@ void LogOracle::OnStarted(NodeId node) {
   NodeLog& log = logs_[node];
   const DiskContent& content = disks_.at(node)->content();
   log.ids.clear();
-  for (const raft::Entry& entry : content.log) {
+  for (const raft::Entry& entry : content.log.entries) {
     log.ids.push_back(entry.id);
   }
   log.committed = content.table.applied.id.index;
+  CheckForgotten(node);
+}
+
+void LogOracle::CheckForgotten(NodeId node) {
+  const DiskContent& content = disks_.at(node)->content();
+  const LogIndex applied = content.table.applied.id.index;
+  findings_.Expect(content.log.trimmed <= applied, [&] {
+    return absl::StrCat("the disk of node ", node.value(), " holds no entries up to ",
+                        content.log.trimmed.value(), " and the state as of ", applied.value());
+  });
+}
+
+void LogOracle::OnTrim(NodeId node, LogIndex through, LogIndex applied) {
+  findings_.Expect(through <= applied, [&] {
+    return absl::StrCat("node ", node.value(), " trims its log up to ", through.value(),
+                        ", but has applied up to ", applied.value());
+  });
+  CheckForgotten(node);
+}
+
+void LogOracle::OnSnapshotAdopted(NodeId node) {
+  NodeLog& log = logs_[node];
+  const DiskLog& now = disks_.at(node)->content().log;
+  const std::vector<EntryId> before = std::exchange(log.ids, {});
+  bool conflicts = false;
+  for (const raft::Entry& entry : now.entries) {
+    const uint64_t place = log.ids.size();
+    conflicts = conflicts || (place < before.size() && before[place] != entry.id);
+    findings_.Expect(place >= log.committed.value() || before[place] == entry.id, [&] {
+      return absl::StrCat("a snapshot puts ", Describe(entry.id), " where node ", node.value(),
+                          " has committed another");
+    });
+    log.ids.push_back(entry.id);
+  }
+  findings_.Expect(log.ids.size() >= log.committed.value(), [&] {
+    return absl::StrCat("a snapshot takes node ", node.value(), " back to ", log.ids.size());
+  });
+  counters_.Note(Situation::kConflictingLogReplaced, conflicts ? 1 : 0);
+  CheckForgotten(node);
 }
 
 void LogOracle::OnWrite(NodeId node, const raft::LogWrite& write) {
@@ -57,7 +97,7 @@ void LogOracle::Truncate(NodeId node, NodeLog* log, uint64_t kept) {
     return absl::StrCat("node ", node.value(), " cuts its log after index ", kept,
                         ", but has committed up to ", log->committed.value());
   });
-  if (kept < disks_.at(node)->content().log.size()) {
+  if (kept < disks_.at(node)->content().log.entries.size()) {
     counters_.Note(Situation::kDurableEntryTruncated);
   }
   for (uint64_t place = kept; place < log->ids.size(); ++place) {
@@ -69,7 +109,7 @@ void LogOracle::Truncate(NodeId node, NodeLog* log, uint64_t kept) {
 bool LogOracle::IsDurableOnMajority(EntryId id) const {
   const uint64_t place = id.index.value() - 1;
   const auto holders = std::count_if(disks_.begin(), disks_.end(), [&](const auto& item) {
-    const std::vector<raft::Entry>& log = item.second->content().log;
+    const std::vector<raft::Entry>& log = item.second->content().log.entries;
     return place < log.size() && log[place].id == id;
   });
   return 2 * static_cast<size_t>(holders) > disks_.size();

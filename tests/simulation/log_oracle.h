@@ -29,6 +29,11 @@ class LogOracle {
   // A node hands a write to its disk. Log matching (thesis §3.5): entries with one id are one entry
   // and follow one entry.
   void OnWrite(raft::NodeId node, const raft::LogWrite& write);
+  // A node hands a trim to its disk. What goes is applied, and so is all else that the node forgot:
+  // its state stands for it.
+  void OnTrim(raft::NodeId node, raft::LogIndex through, raft::LogIndex applied);
+  // A node has installed a snapshot: its log goes on from what its disk holds now.
+  void OnSnapshotAdopted(raft::NodeId node);
   // A node's commit index rose to an entry of `term`. What is committed never changes, and a leader
   // commits what is durable on a majority (thesis §3.6.2).
   void OnCommit(raft::NodeId node, raft::EntryId id, bool by_leader);
@@ -54,6 +59,7 @@ class LogOracle {
   };
 
   static Key2 Key(raft::EntryId id) { return {id.term, id.index}; }
+  void CheckForgotten(raft::NodeId node);
   void Truncate(raft::NodeId node, NodeLog* log, uint64_t kept);
   bool IsDurableOnMajority(raft::EntryId id) const;
 

@@ -15,6 +15,10 @@ constexpr uint64_t kAllNodesPermille = 120;  // Crashes that take every node at 
 constexpr uint64_t kVictimLeadsPermille = 500;
 constexpr SimTime kHealthyTurnDelay = 100'000;
 constexpr int64_t kJuggleTimeoutsMax = 25;
+constexpr int64_t kAbsenceTimeoutsMax = 30;
+constexpr int64_t kUnheardTimeoutsMax = 8;
+constexpr int64_t kAbsencePauseTimeoutsMax = 20;
+constexpr uint64_t kPowerLostAtInstallPermille = 200;
 // What a slow link carries in an election timeout.
 constexpr int64_t kSlowLinkBytesMin = 500;
 constexpr int64_t kSlowLinkBytesMax = 5000;
@@ -30,6 +34,7 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       counters_(*counters),
       dice_(options->seed, "nemesis") {
   cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
+  cluster_.set_on_install([this](NodeId node) { OnInstall(node); });
   cluster_.set_on_aborted([this](NodeId node) {
     if (frozen_) {
       cluster_.Start(node);
@@ -44,6 +49,57 @@ void Nemesis::Start() {
   if (options_.slow_links) {
     BeginSlowLinks();
   }
+  if (options_.absences && options_.nodes > 1) {
+    BeginAbsences();
+  }
+}
+
+void Nemesis::BeginAbsences() {
+  scheduler_.After(dice_.Between(0, kAbsencePauseTimeoutsMax * options_.ElectionTimeout()), [this] {
+    if (!frozen_) {
+      BeginAbsence();
+      BeginAbsences();
+    }
+  });
+}
+
+void Nemesis::BeginAbsence() {
+  const NodeId node = SomeVictim();
+  counters_.Note(Situation::kLongAbsence);
+  Note("goes away for long", node);
+  const bool dies = dice_.Chance(300);
+  // What only its acknowledgements were lost of it still holds, if it is not long.
+  const bool hears = !dies && dice_.Chance(700);
+  const SimTime length = dice_.Between(1, hears ? kUnheardTimeoutsMax : kAbsenceTimeoutsMax) *
+                         options_.ElectionTimeout();
+  if (dies) {
+    cluster_.End(node, dice_.Chance(500) ? Ending::kKilled : Ending::kPowerLost);
+    scheduler_.After(length, [this, node] {
+      if (!frozen_) {
+        cluster_.Start(node);
+      }
+    });
+    return;
+  }
+  std::vector<Link> links;
+  for (const NodeId other : cluster_.ids()) {
+    if (other != node) {
+      links.emplace_back(node, other);
+      if (!hears) {
+        links.emplace_back(other, node);
+      }
+    }
+  }
+  for (const Link& link : links) {
+    cluster_.network().Cut(link);
+  }
+  scheduler_.After(length, [this, links] {
+    for (const Link& link : links) {
+      if (!frozen_) {
+        cluster_.network().Heal(link);
+      }
+    }
+  });
 }
 
 void Nemesis::BeginSlowLinks() {
@@ -277,6 +333,18 @@ void Nemesis::OnLeader(NodeId leader) {
   for (const Link& link : juggled_) {
     cluster_.network().Cut(link);
   }
+}
+
+void Nemesis::OnInstall(NodeId node) {
+  if (frozen_ || !dice_.Chance(kPowerLostAtInstallPermille)) {
+    return;
+  }
+  scheduler_.After(dice_.Between(0, options_.sync_max), [this, node] {
+    if (!frozen_) {
+      cluster_.End(node, Ending::kPowerLost);
+      Later([this, node] { cluster_.Start(node); });
+    }
+  });
 }
 
 void Nemesis::EndJuggle() {

@@ -49,11 +49,17 @@ class Nemesis {
   // A fault of its own, beside the others.
   void BeginSlowLinks();
   void SlowSomeLinks();
+  // Another: one member is away, dead, cut off or only not heard, for so long that the log goes on
+  // without it.
+  void BeginAbsences();
+  void BeginAbsence();
   // Until the fault is over, each new leader reaches only the pivot. So several leaders one after
   // the other begin entries that they cannot commit, and the pivot's log goes to and fro (thesis
   // figure 8).
   void Juggle();
   void OnLeader(raft::NodeId leader);
+  // Now and then power fails just then.
+  void OnInstall(raft::NodeId node);
   void EndJuggle();
   // Cuts the links, and heals them when the fault is over.
   void CutAll(const std::vector<Link>& links);

@@ -220,6 +220,7 @@ void Network::Heal(Link link) {
 void Network::ResetStreams(NodeId opener, NodeId acceptor) {
   streams_.Reset(StreamKind::kAppend, opener, acceptor);
   streams_.Reset(StreamKind::kForward, opener, acceptor);
+  streams_.Reset(StreamKind::kSnapshot, opener, acceptor);
   if (options_.network_mode == NetworkMode::kDatagrams && IsUp(opener)) {
     endpoints_.at(opener)->OnAppendStreamLost(acceptor);
     endpoints_.at(opener)->Wake();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <utility>
 
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
@@ -39,6 +40,14 @@ class Network {
   // False when it certainly does not leave.
   [[nodiscard]] bool Forward(raft::NodeId from, raft::NodeId leader, raft::ForwardRequest request);
   void ReplyToForward(raft::NodeId from, raft::NodeId origin, raft::ForwardReply reply);
+  // A frame of a snapshot, from its leader and back to it. Returns false when the frame certainly
+  // will not arrive.
+  [[nodiscard]] bool SendSnapshotFrame(raft::NodeId from, raft::NodeId to, Frame frame) {
+    return streams_.SendToAcceptor(StreamKind::kSnapshot, from, to, std::move(frame));
+  }
+  void AnswerSnapshot(raft::NodeId from, raft::NodeId leader, SnapshotAnswer answer) {
+    streams_.SendToOpener(StreamKind::kSnapshot, from, leader, std::move(answer));
+  }
 
   // Faults.
   void Cut(Link link);
@@ -49,6 +58,7 @@ class Network {
   void ResetStreams(raft::NodeId opener, raft::NodeId acceptor);
   // From now on nothing is lost, doubled or late, except across cuts.
   void BecomeReliable();
+  bool is_reliable() const { return reliable_; }
 
  private:
   // A request for a vote that its callee has not answered.

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -103,7 +104,41 @@ void DrawSlowLinks(uint64_t seed, SimOptions* options) {
   options->part_bytes = 60 + dice.Below(200);
 }
 
+// With dice of its own. A trim is thought of once a second, so that what is kept must be little.
+void DrawSnapshots(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "snapshots");
+  const SimTime timeout = options->ElectionTimeout();
+  raft::DriverOptions& driver = options->driver;
+  driver.snapshots_max = 1 + dice.Below(3);
+  driver.snapshot_retry_after = dice.Between(timeout / 10, 2 * timeout);
+  if (!dice.Chance(150)) {
+    // Of one entry to some 200.
+    driver.log_bytes_max = uint64_t{100} << dice.Below(8);
+    driver.log_bytes_max += dice.Below(driver.log_bytes_max);
+    driver.log_entries_kept = 1 + dice.Below(60);
+  }
+  if (dice.Chance(300)) {
+    // Hardly anything is in memory: what a follower lacks is looked for on the disk.
+    options->append_bytes_max = std::min(options->append_bytes_max, 100 + dice.Below(200));
+    options->log_memory_bytes_max = options->append_bytes_max;
+    driver.log_bytes_max = 100 + dice.Below(200);
+    driver.log_entries_kept = 1 + dice.Below(4);
+  }
+  options->snapshot_chunk_rows = 1 + dice.Below(4);
+  options->snapshot_fail_permille = dice.Pick<uint64_t>({0, 0, 10, 100});
+  options->snapshot_echo_permille = dice.Pick<uint64_t>({0, 100, 500});
+  options->absences = dice.Chance(600);
+}
+
 }  // namespace
+
+raft::Configuration SimOptions::Members() const {
+  raft::Configuration members;
+  for (uint64_t node = 1; node <= nodes; ++node) {
+    members.voters.insert(raft::NodeId(node));
+  }
+  return members;
+}
 
 raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
   return {.self = self,
@@ -144,6 +179,12 @@ std::string SimOptions::Describe() const {
       "\n  sync=", Millis(sync_min), "..", Millis(sync_max),
       " wal_file_records_max=", wal_file_records_max,
       " apply_stall_permille=", apply_stall_permille, " due_keys_max=", due_keys_max,
+      "\n  log_bytes_max=", driver.log_bytes_max, " log_entries_kept=", driver.log_entries_kept,
+      " snapshots_max=", driver.snapshots_max,
+      " snapshot_retry_after=", Millis(driver.snapshot_retry_after),
+      " snapshot_chunk_rows=", snapshot_chunk_rows,
+      " snapshot_fail_permille=", snapshot_fail_permille,
+      " snapshot_echo_permille=", snapshot_echo_permille, absences ? " absences" : "",
       "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout), " ttl_ms_max=", ttl_ms_max,
       " read_permille=", read_permille, " ttl_permille=", ttl_permille,
       " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
@@ -161,6 +202,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   Dice forwarding_dice(seed, "forwarding");
   DrawForwarding(&forwarding_dice, &options);
   DrawSlowLinks(seed, &options);
+  DrawSnapshots(seed, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);
   options.operations = overrides.operations.value_or(options.operations);
   options.only_spec = overrides.only_spec;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "raft/core/config.h"
+#include "raft/core/configuration.h"
 #include "raft/runtime/raft_driver.h"
 #include "tests/simulation/scheduler.h"
 
@@ -67,6 +68,12 @@ struct SimOptions {
   uint64_t apply_stall_permille = 0;  // Applied runs that have to wait for the disk.
   uint64_t due_keys_max = 0;          // Keys that one scan for expired ones finds.
 
+  // Snapshots. Who offers or takes one gives up after a while without a sign of the other.
+  uint64_t snapshot_chunk_rows = 1;
+  uint64_t snapshot_fail_permille = 0;  // Chunks that cannot be read or staged.
+  uint64_t snapshot_echo_permille = 0;  // Those that are offered again, late.
+  bool absences = false;                // Whether members are away for long.
+
   // Clients.
   uint64_t clients = 0;
   uint64_t operations = 0;
@@ -94,6 +101,8 @@ struct SimOptions {
     return static_cast<MonotonicNanos>(heartbeat_ticks) * kTickNanos;
   }
   raft::RaftConfig CoreConfig(raft::NodeId self) const;
+  // They stay as they are.
+  raft::Configuration Members() const;
 
   // All of them on a few lines.
   std::string Describe() const;

@@ -286,10 +286,16 @@ void PeerStreams::OnOpenerNotices(const StreamRef& stream) {
   // As long as the server waits, measured in its election timeouts.
   next_attempt_[key] = scheduler_.now() + options_.ElectionTimeout() / 10;
   Endpoint* const endpoint = endpoints_.at(stream->opener);
-  if (stream->kind == StreamKind::kAppend) {
-    endpoint->OnAppendStreamLost(stream->acceptor);
-  } else {
-    endpoint->OnForwardStreamLost(stream->acceptor);
+  switch (stream->kind) {
+    case StreamKind::kAppend:
+      endpoint->OnAppendStreamLost(stream->acceptor);
+      break;
+    case StreamKind::kForward:
+      endpoint->OnForwardStreamLost(stream->acceptor);
+      break;
+    case StreamKind::kSnapshot:
+      endpoint->OnSnapshotStreamLost(stream->acceptor);
+      break;
   }
   endpoint->Wake();
 }

@@ -24,7 +24,7 @@
 
 namespace raftkv::simulation {
 
-enum class StreamKind { kAppend, kForward };
+enum class StreamKind { kAppend, kForward, kSnapshot };
 
 // Confined to one thread.
 class PeerStreams {

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -13,13 +14,37 @@ namespace {
 constexpr uint64_t kTailCutPermille = 850;
 constexpr uint64_t kTornPermille = 500;
 
-void WriteEntries(const std::vector<raft::Entry>& entries, std::vector<raft::Entry>* log) {
-  for (const raft::Entry& entry : entries) {
-    const uint64_t place = entry.id.index.value() - 1;
-    CHECK_LE(place, log->size()) << "a write leaves a gap in the log";
-    log->resize(place);
-    log->push_back(entry);
+void WriteEntries(const std::vector<raft::LogWrite>& writes, DiskLog* log) {
+  for (const raft::LogWrite& write : writes) {
+    for (const raft::Entry& entry : write.entries) {
+      const uint64_t place = entry.id.index.value() - 1;
+      CHECK_GT(entry.id.index, log->trimmed) << "a write before the log's first entry";
+      CHECK_LE(place, log->entries.size()) << "a write leaves a gap in the log";
+      log->entries.resize(place);
+      log->entries.push_back(entry);
+    }
   }
+}
+
+void TrimLog(raft::LogIndex through, DiskLog* log) {
+  CHECK_LE(through.value(), log->entries.size()) << "what is not in the log is forgotten";
+  log->trimmed = std::max(log->trimmed, through);
+}
+
+void InstallInto(const SimDisk::Install& install, DiskLog* log) {
+  const raft::EntryId last = install.content->table.applied.id;
+  const uint64_t place = last.index.value() - 1;
+  if (install.keeps_log) {
+    CHECK(place < log->entries.size() && log->entries[place].id == last)
+        << "the log that is kept does not hold the snapshot's last entry";
+    return;
+  }
+  log->entries.clear();
+  for (const raft::EntryId& id : install.content->history) {
+    log->entries.push_back({.id = id, .kind = {}, .stamp = {}, .payload = nullptr});
+  }
+  log->entries.back().stamp = install.content->table.applied.stamp;
+  log->trimmed = last.index;
 }
 
 }  // namespace
@@ -32,9 +57,11 @@ uint64_t SimDisk::Write(Record record) {
   ++records_in_file_;
   ++last_written_;
   if (const auto* writes = std::get_if<std::vector<raft::LogWrite>>(&record)) {
-    for (const raft::LogWrite& write : *writes) {
-      WriteEntries(write.entries, &written_log_);
-    }
+    WriteEntries(*writes, &written_log_);
+  } else if (const auto* trim = std::get_if<Trim>(&record)) {
+    TrimLog(trim->through, &written_log_);
+  } else if (const auto* install = std::get_if<Install>(&record)) {
+    InstallInto(*install, &written_log_);
   }
   wal_.push_back({.number = last_written_, .file = file_, .record = std::move(record)});
   return last_written_;
@@ -90,8 +117,13 @@ void SimDisk::TakeFront() {
   if (auto* writes = std::get_if<std::vector<raft::LogWrite>>(&record)) {
     for (const raft::LogWrite& write : *writes) {
       content_.hard_state = write.hard_state.value_or(content_.hard_state);
-      WriteEntries(write.entries, &content_.log);
     }
+    WriteEntries(*writes, &content_.log);
+  } else if (const auto* trim = std::get_if<Trim>(&record)) {
+    TrimLog(trim->through, &content_.log);
+  } else if (const auto* install = std::get_if<Install>(&record)) {
+    InstallInto(*install, &content_.log);
+    content_.table = install->content->table;
   } else if (const auto* changes = std::get_if<TableChanges>(&record)) {
     ApplyChanges(*changes, &content_.table);
   } else {
@@ -112,6 +144,10 @@ void SimDisk::NoteLoss(const Record& record) {
     }
   } else if (std::holds_alternative<TableChanges>(record)) {
     counters_.Note(Situation::kUnsyncedApplyLost);
+  } else if (std::holds_alternative<Install>(record)) {
+    counters_.Note(Situation::kUnsyncedInstallLost);
+  } else if (std::holds_alternative<Trim>(record)) {
+    counters_.Note(Situation::kUnsyncedTrimLost);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -19,19 +20,49 @@
 
 namespace raftkv::simulation {
 
+// A log that may begin in the middle. What lies before its beginning stays here for who compares
+// logs, and the member itself never sees it; of what came with a snapshot that is no more than ids.
+struct DiskLog {
+  std::vector<raft::Entry> entries;  // entries[i] has index i + 1.
+  raft::LogIndex trimmed;            // The log begins after this.
+
+  raft::EntryId last() const { return entries.empty() ? raft::EntryId() : entries.back().id; }
+  // The entry before the log's first.
+  raft::EntryId before_first() const {
+    return trimmed.value() == 0 ? raft::EntryId() : entries[trimmed.value() - 1].id;
+  }
+};
+
 // What a process finds when it opens the database.
 struct DiskContent {
   raft::HardState hard_state;
-  std::vector<raft::Entry> log;  // log[i] has index i + 1.
+  DiskLog log;
   TableContent table;
   raft::ClusterReading cluster_clock;
+};
+
+// A whole applied state, and the ids of the entries that made it: of entry i + 1 at i.
+struct SnapshotContent {
+  TableContent table;
+  std::vector<raft::EntryId> history;
 };
 
 // Confined to one thread.
 class SimDisk final {
  public:
-  // A batch of the log thread, a run of applied entries, or the saved cluster time.
-  using Record = std::variant<std::vector<raft::LogWrite>, TableChanges, raft::ClusterReading>;
+  // The entries up to `through` go.
+  struct Trim {
+    raft::LogIndex through;
+  };
+  // A snapshot becomes the state, and, unless the log is kept, what comes before the log.
+  struct Install {
+    std::shared_ptr<const SnapshotContent> content;
+    bool keeps_log = false;
+  };
+  // Writes of the log thread, one of its other batches, a run of applied entries, or the saved
+  // cluster time.
+  using Record =
+      std::variant<std::vector<raft::LogWrite>, Trim, Install, TableChanges, raft::ClusterReading>;
 
   // A WAL file has at most `file_records_max` records.
   SimDisk(uint64_t file_records_max, Dice dice, Counters* counters)
@@ -52,9 +83,7 @@ class SimDisk final {
   // nothing was ever written.
   const DiskContent& content() const { return content_; }
   // The log as written, synced or not.
-  const std::vector<raft::Entry>& written_log() const { return written_log_; }
-  // What is certain to survive.
-  const DiskContent& synced_content() const { return content_; }
+  const DiskLog& written_log() const { return written_log_; }
 
  private:
   struct WalRecord {
@@ -73,7 +102,7 @@ class SimDisk final {
 
   // As of the last sync.
   DiskContent content_;
-  std::vector<raft::Entry> written_log_;
+  DiskLog written_log_;
   // What was written since.
   std::deque<WalRecord> wal_;
   uint64_t last_written_ = 0;

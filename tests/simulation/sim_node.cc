@@ -26,19 +26,24 @@ constexpr MonotonicNanos kClockOffsetMax = 1'000'000 * kNanosPerSecond;
 SimNode::Process::Process(SimNode* node)
     : events(&node->scheduler_),
       clock(&node->scheduler_, node->dice_.Between(0, kClockOffsetMax), node->drift_ppm_),
-      transport(node->id_, &node->network_,
+      snapshot_sender(node->id_, &node->options_, &node->scheduler_, &events, &node->network_,
+                      Dice(node->dice_.Seed(), "snapshot sender"), &node->counters_,
+                      node->SnapshotHooks()),
+      transport(node->id_, &node->network_, &snapshot_sender,
                 [node](const Envelope& envelope) { node->OnSent(envelope); }),
       log_store(&node->options_, &events, &node->disk_, &node->disk_faults_,
                 Dice(node->dice_.Seed(), "log store"), &node->counters_,
                 {.on_write = [node](const raft::LogWrite& write) { node->OnWrite(write); },
+                 .on_trim = [node](raft::LogIndex through) { node->OnTrim(through); },
+                 .on_install = [node] { node->observer_.OnInstall(*node); },
                  .on_news = [node] { node->RequestTurn(); },
                  .on_failed_sync = [node] { node->OnFailedSync(); }}),
       state_machine(
           &node->options_, &events, &node->disk_, Dice(node->dice_.Seed(), "state machine"),
           &node->counters_,
           {.on_news = [node] { node->RequestTurn(); },
-           .on_applied =
-               [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); }}),
+           .on_applied = [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); },
+           .on_adopted = [node](const raft::SnapshotPoint& point) { node->OnAdopted(point); }}),
       disk_pool(&node->options_, &events, Dice(node->dice_.Seed(), "disk pool"),
                 [node] { node->RequestTurn(); }) {}
 
@@ -58,25 +63,36 @@ SimNode::SimNode(NodeId id, const Surroundings& surroundings)
 
 SimNode::~SimNode() = default;
 
+SnapshotSender::Hooks SimNode::SnapshotHooks() {
+  return {
+      .on_begun = [this](NodeId peer, raft::Term term,
+                         const raft::SnapshotPoint& point) { OnSnapshotBegun(peer, term, point); },
+      .on_ended = [this](NodeId peer,
+                         const absl::Status& status) { OnSnapshotEnded(peer, status); }};
+}
+
 raft::RestoredState SimNode::Restore() {
   const DiskContent& content = disk_.content();
   raft::RestoredState restored;
   restored.hard_state = content.hard_state;
   restored.applied = content.table.applied.id;
-  for (uint64_t node = 1; node <= options_.nodes; ++node) {
-    restored.configuration.voters.insert(NodeId(node));
-  }
+  restored.configuration = options_.Members();
+  counters_.Note(Situation::kTrimmedLogStarted, content.log.trimmed.value() > 0 ? 1 : 0);
   // The newest entries, and all that are not applied.
   uint64_t bytes = 0;
-  for (auto entry = content.log.rbegin(); entry != content.log.rend(); ++entry) {
-    bytes += entry->size_bytes();
-    if (entry->id.index <= restored.applied.index && bytes > options_.log_memory_bytes_max) {
-      restored.previous = entry->id;
-      restored.previous_stamp = entry->stamp;
+  uint64_t size = content.log.entries.size();
+  for (; size > content.log.trimmed.value(); --size) {
+    const raft::Entry& entry = content.log.entries[size - 1];
+    bytes += entry.size_bytes();
+    if (entry.id.index <= restored.applied.index && bytes > options_.log_memory_bytes_max) {
       counters_.Note(Situation::kLogStartedInTheMiddle);
       break;
     }
-    restored.tail.push_back(*entry);
+    restored.tail.push_back(entry);
+  }
+  if (size > 0) {
+    restored.previous = content.log.entries[size - 1].id;
+    restored.previous_stamp = content.log.entries[size - 1].stamp;
   }
   std::reverse(restored.tail.begin(), restored.tail.end());
   return restored;
@@ -85,8 +101,9 @@ raft::RestoredState SimNode::Restore() {
 raft::ClusterReading SimNode::RestoredClock() const {
   const DiskContent& content = disk_.content();
   raft::ClusterReading log_end;
-  if (!content.log.empty()) {
-    log_end = {.term = content.log.back().id.term, .time = content.log.back().stamp};
+  if (!content.log.entries.empty()) {
+    const raft::Entry& last = content.log.entries.back();
+    log_end = {.term = last.id.term, .time = last.stamp};
   }
   return raft::RestoredReading(content.cluster_clock, log_end);
 }
@@ -119,11 +136,16 @@ void SimNode::Start() {
           .on_unusable = [](const std::string& problem) { LOG(FATAL) << problem; }},
       Restore(), RestoredClock());
   process.front = std::make_unique<KvFront>(process.member.get(), &process.clock, &counters_);
+  process.snapshot_receiver = std::make_unique<SnapshotReceiver>(
+      id_, &options_, &scheduler_, &process.events, &network_, &process.member->driver(),
+      &process.state_machine, Dice(dice_.Seed(), "snapshot receiver"), &counters_,
+      [this] { RequestTurn(); });
   network_.Attach(id_, this);
   trace_.Add({id_.value(), process.member->driver().core().term().value()}, [&] {
     const raft::RaftCore& restored = process.member->driver().core();
     return absl::StrCat("n", id_.value(), " starts: term ", restored.term().value(), ", log to ",
-                        raft::Describe(restored.last_entry()), ", applied ",
+                        raft::Describe(restored.last_entry()), ", trimmed up to ",
+                        disk_.content().log.trimmed.value(), ", applied ",
                         restored.applied_index().value());
   });
   process.events.After(dice_.Between(0, SimOptions::kTickNanos), [this] { Tick(); });
@@ -228,25 +250,50 @@ void SimNode::TakeFrame(NodeId from, Frame frame) {
           " proposals=", request->proposals.size(), " reads=", request->reads.size());
     });
     driver.OnForwardRequest(from, std::move(*request));
-  } else {
-    auto& reply = std::get<raft::ForwardReply>(frame);
-    trace_.Add({from.value(), id_.value(), FingerprintOf(reply)}, [&] {
+  } else if (auto* reply = std::get_if<raft::ForwardReply>(&frame)) {
+    trace_.Add({from.value(), id_.value(), FingerprintOf(*reply)}, [&] {
       return absl::StrCat("  ", from.value(), "->", id_.value(),
-                          " forward reply: refused=", reply.refused_proposals.size(),
-                          " reads=", reply.reads.size(),
-                          " refused_reads=", reply.refused_reads.size());
+                          " forward reply: refused=", reply->refused_proposals.size(),
+                          " reads=", reply->reads.size(),
+                          " refused_reads=", reply->refused_reads.size());
     });
-    driver.OnForwardReply(from, std::move(reply));
+    driver.OnForwardReply(from, std::move(*reply));
+  } else {
+    TakeSnapshotFrame(from, std::move(frame));
+  }
+}
+
+void SimNode::TakeSnapshotFrame(NodeId from, Frame frame) {
+  const auto tell = [&](absl::string_view what, uint64_t attempt, uint64_t number) {
+    trace_.Add({from.value(), id_.value(), attempt, number}, [&] {
+      return absl::StrCat("  ", from.value(), "->", id_.value(), " snapshot ", what, " ", number);
+    });
+  };
+  if (const auto* offer = std::get_if<SnapshotOffer>(&frame)) {
+    tell("offer: up to", offer->attempt, offer->point.last.index.value());
+    process_->snapshot_receiver->OnOffer(from, *offer);
+  } else if (auto* chunk = std::get_if<SnapshotChunk>(&frame)) {
+    tell(chunk->last ? "last chunk" : "chunk", chunk->attempt, chunk->number);
+    process_->snapshot_receiver->OnChunk(from, std::move(*chunk));
+  } else {
+    const auto& answer = std::get<SnapshotAnswer>(frame);
+    tell(answer.next_chunk.has_value() ? "answer: go on at"
+                                       : absl::StrCat("answer: ", answer.status.ToString()),
+         answer.attempt, answer.next_chunk.value_or(0));
+    process_->snapshot_sender.OnAnswer(from, answer);
   }
 }
 
 void SimNode::OnAppendStreamLost(NodeId peer) { process_->lost_append_streams.insert(peer); }
 void SimNode::OnForwardStreamLost(NodeId peer) { process_->lost_forward_streams.insert(peer); }
+void SimNode::OnSnapshotStreamLost(NodeId peer) { process_->lost_snapshot_streams.insert(peer); }
 void SimNode::Wake() { RequestTurn(); }
 
 void SimNode::Tick() {
   Process& process = *process_;
   process.events.After(process.clock.TrueDuration(SimOptions::kTickNanos), [this] { Tick(); });
+  process.snapshot_sender.Tick();
+  process.snapshot_receiver->Tick();
   process.member->Tick();
   RunTurn();
 }
@@ -268,6 +315,9 @@ void SimNode::RunTurn() {
   }
   for (const NodeId peer : std::exchange(process.lost_forward_streams, {})) {
     process.member->driver().OnForwardLost(peer);
+  }
+  for (const NodeId peer : std::exchange(process.lost_snapshot_streams, {})) {
+    process.snapshot_sender.OnStreamLost(peer);
   }
   const bool more = process.member->RunTurn();
   process.member->driver().CheckInvariants();
@@ -299,6 +349,44 @@ void SimNode::OnApplied(const std::vector<AppliedStep>& steps) {
     });
   }
   observer_.OnApplied(*this, steps);
+}
+
+void SimNode::OnTrim(raft::LogIndex through) {
+  trace_.Add({id_.value(), through.value()}, [&] {
+    return absl::StrCat("n", id_.value(), " trims its log up to ", through.value());
+  });
+  observer_.OnTrim(*this, through);
+}
+
+void SimNode::OnSnapshotBegun(NodeId peer, raft::Term term, const raft::SnapshotPoint& point) {
+  trace_.Add({id_.value(), peer.value(), point.last.index.value()}, [&] {
+    return absl::StrCat("n", id_.value(), " begins to bring n", peer.value(), " a ",
+                        raft::Describe(point));
+  });
+  observer_.OnSnapshotSent(*this, peer, term, point);
+}
+
+void SimNode::OnSnapshotEnded(NodeId peer, const absl::Status& status) {
+  trace_.Add({id_.value(), peer.value(), static_cast<uint64_t>(status.code())}, [&] {
+    return absl::StrCat("n", id_.value(), " has brought n", peer.value(),
+                        " a snapshot: ", status.ToString());
+  });
+  process_->member->driver().OnSnapshotSent(peer, status);
+  RequestTurn();
+}
+
+void SimNode::OnSnapshotOutrun(NodeId peer, raft::LogIndex through) {
+  trace_.Add({id_.value(), peer.value(), through.value()}, [&] {
+    return absl::StrCat("n", id_.value(), " outruns the snapshot to n", peer.value(), " up to ",
+                        through.value());
+  });
+  counters_.Note(Situation::kSnapshotOutrun);
+}
+
+void SimNode::OnAdopted(const raft::SnapshotPoint& point) {
+  trace_.Add({id_.value(), point.last.index.value(), point.last.term.value()},
+             [&] { return absl::StrCat("n", id_.value(), " adopts a ", raft::Describe(point)); });
+  observer_.OnSnapshotAdopted(*this, point);
 }
 
 void SimNode::OnEvent(const raft::Event& event) {

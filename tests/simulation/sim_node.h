@@ -23,6 +23,8 @@
 #include "tests/simulation/sim_log_store.h"
 #include "tests/simulation/sim_state_machine.h"
 #include "tests/simulation/sim_transport.h"
+#include "tests/simulation/snapshot_receiver.h"
+#include "tests/simulation/snapshot_sender.h"
 #include "tests/simulation/trace.h"
 
 namespace raftkv::simulation {
@@ -38,6 +40,14 @@ class NodeObserver {
   virtual void OnSent(const SimNode& node, const raft::Envelope& envelope) = 0;
   virtual void OnWrite(const SimNode& node, const raft::LogWrite& write) = 0;
   virtual void OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) = 0;
+  // A node hands a trim to its disk, and, as the leader of `term`, begins to bring a snapshot.
+  virtual void OnTrim(const SimNode& node, raft::LogIndex through) = 0;
+  virtual void OnSnapshotSent(const SimNode& node, raft::NodeId peer, raft::Term term,
+                              const raft::SnapshotPoint& point) = 0;
+  // A node hands a snapshot to its disk, to install it.
+  virtual void OnInstall(const SimNode& node) = 0;
+  // A snapshot has become the state of a node, on its disk and in memory.
+  virtual void OnSnapshotAdopted(const SimNode& node, const raft::SnapshotPoint& point) = 0;
   virtual void OnEvent(const SimNode& node, const raft::Event& event) = 0;
   // As raft::DriverObserver's.
   virtual void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) = 0;
@@ -101,16 +111,19 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
 
     ProcessEvents events;
     const SimClock clock;
+    SnapshotSender snapshot_sender;
     SimTransport transport;
     SimLogStore log_store;
     SimStateMachine state_machine;
     SimDiskPool disk_pool;
     std::unique_ptr<kv::Member> member;
     std::unique_ptr<KvFront> front;
+    std::unique_ptr<SnapshotReceiver> snapshot_receiver;
     bool turn_due = false;
     bool aborting = false;
     std::set<raft::NodeId> lost_append_streams;
     std::set<raft::NodeId> lost_forward_streams;
+    std::set<raft::NodeId> lost_snapshot_streams;
   };
   // Endpoint.
   void OnFrame(raft::NodeId from, Frame frame) override;
@@ -118,19 +131,27 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void OnPartTaken(raft::NodeId peer) override;
   void OnAppendStreamLost(raft::NodeId peer) override;
   void OnForwardStreamLost(raft::NodeId peer) override;
+  void OnSnapshotStreamLost(raft::NodeId peer) override;
   void Wake() override;
   // DriverObserver.
   void OnEvent(const raft::Event& event) override;
   void OnReadAsked(raft::ReadId id, raft::NodeId asker) override;
   void OnReadOutcome(const raft::ReadOutcome& outcome) override;
+  void OnSnapshotOutrun(raft::NodeId peer, raft::LogIndex through) override;
 
   void OnSent(const raft::Envelope& envelope);
   void OnWrite(const raft::LogWrite& write);
   void OnApplied(const std::vector<AppliedStep>& steps);
+  void OnTrim(raft::LogIndex through);
+  SnapshotSender::Hooks SnapshotHooks();
+  void OnSnapshotBegun(raft::NodeId peer, raft::Term term, const raft::SnapshotPoint& point);
+  void OnSnapshotEnded(raft::NodeId peer, const absl::Status& status);
+  void OnAdopted(const raft::SnapshotPoint& point);
 
   raft::RestoredState Restore();
   raft::ClusterReading RestoredClock() const;
   void TakeFrame(raft::NodeId from, Frame frame);
+  void TakeSnapshotFrame(raft::NodeId from, Frame frame);
   void Tick();
   void RequestTurn();
   void RunTurn();

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "tests/simulation/sim_snapshot.h"
+
 namespace raftkv::simulation {
 
 using kv::KvRecord;
@@ -14,13 +16,15 @@ using raft::ClusterMillis;
 
 namespace {
 
-// A stall comes somewhere among the first reads of a run.
 // Gets that miss the cache.
 constexpr uint64_t kColdPermille = 300;
+// A stall comes somewhere among the first reads of a run.
 constexpr uint64_t kReadsBeforeStall = 8;
 // Of the runs that are ready to be written, as many as a tenth of those that stall are put off.
 constexpr uint64_t kPutOffShare = 10;
 constexpr uint64_t kCommandsPerRunMax = 64;
+// Of the times that a snapshot could take the state's place.
+constexpr uint64_t kAdoptPutOffPermille = 300;
 
 void Fill(absl::string_view key, const KvRecord& record, bool with_value, StoredKeyValue* stored) {
   stored->set_key(key.data(), key.size());
@@ -165,6 +169,41 @@ void SimStateMachine::Commit(const kv::AppliedState& applied) {
   if (earliest.value() != 0) {
     earliest_deadline_.OnApplied(applied.id.index, earliest);
   }
+}
+
+std::unique_ptr<raft::SnapshotReader> SimStateMachine::TakeSnapshot() {
+  SnapshotContent content{.table = table_.content(), .history = {}};
+  const std::vector<raft::Entry>& log = disk_.written_log().entries;
+  for (uint64_t place = 0; place < applied().index.value(); ++place) {
+    content.history.push_back(log[place].id);
+  }
+  return std::make_unique<SimSnapshotReader>(content, options_.Members(),
+                                             options_.snapshot_chunk_rows);
+}
+
+std::unique_ptr<raft::SnapshotWriter> SimStateMachine::StageSnapshot(
+    const raft::SnapshotPoint& point) {
+  return std::make_unique<SimSnapshotWriter>(point);
+}
+
+bool SimStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
+  if (waiting_) {
+    return false;
+  }
+  if (dice_.Chance(kAdoptPutOffPermille)) {
+    counters_.Note(Situation::kAdoptPutOff);
+    Wait();
+    return false;
+  }
+  const SnapshotContent& content = *ContentOf(snapshot);
+  CHECK_GT(content.table.applied.id.index, applied().index) << "the state would go back";
+  table_ = SimTable(content.table);
+  // As if its rows were written now: who scanned the old state has not seen them.
+  if (const ClusterMillis first = FirstDeadline(content.table); first.value() != 0) {
+    earliest_deadline_.OnApplied(applied().index, first);
+  }
+  hooks_.on_adopted(snapshot.meta().point);
+  return true;
 }
 
 void SimStateMachine::Wait() {

@@ -35,6 +35,8 @@ class SimStateMachine final : public kv::KvStateMachine {
     std::function<void()> on_news;
     // A run was applied; called before anybody hears of its outcomes.
     std::function<void(const std::vector<AppliedStep>&)> on_applied;
+    // A snapshot took the state's place.
+    std::function<void(const raft::SnapshotPoint&)> on_adopted;
   };
 
   // Starts as the disk is. Borrows everything.
@@ -43,6 +45,9 @@ class SimStateMachine final : public kv::KvStateMachine {
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
   raft::EntryId applied() const override { return table_.content().applied.id; }
+  std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
+  std::unique_ptr<raft::SnapshotWriter> StageSnapshot(const raft::SnapshotPoint& point) override;
+  bool Adopt(const raft::StagedSnapshot& snapshot) override;
 
   kv::CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const override;
   std::shared_ptr<const kv::KvView> TakeView() override;

@@ -107,9 +107,10 @@ class SpecTest : public testing::Test {
     Grant(2, 3, 2);
     Store(3, Vote(2, 3), {At(2, 1)});
   }
-  // Server 1 has applied its first entry, and sends 3 a snapshot of that.
+  // Server 1 has applied its first entry, and sends 3, which is in its term, a snapshot of that.
   void SendSnapshot() {
     LeadAndCommit();
+    Store(3, Vote(1, 0));
     spec_.OnApplied(NodeId(1), Id(1, 1));
     spec_.OnSnapshotSent(NodeId(1), NodeId(3), Term(1), Id(1, 1));
   }
@@ -312,7 +313,6 @@ TEST_F(SpecTest, TheLogHoldsWhatWasApplied) {
 
 TEST_F(SpecTest, AcceptsASnapshotAndWhatFollowsIt) {
   SendSnapshot();
-  Store(3, Vote(1, 0));
   Install(3, {At(1, 1)});
   Commit(3, 1);
   Accept(3, 1);
