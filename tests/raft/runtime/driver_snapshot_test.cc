@@ -170,7 +170,7 @@ TEST_F(DriverSnapshotTest, AFollowerThatIsAlwaysALittleBehindDoesNotLoop) {
   LeaveBehind(absent_);
   HoldSnapshots(true);
   cluster_.Heal();
-  Load(120);
+  Load(160);
   ASSERT_EQ(cluster_.snapshots_begun(leader_), 1u);
   LogIndex may_have;
   cluster_.SetHold([&](NodeId from, NodeId to, Traffic kind) {
