@@ -335,7 +335,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
   log_store_ = std::make_unique<RocksDbLogStore>(families_, start.id.index, end.id, fence_.get(),
                                                  reader_.get(), waker);
-  staging_ = std::make_unique<SnapshotStaging>(db_.get(), directory_.staging_path(),
+  staging_ = std::make_unique<SnapshotStaging>(families_, directory_.staging_path(),
                                                generation->number + 1, reader_.get());
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
       std::move(generation), std::move(content), staging_.get(), reader_.get(), waker);

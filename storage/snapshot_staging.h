@@ -18,6 +18,7 @@
 #include "rocksdb/db.h"
 #include "storage/database_reader.h"
 #include "storage/generation.h"
+#include "storage/own_families.h"
 
 namespace raftkv::storage {
 
@@ -31,7 +32,8 @@ class SnapshotStaging {
  public:
   // Generations from `first_free` on are free. Borrows `pool`, which may stop before the end of
   // this.
-  SnapshotStaging(rocksdb::DB* db, std::string path, uint64_t first_free, WorkerPool* pool);
+  SnapshotStaging(const OwnFamilies& families, std::string path, uint64_t first_free,
+                  WorkerPool* pool);
 
   // A new, empty folder.
   absl::StatusOr<std::string> MakeFolder();
@@ -46,13 +48,13 @@ class SnapshotStaging {
   // on.
   void DropLater(std::shared_ptr<const Generation> generation);
 
-  rocksdb::DB* db() const { return db_; }
+  rocksdb::DB* db() const { return families_.db; }
 
  private:
   absl::Status Ingest(const Generation& generation, const StagedFiles& files) const;
 
   // Constant after construction.
-  rocksdb::DB* const db_;
+  const OwnFamilies families_;
   const std::string path_;
   WorkerPool* const pool_;
 
