@@ -140,6 +140,13 @@ absl::Status WalSurvey::Finish(const std::string& database_path, const TableFact
   if (first_wal != 0 && expected == first_wal && !present.contains(first_wal)) {
     return LostWal(database_path, first_wal, "is missing");
   }
+  // The replay stops before all of it.
+  if (first_file_ != 0 && first_sequence_ > tables.newest_sequence + 1) {
+    meta_.clear();
+    last_entry_.reset();
+    fenced_term_.reset();
+    deleted_before_ = raft::LogIndex();
+  }
   const auto switched = meta_.find(kGenerationKey);
   const uint64_t synced_before = SyncedBefore(
       switched == meta_.end() ? tables.generation
@@ -159,12 +166,6 @@ absl::Status WalSurvey::Finish(const std::string& database_path, const TableFact
         " on: the tables go up to number ", tables.newest_sequence,
         gap_file_ == 0 ? "" : absl::StrFormat(", and it goes on in %06d.log", gap_file_), ". ",
         kRemedy));
-  }
-  if (first_file_ != 0 && first_sequence_ > tables.newest_sequence + 1) {
-    meta_.clear();
-    last_entry_.reset();
-    fenced_term_.reset();
-    deleted_before_ = raft::LogIndex();
   }
   return absl::OkStatus();
 }
