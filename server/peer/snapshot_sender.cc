@@ -18,6 +18,8 @@ constexpr MonotonicNanos kRetryInterval = kNanosPerSecond;
 constexpr uint64_t kTicksPerSecond = kNanosPerSecond / EventLoop::kTick;
 // Streams in a row that only say where to go on, at once each.
 constexpr int kAnswersWithoutChunkMax = 2;
+// So often a follower that forgot what it had is brought that again.
+constexpr int kRestartsMax = 3;
 
 // The codes of both are the canonical ones.
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -170,7 +172,11 @@ void SnapshotSender::GoOnAt(uint64_t number) {
                                                 read_, " were ever read for it")));
     return;
   }
-  // A follower that forgot what it had is brought that again.
+  if (number < written_ && ++restarts_ > kRestartsMax) {
+    End(absl::UnavailableError(absl::StrCat("it wants chunk ", number, " again, after ",
+                                            kRestartsMax, " times that it went back: ", problem_)));
+    return;
+  }
   next_write_ = written_ = number;
   if (++answers_without_chunk_ > kAnswersWithoutChunkMax) {
     Break(absl::StrCat("it wants chunk ", number, " next again and again"));

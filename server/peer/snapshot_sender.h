@@ -120,6 +120,7 @@ class SnapshotSender final {
   uint64_t next_write_ = 0;
   uint64_t written_ = 0;  // Of chunks below this none is news to the follower.
   int answers_without_chunk_ = 0;
+  int restarts_ = 0;
   uint64_t waited_ticks_ = 0;
   int64_t allowance_;  // Bytes that may leave now; below 0 after a chunk that was larger.
   MonotonicNanos allowed_at_;

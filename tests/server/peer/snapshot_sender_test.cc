@@ -267,6 +267,19 @@ TEST_F(SnapshotSenderTest, AFollowerThatForgotGetsItFromTheStart) {
   EXPECT_THAT(Written(), ElementsAre("0=c0", "1=c1", "2=c2", "total=3"));
 }
 
+TEST_F(SnapshotSenderTest, AFollowerThatForgetsAgainAndAgainIsGivenUp) {
+  for (int restart = 0; restart < 4; ++restart) {
+    ASSERT_FALSE(sender_->result().has_value()) << restart;
+    Run();
+    Fail(grpc::StatusCode::INTERNAL);
+    Tick();
+    Answer(InstallSnapshotResponse::OUTCOME_GO_ON_AT, 0);
+  }
+  ASSERT_TRUE(sender_->result().has_value());
+  EXPECT_TRUE(absl::IsUnavailable(*sender_->result()));
+  EXPECT_THAT(ResultMessage(), HasSubstr("wants chunk 0 again"));
+}
+
 TEST_F(SnapshotSenderTest, WhatWasReadForAnotherPlaceIsForgotten) {
   Tick();
   ASSERT_EQ(pool_.waiting(), 1u) << "chunk 1 is being read";
