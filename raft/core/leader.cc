@@ -196,23 +196,24 @@ void RaftCore::OnStreamLost(NodeId peer) {
 FollowerProgress* RaftCore::CloseLoad(NodeId peer) {
   const auto load = open_loads_.find(peer);
   CHECK(load != open_loads_.end()) << "no load for " << peer << " is open";
-  const Term asked_in = load->second;
+  const OpenLoad asked = load->second;
   open_loads_.erase(load);
   Leader* leader = leader_role();
-  if (leader == nullptr || asked_in != term()) {
-    return nullptr;
-  }
-  return leader->Find(peer);
+  FollowerProgress* const progress =
+      leader == nullptr || asked.asked_in != term() ? nullptr : leader->Find(peer);
+  const bool wanted = progress != nullptr && asked.first == progress->next_index() &&
+                      progress->WantsAppend(log_.last().index);
+  return wanted ? progress : nullptr;
 }
 
 void RaftCore::OnEntriesLoaded(NodeId peer, EntryId previous, std::vector<Entry> entries) {
   const InvariantScope scope(this);
   CHECK(!entries.empty()) << "a load for " << peer << " found nothing";
   FollowerProgress* const progress = CloseLoad(peer);
-  if (progress == nullptr || previous.index.Next() != progress->next_index() ||
-      !progress->WantsAppend(log_.last().index)) {
+  if (progress == nullptr) {
     return;
   }
+  CHECK_EQ(previous.index.Next(), progress->next_index()) << "a load from another place";
   EntryId before = previous;
   for (const Entry& entry : entries) {
     CHECK_EQ(entry.id.index, before.index.Next());
@@ -264,7 +265,7 @@ void RaftCore::Replicate(NodeId peer, FollowerProgress& progress) {
     }
     const LogIndex next = progress.next_index();
     if (step == ReplicationStep::kLoad) {
-      open_loads_.emplace(peer, term());
+      open_loads_.emplace(peer, OpenLoad{.asked_in = term(), .first = next});
       output_.loads.push_back(
           {.peer = peer, .first = next, .bytes_max = progress.append_bytes_max()});
       return;

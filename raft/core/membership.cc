@@ -61,9 +61,9 @@ void RaftCore::UpdateFollowers(Leader& leader) {
     }
   }
   // Whoever is added again starts anew: an answer of before is for nobody.
-  for (auto& [peer, asked_in] : open_loads_) {
+  for (auto& [peer, load] : open_loads_) {
     if (!configuration().IsMember(peer)) {
-      asked_in = Term(0);
+      load.asked_in = Term(0);
     }
   }
 }

@@ -275,9 +275,13 @@ class RaftCore {
   WriteId next_write_{1};
   std::deque<PendingWrite> pending_writes_;
   MessageGate gate_;
-  // The loads that the caller has not answered, and the term in which each was asked for: an answer
-  // from another term may hold entries that are gone.
-  std::map<NodeId, Term> open_loads_;
+  // A load that the caller has not answered. An answer from another term may hold entries that are
+  // gone, and one from another place is of no use any more.
+  struct OpenLoad {
+    Term asked_in;
+    LogIndex first;
+  };
+  std::map<NodeId, OpenLoad> open_loads_;
   // What is being installed. Invariant: then this node follows, and its log does not change.
   std::optional<Installing> installing_;
   Output output_;

@@ -34,6 +34,15 @@ RaftCore::SnapshotUse RaftCore::UseOf(const SnapshotPoint& point, Term snapshot_
     return SnapshotUse::kNone;
   }
   const bool holds = log_.TermAt(point.last.index) == point.last.term;
+  // No leader's snapshot contradicts what agrees with it, or falls behind what is committed.
+  const auto* follower = std::get_if<Follower>(&role_);
+  if (!holds && follower != nullptr && point.last.index <= follower->verified) {
+    return SnapshotUse::kNone;
+  }
+  if (point.last.term < *log_.TermAt(log_.commit_index()) ||
+      point.stamp < log_.StampAt(log_.commit_index())) {
+    return SnapshotUse::kNone;
+  }
   return holds ? SnapshotUse::kKeepsLog : SnapshotUse::kReplacesLog;
 }
 

@@ -53,7 +53,8 @@ absl::Status RaftDriver::CheckSnapshotUse(Term term, const SnapshotPoint& point)
   return point.last.index <= core_->commit_index()
              ? absl::AlreadyExistsError(
                    absl::StrCat("this node has committed up to ", core_->commit_index().value()))
-             : absl::FailedPreconditionError("this node itself led the term");
+             : absl::FailedPreconditionError(
+                   "this node led the term, or what it holds contradicts the snapshot");
 }
 
 void RaftDriver::InstallSnapshot(Term term, std::shared_ptr<StagedSnapshot> snapshot,
@@ -135,7 +136,8 @@ void RaftDriver::BeginInstall() {
   const RaftCore::SnapshotUse use =
       core_->BeginInstall(install_->snapshot->meta().point, install_->term);
   if (use == RaftCore::SnapshotUse::kNone) {
-    EndInstall(absl::FailedPreconditionError("the snapshot is of no use any more"));
+    const Install refused = *std::exchange(install_, std::nullopt);
+    refused.done(CheckSnapshotUse(refused.term, refused.snapshot->meta().point));
     return;
   }
   log_store_->Install(install_->snapshot, use == RaftCore::SnapshotUse::kKeepsLog);

@@ -63,6 +63,18 @@ TEST_F(SnapshotTest, IsOfUseWhereItBringsTheNodeFurther) {
   EXPECT_EQ(use_of(4, 5), Use::kNone) << "its leader cannot have that";
 }
 
+TEST_F(SnapshotTest, WhatNoLeaderSendsIsOfNoUse) {
+  node_.Step(2, 3, Append(Id(2, 4), {MakeEntry(2, 5, 70)}, /*commit=*/2));
+  node_.Turn();
+  EXPECT_EQ(node_->UseOf(Point(3, 4), Term(3)), Use::kNone) << "they agree on another entry there";
+  EXPECT_EQ(node_->UseOf(Point(2, 4), Term(3)), Use::kKeepsLog);
+  node_.Step(2, 3, Append(Id(2, 5), {}, /*commit=*/5));
+  node_.Turn();
+  EXPECT_EQ(node_->UseOf(Point(1, 9, 70), Term(3)), Use::kNone) << "terms never fall along a log";
+  EXPECT_EQ(node_->UseOf(Point(2, 9, 69), Term(3)), Use::kNone) << "stamps do not either";
+  EXPECT_EQ(node_->UseOf(Point(2, 9, 70), Term(3)), Use::kReplacesLog);
+}
+
 TEST_F(SnapshotTest, OfNoUseItChangesNothing) {
   for (const SnapshotPoint& point : {Point(1, 1), Point(1, 2), Point(2, 2)}) {
     EXPECT_EQ(node_->BeginInstall(point, Term(3)), Use::kNone);
@@ -316,6 +328,21 @@ TEST(SnapshotOfLeaderTest, WantsNoneWhenItLeadsNoMore) {
   node->OnEntriesTrimmed(NodeId(3));
   node.Step(2, 3, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
   EXPECT_THAT(node->TakeOutput().snapshots, IsEmpty());
+}
+
+TEST(SnapshotOfLeaderTest, WantsNoneForWhoHasComeFurtherMeanwhile) {
+  RestoredState state = SomeState(1, {MakeEntry(1, 8), MakeEntry(1, 9)});
+  state.previous = Id(1, 7);
+  state.applied = Id(1, 9);
+  LoneCore node(std::move(state));
+  node.Lead();
+  node.Step(3, 2, AppendRejected{.rejected_index = LogIndex(9), .hint = Id(1, 3)});
+  ASSERT_EQ(node->TakeOutput().loads.size(), 1u);
+  node.Step(3, 2, AppendAccepted{.match_index = LogIndex(9)});
+  node.Turn();
+  node->OnEntriesTrimmed(NodeId(3));
+  EXPECT_EQ(node->progress(NodeId(3))->state(), FollowerProgress::State::kReplicate);
+  EXPECT_FALSE(node->HasOutput()) << "the answer is about what it does not lack any more";
 }
 
 class HeldByAllTest : public testing::Test {
