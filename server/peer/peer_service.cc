@@ -14,15 +14,11 @@
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
+#include "server/peer/grpc_status.h"
 #include "storage/disk_failure.h"
 
 namespace raftkv::server {
 namespace {
-
-// The codes of both are the canonical ones.
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
 
 // Whether the caller is a member of this cluster that means this member.
 grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdentity& identity) {

@@ -8,14 +8,10 @@
 #include "raft/core/describe.h"
 #include "raft/wire/convert.h"
 #include "server/limits.h"
+#include "server/peer/grpc_status.h"
 
 namespace raftkv::server {
 namespace {
-
-// The codes of both are the canonical ones.
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
 
 grpc::Status Unavailable(const std::string& why) {
   return grpc::Status(grpc::StatusCode::UNAVAILABLE, why);

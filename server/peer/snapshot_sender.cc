@@ -10,6 +10,7 @@
 #include "server/limits.h"
 #include "server/log_text.h"
 #include "server/loop/event_loop.h"
+#include "server/peer/grpc_status.h"
 
 namespace raftkv::server {
 namespace {
@@ -20,11 +21,6 @@ constexpr uint64_t kTicksPerSecond = kNanosPerSecond / EventLoop::kTick;
 constexpr int kAnswersWithoutChunkMax = 2;
 // So often a follower that forgot what it had is brought that again.
 constexpr int kRestartsMax = 3;
-
-// The codes of both are the canonical ones.
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 }  // namespace
 
