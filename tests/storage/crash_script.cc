@@ -12,6 +12,7 @@
 #include "raft/runtime/command_batch.h"
 #include "raft/runtime/log_store.h"
 #include "storage/snapshot_chunk.h"
+#include "tests/storage/chunk_list.h"
 
 namespace raftkv::storage {
 namespace {
@@ -60,21 +61,13 @@ std::vector<std::string> SnapshotOf(const StoreState& state) {
       rows[2][EncodeTtlKey(raft::ClusterMillis(row.deadline), key)];
     }
   }
-  std::vector<std::string> chunks;
-  SnapshotChunkBuilder builder;
+  ChunkList chunks;
   for (size_t family = 0; family < kGenerationFamilies; ++family) {
     for (const auto& [key, value] : rows[family]) {
-      if (!builder.Add(family, key, value)) {
-        const SnapshotTotals totals = builder.totals();
-        chunks.push_back(builder.Take());
-        builder = SnapshotChunkBuilder(totals);
-        CHECK(builder.Add(family, key, value));
-      }
+      chunks.Add(family, key, value);
     }
   }
-  builder.AddEnd();
-  chunks.push_back(builder.Take());
-  return chunks;
+  return chunks.Finish();
 }
 
 bool SameEntry(const raft::Entry& a, const raft::Entry& b) {

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/storage/chunk_list.h"
 
 namespace raftkv::storage {
 namespace {
@@ -21,19 +22,11 @@ struct Row {
 };
 
 std::vector<std::string> Build(const std::vector<Row>& rows) {
-  std::vector<std::string> chunks;
-  SnapshotChunkBuilder builder;
+  ChunkList chunks;
   for (const Row& row : rows) {
-    if (!builder.Add(row.family, row.key, row.value)) {
-      const SnapshotTotals totals = builder.totals();
-      chunks.push_back(builder.Take());
-      builder = SnapshotChunkBuilder(totals);
-      EXPECT_TRUE(builder.Add(row.family, row.key, row.value));
-    }
+    chunks.Add(row.family, row.key, row.value);
   }
-  builder.AddEnd();
-  chunks.push_back(builder.Take());
-  return chunks;
+  return chunks.Finish();
 }
 
 // Reads all chunks, and stops at the first failure.

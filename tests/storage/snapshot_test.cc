@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "storage/rocksdb_snapshot_reader.h"
 #include "storage/snapshot_chunk.h"
+#include "tests/storage/chunk_list.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -46,19 +47,11 @@ struct Rows {
   }
 
   std::vector<std::string> Chunks() const {
-    std::vector<std::string> chunks;
-    SnapshotChunkBuilder builder;
+    ChunkList chunks;
     for (const Row& row : rows) {
-      if (!builder.Add(row.family, row.key, row.value)) {
-        const SnapshotTotals totals = builder.totals();
-        chunks.push_back(builder.Take());
-        builder = SnapshotChunkBuilder(totals);
-        EXPECT_TRUE(builder.Add(row.family, row.key, row.value));
-      }
+      chunks.Add(row.family, row.key, row.value);
     }
-    builder.AddEnd();
-    chunks.push_back(builder.Take());
-    return chunks;
+    return chunks.Finish();
   }
 
   Row& Find(size_t family, const std::string& key) {
