@@ -45,6 +45,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   void OnFounded(const log::v1::ClusterConfiguration& configuration);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
+  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
+    return std::nullopt;
+  }
   raft::EntryId applied() const override { return applied_.id; }
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
   // REQUIRES: the member is founded.

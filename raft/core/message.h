@@ -1,6 +1,7 @@
 // What nodes say to each other, as plain values; raft/wire turns them into protobuf and back.
 #pragma once
 
+#include <cstdint>
 #include <variant>
 #include <vector>
 
@@ -40,6 +41,31 @@ struct AppendRejected {
   EntryId hint;
 };
 
+// What a leader tells each member beside the log. The core carries it and asks nothing of it; it is
+// RaftDriver's.
+struct ClusterNews {
+  // Voters whose disks are nearly full, as they said themselves; ascending.
+  std::vector<NodeId> low_on_disk;
+  // The leader asks for the hash of the addressee's state after this entry; 0: it does not.
+  LogIndex audited = LogIndex(0);
+  // After this entry the addressee's state was not what most voters have; 0: nothing of it is
+  // known.
+  LogIndex differs_at = LogIndex(0);
+
+  friend bool operator==(const ClusterNews&, const ClusterNews&) = default;
+};
+
+// What a member tells its leader about itself; RaftDriver's as well.
+struct MemberNews {
+  bool low_on_disk = false;
+  // The member's state after the entry `audited` has this hash (StateMachine::StateHash); 0: it
+  // was not asked, or does not know.
+  LogIndex audited = LogIndex(0);
+  uint64_t state_hash = 0;
+
+  friend bool operator==(const MemberNews&, const MemberNews&) = default;
+};
+
 // A sign of life, and of read rounds (thesis §6.4). The commit index is no higher than what the
 // addressee is known to hold, so it is safe to take as it is.
 struct Heartbeat {
@@ -48,10 +74,12 @@ struct Heartbeat {
   // Every other member of the leader's configuration, the addressee among them, is known to hold
   // the log up to here; 0: nothing is known. Says what a log may forget, and nothing of commitment.
   LogIndex held_by_all = LogIndex(0);
+  ClusterNews news = {};
 };
 
 struct HeartbeatReply {
   RoundId round;
+  MemberNews news = {};
 };
 
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendAccepted, AppendRejected,

@@ -1,6 +1,8 @@
 // What a member is at one moment, for whoever shows or decides by it: status, health, metrics.
 #pragma once
 
+#include <vector>
+
 #include "raft/core/raft_core.h"
 #include "raft/core/types.h"
 
@@ -14,6 +16,8 @@ struct RaftStatus {
   EntryId last_entry;
   LogIndex commit_index;
   EntryId applied;
+  // Voters whose disks are nearly full, for all that this member knows; ascending.
+  std::vector<NodeId> low_on_disk = {};
 
   bool leads() const { return role == RaftRole::kLeader; }
   // A leader is known and an entry of its term is applied: the state has everything that was

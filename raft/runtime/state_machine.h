@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -40,6 +41,12 @@ class StateMachine {
 
   // The last applied entry.
   virtual EntryId applied() const = 0;
+
+  // A hash over the whole state as it was after the entry at `index`: equal on members whose states
+  // are equal. nullopt: that entry is not applied, or longer ago than kHashesKept entries, or a
+  // snapshot passed over it.
+  static constexpr size_t kHashesKept = 4096;
+  virtual std::optional<uint64_t> StateHash(LogIndex index) const = 0;
 
   // The state as of now.
   virtual std::unique_ptr<SnapshotReader> TakeSnapshot() = 0;

@@ -25,6 +25,9 @@ using raft::ReadId;
 using raft::RoundId;
 using raft::Term;
 
+// Far above the size of any cluster.
+constexpr int kLowOnDiskMax = 64;
+
 absl::Status Malformed(absl::string_view field, uint64_t value, absl::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", ", rule));
 }
@@ -162,19 +165,45 @@ absl::StatusOr<raft::Message> AppendFromProto(peer::v1::Append* append, Term ter
   return raft::Message(std::move(request));
 }
 
+absl::StatusOr<raft::Message> HeartbeatFromProto(const peer::v1::Heartbeat& heartbeat) {
+  raft::Heartbeat result{.commit_index = LogIndex(heartbeat.commit_index()),
+                         .round = RoundId(heartbeat.round()),
+                         .held_by_all = LogIndex(heartbeat.held_by_all_index())};
+  result.news.audited = LogIndex(heartbeat.audited_index());
+  result.news.differs_at = LogIndex(heartbeat.differs_at_index());
+  RAFTKV_RETURN_IF_ERROR(CheckCount("low_on_disk", heartbeat.low_on_disk_size(), kLowOnDiskMax));
+  NodeId previous = raft::kNobody;
+  for (const uint64_t id : heartbeat.low_on_disk()) {
+    if (NodeId(id) <= previous) {
+      return Malformed("low_on_disk", id, "must be above the id before it");
+    }
+    previous = NodeId(id);
+    result.news.low_on_disk.push_back(previous);
+  }
+  return raft::Message(std::move(result));
+}
+
 absl::StatusOr<raft::Message> LeaderMessageFromProto(peer::v1::LeaderMessage* message, Term term) {
   switch (message->kind_case()) {
     case peer::v1::LeaderMessage::kAppend:
       return AppendFromProto(message->mutable_append(), term);
     case peer::v1::LeaderMessage::kHeartbeat:
-      return raft::Message(
-          raft::Heartbeat{.commit_index = LogIndex(message->heartbeat().commit_index()),
-                          .round = RoundId(message->heartbeat().round()),
-                          .held_by_all = LogIndex(message->heartbeat().held_by_all_index())});
+      return HeartbeatFromProto(message->heartbeat());
     case peer::v1::LeaderMessage::KIND_NOT_SET:
       break;
   }
   return Malformed("leader message kind", 0, "is not set or not known");
+}
+
+absl::StatusOr<raft::Message> HeartbeatReplyFromProto(const peer::v1::HeartbeatReply& reply) {
+  raft::HeartbeatReply result{.round = RoundId(reply.round())};
+  result.news.low_on_disk = reply.low_on_disk();
+  result.news.audited = LogIndex(reply.audited_index());
+  result.news.state_hash = reply.state_hash();
+  if (reply.audited_index() == 0 && reply.state_hash() != 0) {
+    return Malformed("state_hash", reply.state_hash(), "must be 0 without an index");
+  }
+  return raft::Message(result);
 }
 
 absl::StatusOr<raft::Message> FollowerMessageFromProto(const peer::v1::FollowerMessage& message,
@@ -198,8 +227,7 @@ absl::StatusOr<raft::Message> FollowerMessageFromProto(const peer::v1::FollowerM
     }
     case peer::v1::FollowerMessage::kHeartbeatReply:
       // Round 0 answers no round: it only brings a stale leader the sender's term.
-      return raft::Message(
-          raft::HeartbeatReply{.round = RoundId(message.heartbeat_reply().round())});
+      return HeartbeatReplyFromProto(message.heartbeat_reply());
     case peer::v1::FollowerMessage::KIND_NOT_SET:
       break;
   }
@@ -296,6 +324,11 @@ void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesReques
     out->mutable_heartbeat()->set_commit_index(heartbeat->commit_index.value());
     out->mutable_heartbeat()->set_round(heartbeat->round.value());
     out->mutable_heartbeat()->set_held_by_all_index(heartbeat->held_by_all.value());
+    for (const NodeId id : heartbeat->news.low_on_disk) {
+      out->mutable_heartbeat()->add_low_on_disk(id.value());
+    }
+    out->mutable_heartbeat()->set_audited_index(heartbeat->news.audited.value());
+    out->mutable_heartbeat()->set_differs_at_index(heartbeat->news.differs_at.value());
     return;
   }
   const auto& request = std::get<raft::AppendRequest>(envelope.message);
@@ -316,7 +349,11 @@ void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesRespon
   if (const auto* accepted = std::get_if<raft::AppendAccepted>(&envelope.message)) {
     out->mutable_accepted()->set_match_index(accepted->match_index.value());
   } else if (const auto* reply = std::get_if<raft::HeartbeatReply>(&envelope.message)) {
-    out->mutable_heartbeat_reply()->set_round(reply->round.value());
+    peer::v1::HeartbeatReply* answer = out->mutable_heartbeat_reply();
+    answer->set_round(reply->round.value());
+    answer->set_low_on_disk(reply->news.low_on_disk);
+    answer->set_audited_index(reply->news.audited.value());
+    answer->set_state_hash(reply->news.state_hash);
   } else {
     const auto& rejected = std::get<raft::AppendRejected>(envelope.message);
     out->mutable_rejected()->set_rejected_index(rejected.rejected_index.value());

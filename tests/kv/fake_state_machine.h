@@ -72,6 +72,9 @@ class ScriptedStateMachine final : public KvStateMachine {
     }
     return run.size();
   }
+  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
+    return std::nullopt;
+  }
   raft::EntryId applied() const override { return applied_; }
   // Nothing here trims a log.
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override { return nullptr; }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kv/earliest_deadline.h"
@@ -44,6 +45,9 @@ class SimStateMachine final : public kv::KvStateMachine {
                   Counters* counters, Hooks hooks);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
+  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
+    return std::nullopt;
+  }
   raft::EntryId applied() const override { return table_.content().applied.id; }
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
   std::unique_ptr<raft::SnapshotWriter> StageSnapshot(const raft::SnapshotPoint& point) override;

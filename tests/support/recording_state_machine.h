@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ class RecordingStateMachine final : public StateMachine {
   static constexpr size_t kChunkCommands = 16;
 
   size_t Apply(absl::Span<const Entry> run, OutcomeObserver* observer) override;
+  std::optional<uint64_t> StateHash(LogIndex /*index*/) const override { return std::nullopt; }
   EntryId applied() const override { return meta_.point.last; }
   std::unique_ptr<SnapshotReader> TakeSnapshot() override;
   std::unique_ptr<SnapshotWriter> StageSnapshot(const SnapshotPoint& point) override;

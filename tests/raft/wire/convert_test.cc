@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,8 +75,12 @@ TEST(ConvertTest, LeaderMessagesRoundTrip) {
                   CommandEntry(7, 43, 2000, std::string(100'000, 'x'))},
       .commit_index = LogIndex(41)};
   const raft::AppendRequest probe{.previous = {}, .entries = {}, .commit_index = LogIndex(0)};
-  const raft::Heartbeat heartbeat{
-      .commit_index = LogIndex(41), .round = RoundId(9), .held_by_all = LogIndex(40)};
+  const raft::Heartbeat heartbeat{.commit_index = LogIndex(41),
+                                  .round = RoundId(9),
+                                  .held_by_all = LogIndex(40),
+                                  .news = {.low_on_disk = {raft::NodeId(2), raft::NodeId(5)},
+                                           .audited = LogIndex(39),
+                                           .differs_at = LogIndex(38)}};
   peer::v1::AppendEntriesRequest frame;
   AppendToFrame(Say(append), &frame);
   AppendToFrame(Say(probe), &frame);
@@ -109,6 +114,7 @@ TEST(ConvertTest, LeaderMessagesRoundTrip) {
   EXPECT_EQ(got_heartbeat.commit_index, heartbeat.commit_index);
   EXPECT_EQ(got_heartbeat.round, heartbeat.round);
   EXPECT_EQ(got_heartbeat.held_by_all, heartbeat.held_by_all);
+  EXPECT_EQ(got_heartbeat.news, heartbeat.news);
 }
 
 TEST(ConvertTest, FollowerMessagesRoundTrip) {
@@ -118,7 +124,9 @@ TEST(ConvertTest, FollowerMessagesRoundTrip) {
                                          .hint = {.term = Term(3), .index = LogIndex(20)}}),
                 &frame);
   AppendToFrame(Say(raft::AppendRejected{.rejected_index = LogIndex(30), .hint = {}}), &frame);
-  AppendToFrame(Say(raft::HeartbeatReply{.round = RoundId(4)}), &frame);
+  const raft::MemberNews news{
+      .low_on_disk = true, .audited = LogIndex(11), .state_hash = uint64_t{1} << 63};
+  AppendToFrame(Say(raft::HeartbeatReply{.round = RoundId(4), .news = news}), &frame);
   // What a stale leader is answered: no round, only a newer term.
   AppendToFrame(Say(raft::HeartbeatReply{.round = RoundId(0)}), &frame);
 
@@ -132,7 +140,29 @@ TEST(ConvertTest, FollowerMessagesRoundTrip) {
   EXPECT_EQ(rejected.hint, (EntryId{.term = Term(3), .index = LogIndex(20)}));
   EXPECT_EQ(std::get<raft::AppendRejected>((*received)[2].message).hint, EntryId());
   EXPECT_EQ(std::get<raft::HeartbeatReply>((*received)[3].message).round, RoundId(4));
+  EXPECT_EQ(std::get<raft::HeartbeatReply>((*received)[3].message).news, news);
   EXPECT_EQ(std::get<raft::HeartbeatReply>((*received)[4].message).round, RoundId(0));
+}
+
+TEST(ConvertTest, WhatMembersTellBesideTheLogIsChecked) {
+  const auto heartbeat = [](const std::vector<uint64_t>& low) {
+    peer::v1::AppendEntriesRequest frame;
+    AppendToFrame(Say(raft::Heartbeat{}), &frame);
+    for (const uint64_t id : low) {
+      frame.mutable_messages(0)->mutable_heartbeat()->add_low_on_disk(id);
+    }
+    return FromProto(Sent(frame), kFrom, kTo);
+  };
+  ExpectRefused(heartbeat({3, 3}), "low_on_disk is 3, must be above the id before it");
+  ExpectRefused(heartbeat({0}), "low_on_disk is 0, must be above the id before it");
+  std::vector<uint64_t> many(65);
+  std::iota(many.begin(), many.end(), 1);
+  ExpectRefused(heartbeat(many), "number of low_on_disk is 65, at most 64 are taken");
+
+  peer::v1::AppendEntriesResponse reply;
+  AppendToFrame(Say(raft::HeartbeatReply{.round = RoundId(4)}), &reply);
+  reply.mutable_messages(0)->mutable_heartbeat_reply()->set_state_hash(7);
+  ExpectRefused(FromProto(Sent(reply), kFrom, kTo), "state_hash is 7, must be 0 without an index");
 }
 
 TEST(ConvertTest, VotesRoundTrip) {
