@@ -14,6 +14,8 @@ struct AppliedState {
   raft::ClusterMillis stamp;  // Of the entry at `id`.
   int64_t revision = 0;
   int64_t key_count = 0;
+  // The sum of the keys' hashes (kv/state_hash.h), modulo 2^64.
+  uint64_t rows_hash = 0;
   // Every member knows the commands of this version.
   uint32_t cluster_version = kFirstCommandVersion;
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "google/protobuf/message.h"
+#include "kv/state_hash.h"
 
 namespace raftkv::kv {
 namespace {
@@ -110,8 +111,10 @@ Step ApplyPut(PutOperation* put, TxnContext* context) {
     record.header.deadline = old->header.deadline;
   }
   record.value = std::move(*put->mutable_value());
+  record.header.row_hash = RowHash(put->key(), record.header, record.value);
 
   context->totals.key_count += old == nullptr ? 1 : 0;
+  context->totals.rows_hash += record.header.row_hash - (old == nullptr ? 0 : old->header.row_hash);
   context->changed = true;
   context->table->Put(put->key(), std::move(record));
   return Step::kDone;
@@ -144,6 +147,7 @@ Step ApplySingleDelete(const DeleteOperation& operation, TxnContext* context) {
   }
   if (old != nullptr) {
     context->totals.key_count -= 1;
+    context->totals.rows_hash -= old->header.row_hash;
     context->changed = true;
     context->table->Delete(key);
   }
@@ -158,6 +162,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context) {
 
   OperationOutcome result;
   std::vector<std::string> keys;
+  uint64_t rows_hash = 0;
   uint64_t bytes = 0;
   uint64_t exceeding = 0;
   bool exceeding_bytes = false;
@@ -169,6 +174,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context) {
           return false;
         }
         keys.emplace_back(key);
+        rows_hash += header.row_hash;
         if (keys_max > 0 && keys.size() > keys_max) {
           exceeding = keys.size();
           return false;
@@ -202,6 +208,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context) {
     context->table->Delete(key);
   }
   context->totals.key_count -= static_cast<int64_t>(keys.size());
+  context->totals.rows_hash -= rows_hash;
   context->changed = context->changed || !keys.empty();
   if (context->outcome != nullptr) {
     result.set_deleted(keys.size());
@@ -279,14 +286,15 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
 // written again.
 bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table,
                  StoreTotals* totals) {
-  const std::optional<uint64_t> removed = table->DeleteDue(
+  const std::optional<KvTable::Deleted> removed = table->DeleteDue(
       {.deadline = raft::ClusterMillis(expire.start_deadline_ms()), .key = expire.start_key()},
       stamp, expire.keys_max());
   if (!removed.has_value()) {
     return false;
   }
-  totals->key_count -= static_cast<int64_t>(*removed);
-  totals->revision += *removed > 0 ? 1 : 0;
+  totals->key_count -= static_cast<int64_t>(removed->keys);
+  totals->rows_hash -= removed->rows_hash;
+  totals->revision += removed->keys > 0 ? 1 : 0;
   return true;
 }
 

@@ -21,6 +21,7 @@ inline constexpr uint64_t kPreviousOverheadBytes = 64;
 struct StoreTotals {
   int64_t revision = 0;  // Grows by one with each command that changes a key.
   int64_t key_count = 0;
+  uint64_t rows_hash = 0;  // The sum of the hashes of the keys that are there.
   uint32_t cluster_version = kFirstCommandVersion;
 
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;

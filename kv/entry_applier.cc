@@ -35,6 +35,7 @@ EntryFate EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObser
   }
   run->applied.id = entry.id;
   run->applied.stamp = entry.stamp;
+  run->digests.push_back(DigestOf(run->applied));
   return EntryFate::kApplied;
 }
 
@@ -51,6 +52,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
   arena_.Reset();
   StoreTotals totals{.revision = run->applied.revision,
                      .key_count = run->applied.key_count,
+                     .rows_hash = run->applied.rows_hash,
                      .cluster_version = run->applied.cluster_version};
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
@@ -84,6 +86,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
   CHECK_GE(totals.key_count, 0);
   run->applied.revision = totals.revision;
   run->applied.key_count = totals.key_count;
+  run->applied.rows_hash = totals.rows_hash;
   run->applied.cluster_version = totals.cluster_version;
   return EntryFate::kApplied;
 }

@@ -10,6 +10,7 @@
 #include "google/protobuf/arena.h"
 #include "kv/applied_state.h"
 #include "kv/kv_table.h"
+#include "kv/state_hash.h"
 #include "raft/core/types.h"
 #include "raft/runtime/state_machine.h"
 #include "raftkv/log/v1/configuration.pb.h"
@@ -26,6 +27,7 @@ struct AppliedRun {
 
   AppliedState applied;  // Begins as what the table holds.
   std::vector<Outcome> outcomes;
+  std::vector<StateDigest> digests = {};  // Of the state after each of the entries.
   uint64_t commands = 0;
   // In words, what an entry says that this version does not know; empty: nothing so far.
   std::string too_new;

@@ -12,6 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kv/recent_digests.h"
+#include "kv/state_hash.h"
 #include "raft/runtime/state_machine.h"
 #include "raftkv/log/v1/command.pb.h"
 
@@ -75,6 +77,14 @@ enum class CacheLookup { kFound, kAbsent, kNotCached };
 // Confined to the loop's thread.
 class KvStateMachine : public raft::StateMachine {
  public:
+  std::optional<uint64_t> StateHash(raft::LogIndex index) const final {
+    const std::optional<StateDigest> digest = digests().At(index);
+    return digest.has_value() ? std::optional(digest->hash) : std::nullopt;
+  }
+  // Of the last kHashesKept entries, or as many as were applied since the member started or took a
+  // snapshot.
+  virtual const RecentDigests& digests() const = 0;
+
   // Reads one key from memory. kNotCached: only the disk knows; ask a view on another thread.
   virtual CacheLookup GetCached(absl::string_view key, log::v1::StoredKeyValue* record) const = 0;
   // The state as of now. Views hold back the deletion of files:

@@ -19,6 +19,9 @@ struct RecordHeader {
   int64_t mod_revision = 0;
   int64_t version = 0;
   raft::ClusterMillis deadline;  // 0: never expires.
+  // RowHash (kv/state_hash.h) of the key with all that it holds; not stored with it. Set in what a
+  // table is given, and in what it has.
+  uint64_t row_hash = 0;
 
   friend bool operator==(const RecordHeader&, const RecordHeader&) = default;
 };
@@ -61,10 +64,15 @@ class KvTable {
   virtual void Put(absl::string_view key, KvRecord record) = 0;
   // REQUIRES: Find or Scan has found the key, and it is still there.
   virtual void Delete(absl::string_view key) = 0;
+  // What DeleteDue has deleted.
+  struct Deleted {
+    uint64_t keys = 0;
+    uint64_t rows_hash = 0;  // The sum of their hashes.
+  };
   // Deletes the first `keys_max` keys from `start` on whose deadline is at or before `until`, read
-  // or not, and returns how many there were; nullopt when the table stalled.
-  virtual std::optional<uint64_t> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
-                                            uint64_t keys_max) = 0;
+  // or not; nullopt when the table stalled.
+  virtual std::optional<Deleted> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
+                                           uint64_t keys_max) = 0;
 
   virtual void PutMemberRecord(const log::v1::MemberRecord& record) = 0;
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
+#include "kv/state_hash.h"
 #include "raft/wire/convert.h"
 
 namespace raftkv::storage {
@@ -125,6 +126,7 @@ std::string EncodeAppliedState(const kv::AppliedState& state) {
   AppendVarint(state.revision, &value);
   AppendVarint(state.key_count, &value);
   AppendVarint(uint64_t{state.cluster_version}, &value);
+  AppendFixed64(state.rows_hash, &value);
   return value;
 }
 
@@ -141,6 +143,7 @@ std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
     return std::nullopt;
   }
   state.cluster_version = static_cast<uint32_t>(cluster_version);
+  state.rows_hash = reader.Fixed64();
   return reader.ok_at_end() ? std::optional(state) : std::nullopt;
 }
 
@@ -195,6 +198,14 @@ std::optional<LatestRecord> DecodeRecord(absl::string_view record) {
   return reader.ok() && layout == kRecordLayout ? std::optional(decoded) : std::nullopt;
 }
 
+std::optional<LatestRecord> DecodeAndHashRecord(absl::string_view key, absl::string_view record) {
+  std::optional<LatestRecord> decoded = DecodeRecord(record);
+  if (decoded.has_value()) {
+    decoded->header.row_hash = kv::RowHash(key, decoded->header, decoded->value);
+  }
+  return decoded;
+}
+
 std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key) {
   std::string row_key;
   row_key.reserve(kFixed64Bytes + key.size());
@@ -210,6 +221,18 @@ std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key) {
   row.key = reader.TakeRest();
   return reader.ok() && row.deadline.value() != 0 && !row.key.empty() ? std::optional(row)
                                                                       : std::nullopt;
+}
+
+std::string EncodeRowHash(uint64_t row_hash) {
+  std::string value;
+  AppendFixed64(row_hash, &value);
+  return value;
+}
+
+std::optional<uint64_t> DecodeRowHash(absl::string_view value) {
+  ByteReader reader(value);
+  const uint64_t row_hash = reader.Fixed64();
+  return reader.ok_at_end() ? std::optional(row_hash) : std::nullopt;
 }
 
 }  // namespace raftkv::storage

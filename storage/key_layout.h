@@ -20,14 +20,17 @@
 //
 //   `state.n`      "applied"             index:varint term:varint stamp:varint
 //                                        revision:varint key_count:varint
-//                                        cluster_version:varint
+//                                        cluster_version:varint rows_hash:fixed64
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration: configuration 0, or
 //                                        that of the last such entry up to "applied"
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
 //   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint
 //                                        version:varint deadline:varint value:byte*
-//   `ttl.n`        deadline:be64         empty; one row for each key of `latest` whose deadline
-//                    key:byte*           is not 0
+//   `ttl.n`        deadline:be64         row_hash:fixed64, of the key's record; one row for each
+//                    key:byte*           key of `latest` whose deadline is not 0
+//
+// kv/state_hash.h has the hashes. That of a record stands in `ttl` only, where what an Expire
+// removes has it at hand; elsewhere it is made from the record.
 //
 // base/coding.h has varint, fixed64 and be64.
 #pragma once
@@ -45,7 +48,7 @@
 
 namespace raftkv::storage {
 
-inline constexpr uint64_t kFormatVersion = 2;
+inline constexpr uint64_t kFormatVersion = 3;
 // Of a directory that was just made.
 inline constexpr uint64_t kFirstGeneration = 1;
 
@@ -119,11 +122,16 @@ std::string EncodeMemberRecordKey(uint64_t member_id);
 
 // Replaces `bytes` by all of a record but the value, which follows it.
 void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes);
-// The result points into `record`.
+// The result points into `record`; its row_hash is 0.
 std::optional<LatestRecord> DecodeRecord(absl::string_view record);
+// As DecodeRecord, with row_hash.
+std::optional<LatestRecord> DecodeAndHashRecord(absl::string_view key, absl::string_view record);
 
 std::string EncodeTtlKey(raft::ClusterMillis deadline, absl::string_view key);
 // The result points into `row_key`.
 std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key);
+
+std::string EncodeRowHash(uint64_t row_hash);
+std::optional<uint64_t> DecodeRowHash(absl::string_view value);
 
 }  // namespace raftkv::storage

@@ -57,6 +57,7 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> g
       reader_(reader),
       waker_(waker),
       applied_(content.applied),
+      digests_(kHashesKept, applied_),
       configuration_(std::move(content.configuration)),
       member_records_(std::move(content.member_records)),
       earliest_deadline_(content.earliest_deadline) {}
@@ -148,6 +149,7 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
     AbortOnWriteFailure("apply committed entries", status);
   }
   applied_ = run->result.applied;
+  digests_.Add(run->result.digests);
   if (run->result.configuration.has_value()) {
     configuration_ = std::move(run->result.configuration);
   }
@@ -219,6 +221,7 @@ bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   read_run_.reset();
   staging_->DropLater(std::exchange(generation_, staged->generation()));
   applied_ = staged->content().applied;
+  digests_.Restart(applied_);
   configuration_ = staged->content().configuration;
   member_records_ = staged->content().member_records;
   const raft::ClusterMillis deadline = staged->content().earliest_deadline;

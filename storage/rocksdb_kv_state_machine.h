@@ -17,6 +17,7 @@
 #include "kv/earliest_deadline.h"
 #include "kv/entry_applier.h"
 #include "kv/kv_state_machine.h"
+#include "kv/recent_digests.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "rocksdb/write_batch.h"
 #include "storage/database_reader.h"
@@ -45,9 +46,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   void OnFounded(const log::v1::ClusterConfiguration& configuration);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
-  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
-    return std::nullopt;
-  }
+  const kv::RecentDigests& digests() const override { return digests_; }
   raft::EntryId applied() const override { return applied_.id; }
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
   // REQUIRES: the member is founded.
@@ -110,6 +109,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   Waker* const waker_;
 
   kv::AppliedState applied_;
+  kv::RecentDigests digests_;
   std::optional<log::v1::ClusterConfiguration> configuration_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
   std::string too_new_;

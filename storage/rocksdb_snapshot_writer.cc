@@ -22,6 +22,10 @@ absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
 }
 
+uint64_t TtlRowHash(absl::string_view key, absl::string_view value) {
+  return StableHash(value, StableHash(key));
+}
+
 }  // namespace
 
 RocksDbSnapshotWriter::RocksDbSnapshotWriter(const raft::SnapshotPoint& point, uint64_t cluster_id,
@@ -60,21 +64,23 @@ absl::Status RocksDbSnapshotWriter::CheckRow(const SnapshotRow& row) {
     return CheckStateRow(row);
   }
   if (row.family == kLatestFamily) {
-    const std::optional<LatestRecord> record = DecodeRecord(row.value);
+    const std::optional<LatestRecord> record = DecodeAndHashRecord(row.key, row.value);
     if (!record.has_value() || row.key.empty() || row.key.size() > kv::kKeyBytesMax) {
       return BadSnapshot("has a key's record that makes no sense");
     }
+    rows_hash_ += record->header.row_hash;
     if (const raft::ClusterMillis deadline = record->header.deadline; deadline.value() != 0) {
       ++wanted_.count;
-      wanted_.sum += StableHash(EncodeTtlKey(deadline, row.key));
+      wanted_.sum +=
+          TtlRowHash(EncodeTtlKey(deadline, row.key), EncodeRowHash(record->header.row_hash));
     }
     return absl::OkStatus();
   }
-  if (!DecodeTtlKey(row.key).has_value() || !row.value.empty()) {
+  if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
     return BadSnapshot("has a row of a deadline that makes no sense");
   }
   ++found_.count;
-  found_.sum += StableHash(row.key);
+  found_.sum += TtlRowHash(row.key, row.value);
   return absl::OkStatus();
 }
 
@@ -143,6 +149,11 @@ absl::Status RocksDbSnapshotWriter::CheckWhole() const {
   if (applied_->key_count != static_cast<int64_t>(chunks_.totals().rows[kLatestFamily])) {
     return BadSnapshot(absl::StrCat("has ", chunks_.totals().rows[kLatestFamily],
                                     " keys, and says that it has ", applied_->key_count));
+  }
+  if (applied_->rows_hash != rows_hash_) {
+    return BadSnapshot(
+        absl::StrCat("has keys that are not those of its state: their hashes come to ", rows_hash_,
+                     ", and it says that they come to ", applied_->rows_hash));
   }
   if (wanted_ != found_) {
     return BadSnapshot(absl::StrCat("has ", found_.count, " rows of deadlines that are not those ",

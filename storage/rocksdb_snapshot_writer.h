@@ -56,9 +56,10 @@ class RocksDbSnapshotWriter final : public raft::SnapshotWriter {
   size_t file_family_ = 0;
 
   std::optional<kv::AppliedState> applied_;
+  uint64_t rows_hash_ = 0;  // As kv::AppliedState has it, of the rows that came.
   std::optional<raft::Configuration> configuration_;
   // Of the rows that `ttl` must have as told by `latest`, and of those that it has: how many, and
-  // the sum of their hashes.
+  // the sum of their hashes, their values being in them.
   struct Deadlines {
     uint64_t count = 0;
     uint64_t sum = 0;

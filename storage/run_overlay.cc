@@ -66,7 +66,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
   }
   Row* row = found == by_key_.end() ? Insert(key) : found->second;
   if (status.ok()) {
-    const std::optional<LatestRecord> record = DecodeRecord(ToView(pinned_));
+    const std::optional<LatestRecord> record = DecodeAndHashRecord(key, ToView(pinned_));
     if (!record.has_value()) {
       ExitOnCorruption(kLatestName, "its bytes make no record");
     }
@@ -134,7 +134,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
     if (!visit_known_before(&key)) {
       return true;
     }
-    const std::optional<LatestRecord> record = DecodeRecord(iterator.value());
+    const std::optional<LatestRecord> record = DecodeAndHashRecord(key, iterator.value());
     if (!record.has_value()) {
       ExitOnCorruption(kLatestName, "its bytes make no record");
     }
@@ -194,13 +194,14 @@ kv::TtlRow RunOverlay::PlaceOf(const Row& row) {
   return {.deadline = row.state.record.header.deadline, .key = row.key};
 }
 
-RunOverlay::Row* RunOverlay::InsertDue(const kv::TtlRow& place) {
+RunOverlay::Row* RunOverlay::InsertDue(const kv::TtlRow& place, uint64_t row_hash) {
   Row* row = Insert(place.key);
   row->on_disk = true;
   row->disk_deadline = place.deadline;
   row->state.exists = true;
   row->state.has_header = false;
   row->state.record.header.deadline = place.deadline;
+  row->state.record.header.row_hash = row_hash;
   return row;
 }
 
@@ -219,19 +220,21 @@ std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const kv::TtlRow& start,
   return rows;
 }
 
-std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
-                                              uint64_t keys_max) {
+std::optional<kv::KvTable::Deleted> RunOverlay::DeleteDue(const kv::TtlRow& start,
+                                                          raft::ClusterMillis until,
+                                                          uint64_t keys_max) {
   const std::vector<Row*> written = WrittenAndDue(start, until);
   auto next_written = written.begin();
-  uint64_t deleted = 0;
+  Deleted deleted;
   const auto remove = [&](Row* row) {
     staged_bytes_ += 2 * row->key.size() + kChangeOverheadBytes;
+    deleted.rows_hash += row->state.record.header.row_hash;
+    ++deleted.keys;
     Change(row, {.exists = false, .has_value = false, .changed = true, .record = {}});
-    ++deleted;
   };
   // Removes written rows before `place`, or all that are left.
   const auto remove_written_before = [&](const kv::TtlRow* place) {
-    for (; deleted < keys_max && next_written != written.end() &&
+    for (; deleted.keys < keys_max && next_written != written.end() &&
            (place == nullptr || PlaceOf(**next_written) < *place);
          ++next_written) {
       remove(*next_written);
@@ -250,25 +253,26 @@ std::optional<uint64_t> RunOverlay::DeleteDue(const kv::TtlRow& start, raft::Clu
   const std::unique_ptr<rocksdb::Iterator> iterator(
       generation_->db->NewIterator(options, generation_->ttl));
   iterator->Seek(EncodeTtlKey(start.deadline, start.key));
-  while (deleted < keys_max && iterator->Valid() && !WalkedTooFar()) {
+  while (deleted.keys < keys_max && iterator->Valid() && !WalkedTooFar()) {
     const std::optional<kv::TtlRow> place = DecodeTtlKey(ToView(iterator->key()));
-    if (!place.has_value()) {
+    const std::optional<uint64_t> row_hash = DecodeRowHash(ToView(iterator->value()));
+    if (!place.has_value() || !row_hash.has_value()) {
       ExitOnCorruption("`ttl`", "a row makes no sense");
     }
     remove_written_before(&*place);
-    if (deleted == keys_max) {
+    if (deleted.keys == keys_max) {
       break;
     }
     const auto found = by_key_.find(place->key);
     // What this run changed has its place among `written` now, or none.
     if (found == by_key_.end() || !found->second->state.changed) {
-      remove(found == by_key_.end() ? InsertDue(*place) : found->second);
+      remove(found == by_key_.end() ? InsertDue(*place, *row_hash) : found->second);
     }
-    if (deleted < keys_max) {
+    if (deleted.keys < keys_max) {
       iterator->Next();
     }
   }
-  if (deleted < keys_max && (iterator->status().IsIncomplete() || WalkedTooFar())) {
+  if (deleted.keys < keys_max && (iterator->status().IsIncomplete() || WalkedTooFar())) {
     return std::nullopt;
   }
   if (!iterator->status().ok() && !iterator->status().IsIncomplete()) {
@@ -327,7 +331,7 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
   };
   struct TtlChange {
     std::string row_key;
-    bool put;
+    std::optional<uint64_t> put;  // The row's hash; nullopt: the row goes.
   };
   std::vector<TtlChange> ttl_changes;
   for (const Row* row : changed) {
@@ -346,14 +350,13 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
         row->on_disk ? row->disk_deadline : raft::ClusterMillis(0);
     const raft::ClusterMillis deadline =
         state.exists ? state.record.header.deadline : raft::ClusterMillis(0);
-    if (old_deadline == deadline) {
-      continue;
-    }
-    if (old_deadline.value() != 0) {
-      ttl_changes.push_back({.row_key = EncodeTtlKey(old_deadline, row->key), .put = false});
+    if (old_deadline.value() != 0 && old_deadline != deadline) {
+      ttl_changes.push_back({.row_key = EncodeTtlKey(old_deadline, row->key), .put = std::nullopt});
     }
     if (deadline.value() != 0) {
-      ttl_changes.push_back({.row_key = EncodeTtlKey(deadline, row->key), .put = true});
+      // Also where the deadline stays: the hash does not.
+      ttl_changes.push_back(
+          {.row_key = EncodeTtlKey(deadline, row->key), .put = state.record.header.row_hash});
       if (written.earliest_deadline.value() == 0 || deadline < written.earliest_deadline) {
         written.earliest_deadline = deadline;
       }
@@ -364,8 +367,9 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
               [](const TtlChange& a, const TtlChange& b) { return a.row_key < b.row_key; });
   }
   for (const TtlChange& change : ttl_changes) {
-    check(change.put ? batch->Put(generation_->ttl, change.row_key, rocksdb::Slice())
-                     : batch->Delete(generation_->ttl, change.row_key));
+    check(change.put.has_value()
+              ? batch->Put(generation_->ttl, change.row_key, EncodeRowHash(*change.put))
+              : batch->Delete(generation_->ttl, change.row_key));
   }
   for (const log::v1::MemberRecord& record : member_records_) {
     check(batch->Put(generation_->state, EncodeMemberRecordKey(record.member_id()),

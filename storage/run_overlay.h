@@ -40,8 +40,8 @@ class RunOverlay final : public kv::KvTable {
             Visitor visit) override;
   void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
-  std::optional<uint64_t> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
-                                    uint64_t keys_max) override;
+  std::optional<Deleted> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
+                                   uint64_t keys_max) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
@@ -70,7 +70,7 @@ class RunOverlay final : public kv::KvTable {
 
  private:
   // What is known about a key. `record` is meaningful while `exists`: its value while `has_value`,
-  // the rest of it while `has_header`, its deadline always.
+  // the rest of it while `has_header`, its deadline and its hash always.
   struct State {
     bool exists = false;
     bool has_value = false;
@@ -95,7 +95,7 @@ class RunOverlay final : public kv::KvTable {
   void Change(Row* row, State state);
   static kv::TtlRow PlaceOf(const Row& row);
   // Notes a key of which a row of `ttl` tells. REQUIRES: it is not known.
-  Row* InsertDue(const kv::TtlRow& place);
+  Row* InsertDue(const kv::TtlRow& place, uint64_t row_hash);
   // What this run wrote of the keys that are due, from `start` on, in their order.
   std::vector<Row*> WrittenAndDue(const kv::TtlRow& start, raft::ClusterMillis until);
   // Whether the run has walked over more dead keys than a turn of the loop has time for.

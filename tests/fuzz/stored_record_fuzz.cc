@@ -147,6 +147,7 @@ void ApplyPayload(absl::string_view payload) {
     CHECK_GE(totals.revision, before.revision);
     CHECK_LE(totals.revision, before.revision + 1);
     CHECK_EQ(static_cast<size_t>(totals.key_count), table.content().latest.size());
+    CHECK_EQ(totals.rows_hash, simulation::ProductRowsHash(table.content()));
     for (const auto& [key, record] : table.content().latest) {
       CHECK_LE(record.header.create_revision, record.header.mod_revision);
       CHECK_LE(record.header.mod_revision, totals.revision);

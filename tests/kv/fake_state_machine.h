@@ -13,6 +13,7 @@
 #include "kv/command_version.h"
 #include "kv/disk_pool.h"
 #include "kv/kv_state_machine.h"
+#include "kv/recent_digests.h"
 #include "raft/runtime/command_batch.h"
 
 namespace raftkv::kv {
@@ -50,9 +51,13 @@ class ScriptedView final : public KvView {
 // Each command raises the revision by one and comes to `outcome`. Confined to one thread.
 class ScriptedStateMachine final : public KvStateMachine {
  public:
+  static constexpr size_t kDigestsKept = 8;
+
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override {
     for (const raft::Entry& entry : run) {
       applied_ = entry.id;
+      // Of some state or other, a different one at each index.
+      digests_.Add({DigestOf({.id = entry.id, .stamp = entry.stamp})});
       answers.applied = entry.id.index;
       raft::CommandBatchReader batch(raft::CommandsOf(entry));
       while (batch.Next()) {
@@ -72,9 +77,7 @@ class ScriptedStateMachine final : public KvStateMachine {
     }
     return run.size();
   }
-  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
-    return std::nullopt;
-  }
+  const RecentDigests& digests() const override { return digests_; }
   raft::EntryId applied() const override { return applied_; }
   // Nothing here trims a log.
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override { return nullptr; }
@@ -117,6 +120,7 @@ class ScriptedStateMachine final : public KvStateMachine {
 
  private:
   raft::EntryId applied_;
+  RecentDigests digests_{kDigestsKept, AppliedState()};
 };
 
 // Confined to one thread.

@@ -340,6 +340,9 @@ void Cluster::CheckAtEnd() {
     }
     // Counted anew from the rows: what was compared so far was kept along the way.
     ledger_.OnStarted(id, node->state_machine().content());
+    const SimStateMachine& machine = node->state_machine();
+    ledger_.CheckStateHashes(id, machine.applied().index,
+                             [&](LogIndex index) { return machine.StateHash(index); });
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "kv/state_hash.h"
 #include "raft/core/describe.h"
 #include "raft/runtime/command_batch.h"
 
@@ -38,7 +39,27 @@ void Ledger::OnApplied(NodeId node, const std::vector<AppliedStep>& steps) {
                           model_.revision(), ", ", model_.key_count(), " keys at index ",
                           entries_.size());
     });
+    findings_.Expect(known.applied.rows_hash == step.applied.rows_hash, [&] {
+      return absl::StrCat("node ", node.value(), " has another hash of its rows after ",
+                          Describe(step.entry), " than the model");
+    });
   }
+}
+
+void Ledger::CheckStateHashes(
+    NodeId node, raft::LogIndex applied,
+    absl::FunctionRef<std::optional<uint64_t>(raft::LogIndex index)> hash_at) const {
+  for (const CommittedEntry& entry : entries_) {
+    const std::optional<uint64_t> hash = hash_at(entry.id.index);
+    findings_.Expect(!hash.has_value() || *hash == kv::StateHash(entry.applied), [&] {
+      return absl::StrCat("node ", node.value(), " has another hash of its state at index ",
+                          entry.id.index.value(), " than the model");
+    });
+  }
+  findings_.Expect(hash_at(applied).has_value(), [&] {
+    return absl::StrCat("node ", node.value(), " does not know the hash of its state at index ",
+                        applied.value());
+  });
 }
 
 void Ledger::Append(NodeId node, const raft::Entry& entry) {
@@ -56,10 +77,11 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
   const kv::AppliedState applied{.id = entry.id,
                                  .stamp = entry.stamp,
                                  .revision = model_.revision(),
-                                 .key_count = model_.key_count()};
+                                 .key_count = model_.key_count(),
+                                 .rows_hash = model_.product_rows_hash()};
   entries_.push_back({.id = entry.id,
                       .state_hash = model_.rows_hash() ^ AppliedHash(applied),
-                      .revision = model_.revision()});
+                      .applied = applied});
 }
 
 void Ledger::ApplyToModel(const log::v1::Command& command, const EntryFacts& entry) {
@@ -144,6 +166,10 @@ void Ledger::CheckState(NodeId node, const TableContent& content, absl::string_v
                                        : 0;
   findings_.Expect(is_known && ContentHash(content) == expected, [&] {
     return absl::StrCat("node ", node.value(), what, index, " than was applied there");
+  });
+  findings_.Expect(content.applied.rows_hash == ProductRowsHash(content), [&] {
+    return absl::StrCat("node ", node.value(), " has at index ", index,
+                        " another hash of its rows than the rows come to");
   });
 }
 

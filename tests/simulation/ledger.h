@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "raftkv/log/v1/command.pb.h"
 #include "tests/simulation/command_tag.h"
 #include "tests/simulation/counters.h"
@@ -41,6 +42,11 @@ class Ledger {
   void OnApplied(raft::NodeId node, const std::vector<AppliedStep>& steps);
   // A node begins with the applied state that its disk holds.
   void OnStarted(raft::NodeId node, const TableContent& content);
+  // What `hash_at` says of an entry up to `applied`, nullopt where the node keeps none, is the hash
+  // of the state that the model had there.
+  void CheckStateHashes(
+      raft::NodeId node, raft::LogIndex applied,
+      absl::FunctionRef<std::optional<uint64_t>(raft::LogIndex index)> hash_at) const;
   // A snapshot has become the state of a node.
   void OnSnapshotAdopted(raft::NodeId node, const TableContent& content);
   // No process of the cluster runs any more.
@@ -54,7 +60,7 @@ class Ledger {
   raft::LogIndex last() const { return raft::LogIndex(entries_.size()); }
   // The store's revision after the entry at `index`. REQUIRES: index <= last().
   int64_t RevisionAt(raft::LogIndex index) const {
-    return index.value() == 0 ? 0 : entries_.at(index.value() - 1).revision;
+    return index.value() == 0 ? 0 : entries_.at(index.value() - 1).applied.revision;
   }
   const ModelStore& model() const { return model_; }
 
@@ -62,7 +68,7 @@ class Ledger {
   struct CommittedEntry {
     raft::EntryId id;
     uint64_t state_hash;
-    int64_t revision;
+    kv::AppliedState applied;
   };
 
   struct Lead {
@@ -70,7 +76,8 @@ class Ledger {
     raft::LogIndex index;
   };
 
-  // The state is what the entries up to where it stands made everywhere.
+  // The state is what the entries up to where it stands made everywhere, and has the hash of its
+  // rows.
   void CheckState(raft::NodeId node, const TableContent& content, absl::string_view what);
   void Append(raft::NodeId node, const raft::Entry& entry);
   void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kv/state_hash.h"
 #include "tests/simulation/sim_table.h"
 
 namespace raftkv::simulation {
@@ -197,6 +198,10 @@ void ModelStore::Become(Rows rows, LogIndex index) {
   const auto note = [&](const std::string& key, const KvRecord* before, const KvRecord* after) {
     rows_hash_ ^= before == nullptr ? 0 : RowHash(key, *before);
     rows_hash_ ^= after == nullptr ? 0 : RowHash(key, *after);
+    const auto product_hash = [&](const KvRecord* record) {
+      return record == nullptr ? 0 : kv::RowHash(key, record->header, record->value);
+    };
+    product_rows_hash_ += product_hash(after) - product_hash(before);
     std::vector<Version>& versions = history_[key];
     if (versions.empty() || versions.back().index != index) {
       versions.push_back({.index = index, .record = std::nullopt});

@@ -46,6 +46,8 @@ class ModelStore {
   int64_t key_count() const { return static_cast<int64_t>(rows_.size()); }
   // As SimTable counts it.
   uint64_t rows_hash() const { return rows_hash_; }
+  // What production's hash of the rows must be.
+  uint64_t product_rows_hash() const { return product_rows_hash_; }
 
   // The state after the entry at `index`.
   std::optional<kv::KvRecord> Get(absl::string_view key, raft::LogIndex index) const;
@@ -78,6 +80,7 @@ class ModelStore {
   Rows rows_;
   int64_t revision_ = 0;
   uint64_t rows_hash_ = 0;
+  uint64_t product_rows_hash_ = 0;
   std::map<std::string, std::vector<Version>, std::less<>> history_;
   std::vector<Expiry> expiries_;
 };

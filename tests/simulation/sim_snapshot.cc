@@ -1,6 +1,7 @@
 #include "tests/simulation/sim_snapshot.h"
 
 #include "base/coding.h"
+#include "kv/state_hash.h"
 
 namespace raftkv::simulation {
 
@@ -37,6 +38,7 @@ std::string HeadOf(const SnapshotContent& content, const raft::Configuration& co
   AppendVarint(applied.revision, &head);
   AppendVarint(applied.key_count, &head);
   AppendVarint(uint64_t{applied.cluster_version}, &head);
+  AppendFixed64(applied.rows_hash, &head);
   AppendVarint(uint64_t{content.table.latest.size()}, &head);
   AppendFixed64(ContentHash(content.table), &head);
   AppendVarint(uint64_t{configuration.voters.size()}, &head);
@@ -85,6 +87,7 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
                               .revision = reader.SignedVarint(),
                               .key_count = reader.SignedVarint(),
                               .cluster_version = static_cast<uint32_t>(reader.Varint())};
+    content_.table.applied.rows_hash = reader.Fixed64();
     rows_ = reader.Varint();
     state_hash_ = reader.Fixed64();
     for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
@@ -103,6 +106,7 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
     record.header.version = reader.SignedVarint();
     record.header.deadline = ClusterMillis(reader.Varint());
     record.value = std::string(reader.Bytes(reader.Varint()));
+    record.header.row_hash = kv::RowHash(key, record.header, record.value);
     ApplyChanges({.rows = {{key, std::move(record)}}, .applied = content_.table.applied},
                  &content_.table);
   }

@@ -114,6 +114,7 @@ SimStateMachine::SimStateMachine(const SimOptions* options, ProcessEvents* event
       counters_(*counters),
       hooks_(std::move(hooks)),
       table_(disk->content().table),
+      digests_(kHashesKept, table_.content().applied),
       earliest_deadline_(FirstDeadline(disk->content().table)) {}
 
 size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) {
@@ -149,6 +150,7 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
   }
   CHECK(!result.configuration.has_value()) << "the members stay as they are";
   Commit(result.applied);
+  digests_.Add(result.digests);
   hooks_.on_applied(steps);
   for (kv::AppliedRun::Outcome& outcome : result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
@@ -198,6 +200,7 @@ bool SimStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   const SnapshotContent& content = *ContentOf(snapshot);
   CHECK_GT(content.table.applied.id.index, applied().index) << "the state would go back";
   table_ = SimTable(content.table);
+  digests_.Restart(content.table.applied);
   // As if its rows were written now: who scanned the old state has not seen them.
   if (const ClusterMillis first = FirstDeadline(content.table); first.value() != 0) {
     earliest_deadline_.OnApplied(applied().index, first);

@@ -12,6 +12,7 @@
 #include "kv/earliest_deadline.h"
 #include "kv/entry_applier.h"
 #include "kv/kv_state_machine.h"
+#include "kv/recent_digests.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
 #include "tests/simulation/options.h"
@@ -45,9 +46,7 @@ class SimStateMachine final : public kv::KvStateMachine {
                   Counters* counters, Hooks hooks);
 
   size_t Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) override;
-  std::optional<uint64_t> StateHash(raft::LogIndex /*index*/) const override {
-    return std::nullopt;
-  }
+  const kv::RecentDigests& digests() const override { return digests_; }
   raft::EntryId applied() const override { return table_.content().applied.id; }
   std::unique_ptr<raft::SnapshotReader> TakeSnapshot() override;
   std::unique_ptr<raft::SnapshotWriter> StageSnapshot(const raft::SnapshotPoint& point) override;
@@ -87,6 +86,7 @@ class SimStateMachine final : public kv::KvStateMachine {
   const Hooks hooks_;
 
   SimTable table_;
+  kv::RecentDigests digests_;
   kv::EntryApplier applier_;
   kv::EarliestDeadline earliest_deadline_;
   const std::map<uint64_t, log::v1::MemberRecord> member_records_;

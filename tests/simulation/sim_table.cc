@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include "base/stable_hash.h"
+#include "kv/state_hash.h"
 #include "tests/simulation/trace.h"
 
 namespace raftkv::simulation {
@@ -68,6 +69,14 @@ uint64_t ContentHash(const TableContent& content) {
   return content.ttl == expected_ttl ? hash : ~hash;
 }
 
+uint64_t ProductRowsHash(const TableContent& content) {
+  uint64_t sum = 0;
+  for (const auto& [key, record] : content.latest) {
+    sum += kv::RowHash(key, record.header, record.value);
+  }
+  return sum;
+}
+
 SimTable::SimTable(TableContent content) : content_(std::move(content)) {
   for (const auto& [key, record] : content_.latest) {
     rows_hash_ ^= RowHash(key, record);
@@ -126,8 +135,8 @@ void SimTable::Delete(absl::string_view key) {
   Set(std::string(key), std::nullopt);
 }
 
-std::optional<uint64_t> SimTable::DeleteDue(const kv::TtlRow& start, ClusterMillis until,
-                                            uint64_t keys_max) {
+std::optional<kv::KvTable::Deleted> SimTable::DeleteDue(const kv::TtlRow& start,
+                                                        ClusterMillis until, uint64_t keys_max) {
   if (MustStall()) {
     return std::nullopt;
   }
@@ -136,10 +145,12 @@ std::optional<uint64_t> SimTable::DeleteDue(const kv::TtlRow& start, ClusterMill
        row != content_.ttl.end() && row->first <= until && keys.size() < keys_max; ++row) {
     keys.push_back(row->second);
   }
+  Deleted deleted{.keys = keys.size()};
   for (const std::string& key : keys) {
+    deleted.rows_hash += content_.latest.at(key).header.row_hash;
     Set(key, std::nullopt);
   }
-  return keys.size();
+  return deleted;
 }
 
 void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {

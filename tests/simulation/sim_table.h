@@ -31,12 +31,15 @@ struct TableChanges {
 // Puts changes into content. A row of `ttl` is there exactly while a record has its deadline.
 void ApplyChanges(const TableChanges& changes, TableContent* content);
 
-// A hash of everything that members must agree on. RowHash is one row's share: the hash of a table
-// is that of its applied state exclusive-ored with those of its rows.
+// A hash of everything that members must agree on, made without production's. RowHash is one row's
+// share: the hash of a table is that of its applied state exclusive-ored with those of its rows.
 uint64_t RowHash(absl::string_view key, const kv::KvRecord& record);
 uint64_t AppliedHash(const kv::AppliedState& applied);
 // Counted anew from every row of both kinds.
 uint64_t ContentHash(const TableContent& content);
+// What the applied state must have as the hash of its rows: production's (kv/state_hash.h), counted
+// anew from every row.
+uint64_t ProductRowsHash(const TableContent& content);
 
 // Changes go to the content at once and can be taken back until Commit. Confined to one thread.
 class SimTable final : public kv::KvTable {
@@ -51,8 +54,8 @@ class SimTable final : public kv::KvTable {
             Visitor visit) override;
   void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
-  std::optional<uint64_t> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
-                                    uint64_t keys_max) override;
+  std::optional<Deleted> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
+                                   uint64_t keys_max) override;
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   Mark SetMark() const override;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "kv/state_hash.h"
 #include "raft/runtime/command_batch.h"
 #include "raft/runtime/log_store.h"
 #include "storage/snapshot_chunk.h"
@@ -44,23 +45,27 @@ raft::Entry ConfigurationEntry(uint64_t index, uint64_t term) {
 // What a leader whose state this is sends.
 std::vector<std::string> SnapshotOf(const StoreState& state) {
   std::map<std::string, std::string> rows[kGenerationFamilies];
-  rows[0][kAppliedKey] = EncodeAppliedState({.id = state.applied,
-                                             .stamp = raft::ClusterMillis(state.applied_stamp),
-                                             .revision = state.revision,
-                                             .key_count = static_cast<int64_t>(state.keys.size())});
+  uint64_t rows_hash = 0;
   rows[0][kConfigurationKey] = ConfigurationOf(state.configured_at);
   for (const auto& [key, row] : state.keys) {
     std::string& record = rows[1][key];
-    EncodeRecordHeader({.create_revision = row.create_revision,
-                        .mod_revision = row.mod_revision,
-                        .version = row.version,
-                        .deadline = raft::ClusterMillis(row.deadline)},
-                       &record);
+    const kv::RecordHeader header{.create_revision = row.create_revision,
+                                  .mod_revision = row.mod_revision,
+                                  .version = row.version,
+                                  .deadline = raft::ClusterMillis(row.deadline)};
+    EncodeRecordHeader(header, &record);
     record += *row.value;
+    const uint64_t row_hash = kv::RowHash(key, header, *row.value);
+    rows_hash += row_hash;
     if (row.deadline != 0) {
-      rows[2][EncodeTtlKey(raft::ClusterMillis(row.deadline), key)];
+      rows[2][EncodeTtlKey(header.deadline, key)] = EncodeRowHash(row_hash);
     }
   }
+  rows[0][kAppliedKey] = EncodeAppliedState({.id = state.applied,
+                                             .stamp = raft::ClusterMillis(state.applied_stamp),
+                                             .revision = state.revision,
+                                             .key_count = static_cast<int64_t>(state.keys.size()),
+                                             .rows_hash = rows_hash});
   ChunkList chunks;
   for (size_t family = 0; family < kGenerationFamilies; ++family) {
     for (const auto& [key, value] : rows[family]) {

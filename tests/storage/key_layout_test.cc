@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "kv/state_hash.h"
 #include "raft/core/configuration.h"
 #include "raftkv/log/v1/configuration.pb.h"
 
@@ -31,7 +32,10 @@ TEST(KeyLayoutTest, FrozenBytes) {
   applied.revision = 4;
   applied.key_count = 5;
   applied.cluster_version = 6;
-  EXPECT_EQ(EncodeAppliedState(applied), "\x01\x02\x03\x04\x05\x06");
+  applied.rows_hash = 0x0e0d0c0b0a090807;
+  EXPECT_EQ(EncodeAppliedState(applied),
+            "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e");
+  EXPECT_EQ(EncodeRowHash(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   EXPECT_EQ(EncodeId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   std::string header;
   EncodeRecordHeader(
@@ -63,6 +67,8 @@ TEST(KeyLayoutTest, RoundTrips) {
     EXPECT_EQ(decoded->stamp, entry.stamp);
     EXPECT_EQ(decoded->payload, nullptr);
     EXPECT_EQ(decoded->configuration, nullptr);
+    const kv::AppliedState applied{.id = entry.id, .stamp = entry.stamp, .rows_hash = number};
+    EXPECT_EQ(DecodeAppliedState(EncodeAppliedState(applied)), applied);
   }
   const kv::RecordHeader header{.create_revision = 1,
                                 .mod_revision = std::numeric_limits<int64_t>::max(),
@@ -75,6 +81,9 @@ TEST(KeyLayoutTest, RoundTrips) {
   ASSERT_TRUE(decoded.has_value());
   EXPECT_EQ(decoded->header, header);
   EXPECT_EQ(decoded->value, absl::string_view("v\0\xff", 3));
+  EXPECT_EQ(DecodeAndHashRecord("k", record)->header.row_hash,
+            kv::RowHash("k", header, absl::string_view("v\0\xff", 3)));
+  EXPECT_EQ(DecodeRowHash(EncodeRowHash(kHuge)), kHuge);
 }
 
 TEST(KeyLayoutTest, AnEntryOfAConfigurationSaysWhoCounts) {
@@ -114,8 +123,13 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeClusterReading("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";
-  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05").has_value());
-  EXPECT_FALSE(DecodeAppliedState(std::string("\x01\x02\x03\x04\x05\0", 6)).has_value());
+  const std::string hash(8, '\x07');
+  EXPECT_TRUE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06" + hash).has_value());
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06").has_value())
+      << "format version 2 had it so";
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06" + hash + "x").has_value());
+  EXPECT_FALSE(DecodeAppliedState(std::string("\x01\x02\x03\x04\x05\0", 6) + hash).has_value())
+      << "no cluster is at version 0";
   EXPECT_FALSE(DecodeNumber("").has_value());
   EXPECT_FALSE(DecodeNumber("\x80").has_value()) << "cut varint";
   EXPECT_FALSE(DecodeNumber(std::string(10, '\xff') + "\x01").has_value()) << "too long";
@@ -124,6 +138,8 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeRecord("").has_value());
   EXPECT_FALSE(DecodeRecord("\x02\x01\x02\x03\x04").has_value()) << "unknown layout";
   EXPECT_FALSE(DecodeRecord("\x01\x01\x02\x03").has_value()) << "no deadline";
+  EXPECT_FALSE(DecodeRowHash("").has_value()) << "format version 2 had it so";
+  EXPECT_FALSE(DecodeRowHash("123456789").has_value());
   EXPECT_FALSE(DecodeTtlKey("12345678").has_value()) << "no key";
   EXPECT_FALSE(DecodeTtlKey(std::string(8, '\0') + "k").has_value()) << "never is no deadline";
 }

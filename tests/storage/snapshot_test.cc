@@ -507,6 +507,23 @@ TEST_F(BadSnapshotTest, RowsThatMakeNoState) {
   kv::AppliedState applied = *DecodeAppliedState(Rows(chunks_).Find(0, kAppliedKey).value);
   ++applied.key_count;
   change(0, kAppliedKey, EncodeAppliedState(applied), "says that it has 601");
+  --applied.key_count;
+  ++applied.rows_hash;
+  change(0, kAppliedKey, EncodeAppliedState(applied), "keys that are not those of its state");
+  const std::string& deadline_hash = Rows(chunks_).rows.back().value;
+  change(2, Rows(chunks_).rows.back().key, EncodeRowHash(*DecodeRowHash(deadline_hash) + 1),
+         "rows of deadlines");
+
+  const std::string not_its_keys = "keys that are not those of its state";
+  Rows changed(chunks_);
+  changed.Find(1, "key1001").value.back() ^= 1;
+  ExpectRefused(changed.Chunks(), not_its_keys);
+  Rows lost_for_another(chunks_);
+  lost_for_another.Find(1, "key1001").key = "key1001x";
+  ExpectRefused(lost_for_another.Chunks(), not_its_keys);
+  Rows exchanged(chunks_);
+  std::swap(exchanged.Find(1, "key1001").value, exchanged.Find(1, "key1004").value);
+  ExpectRefused(exchanged.Chunks(), not_its_keys);
 
   const auto remove = [&](size_t family, const std::string& key, const std::string& why) {
     Rows rows(chunks_);

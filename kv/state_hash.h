@@ -1,0 +1,44 @@
+// Hashes by which two members, or a member and its own rows, are compared. Equal on every machine.
+// On disk and between members: frozen; what changes one needs another format version. Not against
+// adversaries.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "kv/applied_state.h"
+#include "kv/kv_table.h"
+
+namespace raftkv::kv {
+
+// Of a key and all that it holds:
+//
+//   XXH3 of: XXH3(key):fixed64 create_revision:fixed64 mod_revision:fixed64 version:fixed64
+//            deadline:fixed64 XXH3(value):fixed64
+//
+// `header.row_hash` is not looked at.
+uint64_t RowHash(absl::string_view key, const RecordHeader& header, absl::string_view value);
+
+// Of all that commands have made of the keys up to an entry; never 0:
+//
+//   XXH3 of: index:fixed64 revision:fixed64 key_count:fixed64 cluster_version:fixed64
+//            rows_hash:fixed64
+uint64_t StateHash(const AppliedState& state);
+
+// A state in short.
+struct StateDigest {
+  uint64_t hash = 0;  // StateHash.
+  int64_t revision = 0;
+  int64_t key_count = 0;
+
+  friend bool operator==(const StateDigest&, const StateDigest&) = default;
+};
+
+StateDigest DigestOf(const AppliedState& state);
+
+// Whether so many rows with this sum of hashes are those that the state tells of; otherwise
+// DataLoss, naming both.
+absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_hash);
+
+}  // namespace raftkv::kv

@@ -1,0 +1,122 @@
+#include "kv/state_hash.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "kv/recent_digests.h"
+
+namespace raftkv::kv {
+namespace {
+
+using raft::LogIndex;
+
+const RecordHeader kHeader{.create_revision = 1,
+                           .mod_revision = 2,
+                           .version = 3,
+                           .deadline = raft::ClusterMillis(4),
+                           .row_hash = 0};
+
+AppliedState StateAt(uint64_t index) {
+  AppliedState state;
+  state.id = {raft::Term(1), LogIndex(index)};
+  return state;
+}
+
+// On disk: these numbers must never change.
+TEST(StateHashTest, Frozen) {
+  EXPECT_EQ(RowHash("key", kHeader, "value"), 12793614387849108876u);
+  AppliedState state = StateAt(7);
+  state.revision = 5;
+  state.key_count = 4;
+  state.rows_hash = 0xfedcba9876543210;
+  EXPECT_EQ(StateHash(state), 11293768307485720161u);
+}
+
+TEST(StateHashTest, EveryPartOfARowCounts) {
+  std::set<uint64_t> hashes = {RowHash("key", kHeader, "value"), RowHash("ke", kHeader, "yvalue"),
+                               RowHash("keyvalue", kHeader, ""), RowHash("value", kHeader, "key"),
+                               RowHash("key", kHeader, std::string("value\0", 6))};
+  RecordHeader header = kHeader;
+  ++header.create_revision;
+  hashes.insert(RowHash("key", header, "value"));
+  header = kHeader;
+  ++header.mod_revision;
+  hashes.insert(RowHash("key", header, "value"));
+  header = kHeader;
+  ++header.version;
+  hashes.insert(RowHash("key", header, "value"));
+  header = kHeader;
+  header.deadline = header.deadline + 1;
+  hashes.insert(RowHash("key", header, "value"));
+  EXPECT_EQ(hashes.size(), 9u);
+  header = kHeader;
+  header.row_hash = 9;
+  EXPECT_EQ(RowHash("key", header, "value"), RowHash("key", kHeader, "value"));
+}
+
+TEST(StateHashTest, EveryPartOfAStateCounts) {
+  const AppliedState state = StateAt(7);
+  std::set<uint64_t> hashes = {StateHash(state), StateHash(StateAt(8))};
+  AppliedState other = state;
+  ++other.revision;
+  hashes.insert(StateHash(other));
+  other = state;
+  ++other.key_count;
+  hashes.insert(StateHash(other));
+  other = state;
+  ++other.rows_hash;
+  hashes.insert(StateHash(other));
+  other = state;
+  ++other.cluster_version;
+  hashes.insert(StateHash(other));
+  EXPECT_EQ(hashes.size(), 6u);
+  EXPECT_FALSE(hashes.contains(0));
+}
+
+StateDigest Digest(uint64_t hash) { return {.hash = hash, .revision = 1, .key_count = 2}; }
+
+TEST(RecentDigestsTest, KnowsTheLastOnesOnly) {
+  RecentDigests digests(3, StateAt(10));
+  EXPECT_EQ(digests.At(LogIndex(10)), DigestOf(StateAt(10)));
+  EXPECT_EQ(digests.At(LogIndex(9)), std::nullopt);
+  EXPECT_EQ(digests.At(LogIndex(11)), std::nullopt);
+  digests.Add({Digest(101), Digest(102)});
+  EXPECT_EQ(digests.At(LogIndex(10)), DigestOf(StateAt(10)));
+  EXPECT_EQ(digests.At(LogIndex(12)), Digest(102));
+  EXPECT_EQ(digests.first(), LogIndex(10));
+  digests.Add({Digest(103), Digest(104)});
+  EXPECT_EQ(digests.At(LogIndex(11)), std::nullopt);
+  EXPECT_EQ(digests.At(LogIndex(12)), Digest(102));
+  EXPECT_EQ(digests.At(LogIndex(14)), Digest(104));
+  EXPECT_EQ(digests.At(LogIndex(15)), std::nullopt);
+  EXPECT_EQ(digests.first(), LogIndex(12));
+  EXPECT_EQ(digests.last(), LogIndex(14));
+}
+
+TEST(RecentDigestsTest, AnotherStateForgetsThoseBeforeIt) {
+  RecentDigests digests(3, AppliedState());
+  EXPECT_EQ(digests.At(LogIndex(0)), DigestOf(AppliedState()));
+  digests.Add({Digest(101), Digest(102)});
+  digests.Restart(StateAt(20));
+  EXPECT_EQ(digests.At(LogIndex(2)), std::nullopt);
+  EXPECT_EQ(digests.At(LogIndex(19)), std::nullopt);
+  EXPECT_EQ(digests.At(LogIndex(20)), DigestOf(StateAt(20)));
+}
+
+TEST(CheckRowsTest, NamesBothSides) {
+  AppliedState state = StateAt(7);
+  state.key_count = 2;
+  state.rows_hash = 30;
+  EXPECT_TRUE(CheckRows(state, 2, 30).ok());
+  for (const absl::Status& status : {CheckRows(state, 2, 31), CheckRows(state, 3, 30)}) {
+    EXPECT_TRUE(absl::IsDataLoss(status));
+  }
+  EXPECT_EQ(CheckRows(state, 3, 31).message(),
+            "the state at index 7 has 3 keys whose hashes come to 31, and should have 2 whose "
+            "hashes come to 30");
+}
+
+}  // namespace
+}  // namespace raftkv::kv
