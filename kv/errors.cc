@@ -1,6 +1,7 @@
 #include "kv/errors.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "absl/strings/cord.h"
@@ -170,6 +171,12 @@ absl::Status BadRevisionError(absl::string_view field, int64_t revision) {
                          absl::StrCat(field, ": is ", revision, "; must be 0 or more"));
 }
 
+absl::Status BadIndexError(uint64_t index) {
+  return InvalidArgument("BAD_INDEX", "index",
+                         absl::StrCat("index: is ", index, "; must be 0 (the newest) to ",
+                                      std::numeric_limits<int64_t>::max()));
+}
+
 absl::Status BadPageTokenError(absl::string_view problem) {
   return InvalidArgument("BAD_PAGE_TOKEN", "page_token", absl::StrCat("page_token: ", problem));
 }
@@ -249,6 +256,18 @@ absl::Status UnreadError() {
 absl::Status TooSlowError() {
   return absl::DeadlineExceededError(
       "reading took longer than the call's deadline, or --request_timeout_ms without one");
+}
+
+absl::Status NotAppliedError(uint64_t index, uint64_t applied) {
+  return absl::DeadlineExceededError(
+      absl::StrCat("this member has applied up to index ", applied, ", not yet index ", index));
+}
+
+absl::Status IndexTooOldError(uint64_t index, uint64_t oldest) {
+  return MakeError(absl::StatusCode::kOutOfRange, "INDEX_TOO_OLD",
+                   absl::StrCat("this member does not know any more what its state was at index ",
+                                index, ", only from index ", oldest, " on"),
+                   {{"oldest", absl::StrCat(oldest)}});
 }
 
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision) {

@@ -38,6 +38,7 @@ absl::Status RangeTooLargeError(const log::v1::CommandOutcome& outcome, uint64_t
 absl::Status BadPageSizeError(int64_t page_size);
 absl::Status BadLimitError(int64_t limit);
 absl::Status BadRevisionError(absl::string_view field, int64_t revision);
+absl::Status BadIndexError(uint64_t index);
 absl::Status BadPageTokenError(absl::string_view problem);
 absl::Status BadPreconditionError(absl::string_view problem);
 absl::Status MalformedError(absl::string_view message_type);
@@ -62,6 +63,10 @@ absl::Status UnfinishedError();
 absl::Status UnreadError();
 // DEADLINE_EXCEEDED: a read whose time was over before it was done.
 absl::Status TooSlowError();
+// The same for a state that is not applied here.
+absl::Status NotAppliedError(uint64_t index, uint64_t applied);
+// OUT_OF_RANGE: what the state was at `index` is forgotten.
+absl::Status IndexTooOldError(uint64_t index, uint64_t oldest);
 // ABORTED.
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

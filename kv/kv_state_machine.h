@@ -62,6 +62,9 @@ class KvView {
 
   virtual int64_t revision() const = 0;
   virtual raft::LogIndex applied() const = 0;
+  // Reads every row. DataLoss, too, when they are not those that commands have left, as their
+  // hashes tell (kv/state_hash.h).
+  virtual absl::Status Verify(const GivenUp& given_up) const = 0;
   // nullopt: no such key. `key` is set in the result.
   virtual absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(
       absl::string_view key) const = 0;

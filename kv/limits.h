@@ -25,6 +25,8 @@ inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
 
 // Reads that wait for a revision to be applied.
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
+// Questions for hashes that wait for an entry to be applied.
+inline constexpr uint64_t kIndexWaitersMax = 64;
 // A list of more keys waits with the counts.
 inline constexpr uint64_t kShortListKeysMax = 1000;
 

@@ -8,7 +8,7 @@ bool RevisionWaiters::Add(Waiter* waiter) {
   if (waiters_.size() >= max_) {
     return false;
   }
-  const Key key(waiter->min_revision, next_number_++);
+  const Key key(waiter->awaited, next_number_++);
   deadlines_.emplace(waiter->deadline, key);
   waiters_.emplace(key, std::move(*waiter));
   return true;
@@ -16,7 +16,7 @@ bool RevisionWaiters::Add(Waiter* waiter) {
 
 std::vector<RevisionWaiters::Waiter> RevisionWaiters::TakeReached(int64_t revision) {
   std::vector<Waiter> taken;
-  while (!waiters_.empty() && waiters_.begin()->second.min_revision <= revision) {
+  while (!waiters_.empty() && waiters_.begin()->second.awaited <= revision) {
     auto waiter = waiters_.extract(waiters_.begin());
     deadlines_.erase({waiter.mapped().deadline, waiter.key()});
     taken.push_back(std::move(waiter.mapped()));

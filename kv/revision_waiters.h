@@ -1,4 +1,4 @@
-// Reads that wait until a revision is applied here.
+// Reads that wait until a revision is applied here, or an index: both only grow.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace raftkv::kv {
 class RevisionWaiters final {
  public:
   struct Waiter {
-    int64_t min_revision = 0;
+    int64_t awaited = 0;
     MonotonicNanos deadline = 0;
     std::function<void(absl::Status)> done;
   };

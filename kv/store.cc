@@ -146,9 +146,8 @@ void Store::AwaitRevision(const ReadFreshness& freshness, std::function<void(abs
     return;
   }
   // A waiter that is not taken is left as it is.
-  RevisionWaiters::Waiter waiter{.min_revision = freshness.min_revision,
-                                 .deadline = freshness.deadline,
-                                 .done = std::move(done)};
+  RevisionWaiters::Waiter waiter{
+      .awaited = freshness.min_revision, .deadline = freshness.deadline, .done = std::move(done)};
   if (!revision_waiters_.Add(&waiter)) {
     waiter.done(OverloadedError());
   }
@@ -159,13 +158,22 @@ void Store::OnApplied() {
        revision_waiters_.TakeReached(state_machine_.revision())) {
     waiter.done(absl::OkStatus());
   }
+  for (const RevisionWaiters::Waiter& waiter :
+       index_waiters_.TakeReached(static_cast<int64_t>(state_machine_.applied().index.value()))) {
+    waiter.done(absl::OkStatus());
+  }
 }
 
 void Store::Tick() {
   const MonotonicNanos until = draining_ ? kNever : clock_.Now();
   for (const RevisionWaiters::Waiter& waiter : revision_waiters_.TakeLate(until)) {
     waiter.done(draining_ ? ShuttingDownError()
-                          : TooStaleError(waiter.min_revision, state_machine_.revision()));
+                          : TooStaleError(waiter.awaited, state_machine_.revision()));
+  }
+  for (const RevisionWaiters::Waiter& waiter : index_waiters_.TakeLate(until)) {
+    waiter.done(draining_ ? ShuttingDownError()
+                          : NotAppliedError(static_cast<uint64_t>(waiter.awaited),
+                                            state_machine_.applied().index.value()));
   }
 }
 
@@ -305,6 +313,59 @@ void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<
         state_machine_.EndCount(walk, std::nullopt);
         done(why);
       });
+}
+
+void Store::Verify(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done) {
+  if (draining_) {
+    done(ShuttingDownError());
+    return;
+  }
+  const raft::LogIndex applied = state_machine_.applied().index;
+  if (index <= applied) {
+    VerifyNow(index.value() == 0 ? applied : index, scan, deadline, std::move(done));
+    return;
+  }
+  RevisionWaiters::Waiter waiter{
+      .awaited = static_cast<int64_t>(index.value()),
+      .deadline = deadline,
+      .done = [this, index, scan, deadline, done](const absl::Status& reached) {
+        if (reached.ok()) {
+          VerifyNow(index, scan, deadline, done);
+        } else {
+          done(reached);
+        }
+      }};
+  if (!index_waiters_.Add(&waiter)) {
+    done(OverloadedError());
+  }
+}
+
+void Store::VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline,
+                      Done<Verified> done) {
+  // Known before a long walk, which may take until it is forgotten.
+  const std::optional<StateDigest> digest = state_machine_.digests().At(index);
+  if (!digest.has_value()) {
+    done(IndexTooOldError(index.value(), state_machine_.digests().first().value()));
+    return;
+  }
+  const Verified verified{.index = index, .digest = *digest};
+  if (!scan) {
+    done(verified);
+    return;
+  }
+  ReadOnPool(
+      DiskPool::Length::kLong, deadline,
+      [this, verified, done](const KvView& view, const GivenUp& given_up) {
+        absl::Status status = view.Verify(given_up);
+        return [this, verified, done, status = std::move(status)] {
+          if (status.ok()) {
+            done(verified);
+          } else {
+            done(ReadError(status));
+          }
+        };
+      },
+      done);
 }
 
 }  // namespace raftkv::kv

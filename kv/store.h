@@ -56,8 +56,13 @@ class Store {
     ReadPoint at;
     int64_t keys = 0;
   };
+  struct Verified {
+    raft::LogIndex index;
+    StateDigest digest;  // Of the state after the entry there.
+  };
 
-  // `on_damaged` hears, once for each read that met it, that a file is corrupted:
+  // `on_damaged` hears, once for each read that met it, that a file is corrupted, or that rows are
+  // not those that commands left:
   // the member must neither lead nor answer from it.
   // Borrows the rest; no callback of theirs may come after its end.
   Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
@@ -79,6 +84,12 @@ class Store {
   void Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done);
   void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
 
+  // What this member's state was after the entry at `index`, 0 being the newest that is applied.
+  // One that is not applied yet is waited for; OUT_OF_RANGE when it is too long ago. With `scan`,
+  // the rows as of then or later are read first and compared with the state's hash of them:
+  // CORRUPTED, and `on_damaged` hears it, when they differ.
+  void Verify(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
+
   // From now on everything new is refused, and reads that wait for a revision with it; what is on
   // its way goes on.
   void Drain() { draining_ = true; }
@@ -86,7 +97,7 @@ class Store {
 
   // Fails waiting reads whose time is over; called every tick.
   void Tick();
-  // Serves reads that waited for a revision that is applied now; called every turn,
+  // Serves what waited for a revision or an entry that is applied now; called every turn,
   // after the driver's.
   void OnApplied();
 
@@ -114,6 +125,7 @@ class Store {
   absl::Status ReadError(const absl::Status& status);
   void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
   void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
+  void VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
   void CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done);
 
   raft::RaftDriver& driver_;
@@ -122,6 +134,7 @@ class Store {
   const MonotonicClock& clock_;
   const std::function<void(const std::string& problem)> on_damaged_;
   RevisionWaiters revision_waiters_{kRevisionWaitersMax};
+  RevisionWaiters index_waiters_{kIndexWaitersMax};
   bool draining_ = false;
 };
 

@@ -20,6 +20,7 @@
 #include "server/api/cluster_service.h"
 #include "server/api/health_service.h"
 #include "server/api/kv_service.h"
+#include "server/api/maintenance_service.h"
 #include "server/disk_usage.h"
 #include "server/event_log.h"
 #include "server/exit_code.h"
@@ -92,6 +93,7 @@ class Server final {
   CallAccounting calls_;
   std::unique_ptr<KvService> kv_service_;
   std::unique_ptr<ClusterService> cluster_service_;
+  std::unique_ptr<MaintenanceService> maintenance_service_;
   std::unique_ptr<HealthService> health_service_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<grpc::Server> client_server_;
@@ -187,6 +189,7 @@ void Server::MakeServices() {
       ClusterService::Hooks{.started_at = started_at_,
                             .disk_bytes = [this] { return disk_usage_->bytes(); },
                             .warnings = [this] { return peers_->Warnings(); }});
+  maintenance_service_ = std::make_unique<MaintenanceService>(store, header);
   health_service_ = std::make_unique<HealthService>(store);
   stop_ = std::make_unique<Stop>(
       &clock_, [this] { return calls_.in_flight; },
@@ -203,6 +206,7 @@ std::optional<int> Server::StartListening() {
   SetUpClientPort(options_, &client_builder_);
   client_builder_.RegisterService(kv_service_->service().service());
   client_builder_.RegisterService(cluster_service_->service().service());
+  client_builder_.RegisterService(maintenance_service_->service().service());
   client_builder_.RegisterService(health_service_->grpc_service());
   auto client = server::StartListening("listen_client", options_.listen_client, &client_builder_);
   if (!client.ok()) {
@@ -226,6 +230,7 @@ std::optional<int> Server::StartListening() {
 void Server::StartServices() {
   kv_service_->service().Start(loop_->queue(), &calls_);
   cluster_service_->service().Start(loop_->queue(), &calls_);
+  maintenance_service_->service().Start(loop_->queue(), &calls_);
   health_service_->Start(loop_->queue(), &calls_);
   peers_->Start();
 }

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kv/state_hash.h"
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
@@ -63,6 +65,14 @@ absl::Status GivenUpError() { return absl::CancelledError("the read was given up
 // An iterator that meets a broken block just ends: only its status tells.
 absl::Status CheckRead(absl::string_view family, const rocksdb::Status& status) {
   return status.ok() ? absl::OkStatus() : ReadFailure(family, status);
+}
+
+// For a walk over everything, which should not push out of the cache what clients read.
+rocksdb::ReadOptions ScanOptionsOf(const rocksdb::Snapshot* snapshot) {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  options.fill_cache = false;
+  return options;
 }
 
 template <typename Iterator>
@@ -150,6 +160,53 @@ rocksdb::ReadOptions RocksDbKvView::ReadSnapshot() const {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot_;
   return options;
+}
+
+absl::Status RocksDbKvView::Verify(const kv::GivenUp& given_up) const {
+  DeadlineSum due;
+  RAFTKV_RETURN_IF_ERROR(VerifyLatest(given_up, &due));
+  return VerifyTtl(given_up, due);
+}
+
+absl::Status RocksDbKvView::VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const {
+  int64_t rows = 0;
+  uint64_t rows_hash = 0;
+  // What is known to be dead is not stepped over: it is to be seen that it is.
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_->db->NewIterator(ScanOptionsOf(snapshot_), generation_->latest));
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    if (IsGivenUp(given_up, static_cast<uint64_t>(rows))) {
+      return GivenUpError();
+    }
+    const absl::string_view key = ToView(iterator->key());
+    const std::optional<LatestRecord> record = DecodeAndHashRecord(key, ToView(iterator->value()));
+    if (!record.has_value()) {
+      return BadBytes("`latest`", kBadRecord);
+    }
+    ++rows;
+    rows_hash += record->header.row_hash;
+    due->AddRecord(key, record->header);
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`latest`", iterator->status()));
+  return kv::CheckRows(applied_, rows, rows_hash);
+}
+
+absl::Status RocksDbKvView::VerifyTtl(const kv::GivenUp& given_up, const DeadlineSum& due) const {
+  DeadlineSum found;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_->db->NewIterator(ScanOptionsOf(snapshot_), generation_->ttl));
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    if (IsGivenUp(given_up, found.count)) {
+      return GivenUpError();
+    }
+    found.AddRow(ToView(iterator->key()), ToView(iterator->value()));
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`ttl`", iterator->status()));
+  if (found != due) {
+    return BadBytes("`ttl`", absl::StrCat("it has ", found.count, " rows that are not those of ",
+                                          "the ", due.count, " keys with a deadline"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<kv::ScanResult> RocksDbKvView::Scan(const kv::ScanOptions& options) const {

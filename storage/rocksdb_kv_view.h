@@ -7,6 +7,7 @@
 
 #include "kv/kv_state_machine.h"
 #include "storage/dead_intervals.h"
+#include "storage/deadline_sum.h"
 #include "storage/generation.h"
 #include "storage/key_layout.h"
 
@@ -26,6 +27,7 @@ class RocksDbKvView final : public kv::KvView {
 
   int64_t revision() const override { return applied_.revision; }
   raft::LogIndex applied() const override { return applied_.id.index; }
+  absl::Status Verify(const kv::GivenUp& given_up) const override;
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view key) const override;
   absl::StatusOr<kv::ScanResult> Scan(const kv::ScanOptions& options) const override;
   absl::StatusOr<int64_t> Count(const kv::KeyInterval& interval,
@@ -35,6 +37,9 @@ class RocksDbKvView final : public kv::KvView {
 
  private:
   rocksdb::ReadOptions ReadSnapshot() const;
+  // The rows of `latest` are those of the state, and `due` is set to what `ttl` must have.
+  absl::Status VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const;
+  absl::Status VerifyTtl(const kv::GivenUp& given_up, const DeadlineSum& due) const;
 
   // Constant after construction.
   const std::shared_ptr<const Generation> generation_;

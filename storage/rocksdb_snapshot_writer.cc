@@ -4,7 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/stable_hash.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "kv/limits.h"
@@ -20,10 +19,6 @@ constexpr size_t kLatestFamily = 1;
 
 absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
-}
-
-uint64_t TtlRowHash(absl::string_view key, absl::string_view value) {
-  return StableHash(value, StableHash(key));
 }
 
 }  // namespace
@@ -69,18 +64,13 @@ absl::Status RocksDbSnapshotWriter::CheckRow(const SnapshotRow& row) {
       return BadSnapshot("has a key's record that makes no sense");
     }
     rows_hash_ += record->header.row_hash;
-    if (const raft::ClusterMillis deadline = record->header.deadline; deadline.value() != 0) {
-      ++wanted_.count;
-      wanted_.sum +=
-          TtlRowHash(EncodeTtlKey(deadline, row.key), EncodeRowHash(record->header.row_hash));
-    }
+    wanted_.AddRecord(row.key, record->header);
     return absl::OkStatus();
   }
   if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
     return BadSnapshot("has a row of a deadline that makes no sense");
   }
-  ++found_.count;
-  found_.sum += TtlRowHash(row.key, row.value);
+  found_.AddRow(row.key, row.value);
   return absl::OkStatus();
 }
 

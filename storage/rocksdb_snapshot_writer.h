@@ -10,6 +10,7 @@
 
 #include "raft/runtime/snapshot.h"
 #include "rocksdb/sst_file_writer.h"
+#include "storage/deadline_sum.h"
 #include "storage/generation.h"
 #include "storage/snapshot_chunk.h"
 #include "storage/snapshot_staging.h"
@@ -58,16 +59,9 @@ class RocksDbSnapshotWriter final : public raft::SnapshotWriter {
   std::optional<kv::AppliedState> applied_;
   uint64_t rows_hash_ = 0;  // As kv::AppliedState has it, of the rows that came.
   std::optional<raft::Configuration> configuration_;
-  // Of the rows that `ttl` must have as told by `latest`, and of those that it has: how many, and
-  // the sum of their hashes, their values being in them.
-  struct Deadlines {
-    uint64_t count = 0;
-    uint64_t sum = 0;
-
-    friend bool operator==(const Deadlines&, const Deadlines&) = default;
-  };
-  Deadlines wanted_;
-  Deadlines found_;
+  // The rows that `ttl` must have as told by `latest`, and those that it has.
+  DeadlineSum wanted_;
+  DeadlineSum found_;
 };
 
 }  // namespace raftkv::storage

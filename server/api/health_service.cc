@@ -172,7 +172,8 @@ void HealthService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* ac
 }
 
 HealthService::Kind HealthService::KindOf(const std::string& service) {
-  if (service.empty()) {
+  // Who looks after a member may ask it also when it knows no leader.
+  if (service.empty() || service == "raftkv.v1.MaintenanceService") {
     return Kind::kLiveness;
   }
   if (service == "raftkv.leader") {
@@ -207,8 +208,8 @@ void HealthService::Check(UnaryCall* call, const HealthCheckRequest& request) {
   if (kind == Kind::kUnknown) {
     call->Fail(absl::NotFoundError(
         absl::StrCat("no health is known for ", kv::EchoKey(request.service()),
-                     "; there are \"\", \"raftkv.v1.KvService\", \"raftkv.v1.ClusterService\" and "
-                     "\"raftkv.leader\"")));
+                     "; there are \"\", \"raftkv.v1.KvService\", \"raftkv.v1.ClusterService\", "
+                     "\"raftkv.v1.MaintenanceService\" and \"raftkv.leader\"")));
     return;
   }
   HealthCheckResponse response;

@@ -1,6 +1,7 @@
 #include "server/api/request_checks.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -118,6 +119,14 @@ absl::Status CheckKey(absl::string_view field, absl::string_view key) {
 absl::Status CheckMinRevision(int64_t min_revision) {
   if (min_revision < 0) {
     return kv::BadRevisionError("min_revision", min_revision);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckIndex(uint64_t index) {
+  // Beyond that no index can come, and the store counts them so.
+  if (index > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+    return kv::BadIndexError(index);
   }
   return absl::OkStatus();
 }

@@ -18,6 +18,8 @@ namespace raftkv::server {
 
 absl::Status CheckKey(absl::string_view field, absl::string_view key);
 absl::Status CheckMinRevision(int64_t min_revision);
+// Of an entry of the log; 0 is the newest.
+absl::Status CheckIndex(uint64_t index);
 // More than 0, at most 10 years; rounded up to a millisecond.
 absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl);
 // The selected keys as a half-open interval; an empty end is open.

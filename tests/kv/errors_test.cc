@@ -77,6 +77,8 @@ std::vector<ErrorCase> ErrorTable() {
        "BAD_REVISION",
        {{"field", "min_revision"}},
        kNone},
+      {BadIndexError(uint64_t{1} << 63), kInvalid, "BAD_INDEX", {{"field", "index"}}, kNone},
+      {IndexTooOldError(3, 5), StatusCode::kOutOfRange, "INDEX_TOO_OLD", {{"oldest", "5"}}, kNone},
       {BadPageTokenError("no"), kInvalid, "BAD_PAGE_TOKEN", {{"field", "page_token"}}, kNone},
       {BadPreconditionError("no"),
        kInvalid,

@@ -25,6 +25,7 @@ struct ScriptedAnswers {
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> get{std::nullopt};
   absl::StatusOr<ScanResult> scan{ScanResult()};
   absl::StatusOr<int64_t> count{0};
+  absl::Status verified;
 };
 
 class ScriptedView final : public KvView {
@@ -33,6 +34,7 @@ class ScriptedView final : public KvView {
 
   int64_t revision() const override { return answers_.revision; }
   raft::LogIndex applied() const override { return answers_.applied; }
+  absl::Status Verify(const GivenUp&) const override { return answers_.verified; }
   absl::StatusOr<std::optional<log::v1::StoredKeyValue>> Get(absl::string_view) const override {
     return answers_.get;
   }

@@ -11,8 +11,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-RevisionWaiters::Waiter Waiter(int64_t min_revision, MonotonicNanos deadline) {
-  return {.min_revision = min_revision, .deadline = deadline, .done = [](const absl::Status&) {}};
+RevisionWaiters::Waiter Waiter(int64_t awaited, MonotonicNanos deadline) {
+  return {.awaited = awaited, .deadline = deadline, .done = [](const absl::Status&) {}};
 }
 
 bool Add(RevisionWaiters* waiters, RevisionWaiters::Waiter waiter) { return waiters->Add(&waiter); }
@@ -20,7 +20,7 @@ bool Add(RevisionWaiters* waiters, RevisionWaiters::Waiter waiter) { return wait
 std::vector<int64_t> Revisions(const std::vector<RevisionWaiters::Waiter>& waiters) {
   std::vector<int64_t> revisions;
   for (const RevisionWaiters::Waiter& waiter : waiters) {
-    revisions.push_back(waiter.min_revision);
+    revisions.push_back(waiter.awaited);
   }
   return revisions;
 }

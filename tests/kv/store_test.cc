@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "kv/errors.h"
 #include "tests/kv/single_member.h"
@@ -38,6 +39,7 @@ using WriteAnswer = Answer<absl::StatusOr<CommandOutcome>>;
 using GetAnswer = Answer<absl::StatusOr<Store::Found>>;
 using PageAnswer = Answer<absl::StatusOr<Store::Page>>;
 using CountAnswer = Answer<absl::StatusOr<Store::Counted>>;
+using VerifyAnswer = Answer<absl::StatusOr<Store::Verified>>;
 
 TEST_F(StoreTest, AWriteIsAnsweredWithItsOutcome) {
   StartLeader();
@@ -294,6 +296,96 @@ TEST_F(StoreTest, DamageIsToldAndAnswered) {
   ASSERT_TRUE(answer.has_come());
   EXPECT_EQ(answer->status(), CorruptedError("000007.sst"));
   EXPECT_EQ(unusable_, "000007.sst");
+}
+
+TEST_F(StoreTest, TheNewestStateIsToldAtOnce) {
+  StartLeader();
+  VerifyAnswer answer;
+  store().Verify(raft::LogIndex(0), /*scan=*/false, In(kNanosPerSecond), answer.callback());
+  ASSERT_TRUE(answer.has_come());
+  ASSERT_TRUE(answer->ok()) << answer->status();
+  EXPECT_EQ((**answer).index, machine_.applied().index);
+  EXPECT_EQ((**answer).digest, machine_.digests().At(machine_.applied().index));
+  EXPECT_EQ(pool_.waiting(), 0u);
+}
+
+TEST_F(StoreTest, AStateThatIsNotAppliedYetIsWaitedFor) {
+  StartLeader();
+  const raft::LogIndex index = machine_.applied().index.Next();
+  VerifyAnswer reached;
+  VerifyAnswer late;
+  store().Verify(index, /*scan=*/false, In(kNanosPerSecond), reached.callback());
+  store().Verify(raft::LogIndex(1000), /*scan=*/false, In(kNanosPerSecond), late.callback());
+  Turn();
+  EXPECT_FALSE(reached.has_come());
+  store().Write(GuardedPut("k"), In(kNanosPerSecond),
+                [](const absl::StatusOr<CommandOutcome>& outcome) { EXPECT_TRUE(outcome.ok()); });
+  Turn();
+  ASSERT_TRUE(reached.has_come());
+  EXPECT_EQ((**reached).index, index);
+  Tick(99);
+  EXPECT_FALSE(late.has_come());
+  Tick(2);
+  ASSERT_TRUE(late.has_come());
+  EXPECT_EQ(late->status(), NotAppliedError(1000, machine_.applied().index.value()));
+}
+
+TEST_F(StoreTest, AStateThatIsForgottenNamesTheOldestThatIsNot) {
+  StartLeader();
+  for (size_t i = 0; i < ScriptedStateMachine::kDigestsKept; ++i) {
+    store().Write(GuardedPut("k"), In(kNanosPerSecond),
+                  [](const absl::StatusOr<CommandOutcome>& outcome) { EXPECT_TRUE(outcome.ok()); });
+    Turn();
+  }
+  const uint64_t oldest = machine_.applied().index.value() + 1 - ScriptedStateMachine::kDigestsKept;
+  VerifyAnswer known;
+  VerifyAnswer forgotten;
+  store().Verify(raft::LogIndex(oldest), /*scan=*/false, In(kNanosPerSecond), known.callback());
+  store().Verify(raft::LogIndex(oldest - 1), /*scan=*/true, In(kNanosPerSecond),
+                 forgotten.callback());
+  ASSERT_TRUE(known.has_come() && forgotten.has_come());
+  EXPECT_TRUE(known->ok()) << known->status();
+  EXPECT_EQ(forgotten->status(), IndexTooOldError(oldest - 1, oldest));
+  EXPECT_EQ(pool_.waiting(), 0u);
+}
+
+TEST_F(StoreTest, AScanIsALongReadAndItsAnswerThatOfTheStateWhereItBegan) {
+  StartLeader();
+  const raft::LogIndex index = machine_.applied().index;
+  VerifyAnswer answer;
+  store().Verify(raft::LogIndex(0), /*scan=*/true, In(kNanosPerSecond), answer.callback());
+  EXPECT_FALSE(answer.has_come());
+  EXPECT_EQ(pool_.lengths, std::vector{DiskPool::Length::kLong});
+  pool_.RunAll();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ((**answer).index, index);
+  EXPECT_EQ(unusable_, "");
+}
+
+TEST_F(StoreTest, RowsThatAreNotTheStatesAreDamage) {
+  StartLeader();
+  machine_.answers.verified = absl::DataLossError("3 keys, and should have 2");
+  VerifyAnswer answer;
+  store().Verify(raft::LogIndex(0), /*scan=*/true, In(kNanosPerSecond), answer.callback());
+  pool_.RunAll();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), CorruptedError("3 keys, and should have 2"));
+  EXPECT_EQ(unusable_, "3 keys, and should have 2");
+}
+
+TEST_F(StoreTest, TooManyThatWaitForAnIndexAreRefused) {
+  StartLeader();
+  std::vector<VerifyAnswer> answers(kIndexWaitersMax + 1);
+  for (VerifyAnswer& answer : answers) {
+    store().Verify(raft::LogIndex(1000), /*scan=*/false, In(kNanosPerSecond), answer.callback());
+  }
+  EXPECT_FALSE(answers.front().has_come());
+  ASSERT_TRUE(answers.back().has_come());
+  EXPECT_EQ(answers.back()->status(), OverloadedError());
+  store().Drain();
+  Tick();
+  ASSERT_TRUE(answers.front().has_come());
+  EXPECT_EQ(answers.front()->status(), ShuttingDownError());
 }
 
 TEST_F(StoreTest, ADrainingStoreRefusesWhatIsNewAndFinishesWhatIsNot) {

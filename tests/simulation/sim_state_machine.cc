@@ -41,6 +41,10 @@ class SimKvView final : public kv::KvView {
 
   int64_t revision() const override { return content_.applied.revision; }
   raft::LogIndex applied() const override { return content_.applied.id.index; }
+  absl::Status Verify(const kv::GivenUp& /*given_up*/) const override {
+    return kv::CheckRows(content_.applied, static_cast<int64_t>(content_.latest.size()),
+                         ProductRowsHash(content_));
+  }
 
   absl::StatusOr<std::optional<StoredKeyValue>> Get(absl::string_view key) const override {
     std::optional<StoredKeyValue> stored;

@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@ namespace {
 
 using log::v1::Command;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::vector<std::string> Keys(const kv::ScanResult& result) {
@@ -60,6 +62,46 @@ TEST_F(KvViewTest, StaysAsItWasTaken) {
   EXPECT_EQ(*view->Count({}, nullptr), 2);
   EXPECT_THAT(DueKeyNames(*view, 5000), ElementsAre("b"));
   EXPECT_EQ(store_.machine().TakeView()->revision(), 5);
+}
+
+TEST_F(KvViewTest, VerifiesItsRows) {
+  EXPECT_TRUE(store_.machine().TakeView()->Verify(nullptr).ok()) << "an empty one";
+  store_.Run({Put("a", "1"), PutTtl("b", "1", 100), Put("c", "3")});
+  const std::shared_ptr<const kv::KvView> view = store_.machine().TakeView();
+  store_.Run({Put("a", "2"), Delete("c"), Txn({}, {KeepTtlOp("b", "2")})});
+  EXPECT_EQ(view->Verify(nullptr), absl::OkStatus()) << "as of then";
+  EXPECT_EQ(store_.machine().TakeView()->Verify(nullptr), absl::OkStatus());
+  EXPECT_TRUE(absl::IsCancelled(view->Verify([] { return true; })));
+}
+
+TEST_F(KvViewTest, FindsRowsThatAreNotTheStates) {
+  store_.Run({Put("a", "1"), PutTtl("b", "1", 100)});
+  const std::string due = EncodeTtlKey(raft::ClusterMillis(1101), "b");
+  store_.Close();
+  const auto verify_with = [&](const char* family, const std::string& key,
+                               const std::optional<std::string>& value) {
+    const std::string before = DumpFamily(store_.database_path(), family)[key];
+    OverwriteRow(store_.database_path(), family, key, value);
+    store_.Open();
+    absl::Status status = store_.machine().TakeView()->Verify(nullptr);
+    store_.Close();
+    OverwriteRow(store_.database_path(), family, key,
+                 before.empty() ? std::nullopt : std::optional(before));
+    return status;
+  };
+  std::string record = DumpFamily(store_.database_path(), "latest.1")["a"];
+  record.back() = '2';
+  const std::string hash = DumpFamily(store_.database_path(), "ttl.1")[due];
+  ASSERT_FALSE(hash.empty());
+  EXPECT_EQ(verify_with("latest.1", "a", std::nullopt).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify_with("latest.1", "c", record).code(), absl::StatusCode::kDataLoss);
+  const absl::Status changed = verify_with("latest.1", "a", record);
+  EXPECT_EQ(changed.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(changed.message()), HasSubstr("the state at index 1 has 2 keys whose"));
+  EXPECT_EQ(verify_with("ttl.1", due, std::nullopt).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify_with("ttl.1", due, std::string(hash.rbegin(), hash.rend())).code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify_with("ttl.1", due, hash), absl::OkStatus()) << "all is as it was";
 }
 
 TEST_F(KvViewTest, ScansHalfOpenIntervalsBothWays) {

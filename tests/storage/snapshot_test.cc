@@ -131,6 +131,10 @@ class SnapshotTest : public testing::Test {
     EXPECT_EQ(follower_.machine().revision(), leader_.machine().revision());
     EXPECT_EQ(follower_.machine().key_count(), leader_.machine().key_count());
     EXPECT_EQ(follower_.machine().cluster_version(), leader_.machine().cluster_version());
+    const raft::LogIndex applied = leader_.machine().applied().index;
+    EXPECT_EQ(follower_.machine().StateHash(applied), leader_.machine().StateHash(applied));
+    EXPECT_EQ(follower_.machine().digests().last(), applied);
+    EXPECT_EQ(follower_.machine().TakeView()->Verify(nullptr), absl::OkStatus());
     EXPECT_EQ(follower_.machine().member_records().size(),
               leader_.machine().member_records().size());
     EXPECT_EQ(follower_.storage().configuration()->ShortDebugString(),

@@ -124,6 +124,7 @@ NodeClient::NodeClient(const std::string& address)
       channel_(MakeChannel(address)),
       kv_(v1::KvService::NewStub(channel_)),
       cluster_(v1::ClusterService::NewStub(channel_)),
+      maintenance_(v1::MaintenanceService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 Reply<v1::GetResponse> NodeClient::Get(const v1::GetRequest& request, Millis timeout) {
@@ -155,6 +156,11 @@ Reply<v1::ListMembersResponse> NodeClient::ListMembers(const v1::ListMembersRequ
 Reply<v1::GetStatusResponse> NodeClient::GetStatus(Millis timeout) {
   return Call(cluster_.get(), &v1::ClusterService::Stub::GetStatus, v1::GetStatusRequest(),
               timeout);
+}
+
+Reply<v1::VerifyHashResponse> NodeClient::VerifyHash(const v1::VerifyHashRequest& request,
+                                                     Millis timeout) {
+  return Call(maintenance_.get(), &v1::MaintenanceService::Stub::VerifyHash, request, timeout);
 }
 
 Reply<v1::PutResponse> NodeClient::PutText(const std::string& key, const std::string& text,

@@ -12,6 +12,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "raftkv/v1/cluster.grpc.pb.h"
 #include "raftkv/v1/kv.grpc.pb.h"
+#include "raftkv/v1/maintenance.grpc.pb.h"
 #include "tests/support/wait.h"
 
 namespace raftkv::integration {
@@ -72,6 +73,8 @@ class NodeClient {
   Reply<v1::ListMembersResponse> ListMembers(const v1::ListMembersRequest& request = {},
                                              Millis timeout = kCallTimeout);
   Reply<v1::GetStatusResponse> GetStatus(Millis timeout = kCallTimeout);
+  Reply<v1::VerifyHashResponse> VerifyHash(const v1::VerifyHashRequest& request = {},
+                                           Millis timeout = kCallTimeout);
 
   // Shorthands for the common shapes.
   Reply<v1::PutResponse> PutText(const std::string& key, const std::string& text,
@@ -97,6 +100,7 @@ class NodeClient {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::KvService::Stub> kv_;
   std::unique_ptr<v1::ClusterService::Stub> cluster_;
+  std::unique_ptr<v1::MaintenanceService::Stub> maintenance_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 

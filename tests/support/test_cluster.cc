@@ -166,13 +166,13 @@ bool TestCluster::WaitUntilEqual(Millis timeout) {
       if (!Answers(node)) {
         continue;
       }
-      const auto status = clients_[node]->GetStatus(Millis(1000));
+      const auto hash = clients_[node]->VerifyHash({}, Millis(1000));
       const std::string state =
-          status.ok() ? absl::StrCat("revision ", status->header().revision(), " applied ",
-                                     status->applied_index(), " keys ", status->key_count())
-                      : status.status.error_message();
+          hash.ok() ? absl::StrCat("revision ", hash->revision(), " applied ", hash->index(),
+                                   " keys ", hash->key_count(), " hash ", hash->state_hash())
+                    : hash.status.error_message();
       absl::StrAppend(&last, Name(node), ": ", state, "\n");
-      same = same && status.ok() && first.value_or(state) == state;
+      same = same && hash.ok() && first.value_or(state) == state;
       first = first.value_or(state);
     }
     return same;

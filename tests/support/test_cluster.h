@@ -37,8 +37,8 @@ class TestCluster {
   // The member that leads, once every running one says the same, or nothing (with a gtest failure)
   // after `timeout`. A paused member counts as not running.
   std::optional<size_t> WaitForLeader(Millis timeout = Millis(15000));
-  // Waits until every running member has applied the same revision and index; false with a gtest
-  // failure otherwise.
+  // Waits until every running member has applied up to the same index, and holds the same by the
+  // hash of its state; false with a gtest failure otherwise.
   bool WaitUntilEqual(Millis timeout = Millis(15000));
 
   size_t size() const { return servers_.size(); }

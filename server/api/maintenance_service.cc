@@ -1,0 +1,40 @@
+#include "server/api/maintenance_service.h"
+
+#include <utility>
+
+#include "kv/errors.h"
+#include "server/api/request_checks.h"
+
+namespace raftkv::server {
+
+MaintenanceService::MaintenanceService(kv::Store* store, ResponseHeaderFiller header)
+    : store_(*store), header_(std::move(header)) {
+  service_.AddMethod<v1::VerifyHashRequest>(
+      "VerifyHash", kv::UnreadError,
+      [this](UnaryCall* call, const v1::VerifyHashRequest& request) { VerifyHash(call, request); });
+}
+
+void MaintenanceService::VerifyHash(UnaryCall* call, const v1::VerifyHashRequest& request) {
+  if (const absl::Status status = CheckIndex(request.index()); !status.ok()) {
+    call->Fail(status);
+    return;
+  }
+  store_.Verify(
+      raft::LogIndex(request.index()), request.scan(), call->AnswerBy(),
+      [this, call, scanned = request.scan()](const absl::StatusOr<kv::Store::Verified>& verified) {
+        if (!verified.ok()) {
+          call->Fail(verified.status());
+          return;
+        }
+        v1::VerifyHashResponse response;
+        header_(store_.revision(), response.mutable_header());
+        response.set_index(verified->index.value());
+        response.set_state_hash(verified->digest.hash);
+        response.set_revision(verified->digest.revision);
+        response.set_key_count(verified->digest.key_count);
+        response.set_scanned(scanned);
+        call->Finish(response);
+      });
+}
+
+}  // namespace raftkv::server
