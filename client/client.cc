@@ -91,6 +91,11 @@ absl::StatusOr<MemberStatus> Client::GetStatus(absl::string_view endpoint,
   return connection_->GetStatus(endpoint, options);
 }
 
+absl::StatusOr<VerifyHashResult> Client::VerifyHash(absl::string_view endpoint,
+                                                    const VerifyHashOptions& options) {
+  return connection_->VerifyHash(endpoint, options);
+}
+
 absl::StatusOr<HealthResult> Client::CheckHealth(absl::string_view endpoint,
                                                  const MemberOptions& options) {
   return connection_->CheckHealth(endpoint, options);

@@ -29,7 +29,7 @@ class Connection;
 //
 // All endpoints must be members of one cluster. An answer that comes from another cluster than the
 // first one did is an error that names both, FAILED_PRECONDITION / CLUSTER_MISMATCH; of a write,
-// which is done there by then, IsOutcomeUnknown. GetStatus and CheckHealth ask anybody.
+// which is done there by then, IsOutcomeUnknown. GetStatus, VerifyHash and CheckHealth ask anybody.
 //
 // A failed call returns the server's canonical code and message; client/errors.h reads the rest. A
 // write whose error is not IsOutcomeUnknown changed nothing.
@@ -74,6 +74,11 @@ class Client {
   // Answers without a quorum. Not tried again.
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                          const MemberOptions& options = {});
+
+  // What the member at `endpoint` itself held after an entry of the log, as one number: members
+  // that differ there hold different things. Answers without a quorum. Not tried again.
+  absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
+                                              const VerifyHashOptions& options = {});
 
   // Makes the member at `endpoint` confirm with the leader and a majority that it can serve a
   // linearizable read; writes nothing. Not tried again.

@@ -25,6 +25,8 @@ class Connection {
   virtual absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) = 0;
   virtual absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                                  const MemberOptions& options) = 0;
+  virtual absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
+                                                      const VerifyHashOptions& options) = 0;
   virtual absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                                    const MemberOptions& options) = 0;
 };

@@ -217,6 +217,13 @@ v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options) {
   return request;
 }
 
+v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options) {
+  v1::VerifyHashRequest request;
+  request.set_index(options.index);
+  request.set_scan(options.scan);
+  return request;
+}
+
 GetResult ToResult(const v1::GetResponse& response) {
   GetResult result{.header = FromProto(response.header()), .kv = std::nullopt};
   if (response.has_kv()) {
@@ -273,6 +280,17 @@ ListMembersResult ToResult(const v1::ListMembersResponse& response) {
     });
   }
   return result;
+}
+
+VerifyHashResult ToResult(const v1::VerifyHashResponse& response) {
+  return VerifyHashResult{
+      .header = FromProto(response.header()),
+      .index = response.index(),
+      .state_hash = response.state_hash(),
+      .revision = response.revision(),
+      .key_count = response.key_count(),
+      .scanned = response.scanned(),
+  };
 }
 
 MemberStatus ToResult(const v1::GetStatusResponse& response) {

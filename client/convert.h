@@ -10,6 +10,7 @@
 #include "google/protobuf/duration.pb.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/kv.pb.h"
+#include "raftkv/v1/maintenance.pb.h"
 
 namespace raftkv::client {
 
@@ -28,6 +29,7 @@ absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& ra
                                                               const DeleteRangeOptions& options);
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
+v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options);
 
 // Answers. An enum value that this version does not know becomes kUnspecified.
 GetResult ToResult(const v1::GetResponse& response);
@@ -37,5 +39,6 @@ DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response);
 ListResult ToResult(const v1::ListResponse& response);
 ListMembersResult ToResult(const v1::ListMembersResponse& response);
 MemberStatus ToResult(const v1::GetStatusResponse& response);
+VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
 
 }  // namespace raftkv::client

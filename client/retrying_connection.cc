@@ -157,16 +157,25 @@ absl::StatusOr<ListMembersResult> RetryingConnection::ListMembers(const MemberOp
 
 absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view endpoint,
                                                            const MemberOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options.timeout));
   v1::GetStatusResponse response;
   RAFTKV_RETURN_IF_ERROR(
       direct.stub->Call(kGetStatus.path, direct.timeout, v1::GetStatusRequest(), &response));
   return ToResult(response);
 }
 
+absl::StatusOr<VerifyHashResult> RetryingConnection::VerifyHash(absl::string_view endpoint,
+                                                                const VerifyHashOptions& options) {
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options.timeout));
+  v1::VerifyHashResponse response;
+  RAFTKV_RETURN_IF_ERROR(direct.stub->Call(kVerifyHash.path, direct.timeout,
+                                           MakeVerifyHashRequest(options), &response));
+  return ToResult(response);
+}
+
 absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view endpoint,
                                                              const MemberOptions& options) {
-  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options));
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options.timeout));
   MemberOptions linearizable = options;
   linearizable.consistency = Consistency::kLinearizable;
   const MonotonicNanos begin = clock_->Now();
@@ -278,12 +287,12 @@ absl::Status RetryingConnection::CheckCluster(CallKind kind, const Endpoint& end
 }
 
 absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(
-    absl::string_view endpoint, const MemberOptions& options) {
+    absl::string_view endpoint, std::optional<absl::Duration> timeout) {
   RAFTKV_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint));
   const auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
                                   [&](const Endpoint& e) { return e.address == address; });
   std::shared_ptr<Stub> stub = known != endpoints_.end() ? known->stub : make_stub_(address);
-  const MonotonicNanos deadline = DeadlineAfter(options.timeout.value_or(options_.request_timeout));
+  const MonotonicNanos deadline = DeadlineAfter(timeout.value_or(options_.request_timeout));
   // All of the time: there is no other endpoint to leave some for, but the name may have several
   // addresses to try.
   const absl::Status connected = stub->Connect(UntilDeadline(deadline));

@@ -56,6 +56,8 @@ class RetryingConnection final : public Connection {
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                          const MemberOptions& options) override;
+  absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
+                                              const VerifyHashOptions& options) override;
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                            const MemberOptions& options) override;
 
@@ -83,7 +85,8 @@ class RetryingConnection final : public Connection {
     std::shared_ptr<Stub> stub;
     absl::Duration timeout;
   };
-  absl::StatusOr<Direct> ConnectTo(absl::string_view endpoint, const MemberOptions& options);
+  absl::StatusOr<Direct> ConnectTo(absl::string_view endpoint,
+                                   std::optional<absl::Duration> timeout);
 
   MonotonicNanos DeadlineAfter(absl::Duration timeout) const;
   absl::Duration UntilDeadline(MonotonicNanos deadline) const;

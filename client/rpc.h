@@ -4,6 +4,7 @@
 #include "client/retry_policy.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/kv.pb.h"
+#include "raftkv/v1/maintenance.pb.h"
 
 namespace raftkv::client {
 
@@ -32,5 +33,7 @@ inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembe
     "/raftkv.v1.ClusterService/ListMembers", CallKind::kRead};
 inline constexpr Rpc<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
     "/raftkv.v1.ClusterService/GetStatus", CallKind::kRead};
+inline constexpr Rpc<v1::VerifyHashRequest, v1::VerifyHashResponse> kVerifyHash{
+    "/raftkv.v1.MaintenanceService/VerifyHash", CallKind::kRead};
 
 }  // namespace raftkv::client

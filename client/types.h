@@ -127,6 +127,12 @@ struct MemberOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
+struct VerifyHashOptions {
+  uint64_t index = 0;  // of the log; 0: the newest that the member has applied
+  bool scan = false;   // also compare the hash with all keys
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
 struct GetResult {
   ResponseHeader header = {};
   std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
@@ -180,6 +186,16 @@ struct ListMembersResult {
 struct HealthResult {
   ResponseHeader header = {};
   absl::Duration took = {};  // connecting left out
+};
+
+// A hash of all that one member held after an entry of the log.
+struct VerifyHashResult {
+  ResponseHeader header = {};
+  uint64_t index = 0;
+  uint64_t state_hash = 0;
+  int64_t revision = 0;
+  int64_t key_count = 0;
+  bool scanned = false;
 };
 
 // One member's own state.

@@ -17,7 +17,8 @@ constexpr char kFooter[] =
     "after '--'.\n"
     "Exit: 0 ok, 1 error or (with --fail-missing) no key, 2 cannot connect, 4 the server answered "
     "with an error, also\n"
-    "one about an argument, 5 cluster unhealthy or endpoints of two clusters, 128 bad arguments, "
+    "one about an argument, 5 cluster unhealthy, endpoints of two clusters or with different keys, "
+    "128 bad arguments, "
     "no server asked.";
 
 // What CLI11 fills in before it is checked and given its types.
@@ -32,6 +33,7 @@ struct Words {
   DeleteCommand del;
   EndpointStatusCommand status;
   EndpointHealthCommand health;
+  EndpointHashCommand hash;
 };
 
 CLI::Validator IsDuration(bool positive) {
@@ -122,6 +124,16 @@ void AddClusterCommands(CLI::App& app, Words& words) {
       ->add_subcommand("health",
                        "Check each endpoint by a read index, never by a write; exit 5 if one fails")
       ->add_flag("--cluster", words.health.cluster, kCluster);
+  CLI::App* hash = endpoint
+                       ->add_subcommand("hashkv",
+                                        "Compare what endpoints hold by a hash, all at one index; "
+                                        "exit 5 if they differ")
+                       ->alias("hash");
+  hash->add_flag("--cluster", words.hash.cluster, kCluster);
+  hash->add_flag(
+      "--scan", words.hash.scan,
+      "Also have each endpoint read all its keys and compare them with its hash; give it "
+      "time by --command-timeout");
 
   app.add_subcommand("version", "Print raftkvctl's version")->group("Other");
 }
@@ -148,8 +160,12 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("version")) {
     return VersionCommand{};
   }
-  if (app.get_subcommand("endpoint")->got_subcommand("status")) {
+  const CLI::App* endpoint = app.get_subcommand("endpoint");
+  if (endpoint->got_subcommand("status")) {
     return words.status;
+  }
+  if (endpoint->got_subcommand("hashkv")) {
+    return words.hash;
   }
   return words.health;
 }

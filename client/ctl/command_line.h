@@ -54,10 +54,16 @@ struct EndpointHealthCommand {
   bool cluster = false;
 };
 
+struct EndpointHashCommand {
+  bool cluster = false;
+  bool scan = false;
+};
+
 struct VersionCommand {};
 
-using Command = std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand,
-                             EndpointStatusCommand, EndpointHealthCommand, VersionCommand>;
+using Command =
+    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, EndpointStatusCommand,
+                 EndpointHealthCommand, EndpointHashCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -109,12 +109,8 @@ class Run {
     ExitCode code = targets->unpublished == 0 ? ExitCode::kOk : ExitCode::kError;
     for (const std::string& endpoint : targets->endpoints) {
       statuses.push_back(EndpointStatus{endpoint, client_.GetStatus(endpoint)});
-      const absl::Status& status = statuses.back().status.status();
-      if (!status.ok()) {
-        code = ExitCodeFor(status);
-        terminal_.err << "Error: "
-                      << EscapeControls(DescribeError(status, {endpoint}), Newlines::kEscape)
-                      << "\n";
+      if (const absl::Status& status = statuses.back().status.status(); !status.ok()) {
+        code = FailEndpoint(endpoint, status);
       }
     }
     terminal_.out << FormatStatuses(global_.format, statuses);
@@ -157,6 +153,30 @@ class Run {
     return ExitCode::kUnhealthy;
   }
 
+  ExitCode operator()(const EndpointHashCommand& command) {
+    const absl::StatusOr<Targets> targets = FindTargets(command.cluster);
+    if (!targets.ok()) {
+      return Fail(targets.status());
+    }
+    // The newest of all, so that none has forgotten it; who is behind has the call's time.
+    VerifyHashOptions options;
+    for (const std::string& endpoint : targets->endpoints) {
+      const absl::StatusOr<VerifyHashResult> newest = client_.VerifyHash(endpoint);
+      options.index = std::max(options.index, newest.ok() ? newest->index : 0);
+    }
+    options.scan = command.scan;
+    std::vector<EndpointHash> hashes;
+    ExitCode code = targets->unpublished == 0 ? ExitCode::kOk : ExitCode::kError;
+    for (const std::string& endpoint : targets->endpoints) {
+      hashes.push_back({endpoint, client_.VerifyHash(endpoint, options)});
+      if (const absl::Status& status = hashes.back().hash.status(); !status.ok()) {
+        code = FailEndpoint(endpoint, status);
+      }
+    }
+    terminal_.out << FormatHashes(global_.format, hashes);
+    return AreEqual(hashes) ? code : ExitCode::kUnhealthy;
+  }
+
   ExitCode operator()(const VersionCommand&) {
     terminal_.out << FormatVersion(global_.format);
     return ExitCode::kOk;
@@ -172,6 +192,47 @@ class Run {
                     << "\n";
     }
     return ExitCodeFor(status);
+  }
+
+  // Says what went wrong with one of several endpoints.
+  ExitCode FailEndpoint(const std::string& endpoint, const absl::Status& status) const {
+    terminal_.err << "Error: "
+                  << EscapeControls(DescribeError(status, {endpoint}), Newlines::kEscape) << "\n";
+    return ExitCodeFor(status);
+  }
+
+  // Says whether those that answered are of one cluster and hold the same.
+  bool AreEqual(const std::vector<EndpointHash>& hashes) const {
+    Clusters clusters;
+    std::map<uint64_t, std::vector<std::string>> states;
+    uint64_t index = 0;
+    size_t answers = 0;
+    for (const EndpointHash& endpoint : hashes) {
+      if (endpoint.hash.ok()) {
+        clusters[endpoint.hash->header.cluster_id].push_back(endpoint.endpoint);
+        states[endpoint.hash->state_hash].push_back(endpoint.endpoint);
+        index = endpoint.hash->index;
+        ++answers;
+      }
+    }
+    if (!AreOne(std::move(clusters))) {
+      return false;
+    }
+    if (states.size() > 1) {
+      terminal_.err << "Error: the endpoints do not hold the same at index " << index
+                    << "; alike are "
+                    << absl::StrJoin(states, "; ",
+                                     [](std::string* out, const auto& state) {
+                                       absl::StrAppend(out, absl::StrJoin(state.second, ","));
+                                     })
+                    << "\n";
+      return false;
+    }
+    if (answers > 1) {
+      terminal_.err << "All " << answers << " endpoints that answered hold the same at index "
+                    << index << "\n";
+    }
+    return true;
   }
 
   // At one revision when the servers do that many keys at once, else step by step.

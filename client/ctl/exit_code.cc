@@ -21,6 +21,7 @@ absl::string_view Advice(const absl::Status& status) {
        "a majority of the members must be up: see raftkvctl endpoint status --cluster"},
       {kReasonShuttingDown, "try again, or name more members with --endpoints"},
       {"TOO_STALE", "try again, or read with --consistency=l"},
+      {"INDEX_TOO_OLD", "try again"},
       {"OVERLOADED", "try again later with fewer requests at once"},
       {"DISK_FULL", "free space on the members' disks"},
       {"UNKNOWN_FIELD", "the server is older than this raftkvctl: use the server's version of it"},

@@ -1,5 +1,6 @@
 #include "client/ctl/output.h"
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/escaping.h"
@@ -204,6 +205,41 @@ Json ToJson(const EndpointHealth& endpoint) {
   return json;
 }
 
+// As text, as the cluster id is.
+std::string HashText(uint64_t hash) { return absl::StrFormat("%016x", hash); }
+
+std::vector<std::string> HashCells(const EndpointHash& endpoint) {
+  if (!endpoint.hash.ok()) {
+    return {
+        endpoint.endpoint, "", "", "", "", "", "", std::string(endpoint.hash.status().message())};
+  }
+  const VerifyHashResult& hash = *endpoint.hash;
+  return {endpoint.endpoint,
+          absl::StrCat(hash.header.member_id),
+          absl::StrCat(hash.index),
+          absl::StrCat(hash.revision),
+          absl::StrCat(hash.key_count),
+          HashText(hash.state_hash),
+          hash.scanned ? "true" : "false",
+          ""};
+}
+
+Json ToJson(const EndpointHash& endpoint) {
+  Json json{{"endpoint", endpoint.endpoint}};
+  if (!endpoint.hash.ok()) {
+    json["error"] = ErrorToJson(endpoint.hash.status());
+    return json;
+  }
+  const VerifyHashResult& hash = *endpoint.hash;
+  json["header"] = ToJson(hash.header);
+  json["index"] = hash.index;
+  json["revision"] = hash.revision;
+  json["key_count"] = hash.key_count;
+  json["state_hash"] = HashText(hash.state_hash);
+  json["scanned"] = hash.scanned;
+  return json;
+}
+
 template <typename Items>
 std::string JsonArrayLine(const Items& items) {
   Json array = Json::array();
@@ -330,6 +366,26 @@ std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>&
     return text;
   }
   return FormatTable({"ENDPOINT", "HEALTH", "TOOK", "ERROR"}, rows);
+}
+
+std::string FormatHashes(OutputFormat format, const std::vector<EndpointHash>& hashes) {
+  if (format == OutputFormat::kJson) {
+    return JsonArrayLine(hashes);
+  }
+  std::vector<std::vector<std::string>> rows;
+  std::string text;
+  for (const EndpointHash& endpoint : hashes) {
+    rows.push_back(HashCells(endpoint));
+    if (endpoint.hash.ok()) {
+      const std::vector<std::string>& cells = rows.back();
+      absl::StrAppend(&text, absl::StrJoin(cells.begin(), std::prev(cells.end()), ", "), "\n");
+    }
+  }
+  if (format == OutputFormat::kSimple) {
+    return text;
+  }
+  return FormatTable({"ENDPOINT", "ID", "INDEX", "REVISION", "KEYS", "HASH", "SCANNED", "ERROR"},
+                     rows);
 }
 
 std::string FormatVersion(OutputFormat format) {

@@ -31,6 +31,11 @@ struct EndpointHealth {
   uint64_t cluster_id = 0;  // 0: not known
 };
 
+struct EndpointHash {
+  std::string endpoint;
+  absl::StatusOr<VerifyHashResult> hash;
+};
+
 // Every text ends with a newline, or is empty. JSON is one line; text in it that is not UTF-8 comes
 // as "key_base64" or "value_base64".
 std::string FormatPut(OutputFormat format, const PutResult& result);
@@ -43,6 +48,8 @@ std::string FormatMembers(OutputFormat format, const ListMembersResult& result);
 // In the simple format endpoints that failed are left out: their errors belong to stderr.
 std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus>& statuses);
 std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>& endpoints);
+// As FormatStatuses.
+std::string FormatHashes(OutputFormat format, const std::vector<EndpointHash>& hashes);
 std::string FormatVersion(OutputFormat format);
 
 // The failure of a command as JSON, for stderr.

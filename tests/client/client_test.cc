@@ -20,6 +20,7 @@
 #include "google/rpc/status.pb.h"
 #include "raftkv/v1/cluster.grpc.pb.h"
 #include "raftkv/v1/kv.grpc.pb.h"
+#include "raftkv/v1/maintenance.grpc.pb.h"
 
 namespace raftkv {
 namespace {
@@ -94,6 +95,19 @@ class FakeClusterService final : public v1::ClusterService::Service {
   bool linearizable = false;
 };
 
+class FakeMaintenanceService final : public v1::MaintenanceService::Service {
+ public:
+  grpc::Status VerifyHash(grpc::ServerContext*, const v1::VerifyHashRequest* request,
+                          v1::VerifyHashResponse* response) override {
+    last_request = *request;
+    *response = answer;
+    return grpc::Status::OK;
+  }
+
+  v1::VerifyHashRequest last_request;
+  v1::VerifyHashResponse answer;
+};
+
 // One member on a port of its own.
 class FakeMember {
  public:
@@ -103,6 +117,7 @@ class FakeMember {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&kv);
     builder.RegisterService(&cluster);
+    builder.RegisterService(&maintenance);
     server_ = builder.BuildAndStart();
     address = absl::StrCat("127.0.0.1:", port);
   }
@@ -111,6 +126,7 @@ class FakeMember {
 
   FakeKvService kv;
   FakeClusterService cluster;
+  FakeMaintenanceService maintenance;
   std::string address;
 
  private:
@@ -356,6 +372,25 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   EXPECT_EQ(status->disk_bytes, 5);
   EXPECT_EQ(status->uptime, absl::Seconds(6));
   EXPECT_EQ(status->warnings, std::vector<std::string>{"hot"});
+}
+
+TEST_F(ClientTest, AHashIsAskedOfOneMember) {
+  member_.maintenance.answer.mutable_header()->set_member_id(1);
+  member_.maintenance.answer.set_index(12);
+  member_.maintenance.answer.set_state_hash(uint64_t{1} << 63);
+  member_.maintenance.answer.set_revision(5);
+  member_.maintenance.answer.set_key_count(4);
+  member_.maintenance.answer.set_scanned(true);
+  const auto hash = client_.VerifyHash(member_.address, {.index = 11, .scan = true});
+  ASSERT_TRUE(hash.ok()) << hash.status();
+  EXPECT_EQ(member_.maintenance.last_request.index(), 11u);
+  EXPECT_TRUE(member_.maintenance.last_request.scan());
+  EXPECT_EQ(hash->header.member_id, 1u);
+  EXPECT_EQ(hash->index, 12u);
+  EXPECT_EQ(hash->state_hash, uint64_t{1} << 63);
+  EXPECT_EQ(hash->revision, 5);
+  EXPECT_EQ(hash->key_count, 4);
+  EXPECT_TRUE(hash->scanned);
 }
 
 TEST_F(ClientTest, HealthIsALinearizableRead) {

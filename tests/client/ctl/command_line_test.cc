@@ -133,6 +133,13 @@ TEST(CommandLineTest, TheOtherCommands) {
   EXPECT_TRUE(
       std::get<EndpointStatusCommand>(Good({"endpoint", "status", "--cluster"}).command).cluster);
   EXPECT_FALSE(std::get<EndpointHealthCommand>(Good({"endpoint", "health"}).command).cluster);
+  for (const char* name : {"hash", "hashkv"}) {
+    const auto plain = std::get<EndpointHashCommand>(Good({"endpoint", name}).command);
+    EXPECT_FALSE(plain.cluster || plain.scan);
+    const auto full =
+        std::get<EndpointHashCommand>(Good({"endpoint", name, "--cluster", "--scan"}).command);
+    EXPECT_TRUE(full.cluster && full.scan);
+  }
   EXPECT_TRUE(std::holds_alternative<VersionCommand>(Good({"version"}).command));
 }
 

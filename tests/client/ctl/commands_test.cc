@@ -36,6 +36,8 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
   MOCK_METHOD(absl::StatusOr<MemberStatus>, GetStatus, (absl::string_view, const MemberOptions&),
               (override));
+  MOCK_METHOD(absl::StatusOr<VerifyHashResult>, VerifyHash,
+              (absl::string_view, const VerifyHashOptions&), (override));
   MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
               (override));
 };
@@ -283,6 +285,53 @@ TEST_F(CommandsTest, EndpointsOfTwoClustersAreExit5) {
   err_.str("");
   EXPECT_EQ(RunIt(EndpointHealthCommand{}), ExitCode::kOk);
   EXPECT_EQ(err_.str(), "");
+}
+
+absl::StatusOr<VerifyHashResult> HashAt(uint64_t index, uint64_t hash) {
+  return VerifyHashResult{
+      .header = {.cluster_id = 7, .member_id = 1}, .index = index, .state_hash = hash};
+}
+
+auto AtIndex(uint64_t index) { return Field(&VerifyHashOptions::index, index); }
+
+TEST_F(CommandsTest, HashesAreComparedAtTheNewestIndexOfAll) {
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), AtIndex(0)))
+      .WillOnce(Return(HashAt(10, 1)));
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), AtIndex(0)))
+      .WillOnce(Return(HashAt(12, 2)));
+  for (const char* endpoint : {"a:1", "b:1"}) {
+    EXPECT_CALL(*connection_, VerifyHash(absl::string_view(endpoint),
+                                         AllOf(AtIndex(12), Field(&VerifyHashOptions::scan, true))))
+        .WillOnce(Return(HashAt(12, 2)));
+  }
+  EXPECT_EQ(RunIt(EndpointHashCommand{.scan = true}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(),
+            "a:1, 1, 12, 0, 0, 0000000000000002, false\nb:1, 1, 12, 0, 0, 0000000000000002, "
+            "false\n");
+  EXPECT_EQ(err_.str(), "All 2 endpoints that answered hold the same at index 12\n");
+}
+
+TEST_F(CommandsTest, HashesThatDifferAreExit5) {
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), _))
+      .WillRepeatedly(Return(HashAt(12, 1)));
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), _))
+      .WillRepeatedly(Return(HashAt(12, 2)));
+  EXPECT_EQ(RunIt(EndpointHashCommand{}), ExitCode::kUnhealthy);
+  EXPECT_EQ(err_.str(),
+            "Error: the endpoints do not hold the same at index 12; alike are a:1; b:1\n");
+}
+
+TEST_F(CommandsTest, AHashThatIsNotToldIsAnError) {
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), _))
+      .WillRepeatedly(Return(HashAt(12, 1)));
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), _))
+      .WillRepeatedly(
+          Return(client::WithReason(absl::UnavailableError("cannot connect to b:1 (refused)"),
+                                    kReasonCannotConnect, kClientErrorDomain)));
+  EXPECT_EQ(RunIt(EndpointHashCommand{}), ExitCode::kCannotConnect);
+  EXPECT_THAT(out_.str(), StartsWith("a:1, 1, 12, "));
+  EXPECT_THAT(err_.str(), StartsWith("Error: cannot connect to b:1 (refused); "));
+  EXPECT_EQ(err_.str().find("hold the same"), std::string::npos) << "one is not compared";
 }
 
 TEST_F(CommandsTest, StatusTellsClustersApartToo) {

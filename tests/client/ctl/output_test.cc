@@ -166,6 +166,35 @@ TEST(FormatStatusesTest, TableAndJsonShowWhoFailed) {
           R"({"endpoint":"b:1","error":{"code":"UNAVAILABLE","reason":"","message":"gone"}}])"));
 }
 
+TEST(FormatHashesTest, TableAndJsonShowWhoFailed) {
+  const std::vector<EndpointHash> hashes = {
+      {"a:1", VerifyHashResult{.header = kHeader,
+                               .index = 12,
+                               .state_hash = 0xfedc'ba98'7654'3210,
+                               .revision = 5,
+                               .key_count = 9,
+                               .scanned = true}},
+      {"b:1", absl::UnavailableError("gone")}};
+  EXPECT_EQ(FormatHashes(OutputFormat::kSimple, hashes),
+            "a:1, 1, 12, 5, 9, fedcba9876543210, true\n");
+  const std::string table = FormatHashes(OutputFormat::kTable, hashes);
+  EXPECT_THAT(
+      table,
+      HasSubstr(
+          "| ENDPOINT | ID | INDEX | REVISION | KEYS | HASH             | SCANNED | ERROR |"));
+  EXPECT_THAT(
+      table,
+      HasSubstr(
+          "| a:1      | 1  | 12    | 5        | 9    | fedcba9876543210 | true    |       |"));
+  const std::string json = FormatHashes(OutputFormat::kJson, hashes);
+  EXPECT_THAT(json, HasSubstr(R"("index":12,"revision":5,"key_count":9,)"
+                              R"("state_hash":"fedcba9876543210","scanned":true})"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"({"endpoint":"b:1","error":{"code":"UNAVAILABLE","reason":"","message":"gone"}}])"));
+}
+
 TEST(FormatStatusesTest, SizesAreForHumans) {
   const struct {
     int64_t bytes;
