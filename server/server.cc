@@ -257,6 +257,8 @@ bool Server::OnTurn() {
 }
 
 void Server::StopUnusable(const std::string& reason) {
+  // Until the last calls are answered.
+  member_->driver().Retire();
   if (!stop_->begun()) {
     stop_->Begin(Fail(kExitBadDirectory, reason));
   }

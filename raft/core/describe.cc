@@ -99,6 +99,8 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
       return "the newest in the log";
     case EventCause::Reason::kRemoved:
       return "does not vote any more";
+    case EventCause::Reason::kRetired:
+      return "must not lead any more";
     case EventCause::Reason::kLogHeldIt:
       return "the log holds its last entry and stays";
     case EventCause::Reason::kLogLackedIt:

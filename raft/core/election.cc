@@ -104,6 +104,14 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
   }
 }
 
+void RaftCore::Retire() {
+  const InvariantScope scope(this);
+  retired_ = true;
+  if (role() != RaftRole::kFollower) {
+    BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kRetired});
+  }
+}
+
 void RaftCore::BecomePreCandidate(EventCause cause) {
   CHECK(MayCampaign());
   const bool was_pre_candidate = role() == RaftRole::kPreCandidate;

@@ -56,6 +56,7 @@ struct EventCause {
     kLogConflict,     // With the leader's log.
     kNewestInLog,     // Of the configurations there.
     kRemoved,         // A leader committed a configuration in which it does not vote.
+    kRetired,         // RaftCore::Retire.
     kLogHeldIt,       // The last entry of a snapshot: the log stays.
     kLogLackedIt,     // The log ended before it or contradicted it, and begins after it now.
   };

@@ -268,6 +268,7 @@ const FollowerProgress* RaftCore::progress(NodeId peer) const {
 void RaftCore::CheckNothingIsOverdue() const {
   CHECK(configuration_ == log_.configurations().active())
       << "the log has another configuration: " << Describe(*log_.configurations().active());
+  CHECK(!retired_ || role() == RaftRole::kFollower) << "a retired node is a " << Describe(role());
   const Leader* leader = leader_role();
   if (leader == nullptr) {
     return;

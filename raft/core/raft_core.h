@@ -108,6 +108,9 @@ class RaftCore {
   void OnPartTaken(NodeId peer);
   // Messages sent to `peer` may be lost: its progress goes back to probing.
   void OnStreamLost(NodeId peer);
+  // What this node has is not to be trusted: from now on it neither campaigns nor leads, and a
+  // leader steps down at once.
+  void Retire();
 
   bool HasOutput() const;
   // Moves the pending work out; HasOutput() is false afterwards.
@@ -182,7 +185,8 @@ class RaftCore {
   TickTimer NewRetryTimer();
   bool IsOnlyVoter() const;
   bool MayCampaign() const {
-    return log_.configurations().MayVote(self_) && !DiskIsStalled() && !is_installing();
+    return log_.configurations().MayVote(self_) && !DiskIsStalled() && !is_installing() &&
+           !retired_;
   }
   void TickFollower(Follower& follower);
   void TickCandidacy(TickTimer& retry);
@@ -284,6 +288,7 @@ class RaftCore {
   std::map<NodeId, OpenLoad> open_loads_;
   // What is being installed. Invariant: then this node follows, and its log does not change.
   std::optional<Installing> installing_;
+  bool retired_ = false;  // Invariant: then this node follows.
   Output output_;
 };
 

@@ -75,6 +75,11 @@ void RaftDriver::Tick() {
   MaybeTrimLog();
 }
 
+void RaftDriver::Retire() {
+  core_->Retire();
+  LookWhoLeads(clock_->Now());
+}
+
 absl::Status RaftDriver::Take(Envelope envelope) {
   TellCoreTheTime();
   RAFTKV_RETURN_IF_ERROR(core_->Take(std::move(envelope)));

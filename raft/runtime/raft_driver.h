@@ -61,6 +61,8 @@ class RaftDriver final : public OutcomeObserver {
 
   // A tick of the core's logical time, and a look at deadlines.
   void Tick();
+  // As RaftCore's.
+  void Retire();
   // While dormant the core's time stands still, so that a member of a cluster that is not founded
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }

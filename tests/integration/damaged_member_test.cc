@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/support/single_node.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -18,6 +19,23 @@ using testing::AnyOf;
 using testing::HasSubstr;
 
 constexpr ExitStatus kDirectoryUnusable{.code = 2};
+
+// Breaks the tables of a member that has stopped where they hold the value of a key. Returns how
+// many there are.
+size_t BreakTablesWith(const std::string& value, const std::string& data_dir) {
+  size_t damaged = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(data_dir)) {
+    std::string bytes = entry.path().extension() == ".sst" ? ReadFile(entry.path()) : "";
+    const size_t at = bytes.find(value);
+    // The log holds the value, too; a table names its family.
+    if (at != std::string::npos && absl::StrContains(bytes, "latest")) {
+      bytes[at + 7] = static_cast<char>(bytes[at + 7] ^ 1);
+      WriteFile(entry.path(), bytes);
+      ++damaged;
+    }
+  }
+  return damaged;
+}
 
 class DamagedMemberTest : public testing::Test {
  protected:
@@ -81,18 +99,7 @@ TEST_F(DamagedMemberTest, WhoMeetsABrokenBlockSaysSoAndStops) {
   server.Kill9();
   ASSERT_TRUE(cluster_.Start(victim_));  // Turns its WAL into tables.
   server.Kill9();
-  size_t damaged = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(cluster_.data_dir(victim_))) {
-    std::string bytes = entry.path().extension() == ".sst" ? ReadFile(entry.path()) : "";
-    const size_t at = bytes.find(value);
-    // The log holds the value, too; a table names its family.
-    if (at != std::string::npos && absl::StrContains(bytes, "latest")) {
-      bytes[at + 7] = static_cast<char>(bytes[at + 7] ^ 1);
-      WriteFile(entry.path(), bytes);
-      ++damaged;
-    }
-  }
-  ASSERT_GT(damaged, 0U);
+  ASSERT_GT(BreakTablesWith(value, cluster_.data_dir(victim_)), 0U);
 
   server.Start();
   ASSERT_TRUE(server.WaitReady());
@@ -105,6 +112,26 @@ TEST_F(DamagedMemberTest, WhoMeetsABrokenBlockSaysSoAndStops) {
       << reply;
   ExpectUnusable({"checksum mismatch", ".sst", "The other members hold the data"});
   EXPECT_EQ(cluster_.client(leader_).GetText("key")->kv().text(), value);
+}
+
+// Nobody else could lead here, so it would win any election.
+TEST(DamagedLeaderTest, StepsDownAtOnceAndDoesNotCampaign) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  const std::string value(2000, 'v');
+  ASSERT_TRUE(node.client().PutText("key", value).ok());
+  node.server().Kill9();
+  ASSERT_TRUE(node.Start());  // Turns its WAL into tables.
+  node.server().Kill9();
+  ASSERT_GT(BreakTablesWith(value, node.data_dir()), 0U);
+
+  ASSERT_TRUE(node.Start());
+  EXPECT_FALSE(node.client().GetText("key").ok());
+  EXPECT_EQ(node.server().WaitExit(), kDirectoryUnusable) << node.server().LogTail();
+  const std::string log = node.server().Log();
+  const size_t stepped_down = log.find("must not lead any more");
+  ASSERT_NE(stepped_down, std::string::npos) << node.server().LogTail();
+  EXPECT_EQ(log.find("candidate", stepped_down), std::string::npos) << node.server().LogTail();
 }
 
 }  // namespace

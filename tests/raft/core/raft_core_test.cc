@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/raft/core/configurations.h"
 #include "tests/support/lone_core.h"
 
 namespace raftkv::raft {
@@ -442,6 +443,52 @@ TEST(LeaderDeathTest, LoadsThatNobodyAskedForAreBugs) {
   Node node;
   node.LeadAndCommit();
   EXPECT_DEATH(node->OnEntriesLoaded(NodeId(2), EntryId(), {MakeEntry(1, 1)}), "no load for 2");
+}
+
+// What it has is not to be trusted.
+TEST(RetiredTest, ALeaderStepsDownAtOnceAndNeverCampaignsAgain) {
+  Node node;
+  node.LeadAndCommit();
+  const Term term = node->term();
+  node->RequestRead(ReadId(1), NodeId(1));
+  node->Retire();
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
+  node.Turn();
+  EXPECT_THAT(node.events, ElementsAre("follower term=1 leader=nobody: must not lead any more"));
+  EXPECT_THAT(node.reads, ElementsAre("read 1 aborted"));
+  EXPECT_THAT(node.Tick(10 * kElectionTicks), IsEmpty());
+  EXPECT_EQ(node->term(), term);
+  node->Retire();
+  EXPECT_EQ(node.events.size(), 1u);
+}
+
+TEST(RetiredTest, ACandidacyIsGivenUp) {
+  Node node;
+  node.TicksIn(RaftRole::kFollower);
+  ASSERT_EQ(node->role(), RaftRole::kPreCandidate);
+  node->Retire();
+  node.Step(2, 1, VoteReply{.pre_vote = true, .granted = true});
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
+
+  Node candidate;
+  candidate.TicksIn(RaftRole::kFollower);
+  candidate.Step(2, 1, VoteReply{.pre_vote = true, .granted = true});
+  candidate.Turn();
+  ASSERT_EQ(candidate->role(), RaftRole::kCandidate);
+  candidate->Retire();
+  candidate.Step(2, 1, VoteReply{.pre_vote = false, .granted = true});
+  EXPECT_EQ(candidate->role(), RaftRole::kFollower);
+}
+
+TEST(RetiredTest, TheOnlyVoterStaysAFollowerToo) {
+  RestoredState alone = SomeState(0, {});
+  alone.configuration = Simple({1});
+  Node node(alone);
+  node.Tick(3);
+  ASSERT_EQ(node->role(), RaftRole::kLeader);
+  node->Retire();
+  node.Tick(10 * kElectionTicks);
+  EXPECT_EQ(node->role(), RaftRole::kFollower);
 }
 
 TEST(RaftCoreTest, EqualInputsGiveEqualOutputs) {
