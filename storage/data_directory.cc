@@ -78,6 +78,18 @@ absl::Status CheckFormatFile(rocksdb::FileSystem* files, const std::string& path
   return CheckFormat(path, line);
 }
 
+// What was found wrong once stays wrong.
+absl::Status CheckNotDiffering(rocksdb::FileSystem* files, const std::string& path,
+                               const std::set<std::string>& names) {
+  if (!names.contains(kDiffersFile)) {
+    return absl::OkStatus();
+  }
+  const std::string marker = absl::StrCat(path, "/", kDiffersFile);
+  RAFTKV_ASSIGN_OR_RETURN(const std::string found, ReadSmallFile(files, marker));
+  return absl::DataLossError(
+      absl::StrCat(marker, " says: ", absl::StripSuffix(found, "\n"), ". ", kDiffersRemedy));
+}
+
 absl::StatusOr<std::set<std::string>> ListNames(rocksdb::FileSystem* files,
                                                 const std::string& path) {
   std::vector<std::string> names;
@@ -197,11 +209,13 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
   if (names.contains(kFormatFile)) {
     RAFTKV_RETURN_IF_ERROR(CheckFormatFile(files.get(), format_path));
   }
+  RAFTKV_RETURN_IF_ERROR(CheckNotDiffering(files.get(), path, names));
   RAFTKV_ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
   DataDirectory directory(path, std::move(files), lock_fd);
 
   // Again, because another process may have been busy with the directory until the lock was ours.
   RAFTKV_ASSIGN_OR_RETURN(names, ListNames(directory.files(), path));
+  RAFTKV_RETURN_IF_ERROR(CheckNotDiffering(directory.files(), path, names));
   directory.has_database_ = names.contains(kDatabase);
   directory.is_complete_ = names.contains(kFormatFile);
   directory.has_fence_ = directory.is_complete_ || names.contains(kFenceFile);
@@ -272,6 +286,10 @@ absl::Status DataDirectory::MarkComplete() {
                                      absl::StrCat(kFormatPrefix, kDirectoryVersion, "\n")));
   is_complete_ = true;
   return absl::OkStatus();
+}
+
+absl::Status DataDirectory::MarkDiffering(absl::string_view what) {
+  return ReplaceFile(files(), absl::StrCat(path_, "/", kDiffersFile), absl::StrCat(what, "\n"));
 }
 
 }  // namespace raftkv::storage

@@ -7,6 +7,9 @@
 //   5. FENCE    6. FORMAT
 // Only then may there be a db.staging/ (storage/snapshot_staging.h).
 //
+// A directory with a DIFFERS holds a state that was found wrong; it is kept for whoever looks into
+// that, and never opened again. The file is a line of text for people.
+//
 // The directory itself and LOCK are made with system calls, since RocksDB's file system knows no
 // access rights and no lock that tells its holder. All else goes through that file system.
 #pragma once
@@ -25,6 +28,7 @@ namespace raftkv::storage {
 // Marks a complete directory and says its version.
 inline constexpr char kFormatFile[] = "FORMAT";
 inline constexpr char kFenceFile[] = "FENCE";
+inline constexpr char kDiffersFile[] = "DIFFERS";
 
 // Versions 1 to 3 were never released: their fence, if any, did not know of the MANIFEST, or the
 // member's own rows and the replicated ones shared a column family.
@@ -40,7 +44,7 @@ class DataDirectory {
   // Makes the directory when it is missing (its parent must exist), checks that it is raftkv's or
   // empty, and locks it. FailedPrecondition, and nothing changed, when it is neither, is held by
   // another process, has an unknown version or is not accessible; DataLoss when it is marked
-  // complete and holds no database.
+  // complete and holds no database, or marked as differing.
   static absl::StatusOr<DataDirectory> Open(const std::string& path,
                                             std::shared_ptr<rocksdb::FileSystem> files);
   // Unlocks.
@@ -63,6 +67,8 @@ class DataDirectory {
   absl::Status FinishDatabase();
   // Step 6; does nothing when it is done already. REQUIRES: the fence is there and durable.
   absl::Status MarkComplete();
+  // Durably marks the directory as differing; `what` is what was found, a clause.
+  absl::Status MarkDiffering(absl::string_view what);
 
  private:
   DataDirectory(std::string path, std::shared_ptr<rocksdb::FileSystem> files, int lock_fd)

@@ -15,6 +15,11 @@ inline constexpr char kRemedy[] =
     "The other members hold the data. Put this directory back exactly as it was when the member "
     "stopped: an older copy has forgotten votes and entries that were acknowledged.";
 
+// The same for one whose state is not what the cluster agreed on.
+inline constexpr char kDiffersRemedy[] =
+    "The other members hold the data. Keep this directory for whoever looks into the cause, and "
+    "report it; replace this member by one that starts with an empty directory.";
+
 // Logs one line that says what failed and what to do, then aborts.
 // `what` is like "sync the Raft log".
 [[noreturn]] void AbortOnWriteFailure(absl::string_view what, const rocksdb::Status& status);

@@ -443,6 +443,10 @@ void RocksDbStorage::SaveClusterClock(const raft::ClusterReading& reading) {
   }
 }
 
+absl::Status RocksDbStorage::MarkDiffering(absl::string_view what) {
+  return directory_.MarkDiffering(what);
+}
+
 int64_t RocksDbStorage::DiskBytes() const {
   namespace fs = std::filesystem;
   int64_t bytes = 0;

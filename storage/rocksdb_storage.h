@@ -44,6 +44,7 @@ class RocksDbStorage final : public Storage {
   void SaveClusterClock(const raft::ClusterReading& reading) override;
   raft::LogStore* log_store() override { return log_store_.get(); }
   kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
+  absl::Status MarkDiffering(absl::string_view what) override;
   int64_t DiskBytes() const override;
 
  private:

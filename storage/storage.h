@@ -85,6 +85,10 @@ class Storage {
   virtual raft::LogStore* log_store() = 0;
   virtual kv::KvStateMachine* state_machine() = 0;
 
+  // Durably marks the directory as one whose state is wrong, so that no start uses it again; `what`
+  // says how that was found. Waits for the disk: it is the last thing that a process does.
+  virtual absl::Status MarkDiffering(absl::string_view what) = 0;
+
   // Bytes of all files in the data directory. Thread-safe; touches the disk.
   virtual int64_t DiskBytes() const = 0;
 };

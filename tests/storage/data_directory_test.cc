@@ -68,6 +68,21 @@ TEST_F(DataDirectoryTest, MissingFenceIsDataLoss) {
   ExpectRefused(absl::StatusCode::kDataLoss, HasSubstr("FENCE is missing"));
 }
 
+TEST_F(DataDirectoryTest, ADifferingOneIsNeverOpenedAgain) {
+  {
+    Store store(path());
+    store.Open();
+    const absl::Status marked = store.storage().MarkDiffering("its state after entry 17 is wrong");
+    EXPECT_TRUE(marked.ok()) << marked;
+  }
+  EXPECT_EQ(ReadFile(File("DIFFERS")), "its state after entry 17 is wrong\n");
+  for (int start = 0; start < 2; ++start) {
+    ExpectRefused(absl::StatusCode::kDataLoss,
+                  AllOf(HasSubstr(File("DIFFERS")), HasSubstr("after entry 17"),
+                        HasSubstr("Keep this directory"), HasSubstr("empty directory")));
+  }
+}
+
 TEST_F(DataDirectoryTest, EachHasItsOwnDataId) {
   const uint64_t first = OpenOnce();
   fs::remove_all(path());
