@@ -42,4 +42,19 @@ void EventLog::OnSnapshotOutrun(raft::NodeId peer, raft::LogIndex through) {
                << ", the snapshot is given up, and a newer one follows";
 }
 
+void EventLog::OnStateDiffers(const raft::StateDifference& difference) {
+  on_state_differs_(difference);
+}
+
+void EventLog::OnMemberDiffers(raft::NodeId member, const raft::StateDifference& difference) {
+  LOG(ERROR) << "the state of member " << directory_.Describe(member) << " after entry "
+             << difference.index << " is not what most voters have: it is told to stop";
+}
+
+void EventLog::OnStatesDisagree(raft::LogIndex index) {
+  LOG(ERROR) << "the states of the members after entry " << index
+             << " differ, and no majority of the voters has the same: some of them answer reads "
+                "wrongly, and nobody can tell which";
+}
+
 }  // namespace raftkv::server

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/stderr_pump.h"
 #include "base/version.h"
 #include "kv/member.h"
 #include "server/api/cluster_service.h"
@@ -33,6 +34,7 @@
 #include "server/startup.h"
 #include "server/startup_signals.h"
 #include "server/stop.h"
+#include "storage/disk_failure.h"
 #include "storage/storage.h"
 
 namespace raftkv::server {
@@ -67,6 +69,8 @@ class Server final {
   bool OnTurn();
   // The data directory turned out to be unusable.
   void StopUnusable(const std::string& reason);
+  // This member's state turned out to be another than the cluster's.
+  [[noreturn]] void StopDiffering(const raft::StateDifference& difference);
   void EndConnections();
   void TearDown();
 
@@ -152,7 +156,9 @@ void Server::MakeMember(StartingPoint start) {
   scans_ = std::make_unique<ThreadDiskPool>(1, kPoolTasksMax, loop_.get());
   snapshots_ = std::make_unique<ThreadDiskPool>(kSnapshotPoolThreads, kPoolTasksMax, loop_.get());
   disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), reads_.get(), &clock_);
-  event_log_ = std::make_unique<EventLog>(directory_.get());
+  event_log_ = std::make_unique<EventLog>(
+      directory_.get(),
+      [this](const raft::StateDifference& difference) { StopDiffering(difference); });
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
                                       snapshots_.get(), loop_.get(), &clock_,
                                       [this](const std::string& reason) { StopUnusable(reason); });
@@ -262,6 +268,21 @@ void Server::StopUnusable(const std::string& reason) {
   if (!stop_->begun()) {
     stop_->Begin(Fail(kExitBadDirectory, reason));
   }
+}
+
+// What waits here gets no answer: any could be wrong. So it ends as by a kill, and this once the
+// loop may wait for the disk.
+void Server::StopDiffering(const raft::StateDifference& difference) {
+  const auto text = [](uint64_t hash) { return absl::StrCat(absl::Hex(hash, absl::kZeroPad16)); };
+  const std::string what = absl::StrCat(
+      "this member's state after entry ", difference.index.value(), " has the hash ",
+      text(difference.own_hash), ", but that of most voters has ", text(difference.right_hash));
+  LOG(ERROR) << "stopping: " << what << ". " << storage::kDiffersRemedy;
+  if (const absl::Status marked = storage_->MarkDiffering(what); !marked.ok()) {
+    LOG(ERROR) << "the data directory is not marked, and the next start will find out again: "
+               << marked.message();
+  }
+  ExitAtOnce(kExitBadDirectory);
 }
 
 // A server's Shutdown returns once every call is over, and calls are over when the loop has taken

@@ -48,9 +48,10 @@ struct ClusterNews {
   std::vector<NodeId> low_on_disk;
   // The leader asks for the hash of the addressee's state after this entry; 0: it does not.
   LogIndex audited = LogIndex(0);
-  // After this entry the addressee's state was not what most voters have; 0: nothing of it is
-  // known.
+  // After this entry the state of most voters has this hash, and what the addressee answered was
+  // another; 0: nothing of the kind is known.
   LogIndex differs_at = LogIndex(0);
+  uint64_t right_hash = 0;
 
   friend bool operator==(const ClusterNews&, const ClusterNews&) = default;
 };

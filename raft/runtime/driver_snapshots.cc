@@ -158,6 +158,8 @@ void RaftDriver::FinishInstall() {
   // Not ReturnBefore: what was bound may be in the snapshot.
   proposals_.OnOutcomesSkipped(applied_term_);
   log_full_ = false;
+  // It was another state's.
+  answered_ = Answered();
   EndInstall(absl::OkStatus());
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "base/status_macros.h"
 #include "raft/runtime/command_batch.h"
@@ -56,10 +57,14 @@ RaftStatus RaftDriver::Status() const {
           .leader = core_->leader(),
           .last_entry = core_->last_entry(),
           .commit_index = core_->commit_index(),
-          .applied = state_machine_->applied()};
+          .applied = state_machine_->applied(),
+          .disagreement = audit_.disagreement()};
 }
 
 void RaftDriver::Tick() {
+  if (differs_) {
+    return;
+  }
   TellCoreTheTime();
   if (!dormant_) {
     core_->Tick();
@@ -73,6 +78,7 @@ void RaftDriver::Tick() {
   reads_.Expire(now, watch_);
   DeliverAnswers();
   MaybeTrimLog();
+  TickAudit();
 }
 
 void RaftDriver::Retire() {
@@ -81,11 +87,23 @@ void RaftDriver::Retire() {
 }
 
 absl::Status RaftDriver::Take(Envelope envelope) {
+  if (differs_) {
+    return absl::OkStatus();
+  }
   TellCoreTheTime();
+  // The core takes the message away.
+  std::optional<Envelope> with_news;
+  if (std::holds_alternative<Heartbeat>(envelope.message) ||
+      std::holds_alternative<HeartbeatReply>(envelope.message)) {
+    with_news = envelope;
+  }
   RAFTKV_RETURN_IF_ERROR(core_->Take(std::move(envelope)));
   // A leader's own count goes on at the end of its own log (CarryOutOutput).
   if (core_->role() != RaftRole::kLeader) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
+  }
+  if (with_news.has_value()) {
+    TakeAuditNews(*with_news);
   }
   return absl::OkStatus();
 }
@@ -169,6 +187,9 @@ void RaftDriver::OnForwardLost(NodeId peer) {
 
 bool RaftDriver::RunTurn() {
   CHECK(!in_turn_) << "a callback must not run a turn";
+  if (differs_) {
+    return false;
+  }
   in_turn_ = true;
   apply_stalled_ = false;
   TellCoreTheTime();
@@ -375,6 +396,7 @@ void RaftDriver::CarryOutOutput() {
   }
   const ClusterMillis cluster_time = cluster_clock_.Now();
   for (Envelope& envelope : output.messages) {
+    AddAuditNews(&envelope);
     transport_->Send(std::move(envelope), cluster_time);
   }
   for (const LoadEntries& load : output.loads) {

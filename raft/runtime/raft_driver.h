@@ -19,6 +19,7 @@
 #include "raft/core/raft_core.h"
 #include "raft/runtime/apply_queue.h"
 #include "raft/runtime/cluster_clock.h"
+#include "raft/runtime/driver_observer.h"
 #include "raft/runtime/driver_options.h"
 #include "raft/runtime/forwarded_requests.h"
 #include "raft/runtime/leader_watch.h"
@@ -28,25 +29,11 @@
 #include "raft/runtime/raft_status.h"
 #include "raft/runtime/requests.h"
 #include "raft/runtime/snapshot_transfers.h"
+#include "raft/runtime/state_audit.h"
 #include "raft/runtime/state_machine.h"
 #include "raft/runtime/transport.h"
 
 namespace raftkv::raft {
-
-// What the driver tells about itself besides answers.
-class DriverObserver {
- public:
-  virtual ~DriverObserver() = default;
-  virtual void OnEvent(const Event& event) = 0;
-  // The core, which leads, is asked for a read index, and answers. For tests.
-  virtual void OnReadAsked(ReadId /*id*/, NodeId /*asker*/) {}
-  virtual void OnReadOutcome(const ReadOutcome& /*outcome*/) {}
-  // The log is trimmed up to `through`; up to `held_by_all` (0: not known) every member holds it.
-  virtual void OnLogTrimmed(LogIndex /*through*/, LogIndex /*held_by_all*/) {}
-  // The log took so much while a snapshot was under way to `peer` that it is trimmed up to
-  // `through`, beyond the snapshot: that one is given up, and a newer one follows.
-  virtual void OnSnapshotOutrun(NodeId /*peer*/, LogIndex /*through*/) {}
-};
 
 class RaftDriver final : public OutcomeObserver {
  public:
@@ -163,6 +150,15 @@ class RaftDriver final : public OutcomeObserver {
   void FinishInstall();
   void RefuseInstall(const absl::Status& status);
   void EndInstall(const absl::Status& status);
+  // Audits (state_audit.h).
+  void TickAudit();
+  // What members tell each other with heartbeats about their states: read once the core took the
+  // message, and put in as it leaves.
+  void TakeAuditNews(const Envelope& envelope);
+  void TakeOrders(const Envelope& envelope, const ClusterNews& news);
+  void AddAuditNews(Envelope* envelope);
+  void TellVerdicts();
+  void StopDiffering(const StateDifference& difference);
   // Whether a further pass over the steps of a turn would find something to do.
   bool HasWork() const;
   ReadId NextReadId();
@@ -213,6 +209,22 @@ class RaftDriver final : public OutcomeObserver {
   // Being written since core_->is_installing().
   std::optional<Install> install_;
   MonotonicNanos next_trim_ = 0;
+
+  // Audits: of this leader, and what this follower was asked and answered last.
+  struct Asked {
+    Term term;
+    NodeId leader;
+    LogIndex index;
+  };
+  struct Answered {
+    LogIndex index;
+    uint64_t state_hash = 0;
+  };
+  StateAudit audit_;
+  LogIndex told_disagreement_;
+  Asked asked_;
+  Answered answered_;
+  bool differs_ = false;
 
   bool dormant_ = false;
   bool in_turn_ = false;

@@ -18,6 +18,9 @@ struct RaftStatus {
   EntryId applied;
   // Voters whose disks are nearly full, for all that this member knows; ascending.
   std::vector<NodeId> low_on_disk = {};
+  // As this leader found: the newest entry after which the members' states differ and no quorum of
+  // the voters has the same; 0: none.
+  LogIndex disagreement = {};
 
   bool leads() const { return role == RaftRole::kLeader; }
   // A leader is known and an entry of its term is applied: the state has everything that was

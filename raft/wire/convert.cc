@@ -171,6 +171,10 @@ absl::StatusOr<raft::Message> HeartbeatFromProto(const peer::v1::Heartbeat& hear
                          .held_by_all = LogIndex(heartbeat.held_by_all_index())};
   result.news.audited = LogIndex(heartbeat.audited_index());
   result.news.differs_at = LogIndex(heartbeat.differs_at_index());
+  result.news.right_hash = heartbeat.right_hash();
+  if (heartbeat.differs_at_index() == 0 && heartbeat.right_hash() != 0) {
+    return Malformed("right_hash", heartbeat.right_hash(), "must be 0 without an index");
+  }
   RAFTKV_RETURN_IF_ERROR(CheckCount("low_on_disk", heartbeat.low_on_disk_size(), kLowOnDiskMax));
   NodeId previous = raft::kNobody;
   for (const uint64_t id : heartbeat.low_on_disk()) {
@@ -329,6 +333,7 @@ void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesReques
     }
     out->mutable_heartbeat()->set_audited_index(heartbeat->news.audited.value());
     out->mutable_heartbeat()->set_differs_at_index(heartbeat->news.differs_at.value());
+    out->mutable_heartbeat()->set_right_hash(heartbeat->news.right_hash);
     return;
   }
   const auto& request = std::get<raft::AppendRequest>(envelope.message);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "kv/errors.h"
 
@@ -105,6 +106,11 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   if (voters % 2 == 0) {
     warnings.push_back(
         "the number of voters is even: one voter less would survive as many failures");
+  }
+  if (raft.disagreement != raft::LogIndex(0)) {
+    warnings.push_back(absl::StrCat("the states of the members after entry ",
+                                    raft.disagreement.value(),
+                                    " differ, and no majority of the voters has the same"));
   }
   for (std::string& warning : warnings) {
     response->add_warnings(std::move(warning));

@@ -46,9 +46,18 @@ class Fingerprint {
     return Add(reply.rejected_index).Add(reply.hint);
   }
   Fingerprint& Add(const raft::Heartbeat& heartbeat) {
-    return Add(heartbeat.commit_index).Add(heartbeat.round).Add(heartbeat.held_by_all);
+    Add(heartbeat.commit_index).Add(heartbeat.round).Add(heartbeat.held_by_all);
+    const raft::ClusterNews& news = heartbeat.news;
+    Add(news.low_on_disk.size());
+    for (const raft::NodeId node : news.low_on_disk) {
+      Add(node);
+    }
+    return Add(news.audited).Add(news.differs_at).Add(news.right_hash);
   }
-  Fingerprint& Add(const raft::HeartbeatReply& reply) { return Add(reply.round); }
+  Fingerprint& Add(const raft::HeartbeatReply& reply) {
+    const raft::MemberNews& news = reply.news;
+    return Add(reply.round).Add(news.low_on_disk).Add(news.audited).Add(news.state_hash);
+  }
 
   uint64_t value() const { return value_; }
 

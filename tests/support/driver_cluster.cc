@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "raft/core/describe.h"
 
 namespace raftkv::raft {
@@ -25,10 +26,15 @@ void DriverCluster::Settle() {
     bool busy = Deliver();
     busy |= CarrySnapshots();
     for (auto& [id, member] : members_) {
+      StopWhoDiffers();
+      if (stopped_.contains(id)) {
+        continue;
+      }
       busy |= member.driver->RunTurn();
       member.driver->CheckInvariants();
       busy |= member.store.has_news();
     }
+    StopWhoDiffers();
     CollectSent();
     if (!busy) {
       busy = std::any_of(under_way_.begin(), under_way_.end(), [&](const UnderWay& item) {
@@ -46,7 +52,9 @@ void DriverCluster::Tick(uint64_t ticks) {
   for (uint64_t i = 0; i < ticks; ++i) {
     clock_.Advance(kTickNanos);
     for (auto& [id, member] : members_) {
-      member.driver->Tick();
+      if (!stopped_.contains(id)) {
+        member.driver->Tick();
+      }
     }
     Settle();
   }
@@ -67,12 +75,12 @@ NodeId DriverCluster::AwaitLeader() {
   const auto agreed = [&] {
     leader = kNobody;
     for (auto& [id, member] : members_) {
-      if (!isolated_.contains(id) && member.driver->core().has_committed_in_term()) {
+      if (!IsAway(id) && member.driver->core().has_committed_in_term()) {
         leader = id;
       }
     }
     return leader != kNobody && std::all_of(members_.begin(), members_.end(), [&](auto& item) {
-             return isolated_.contains(item.first) || item.second.driver->core().leader() == leader;
+             return IsAway(item.first) || item.second.driver->core().leader() == leader;
            });
   };
   CHECK(TickUntil(agreed)) << "no leader";
@@ -111,8 +119,10 @@ void DriverCluster::LoseForwardStream(NodeId from, NodeId to, bool silently) {
 void DriverCluster::Restart(NodeId node) {
   CollectSent();
   Member& member = members_.at(node);
+  stopped_.erase(node);
   member.driver.reset();
   member.store.Crash();
+  member.machine.ForgetHashes();
   member.transport.TakeSnapshotOrders();
   std::erase_if(snapshots_, [node](const auto& item) { return item.first.first == node; });
   BreakStreams(node);
@@ -202,6 +212,33 @@ void DriverCluster::Start(NodeId node) {
       std::make_unique<RaftCore>(config, std::move(restored), Rng(options_.seed * 1000 + origin)),
       ClusterReading(), &member.transport, &member.store, &member.machine, &clock_,
       &member.observer);
+}
+
+void DriverCluster::StopWhoDiffers() {
+  for (auto& [id, member] : members_) {
+    if (std::exchange(member.observer.differs, false)) {
+      stopped_.insert(id);
+      BreakStreams(id);
+    }
+    CHECK(options_.states_may_differ || member.observer.audit_findings.empty())
+        << "node " << id << ": " << member.observer.audit_findings.back();
+  }
+}
+
+void DriverCluster::RecordingObserver::OnStateDiffers(const StateDifference& difference) {
+  CHECK_NE(difference.own_hash, difference.right_hash);
+  audit_findings.push_back(absl::StrCat("differs at ", difference.index.value()));
+  differs = true;
+}
+
+void DriverCluster::RecordingObserver::OnMemberDiffers(NodeId member,
+                                                       const StateDifference& difference) {
+  audit_findings.push_back(
+      absl::StrCat("node ", member.value(), " differs at ", difference.index.value()));
+}
+
+void DriverCluster::RecordingObserver::OnStatesDisagree(LogIndex index) {
+  audit_findings.push_back(absl::StrCat("no quorum agrees at ", index.value()));
 }
 
 void DriverCluster::CollectSent() {
@@ -348,9 +385,7 @@ void DriverCluster::DeliverOne(UnderWay item) {
   }
 }
 
-bool DriverCluster::IsCut(NodeId from, NodeId to) const {
-  return isolated_.contains(from) || isolated_.contains(to);
-}
+bool DriverCluster::IsCut(NodeId from, NodeId to) const { return IsAway(from) || IsAway(to); }
 
 void DriverCluster::BreakStreams(NodeId node) {
   CollectSent();

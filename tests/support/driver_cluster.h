@@ -34,6 +34,8 @@ struct DriverClusterOptions {
   uint64_t uncommitted_bytes_max = 64 << 20;
   // And of one append, if that is less than usual.
   uint64_t log_memory_bytes_max = 64 << 20;
+  // Unless set, it is a failure when an audit finds that states differ.
+  bool states_may_differ = false;
 };
 
 // What a proposal's or a read's callback was told; unset until then.
@@ -82,6 +84,8 @@ class DriverCluster final {
   // Loses what is under way on the stream by which `from` forwards to `to`, and tells `from` unless
   // `silently`.
   void LoseForwardStream(NodeId from, NodeId to, bool silently = false);
+  // Members whose driver said that their state differs stop like a process that exits.
+  bool has_stopped(NodeId node) const { return stopped_.contains(node); }
   // Kills a member and starts it again from what was durable. Its probes stay unanswered.
   void Restart(NodeId node);
 
@@ -96,6 +100,10 @@ class DriverCluster final {
   RecordingStateMachine& machine(NodeId node) { return members_.at(node).machine; }
   FakeTransport& transport(NodeId node) { return members_.at(node).transport; }
   const std::vector<Event>& events(NodeId node) const { return members_.at(node).observer.events; }
+  // What audits found, a line each, as `node` told it.
+  const std::vector<std::string>& audit_findings(NodeId node) const {
+    return members_.at(node).observer.audit_findings;
+  }
   // Up to where the log was trimmed while a snapshot was under way that ends before.
   const std::vector<LogIndex>& outrun(NodeId node) const {
     return members_.at(node).observer.outrun;
@@ -115,8 +123,13 @@ class DriverCluster final {
   struct RecordingObserver final : DriverObserver {
     void OnEvent(const Event& event) override { events.push_back(event); }
     void OnSnapshotOutrun(NodeId /*peer*/, LogIndex through) override { outrun.push_back(through); }
+    void OnStateDiffers(const StateDifference& difference) override;
+    void OnMemberDiffers(NodeId member, const StateDifference& difference) override;
+    void OnStatesDisagree(LogIndex index) override;
     std::vector<Event> events;
     std::vector<LogIndex> outrun;
+    std::vector<std::string> audit_findings;
+    bool differs = false;  // And the driver has not stopped yet.
   };
   struct Member {
     FakeTransport transport;
@@ -147,6 +160,7 @@ class DriverCluster final {
   using Link = std::pair<NodeId, NodeId>;
 
   void Start(NodeId node);
+  void StopWhoDiffers();
   void CollectSnapshots(NodeId node);
   // Returns whether any moved on.
   bool CarrySnapshots();
@@ -155,6 +169,7 @@ class DriverCluster final {
   void CollectSent();
   bool Deliver();
   void DeliverOne(UnderWay item);
+  bool IsAway(NodeId node) const { return isolated_.contains(node) || stopped_.contains(node); }
   bool IsCut(NodeId from, NodeId to) const;
   void BreakStreams(NodeId node);
 
@@ -162,6 +177,7 @@ class DriverCluster final {
   FakeClock clock_;
   std::map<NodeId, Member> members_;
   std::set<NodeId> isolated_;
+  std::set<NodeId> stopped_;
   Hold hold_;
   std::deque<UnderWay> under_way_;
   std::map<Link, SnapshotUnderWay> snapshots_;

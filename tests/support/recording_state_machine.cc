@@ -103,6 +103,10 @@ size_t RecordingStateMachine::Apply(absl::Span<const Entry> run, OutcomeObserver
     if (entry.kind == EntryKind::kCommands) {
       ApplyCommands(entry, observer);
     }
+    hashes_[entry.id.index] = state_hash_;
+    if (hashes_.size() > kHashesKept) {
+      hashes_.erase(hashes_.begin());
+    }
   }
   runs_.push_back(count);
   return count;
@@ -123,9 +127,31 @@ bool RecordingStateMachine::Adopt(const StagedSnapshot& snapshot) {
   }
   CHECK_GT(snapshot.meta().point.last.index, applied().index) << "the state would go back";
   meta_ = snapshot.meta();
-  commands_ = dynamic_cast<const RecordedSnapshot&>(snapshot).commands();
+  commands_.clear();
+  state_hash_ = kStableHashOfNothing;
+  for (const std::string& command : dynamic_cast<const RecordedSnapshot&>(snapshot).commands()) {
+    AddCommand(command);
+  }
+  ForgetHashes();
   ++snapshots_adopted_;
   return true;
+}
+
+std::optional<uint64_t> RecordingStateMachine::StateHash(LogIndex index) const {
+  const auto found = hashes_.find(index);
+  return found == hashes_.end() ? std::nullopt : std::optional<uint64_t>(found->second);
+}
+
+void RecordingStateMachine::Bend(const std::string& command) {
+  AddCommand(command);
+  hashes_[applied().index] = state_hash_;
+}
+
+void RecordingStateMachine::ForgetHashes() { hashes_ = {{applied().index, state_hash_}}; }
+
+void RecordingStateMachine::AddCommand(std::string command) {
+  state_hash_ = StableHash(command, state_hash_);
+  commands_.push_back(std::move(command));
 }
 
 size_t RecordingStateMachine::CountOf(const std::string& command) const {
@@ -136,7 +162,7 @@ void RecordingStateMachine::ApplyCommands(const Entry& entry, OutcomeObserver* o
   command_entries_.push_back(entry);
   CommandBatchReader reader(*entry.payload);
   while (reader.Next()) {
-    commands_.emplace_back(reader.command());
+    AddCommand(std::string(reader.command()));
     if (observer->Wants(reader.origin(), reader.sequence())) {
       observer->OnOutcome(reader.origin(), reader.sequence(), "done " + commands_.back());
     }

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/stable_hash.h"
 #include "raft/runtime/state_machine.h"
 
 namespace raftkv::raft {
@@ -37,7 +39,8 @@ class RecordingStateMachine final : public StateMachine {
   static constexpr size_t kChunkCommands = 16;
 
   size_t Apply(absl::Span<const Entry> run, OutcomeObserver* observer) override;
-  std::optional<uint64_t> StateHash(LogIndex /*index*/) const override { return std::nullopt; }
+  // Over all commands, in their order.
+  std::optional<uint64_t> StateHash(LogIndex index) const override;
   EntryId applied() const override { return meta_.point.last; }
   std::unique_ptr<SnapshotReader> TakeSnapshot() override;
   std::unique_ptr<SnapshotWriter> StageSnapshot(const SnapshotPoint& point) override;
@@ -53,6 +56,10 @@ class RecordingStateMachine final : public StateMachine {
   void TakeAll() { entries_max_ = std::numeric_limits<size_t>::max(); }
   // Whether Adopt says that it cannot yet.
   void HoldAdopt(bool hold) { adopt_held_ = hold; }
+  // Changes the state behind its back: `command` is in it from now on, and no entry brought it.
+  void Bend(const std::string& command);
+  // As a start: of states before the applied one nothing is known.
+  void ForgetHashes();
 
   // Every command, in the order in which they were applied, here or where a snapshot is from.
   const std::vector<std::string>& commands() const { return commands_; }
@@ -66,6 +73,7 @@ class RecordingStateMachine final : public StateMachine {
 
  private:
   void ApplyCommands(const Entry& entry, OutcomeObserver* observer);
+  void AddCommand(std::string command);
 
   size_t entries_max_ = std::numeric_limits<size_t>::max();
   bool adopt_held_ = false;
@@ -73,6 +81,8 @@ class RecordingStateMachine final : public StateMachine {
   std::vector<std::string> commands_;
   std::vector<Entry> command_entries_;
   std::vector<size_t> runs_;
+  uint64_t state_hash_ = kStableHashOfNothing;
+  std::map<LogIndex, uint64_t> hashes_;  // The newest kHashesKept.
   uint64_t snapshots_taken_ = 0;
   uint64_t snapshots_adopted_ = 0;
 };

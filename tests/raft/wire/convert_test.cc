@@ -80,7 +80,8 @@ TEST(ConvertTest, LeaderMessagesRoundTrip) {
                                   .held_by_all = LogIndex(40),
                                   .news = {.low_on_disk = {raft::NodeId(2), raft::NodeId(5)},
                                            .audited = LogIndex(39),
-                                           .differs_at = LogIndex(38)}};
+                                           .differs_at = LogIndex(38),
+                                           .right_hash = uint64_t{1} << 62}};
   peer::v1::AppendEntriesRequest frame;
   AppendToFrame(Say(append), &frame);
   AppendToFrame(Say(probe), &frame);
@@ -163,6 +164,11 @@ TEST(ConvertTest, WhatMembersTellBesideTheLogIsChecked) {
   AppendToFrame(Say(raft::HeartbeatReply{.round = RoundId(4)}), &reply);
   reply.mutable_messages(0)->mutable_heartbeat_reply()->set_state_hash(7);
   ExpectRefused(FromProto(Sent(reply), kFrom, kTo), "state_hash is 7, must be 0 without an index");
+  peer::v1::AppendEntriesRequest verdict;
+  verdict.set_term(kTerm.value());
+  verdict.add_messages()->mutable_heartbeat()->set_right_hash(7);
+  ExpectRefused(FromProto(Sent(verdict), kFrom, kTo),
+                "right_hash is 7, must be 0 without an index");
 }
 
 TEST(ConvertTest, VotesRoundTrip) {
