@@ -104,6 +104,36 @@ void Cluster::Continue(NodeId id) {
   }
 }
 
+void Cluster::Bend(NodeId id) {
+  SimNode& bent = node(id);
+  if (!bent.is_up() || AnyBent()) {
+    return;
+  }
+  counters_.Note(Situation::kStateBent);
+  ledger_.Excuse(id);
+  bent.Bend();
+}
+
+bool Cluster::AnyBent() const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [](const auto& item) { return item.second->is_bent(); });
+}
+
+void Cluster::StraightenUnfindable() {
+  const NodeId leader = Leader();
+  if (leader == raft::kNobody || !node(leader).is_bent()) {
+    return;
+  }
+  const bool unfindable = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& item) {
+    const raft::FollowerProgress* progress = node(leader).core().progress(item.first);
+    return progress != nullptr && progress->state() == raft::FollowerProgress::State::kSnapshot;
+  });
+  if (unfindable) {
+    straightened_.insert(leader);
+    node(leader).Straighten();
+  }
+}
+
 NodeId Cluster::Leader() const {
   NodeId leader = raft::kNobody;
   raft::Term term;
@@ -238,6 +268,22 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
     case Event::Kind::kConfigurationChanged:
       break;
   }
+}
+
+void Cluster::OnStateDiffers(const SimNode& node) {
+  counters_.Note(seen_[node.id()].leads ? Situation::kBentLeaderStopped
+                                        : Situation::kBentFollowerStopped);
+  // By what it answered before its state was put right.
+  const bool was_bent = straightened_.contains(node.id());
+  findings_.Expect(node.is_bent() || was_bent, [&] {
+    return absl::StrCat("node ", node.id().value(), " stops although its state is right");
+  });
+}
+
+void Cluster::OnAuditFinding(const SimNode& node, const std::string& text) {
+  findings_.Expect(counters_.count(Situation::kStateBent) > 0, [&] {
+    return absl::StrCat("node ", node.id().value(), " says that ", text, ", and nothing was bent");
+  });
 }
 
 void Cluster::OnTurn(const SimNode& node) {

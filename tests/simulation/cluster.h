@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,12 @@ class Cluster final : public NodeObserver {
   void End(raft::NodeId node, Ending ending);
   void Pause(raft::NodeId node);
   void Continue(raft::NodeId node);
+  // One node at a time.
+  void Bend(raft::NodeId node);
+  bool AnyBent() const;
+  // Puts a bent leader's state right that no audit can find: a follower lacks what it has trimmed,
+  // refuses its snapshots, and so has no answer. An operator would see the alarm, and those.
+  void StraightenUnfindable();
 
   SimNode& node(raft::NodeId id) { return *nodes_.at(id); }
   const std::vector<raft::NodeId>& ids() const { return ids_; }
@@ -94,6 +101,8 @@ class Cluster final : public NodeObserver {
   void OnEvent(const SimNode& node, const raft::Event& event) override;
   void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) override;
   void OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) override;
+  void OnStateDiffers(const SimNode& node) override;
+  void OnAuditFinding(const SimNode& node, const std::string& text) override;
   void OnTurn(const SimNode& node) override;
   void OnAborted(const SimNode& node) override;
 
@@ -121,6 +130,7 @@ class Cluster final : public NodeObserver {
   std::map<raft::NodeId, std::unique_ptr<SimNode>> nodes_;
   std::map<raft::NodeId, Seen> seen_;
   std::map<raft::NodeId, uint64_t> lives_;
+  std::set<raft::NodeId> straightened_;
   raft::Term last_led_term_;
   // Operations whose command is in some log, and in which entry first.
   std::map<OperationNumber, raft::EntryId> proposed_;

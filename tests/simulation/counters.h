@@ -60,6 +60,9 @@ enum class Situation {
   kSyncStalled,
   kLogStartedInTheMiddle,
   kTrimmedLogStarted,
+  kStateBent,
+  kBentFollowerStopped,
+  kBentLeaderStopped,
   kApplyStalled,
   kRunRolledBack,
   // Network.

@@ -49,6 +49,8 @@ class Ledger {
       absl::FunctionRef<std::optional<uint64_t>(raft::LogIndex index)> hash_at) const;
   // A snapshot has become the state of a node.
   void OnSnapshotAdopted(raft::NodeId node, const TableContent& content);
+  // A node's hash of its rows may be any, until it has another state that is right.
+  void Excuse(raft::NodeId node) { excused_.insert(node); }
   // No process of the cluster runs any more.
   void OnAllDown() { all_down_at_ = scheduler_.now(); }
 
@@ -97,6 +99,7 @@ class Ledger {
   ModelStore model_;
   std::map<OperationNumber, Effect> effects_;
   std::set<OperationNumber> refused_;
+  std::set<raft::NodeId> excused_;
   // The smallest (stamp - fastest clock) of all entries so far.
   std::optional<Lead> least_lead_;
   raft::ClusterMillis last_stamp_;

@@ -18,6 +18,7 @@ constexpr int64_t kJuggleTimeoutsMax = 25;
 constexpr int64_t kAbsenceTimeoutsMax = 30;
 constexpr int64_t kUnheardTimeoutsMax = 8;
 constexpr int64_t kAbsencePauseTimeoutsMax = 20;
+constexpr int64_t kBendPauseTimeoutsMax = 40;
 constexpr uint64_t kPowerLostAtInstallPermille = 200;
 // What a slow link carries in an election timeout.
 constexpr int64_t kSlowLinkBytesMin = 500;
@@ -52,6 +53,18 @@ void Nemesis::Start() {
   if (options_.absences && options_.nodes > 1) {
     BeginAbsences();
   }
+  if (options_.bends && options_.nodes >= 3) {
+    BeginBends();
+  }
+}
+
+void Nemesis::BeginBends() {
+  scheduler_.After(dice_.Between(0, kBendPauseTimeoutsMax * options_.ElectionTimeout()), [this] {
+    if (!frozen_) {
+      cluster_.Bend(SomeVictim());
+      BeginBends();
+    }
+  });
 }
 
 void Nemesis::BeginAbsences() {

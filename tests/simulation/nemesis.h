@@ -53,6 +53,9 @@ class Nemesis {
   // without it.
   void BeginAbsences();
   void BeginAbsence();
+  // Another: a member's state becomes wrong, until an audit finds that. REQUIRES: three members, so
+  // that one is a minority.
+  void BeginBends();
   // Until the fault is over, each new leader reaches only the pivot. So several leaders one after
   // the other begin entries that they cannot commit, and the pivot's log goes to and fro (thesis
   // figure 8).

@@ -130,6 +130,11 @@ void DrawSnapshots(uint64_t seed, SimOptions* options) {
   options->absences = dice.Chance(600);
 }
 
+// With dice of its own.
+void DrawBends(uint64_t seed, SimOptions* options) {
+  options->bends = Dice(seed, "bends").Chance(200);
+}
+
 }  // namespace
 
 raft::Configuration SimOptions::Members() const {
@@ -185,8 +190,8 @@ std::string SimOptions::Describe() const {
       " snapshot_chunk_rows=", snapshot_chunk_rows,
       " snapshot_fail_permille=", snapshot_fail_permille,
       " snapshot_echo_permille=", snapshot_echo_permille, absences ? " absences" : "",
-      "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout), " ttl_ms_max=", ttl_ms_max,
-      " read_permille=", read_permille, " ttl_permille=", ttl_permille,
+      bends ? " bends" : "", "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout),
+      " ttl_ms_max=", ttl_ms_max, " read_permille=", read_permille, " ttl_permille=", ttl_permille,
       " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
 }
 
@@ -203,6 +208,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawForwarding(&forwarding_dice, &options);
   DrawSlowLinks(seed, &options);
   DrawSnapshots(seed, &options);
+  DrawBends(seed, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);
   options.operations = overrides.operations.value_or(options.operations);
   options.only_spec = overrides.only_spec;

@@ -73,6 +73,7 @@ struct SimOptions {
   uint64_t snapshot_fail_permille = 0;  // Chunks that cannot be read or staged.
   uint64_t snapshot_echo_permille = 0;  // Those that are offered again, late.
   bool absences = false;                // Whether members are away for long.
+  bool bends = false;                   // Whether a member's state may become wrong.
 
   // Clients.
   uint64_t clients = 0;

@@ -78,6 +78,8 @@ class SimDisk final {
   void OnProcessKilled();
   // The power goes off. Unsynced records are lost or not.
   void OnPowerLost();
+  // Makes a bent state what its rows say. REQUIRES: as content().
+  void Straighten() { content_.table.applied.rows_hash = ProductRowsHash(content_.table); }
 
   // What is there for the next process. REQUIRES: nothing was written since the last crash, or
   // nothing was ever written.

@@ -171,6 +171,21 @@ void SimNode::End(Ending ending) {
   }
 }
 
+void SimNode::Bend() {
+  trace_.Add({id_.value()}, [&] { return absl::StrCat("n", id_.value(), " has its state bent"); });
+  process_->state_machine.Bend();
+}
+
+void SimNode::Straighten() {
+  trace_.Add({id_.value()},
+             [&] { return absl::StrCat("n", id_.value(), " has its state put right"); });
+  process_->state_machine.Straighten();
+}
+
+bool SimNode::is_bent() const {
+  return IsBent(is_up() ? process_->state_machine.content() : disk_.content().table);
+}
+
 void SimNode::Pause() {
   CHECK(is_up());
   process_->events.Stop();
@@ -310,6 +325,9 @@ void SimNode::RequestTurn() {
 
 void SimNode::RunTurn() {
   Process& process = *process_;
+  if (process.aborting) {
+    return;
+  }
   for (const NodeId peer : std::exchange(process.lost_append_streams, {})) {
     process.member->driver().OnStreamLost(peer);
   }
@@ -381,6 +399,34 @@ void SimNode::OnSnapshotOutrun(NodeId peer, raft::LogIndex through) {
                         through.value());
   });
   counters_.Note(Situation::kSnapshotOutrun);
+}
+
+void SimNode::OnStateDiffers(const raft::StateDifference& difference) {
+  // Nothing of this process happens any more.
+  process_->events.Stop();
+  process_->aborting = true;
+  trace_.Add({id_.value(), difference.index.value(), difference.own_hash}, [&] {
+    return absl::StrCat("n", id_.value(), " stops: its state differs at ",
+                        difference.index.value());
+  });
+  observer_.OnStateDiffers(*this);
+  scheduler_.After(0, [this, alive = process_->events.alive()] {
+    if (!*alive) {
+      return;
+    }
+    End(Ending::kKilled);
+    disk_.Straighten();
+    observer_.OnAborted(*this);
+  });
+}
+
+void SimNode::OnMemberDiffers(NodeId member, const raft::StateDifference& difference) {
+  observer_.OnAuditFinding(
+      *this, absl::StrCat("node ", member.value(), " differs at index ", difference.index.value()));
+}
+
+void SimNode::OnStatesDisagree(raft::LogIndex index) {
+  observer_.OnAuditFinding(*this, absl::StrCat("no quorum agrees at index ", index.value()));
 }
 
 void SimNode::OnAdopted(const raft::SnapshotPoint& point) {

@@ -52,6 +52,11 @@ class NodeObserver {
   // As raft::DriverObserver's.
   virtual void OnReadAsked(const SimNode& node, raft::ReadId id, raft::NodeId asker) = 0;
   virtual void OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) = 0;
+  // An audit found this node's state to be wrong; its process ends, and somebody will have put the
+  // state right before the next one.
+  virtual void OnStateDiffers(const SimNode& node) = 0;
+  // As a leader: `text` is what an audit found of others.
+  virtual void OnAuditFinding(const SimNode& node, const std::string& text) = 0;
   // The driver's turn is over.
   virtual void OnTurn(const SimNode& node) = 0;
   // The process gave up, as it must when its disk fails. It is gone when this returns.
@@ -84,6 +89,11 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void Start();
   // REQUIRES: is_up().
   void End(Ending ending);
+  // REQUIRES: is_up().
+  void Bend();
+  void Straighten();
+  // Whether its state, on disk when it is not up, says what its rows do not come to.
+  bool is_bent() const;
   // SIGSTOP and SIGCONT. REQUIRES: is_up().
   void Pause();
   void Continue();
@@ -138,6 +148,9 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void OnReadAsked(raft::ReadId id, raft::NodeId asker) override;
   void OnReadOutcome(const raft::ReadOutcome& outcome) override;
   void OnSnapshotOutrun(raft::NodeId peer, raft::LogIndex through) override;
+  void OnStateDiffers(const raft::StateDifference& difference) override;
+  void OnMemberDiffers(raft::NodeId member, const raft::StateDifference& difference) override;
+  void OnStatesDisagree(raft::LogIndex index) override;
 
   void OnSent(const raft::Envelope& envelope);
   void OnWrite(const raft::LogWrite& write);

@@ -115,8 +115,9 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
 
 absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> SimSnapshotWriter::Finish() {
   const bool is_whole = has_head_ && content_.table.latest.size() == rows_ &&
-                        ContentHash(content_.table) == state_hash_ && !content_.history.empty() &&
-                        content_.history.back() == point_.last;
+                        ContentHash(content_.table) == state_hash_ &&
+                        content_.table.applied.rows_hash == ProductRowsHash(content_.table) &&
+                        !content_.history.empty() && content_.history.back() == point_.last;
   if (!is_whole) {
     return absl::InvalidArgumentError("the chunks do not make the state that was announced");
   }

@@ -213,6 +213,17 @@ bool SimStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   return true;
 }
 
+void SimStateMachine::Bend() { ShiftRowsHash(1); }
+
+void SimStateMachine::Straighten() { ShiftRowsHash(~uint64_t{0}); }
+
+void SimStateMachine::ShiftRowsHash(uint64_t by) {
+  kv::AppliedState shifted = content().applied;
+  shifted.rows_hash += by;
+  disk_.Write(table_.Commit(shifted));
+  digests_.Restart(shifted);
+}
+
 void SimStateMachine::Wait() {
   waiting_ = true;
   events_.After(dice_.Between(options_.sync_min, 2 * options_.sync_max), [this] {

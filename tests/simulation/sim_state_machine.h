@@ -71,8 +71,14 @@ class SimStateMachine final : public kv::KvStateMachine {
   const std::string& too_new() const override { return too_new_; }
 
   const TableContent& content() const { return table_.content(); }
+  // Changes the state behind its back, in memory and on disk: to the others it looks as if a
+  // command had had another meaning here, while its rows, and what clients read, stay right.
+  void Bend();
+  // Undoes it.
+  void Straighten();
 
  private:
+  void ShiftRowsHash(uint64_t by);
   // Nothing is applied for a while: the disk has to be waited for.
   void Wait();
   void Commit(const kv::AppliedState& applied);

@@ -40,6 +40,10 @@ uint64_t ContentHash(const TableContent& content);
 // What the applied state must have as the hash of its rows: production's (kv/state_hash.h), counted
 // anew from every row.
 uint64_t ProductRowsHash(const TableContent& content);
+// Whether the applied state says what its rows do not come to.
+inline bool IsBent(const TableContent& content) {
+  return content.applied.rows_hash != ProductRowsHash(content);
+}
 
 // Changes go to the content at once and can be taken back until Commit. Confined to one thread.
 class SimTable final : public kv::KvTable {

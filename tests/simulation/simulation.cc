@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "raft/runtime/state_audit.h"
 #include "tests/linearizability/checker.h"
 #include "tests/linearizability/revision_rules.h"
 #include "tests/simulation/client_history.h"
@@ -84,11 +85,21 @@ class Run {
       std::swap(nodes[i - 1], nodes[dice_.Below(i)]);
     }
     const size_t majority = nodes.size() / 2 + 1;
+    const size_t working = majority + dice_.Below(nodes.size() - majority + 1);
+    // It takes a majority that is right to find out who is wrong.
     core_.insert(nodes.begin(),
-                 nodes.begin() +
-                     static_cast<ptrdiff_t>(majority + dice_.Below(nodes.size() - majority + 1)));
+                 options_.bends ? nodes.end() : nodes.begin() + static_cast<ptrdiff_t>(working));
     nemesis_.Freeze(core_);
     clients_.BecomeReliable();
+    const SimTime audited = scheduler_.now() + AuditedWithin();
+    RunUntil(
+        [&] {
+          if (scheduler_.now() >= audited) {
+            cluster_.StraightenUnfindable();
+          }
+          return !cluster_.AnyBent();
+        },
+        2 * AuditedWithin(), "a state that is wrong is not found");
     AskUntilAnswered([this] { return clients_.DrawPlainPut(); }, &writable_);
     RunUntil(
         [this] { return writable_; }, kWritableTimeouts * Timeout(),
@@ -135,6 +146,12 @@ class Run {
     AskUntilAnswered([this] { return clients_.ListAll(); }, &readable_);
     RunUntil([this] { return readable_ && HaveAgreed(); }, kAgreedTimeouts * Timeout(),
              "the nodes do not come to agree at the end");
+  }
+
+  // An audit may be under way that waits for who was away, on a clock that is slow.
+  SimTime AuditedWithin() const {
+    const SimTime audits = raft::StateAudit::kAnswerTimeMax + 2 * raft::StateAudit::kInterval;
+    return audits + audits * options_.drift_ppm_max / 1'000'000 + kWritableTimeouts * Timeout();
   }
 
   uint64_t SnapshotsInstalled() const {

@@ -96,7 +96,12 @@ void SnapshotReceiver::Stage(const SnapshotChunk& chunk) {
     return;
   }
   absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> snapshot = staging_->writer->Finish();
-  CHECK(snapshot.ok()) << snapshot.status();
+  if (!snapshot.ok()) {
+    // Of a state that was bent.
+    const Staging dropped = *std::exchange(staging_, std::nullopt);
+    EndAttempt(dropped.from, dropped.offer.attempt, snapshot.status());
+    return;
+  }
   OnDiskDone([this, snapshot = *std::move(snapshot)] { Install(snapshot); });
 }
 
