@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "raft/runtime/command_batch.h"
+#include "raft/wire/field_checks.h"
 
 namespace raftkv::wire {
 namespace {
@@ -21,28 +22,11 @@ namespace {
 using raft::EntryId;
 using raft::LogIndex;
 using raft::NodeId;
-using raft::ReadId;
 using raft::RoundId;
 using raft::Term;
 
 // Far above the size of any cluster.
 constexpr int kLowOnDiskMax = 64;
-
-absl::Status Malformed(absl::string_view field, uint64_t value, absl::string_view rule) {
-  return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", ", rule));
-}
-
-absl::Status CheckCount(absl::string_view field, int count, int max) {
-  if (count > max) {
-    return Malformed(absl::StrCat("number of ", field), static_cast<uint64_t>(count),
-                     absl::StrCat("at most ", max, " are taken"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckNotZero(absl::string_view field, uint64_t value) {
-  return value == 0 ? Malformed(field, value, "must not be 0") : absl::OkStatus();
-}
 
 // An entry's place in a log of a peer whose term is `term`; {0, 0} is the place before the first.
 absl::StatusOr<EntryId> PlaceFromProto(absl::string_view field, uint64_t place_term, uint64_t index,
@@ -258,27 +242,6 @@ void SetTerm(const raft::Envelope& envelope, Frame* frame) {
   CHECK_EQ(frame->term(), envelope.term.value()) << "a frame has one term";
 }
 
-absl::StatusOr<raft::RefusalReason> ReasonFromProto(peer::v1::RefusedProposal::Reason reason) {
-  switch (reason) {
-    case peer::v1::RefusedProposal::REASON_NOT_LEADER:
-      return raft::RefusalReason::kNotLeader;
-    case peer::v1::RefusedProposal::REASON_OVERLOADED:
-      return raft::RefusalReason::kOverloaded;
-    default:  // Open enum: a newer peer may know more.
-      return Malformed("refusal reason", static_cast<uint64_t>(reason), "is not known");
-  }
-}
-
-peer::v1::RefusedProposal::Reason ToProto(raft::RefusalReason reason) {
-  switch (reason) {
-    case raft::RefusalReason::kNotLeader:
-      return peer::v1::RefusedProposal::REASON_NOT_LEADER;
-    case raft::RefusalReason::kOverloaded:
-      return peer::v1::RefusedProposal::REASON_OVERLOADED;
-  }
-  LOG(FATAL) << "refusal reason " << static_cast<int>(reason);
-}
-
 // The ids of one list; each must name a listed member, once.
 absl::StatusOr<std::set<NodeId>> IdsFromProto(absl::string_view field,
                                               const google::protobuf::RepeatedField<uint64_t>& ids,
@@ -386,40 +349,6 @@ peer::v1::RequestVoteResponse ToVoteResponseProto(const raft::Envelope& envelope
   return out;
 }
 
-peer::v1::ForwardRequest ToProto(raft::ForwardRequest request) {
-  peer::v1::ForwardRequest out;
-  out.set_term(request.term.value());
-  for (raft::Proposal& proposal : request.proposals) {
-    peer::v1::ForwardedProposal* forwarded = out.add_proposals();
-    forwarded->set_origin(proposal.origin);
-    forwarded->set_sequence(proposal.sequence);
-    forwarded->set_command(std::move(proposal.command));
-  }
-  for (const ReadId read : request.reads) {
-    out.add_read_ids(read.value());
-  }
-  return out;
-}
-
-peer::v1::ForwardResponse ToProto(const raft::ForwardReply& reply) {
-  peer::v1::ForwardResponse out;
-  out.set_term(reply.term.value());
-  for (const raft::RefusedProposal& proposal : reply.refused_proposals) {
-    peer::v1::RefusedProposal* refused = out.add_refused_proposals();
-    refused->set_sequence(proposal.sequence);
-    refused->set_reason(ToProto(proposal.reason));
-  }
-  for (const raft::ConfirmedRead& read : reply.reads) {
-    peer::v1::ReadIndex* read_index = out.add_read_indexes();
-    read_index->set_read_id(read.id.value());
-    read_index->set_index(read.read_index.value());
-  }
-  for (const ReadId read : reply.refused_reads) {
-    out.add_refused_read_ids(read.value());
-  }
-  return out;
-}
-
 absl::StatusOr<std::vector<raft::Envelope>> FromProto(peer::v1::AppendEntriesRequest frame,
                                                       NodeId from, NodeId to) {
   if (frame.cluster_time_ms() > kClusterMillisMax) {
@@ -484,53 +413,6 @@ absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteResponse& re
       .to = to,
       .term = Term(response.term()),
       .message = raft::VoteReply{.pre_vote = response.pre_vote(), .granted = response.granted()}};
-}
-
-absl::StatusOr<raft::ForwardRequest> FromProto(peer::v1::ForwardRequest frame) {
-  RAFTKV_RETURN_IF_ERROR(CheckCount("proposals", frame.proposals_size(), kForwardItemsMax));
-  RAFTKV_RETURN_IF_ERROR(CheckCount("read_ids", frame.read_ids_size(), kForwardItemsMax));
-  raft::ForwardRequest request{.term = Term(frame.term()), .proposals = {}, .reads = {}};
-  request.proposals.reserve(static_cast<size_t>(frame.proposals_size()));
-  for (peer::v1::ForwardedProposal& proposal : *frame.mutable_proposals()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("proposal origin", proposal.origin()));
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("proposal sequence", proposal.sequence()));
-    request.proposals.push_back({.origin = proposal.origin(),
-                                 .sequence = proposal.sequence(),
-                                 .command = std::move(*proposal.mutable_command())});
-  }
-  for (const uint64_t read : frame.read_ids()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("read_id", read));
-    request.reads.emplace_back(read);
-  }
-  if (!request.proposals.empty() || !request.reads.empty()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("term", frame.term()));
-  }
-  return request;
-}
-
-absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& frame) {
-  RAFTKV_RETURN_IF_ERROR(
-      CheckCount("refused_proposals", frame.refused_proposals_size(), kForwardItemsMax));
-  RAFTKV_RETURN_IF_ERROR(CheckCount("read_indexes", frame.read_indexes_size(), kForwardItemsMax));
-  RAFTKV_RETURN_IF_ERROR(
-      CheckCount("refused_read_ids", frame.refused_read_ids_size(), kForwardItemsMax));
-  raft::ForwardReply reply{
-      .term = Term(frame.term()), .refused_proposals = {}, .reads = {}, .refused_reads = {}};
-  for (const peer::v1::RefusedProposal& refused : frame.refused_proposals()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("refused sequence", refused.sequence()));
-    RAFTKV_ASSIGN_OR_RETURN(const raft::RefusalReason reason, ReasonFromProto(refused.reason()));
-    reply.refused_proposals.push_back({.sequence = refused.sequence(), .reason = reason});
-  }
-  for (const peer::v1::ReadIndex& read : frame.read_indexes()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("read_id", read.read_id()));
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("read index", read.index()));
-    reply.reads.push_back({.id = ReadId(read.read_id()), .read_index = LogIndex(read.index())});
-  }
-  for (const uint64_t read : frame.refused_read_ids()) {
-    RAFTKV_RETURN_IF_ERROR(CheckNotZero("refused read_id", read));
-    reply.refused_reads.emplace_back(read);
-  }
-  return reply;
 }
 
 peer::v1::SnapshotOpening ToProto(const SnapshotOffer& offer) {
