@@ -51,7 +51,8 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 
 RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
                                              GenerationContent content, SnapshotStaging* staging,
-                                             WorkerPool* reader, Waker* waker)
+                                             WorkerPool* reader, Waker* waker,
+                                             uint64_t header_cache_bytes)
     : generation_(std::move(generation)),
       staging_(staging),
       reader_(reader),
@@ -60,6 +61,7 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> g
       digests_(kHashesKept, applied_),
       configuration_(std::move(content.configuration)),
       member_records_(std::move(content.member_records)),
+      headers_(header_cache_bytes),
       earliest_deadline_(content.earliest_deadline) {}
 
 void RocksDbKvStateMachine::OnFounded(const log::v1::ClusterConfiguration& configuration) {
@@ -81,7 +83,7 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
     return count;
   }
   TakeFindings();
-  Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven());
+  Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven(), &headers_);
   const kv::EntryFate last = Prepare(run, *observer, &applier_, &prepared);
   if (Finish(&prepared, observer) < prepared.entries) {
     return 0;
@@ -168,6 +170,13 @@ void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
   for (const DeadInterval& interval : overlay.found_dead()) {
     dead_.Add(interval);
   }
+  overlay.VisitChanged([this](absl::string_view key, const kv::RecordHeader* header) {
+    if (header != nullptr) {
+      headers_.Put(key, *header);
+    } else {
+      headers_.Erase(key);
+    }
+  });
   overlay.VisitCreatedAndRemoved([this](absl::string_view key, bool created) {
     if (created) {
       dead_.OnCreated(key);
@@ -188,7 +197,8 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
   auto prepare = [this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
                   wanted = std::make_shared<WantedOutcomes>(entries, observer),
                   dead = dead_.proven()] {
-    auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead);
+    auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead,
+                                     /*known=*/nullptr);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get()) != kv::EntryFate::kStalled)
         << "reads from disk do not stall";
     read_run_ = std::move(run);
@@ -230,6 +240,7 @@ bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
     // Scans of the old state that are under way know nothing of it.
     earliest_deadline_.OnApplied(applied_.id.index, deadline);
   }
+  headers_.Clear();
   dead_ = DeadIntervals();
   findings_ = std::make_shared<DeadIntervalFindings>();
   counted_.Forget();

@@ -34,7 +34,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
  public:
   // `content` is what the generation holds. Borrows the rest; `reader` ends before it.
   RocksDbKvStateMachine(std::shared_ptr<const Generation> generation, GenerationContent content,
-                        SnapshotStaging* staging, WorkerPool* reader, Waker* waker);
+                        SnapshotStaging* staging, WorkerPool* reader, Waker* waker,
+                        uint64_t header_cache_bytes);
 
   // The member's state as of now.
   const std::shared_ptr<const Generation>& generation() const { return generation_; }
@@ -75,8 +76,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // Entries as they will be written at once; nothing of them is written yet.
   struct Run {
     Run(std::shared_ptr<const Generation> generation, RunOverlay::Reads reads,
-        const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead)
-        : overlay(std::move(generation), reads, std::move(dead)),
+        const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead,
+        const RecordHeaderCache* known)
+        : overlay(std::move(generation), reads, std::move(dead), known),
           result{.applied = applied, .outcomes = {}, .too_new = {}} {}
 
     RunOverlay overlay;
@@ -114,6 +116,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
   std::string too_new_;
 
+  // Of what is written, as applied_ is.
+  RecordHeaderCache headers_;
   kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;
   // Of views of generation_.

@@ -338,7 +338,8 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   staging_ = std::make_unique<SnapshotStaging>(families_, directory_.staging_path(),
                                                generation->number + 1, reader_.get());
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
-      std::move(generation), std::move(content), staging_.get(), reader_.get(), waker);
+      std::move(generation), std::move(content), staging_.get(), reader_.get(), waker,
+      options_.header_cache_bytes);
   return absl::OkStatus();
 }
 

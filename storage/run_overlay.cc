@@ -56,6 +56,16 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
       return row;
     }
   }
+  if (known_ != nullptr && !with_value && found == by_key_.end()) {
+    if (const std::optional<kv::RecordHeader> header = known_->Find(key); header.has_value()) {
+      Row* row = Insert(key);
+      row->on_disk = true;
+      row->disk_deadline = header->deadline;
+      row->state.exists = true;
+      row->state.record.header = *header;
+      return row;
+    }
+  }
   const rocksdb::Status status =
       generation_->db->Get(MakeReadOptions(reads_), generation_->latest, ToSlice(key), &pinned_);
   if (status.IsIncomplete()) {
@@ -300,6 +310,15 @@ void RunOverlay::RollBack(const Mark& mark) {
     undo_.pop_back();
   }
   member_records_.resize(mark.member_records);
+}
+
+void RunOverlay::VisitChanged(
+    absl::FunctionRef<void(absl::string_view key, const kv::RecordHeader* header)> visit) const {
+  for (const Row& row : rows_) {
+    if (row.state.changed) {
+      visit(row.key, row.state.exists ? &row.state.record.header : nullptr);
+    }
+  }
 }
 
 void RunOverlay::VisitCreatedAndRemoved(

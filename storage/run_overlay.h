@@ -20,6 +20,7 @@
 #include "storage/dead_intervals.h"
 #include "storage/generation.h"
 #include "storage/live_iterator.h"
+#include "storage/record_header_cache.h"
 
 namespace raftkv::storage {
 
@@ -30,10 +31,10 @@ class RunOverlay final : public kv::KvTable {
   // thread that made it.
   enum class Reads { kFromCache, kFromDisk };
 
-  // `dead` is true of what RocksDB holds.
+  // `dead` and `known` are true of what RocksDB holds; `known` is borrowed, null: nothing is known.
   RunOverlay(std::shared_ptr<const Generation> generation, Reads reads,
-             std::shared_ptr<const DeadIntervalMap> dead)
-      : generation_(std::move(generation)), reads_(reads), dead_(std::move(dead)) {}
+             std::shared_ptr<const DeadIntervalMap> dead, const RecordHeaderCache* known)
+      : generation_(std::move(generation)), reads_(reads), dead_(std::move(dead)), known_(known) {}
 
   std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
@@ -54,6 +55,9 @@ class RunOverlay final : public kv::KvTable {
 
   // What was found dead in RocksDB, before any change of the run.
   const std::vector<DeadInterval>& found_dead() const { return found_dead_; }
+  // Visits the keys that the run changed; `header` is null when the key is gone.
+  void VisitChanged(
+      absl::FunctionRef<void(absl::string_view key, const kv::RecordHeader* header)> visit) const;
   // Visits the keys that the run created, and those that it removed.
   void VisitCreatedAndRemoved(
       absl::FunctionRef<void(absl::string_view key, bool created)> visit) const;
@@ -106,6 +110,7 @@ class RunOverlay final : public kv::KvTable {
   const std::shared_ptr<const Generation> generation_;
   const Reads reads_;
   const std::shared_ptr<const DeadIntervalMap> dead_;
+  const RecordHeaderCache* const known_;
   const uint64_t dead_keys_walked_before_ = DeadKeysWalked();
   // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do
   // not move.

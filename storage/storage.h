@@ -42,6 +42,8 @@ struct StorageOptions {
   uint64_t log_write_buffer_bytes = 64 << 20;
   uint64_t wal_bytes_max = 256 << 20;
   uint64_t block_cache_bytes = 256 << 20;
+  // Of headers of records that are likely to be written again.
+  uint64_t header_cache_bytes = 16 << 20;
   // Where the files are, but for the directory itself and LOCK; null is the machine's file system.
   // Only tests set it, to put a disk in its place that fails. Outlives the storage.
   rocksdb::Env* env = nullptr;

@@ -49,6 +49,43 @@ TEST(KvStateMachineColdTest, StallsWithoutEffectAndGoesOnWhenWarm) {
   EXPECT_EQ(store.machine().GetCached("key5", &record), kv::CacheLookup::kAbsent);
 }
 
+// Of a key that was written lately everything but the value is known, so its next write needs no
+// disk although its record is on it alone.
+TEST(KvStateMachineColdTest, AWriteOfAKnownKeyNeedsNoDisk) {
+  for (const bool known : {true, false}) {
+    TempDir dir;
+    Store store(dir.File("data"));
+    store.options().block_cache_bytes = 1;
+    store.options().header_cache_bytes = known ? 1 << 20 : 0;
+    store.Open();
+    store.Run({PutTtl("key", "1", 5000)});
+    store.Run({Put("gone", "1")});
+    store.Run({Delete("gone")});
+    log::v1::StoredKeyValue record;
+    // Until the record is flushed.
+    for (int i = 0; store.machine().GetCached("key", &record) != kv::CacheLookup::kNotCached; ++i) {
+      ASSERT_LT(i, 10'000) << "it is still in memory";
+      store.Run({Put("filler" + std::to_string(i), std::string(10'000, 'v'))});
+    }
+    const uint64_t next = store.machine().applied().index.value() + 1;
+    log::v1::Operation keep = KeepTtlOp("key", "2");
+    const std::vector<raft::Entry> run = {CommandEntry(next, {Txn({}, {keep})})};
+    store.Append(run);
+    RecordingObserver observer;
+    const int woken = store.waker().count();
+    ASSERT_EQ(store.machine().Apply(run, &observer), known ? 1u : 0u);
+    if (!known) {
+      store.waker().AwaitMoreThan(woken);
+      store.Apply(run);
+    }
+    EXPECT_EQ(store.Records()["key"].version(), 2);
+    EXPECT_EQ(store.TtlRows().size(), 1u) << "the deadline was lost, or is there twice";
+    store.Run({Put("key", "3"), Put("gone", "2")});
+    EXPECT_EQ(store.TtlRows().size(), 0u);
+    EXPECT_EQ(store.Records()["gone"].version(), 1);
+  }
+}
+
 // Keys 100, 101, ... of 1000 bytes each, in table files only. Returns the index of the last entry.
 uint64_t WriteColdKeys(Store* store, int count) {
   store->Open();

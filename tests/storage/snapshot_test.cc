@@ -324,6 +324,8 @@ TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
   EXPECT_EQ(follower_.machine().earliest_deadline(), leader_.machine().earliest_deadline());
   follower_.machine().OnScanned(raft::LogIndex(1), raft::ClusterMillis(0));
   EXPECT_EQ(follower_.machine().earliest_deadline().value(), leader_.TtlRows().front().first);
+  follower_.Run({Put("old", "2")});
+  EXPECT_EQ(follower_.Records()["old"].version(), 1) << "the old state's record was replaced";
 }
 
 TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
