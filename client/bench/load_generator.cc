@@ -14,7 +14,34 @@ namespace raftkv::bench {
 namespace {
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
-constexpr int kPrefillInFlight = 256;
+
+// About as many different words as a log or a catalogue has.
+constexpr int kWords = 2000;
+
+// A made-up word, the same for a number each time.
+std::string Word(uint64_t number) {
+  static constexpr char kSyllables[][4] = {"ka", "ro", "mi", "ten", "so", "lar", "ve", "un"};
+  std::string word;
+  for (uint64_t rest = number + 8; rest > 0; rest /= 8) {
+    word += kSyllables[rest % 8];
+  }
+  return word;
+}
+
+// An object with a few fields, of exactly so many bytes.
+std::string JsonValue(size_t bytes, Rng* rng) {
+  std::string json = absl::StrCat(
+      "{\"id\":", rng->Next(), ",\"created_at\":", 1'700'000'000'000 + rng->Below(100'000'000'000),
+      ",\"active\":", rng->Below(2) == 0 ? "true" : "false", ",\"description\":\"");
+  while (json.size() < bytes) {
+    absl::StrAppend(&json, Word(rng->Below(kWords)), " ");
+  }
+  json.resize(bytes);
+  if (bytes >= 2) {
+    json.replace(bytes - 2, 2, "\"}");
+  }
+  return json;
+}
 
 const char* CodeName(grpc::StatusCode code) {
   switch (code) {
@@ -126,6 +153,16 @@ std::vector<LoadGenerator::Request> LoadGenerator::NewRequests(int count) {
   return requests;
 }
 
+void LoadGenerator::Renew(std::string* value) {
+  if (options_.values == ValueKind::kJson) {
+    *value = JsonValue(options_.value_bytes, &rng_);
+    return;
+  }
+  // A few fresh bytes make each value new without filling all of it again.
+  const uint64_t fresh = rng_.Next();
+  std::memcpy(value->data(), &fresh, std::min(sizeof(fresh), value->size()));
+}
+
 void LoadGenerator::Start(Request& request, bool get, uint64_t key) {
   char name[32];
   const int size =
@@ -136,9 +173,7 @@ void LoadGenerator::Start(Request& request, bool get, uint64_t key) {
     request.slot->StartGet({name, static_cast<size_t>(size)}, options_.timeout, &request);
     return;
   }
-  // A few fresh bytes make each value new without filling all of it again.
-  const uint64_t fresh = rng_.Next();
-  std::memcpy(request.value.data(), &fresh, std::min(sizeof(fresh), request.value.size()));
+  Renew(&request.value);
   request.slot->StartPut({name, static_cast<size_t>(size)}, request.value, options_.timeout,
                          &request);
 }
@@ -148,28 +183,34 @@ void LoadGenerator::StartRandom(Request& request) {
   Start(request, get, rng_.Below(options_.keys));
 }
 
-absl::Status LoadGenerator::Prefill() {
-  const int count = static_cast<int>(std::min<uint64_t>(kPrefillInFlight, options_.keys));
+absl::StatusOr<LoadResult> LoadGenerator::Fill(int in_flight) {
+  const int count = static_cast<int>(std::min<uint64_t>(in_flight, options_.keys));
   std::vector<Request> requests = NewRequests(count);
+  const MonotonicNanos began = clock_.Now();
+  LoadResult result;
+  absl::Status failure;
   uint64_t next_key = 0;
   for (Request& request : requests) Start(request, false, next_key++);
-  absl::Status result;
   for (int outstanding = count; outstanding > 0;) {
     void* tag = nullptr;
     bool ok = false;
     CHECK(queue_.Next(&tag, &ok));
     Request& request = *static_cast<Request*>(tag);
     const grpc::Status& status = request.slot->status();
-    if (!status.ok() && result.ok()) {
-      result = absl::UnavailableError(
-          absl::StrCat("prefill: ", CodeName(status.error_code()), ": ", status.error_message()));
+    if (status.ok()) {
+      result.puts.Record(clock_.Now() - request.started);
+    } else {
+      failure.Update(absl::UnavailableError(
+          absl::StrCat("fill: ", CodeName(status.error_code()), ": ", status.error_message())));
     }
-    if (result.ok() && next_key < options_.keys) {
+    if (failure.ok() && next_key < options_.keys) {
       Start(request, false, next_key++);
     } else {
       --outstanding;
     }
   }
+  RAFTKV_RETURN_IF_ERROR(failure);
+  result.seconds = static_cast<double>(clock_.Now() - began) / 1e9;
   return result;
 }
 

@@ -16,6 +16,12 @@
 
 namespace raftkv::bench {
 
+// What values are made of.
+enum class ValueKind {
+  kRandom,  // Bytes that do not compress.
+  kJson,    // Text as applications store it; compresses to about a third.
+};
+
 struct LoadOptions {
   std::vector<std::string> endpoints;  // host:port; connections are spread over them.
   bool leader_only = false;            // Use only the endpoint that leads.
@@ -24,6 +30,7 @@ struct LoadOptions {
   int read_percent = 0;                // Share of gets; the rest are puts.
   uint64_t keys = 100'000;             // Keys are drawn evenly from this many.
   size_t value_bytes = 256;
+  ValueKind values = ValueKind::kRandom;
   absl::Duration warmup = absl::Seconds(2);  // Not counted.
   absl::Duration duration = absl::Seconds(10);
   absl::Duration timeout = absl::Seconds(10);  // Of one request.
@@ -47,8 +54,9 @@ class LoadGenerator {
   // Opens the connections; fails when an endpoint does not answer or when none leads though
   // one has to.
   absl::Status Connect();
-  // Writes every key once, many at a time. Fails at the first put that fails. REQUIRES: connected.
-  absl::Status Prefill();
+  // Writes every key once, in order, `in_flight` at a time. Fails at the first put that fails.
+  // REQUIRES: connected.
+  absl::StatusOr<LoadResult> Fill(int in_flight);
   // Runs the load for warm-up and duration. REQUIRES: connected.
   LoadResult Run();
 
@@ -56,6 +64,8 @@ class LoadGenerator {
   struct Request;
 
   std::vector<Request> NewRequests(int count);
+  // Gives the value bytes that it did not have before.
+  void Renew(std::string* value);
   void Start(Request& request, bool get, uint64_t key);
   void StartRandom(Request& request);
 

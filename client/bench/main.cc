@@ -11,12 +11,15 @@
 namespace raftkv::bench {
 namespace {
 
+constexpr int kPrefillInFlight = 256;
+
 // What was asked for on the command line.
 struct CommandLine {
   LoadOptions load;
   std::string backend = "raftkv";
   std::string workload = "put";
   std::string consistency = "linearizable";
+  std::string values = "random";
   std::string warmup = "2s";
   std::string duration = "10s";
   std::string timeout = "10s";
@@ -43,8 +46,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_flag("--leader-only", load.leader_only, "Use only the member that leads");
-  app.add_option("--workload", line.workload, "put, get, or both at --read-percent")
-      ->check(CLI::IsMember({"put", "get", "mix"}))
+  app.add_option("--workload", line.workload,
+                 "put, get, or both at --read-percent; fill writes every key once, in order")
+      ->check(CLI::IsMember({"put", "get", "mix", "fill"}))
       ->capture_default_str();
   app.add_option("--read-percent", load.read_percent, "Share of gets in a mix [default 50]")
       ->check(CLI::Range(0, 100));
@@ -53,6 +57,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
   app.add_option("--value-size", load.value_bytes, "Bytes of each value")
       ->check(CLI::Range(0, 3 << 20))
+      ->capture_default_str();
+  app.add_option("--values", line.values, "What they are made of: json compresses")
+      ->check(CLI::IsMember({"random", "json"}))
       ->capture_default_str();
   app.add_option("--keys", load.keys, "Number of different keys, drawn evenly")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
@@ -81,6 +88,7 @@ void Finish(const CLI::App& app, CommandLine& line) {
   } else {
     load.read_percent = line.workload == "get" ? 100 : 0;
   }
+  load.values = line.values == "json" ? ValueKind::kJson : ValueKind::kRandom;
   load.warmup = ParseDuration(line.warmup);
   load.duration = ParseDuration(line.duration);
   load.timeout = ParseDuration(line.timeout);
@@ -147,12 +155,19 @@ int Run(const CommandLine& line) {
       line.backend == "etcd" ? NewEtcdBackend(stale) : NewRaftkvBackend(stale);
   LoadGenerator generator(line.load, backend.get());
   absl::Status ready = generator.Connect();
-  if (ready.ok() && line.load.read_percent > 0 && !line.no_prefill) ready = generator.Prefill();
+  const bool fill = line.workload == "fill";
+  LoadResult result;
+  if (ready.ok() && (fill || (line.load.read_percent > 0 && !line.no_prefill))) {
+    absl::StatusOr<LoadResult> filled =
+        generator.Fill(fill ? line.load.in_flight : kPrefillInFlight);
+    ready = filled.status();
+    if (filled.ok()) result = *std::move(filled);
+  }
   if (!ready.ok()) {
     std::fprintf(stderr, "raftkv_bench: %s\n", std::string(ready.message()).c_str());
     return 2;
   }
-  const LoadResult result = generator.Run();
+  if (!fill) result = generator.Run();
   line.json ? PrintJson(line, result) : PrintText(line, result);
   return result.puts.count() + result.gets.count() > 0 ? 0 : 1;
 }
