@@ -305,6 +305,12 @@ MemberStatus ToResult(const v1::GetStatusResponse& response) {
       .applied_index = response.applied_index(),
       .key_count = response.key_count(),
       .disk_bytes = response.disk_bytes(),
+      .memory = {.planned_bytes = response.memory().planned_bytes(),
+                 .resident_bytes = response.memory().resident_bytes(),
+                 .cached_block_bytes = response.memory().cached_block_bytes(),
+                 .write_buffer_bytes = response.memory().write_buffer_bytes(),
+                 .log_bytes = response.memory().log_bytes(),
+                 .unsent_answer_bytes = response.memory().unsent_answer_bytes()},
       .uptime = DurationFromProto(response.uptime()),
       .warnings = {response.warnings().begin(), response.warnings().end()},
   };

@@ -198,6 +198,16 @@ struct VerifyHashResult {
   bool scanned = false;
 };
 
+// What a member holds in memory, in bytes; raftkv/v1/cluster.proto says of what.
+struct MemoryUse {
+  int64_t planned_bytes = 0;
+  int64_t resident_bytes = 0;
+  int64_t cached_block_bytes = 0;
+  int64_t write_buffer_bytes = 0;
+  int64_t log_bytes = 0;
+  int64_t unsent_answer_bytes = 0;
+};
+
 // One member's own state.
 struct MemberStatus {
   ResponseHeader header = {};
@@ -210,6 +220,7 @@ struct MemberStatus {
   uint64_t applied_index = 0;
   int64_t key_count = 0;
   int64_t disk_bytes = 0;
+  MemoryUse memory = {};
   absl::Duration uptime = {};
   std::vector<std::string> warnings = {};
 };

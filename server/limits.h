@@ -1,5 +1,5 @@
 // Every bound of connections, messages and threads that is not a flag; kv/limits.h has those of
-// keys and values.
+// keys and values, memory_budget.h those that follow from --memory_bytes_max.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,8 @@ inline constexpr uint64_t kClientMessageSlackBytes = 1 * kMiB;
 inline constexpr uint64_t kClientMessageBytesFloor = 4 * kMiB;
 // Streams on one client connection.
 inline constexpr int kClientStreamsMax = 4096;
-// Answers to clients that are not sent yet, because their clients do not read them; smaller ones do
-// not count.
-inline constexpr uint64_t kUnsentAnswerBytesMax = 256 * kMiB;
+// Answers to clients that are smaller do not count as unsent (server/memory_budget.h).
 inline constexpr uint64_t kSmallAnswerBytes = 4096;
-// Requests that have come in part for longer than UnfinishedRequests::kSlowAge. Of the default
-// --value_bytes_max they hold half of the next, so that others have room; larger ones may need all.
-inline constexpr size_t kSlowRequestsMax = 512;
-// What gRPC holds for all connections of a port, mostly requests that are still coming; it ends
-// calls of any kind beyond it.
-inline constexpr size_t kClientPortBytesMax = 1024 * kMiB;
-inline constexpr size_t kPeerPortBytesMax = 512 * kMiB;
 // Streams on one connection of a peer: the two of frames, its votes, and a Hello.
 inline constexpr int kPeerStreamsMax = 64;
 // Threads for reflection; an open stream takes one, and one waits for the next.

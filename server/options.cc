@@ -131,6 +131,11 @@ const std::vector<Option>& Option::Table() {
        Number{&ServerOptions::delete_range_keys_max, 10'000, 1, 1'000'000}},
       {"Limits", "request_timeout_ms", "for calls that come without a deadline",
        Number{&ServerOptions::request_timeout_ms, 10'000, 1, 600'000}},
+      {"Limits", "memory_bytes_max",
+       "what the node plans to hold in memory: cache, write buffers, the log's newest entries and "
+       "requests share it",
+       Size{&ServerOptions::memory_bytes_max, int64_t{256} << 20, int64_t{64} << 20,
+            int64_t{16} << 40}},
       {"Limits", "log_bytes_max",
        "what the Raft log may take on disk; beyond it the oldest entries go, and a member that "
        "lacks them is brought a snapshot",

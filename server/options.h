@@ -37,6 +37,7 @@ struct ServerOptions {
   int64_t value_bytes_max = 0;
   int64_t delete_range_keys_max = 0;
   int64_t request_timeout_ms = 0;
+  int64_t memory_bytes_max = 0;
   int64_t log_bytes_max = 0;
   bool reflection = false;
 

@@ -30,6 +30,8 @@
 #include "server/loop/event_loop.h"
 #include "server/loop/listeners.h"
 #include "server/loop/thread_disk_pool.h"
+#include "server/memory_budget.h"
+#include "server/memory_usage.h"
 #include "server/peer/peer_wing.h"
 #include "server/startup.h"
 #include "server/startup_signals.h"
@@ -75,6 +77,7 @@ class Server final {
   void TearDown();
 
   const ServerOptions options_;
+  const MemoryBudget memory_ = ShareOutMemory(options_);
   const SystemMonotonicClock clock_;
   const MonotonicNanos started_at_ = clock_.Now();
   std::vector<Founder> founders_;
@@ -94,7 +97,8 @@ class Server final {
   std::unique_ptr<PeerWing> peers_;
   std::unique_ptr<EventLog> event_log_;
   std::unique_ptr<kv::Member> member_;
-  CallAccounting calls_;
+  CallAccounting calls_{memory_.unsent_answers};
+  std::unique_ptr<MemoryUsage> memory_usage_;
   std::unique_ptr<KvService> kv_service_;
   std::unique_ptr<ClusterService> cluster_service_;
   std::unique_ptr<MaintenanceService> maintenance_service_;
@@ -185,6 +189,8 @@ void Server::MakeServices() {
   calls_.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   kv::Store* const store = &member_->store();
   const ResponseHeaderFiller header(directory_.get(), store);
+  memory_usage_ =
+      std::make_unique<MemoryUsage>(options_.memory_bytes_max, storage_.get(), &calls_.backlog);
   kv_service_ = std::make_unique<KvService>(
       KvService::Limits{
           .value_bytes_max = static_cast<uint64_t>(options_.value_bytes_max),
@@ -194,6 +200,7 @@ void Server::MakeServices() {
       directory_.get(), store, &clock_, header,
       ClusterService::Hooks{.started_at = started_at_,
                             .disk_bytes = [this] { return disk_usage_->bytes(); },
+                            .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
                             .warnings = [this] { return peers_->Warnings(); }});
   maintenance_service_ = std::make_unique<MaintenanceService>(store, header);
   health_service_ = std::make_unique<HealthService>(store);
@@ -220,7 +227,7 @@ std::optional<int> Server::StartListening() {
   }
   client_server_ = std::move(client->server);
 
-  SetUpPeerPort(&peer_builder_);
+  SetUpPeerPort(options_, &peer_builder_);
   peers_->Register(&peer_builder_);
   auto peer = server::StartListening("listen_peer", options_.listen_peer, &peer_builder_);
   if (!peer.ok()) {
@@ -253,7 +260,7 @@ void Server::OnTick() {
   disk_usage_->Tick();
   const MonotonicNanos now = clock_.Now();
   calls_.backlog.Tick(now);
-  calls_.unfinished.Tick(now, kSlowRequestsMax);
+  calls_.unfinished.Tick(now, memory_.slow_requests_max);
 }
 
 bool Server::OnTurn() {

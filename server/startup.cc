@@ -1,4 +1,5 @@
 #include "server/startup.h"
+#include "server/memory_budget.h"
 
 #include <glog/logging.h>
 #include <limits.h>
@@ -55,6 +56,17 @@ absl::StatusOr<raft::Configuration> StoredConfiguration(const storage::Storage& 
   return configuration;
 }
 
+storage::StorageOptions OptionsOfStorage(const ServerOptions& options) {
+  const MemoryBudget memory = ShareOutMemory(options);
+  return {.data_dir = options.data_dir,
+          .log_memory_bytes_max = memory.log_tail,
+          .write_buffer_bytes = memory.write_buffer,
+          .log_write_buffer_bytes = memory.log_write_buffer,
+          .wal_bytes_max = memory.wal,
+          .cache_bytes = memory.cache,
+          .header_cache_bytes = memory.header_cache};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOptions& options,
@@ -66,7 +78,7 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOption
     return NoFounderError(options);
   }
   RAFTKV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Storage> storage,
-                          storage::Storage::Open({.data_dir = options.data_dir}, waker));
+                          storage::Storage::Open(OptionsOfStorage(options), waker));
   // What is stored wins over the list, so for a founded member the list does not matter.
   if (!is_founder && !storage->configuration().has_value()) {
     return NoFounderError(options);
@@ -122,6 +134,10 @@ kv::MemberOptions OptionsOfMember(const ServerOptions& options, uint64_t member_
   member.raft.election_timeout_ticks = static_cast<uint64_t>(election_timeout / kTick);
   member.driver.leader_wait = 3 * election_timeout;
   member.driver.read_retry_after = election_timeout;
+  const MemoryBudget memory = ShareOutMemory(options);
+  member.raft.log_memory_bytes_max = memory.log_tail;
+  member.raft.uncommitted_bytes_max = memory.proposals;
+  member.driver.proposal_bytes_max = memory.proposals;
   member.driver.log_bytes_max = static_cast<uint64_t>(options.log_bytes_max);
   member.origin = RandomNonZero();
   member.seed = RandomNonZero();
@@ -161,8 +177,9 @@ void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& sel
             << store.key_count() << " keys";
   LOG(INFO) << "heartbeats every " << options.heartbeat_interval_ms << " ms, elections after "
             << options.election_timeout_ms << " to " << 2 * options.election_timeout_ms
-            << " ms without one; values up to " << options.value_bytes_max
-            << " bytes; a log of up to " << FormatByteSize(options.log_bytes_max);
+            << " ms without one; values up to " << options.value_bytes_max << " bytes; "
+            << FormatByteSize(options.memory_bytes_max) << " of memory planned; a log of up to "
+            << FormatByteSize(options.log_bytes_max);
   std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
                             " client=", self.client_address, " peer=", self.peer_address,
                             " http=off data=", options.data_dir, "\n");

@@ -27,6 +27,8 @@ constexpr int kWriteBuffers = 3;
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr double kBloomBitsPerKey = 10;
 constexpr double kIndexShareOfCache = 0.5;
+// When they take so much of the cache, the oldest write buffer is flushed before it is full.
+constexpr double kWriteBuffersShareOfCache = 0.5;
 
 // Ends the process where RocksDB would go read-only or, after a full disk, go on over a hole.
 class AbortingListener final : public rocksdb::EventListener {
@@ -53,6 +55,10 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // In pieces, so that those of a large file need not be in the cache as a whole.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = kBlockBytes;
   table.format_version = 5;
   return table;
 }
@@ -73,7 +79,22 @@ rocksdb::Env* EnvOf(const StorageOptions& options) {
   return options.env != nullptr ? options.env : rocksdb::Env::Default();
 }
 
-rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilter* wal_filter) {
+DatabaseMemory::DatabaseMemory(const StorageOptions& options)
+    : cache_(rocksdb::NewLRUCache(options.cache_bytes, /*num_shard_bits=*/-1,
+                                  /*strict_capacity_limit=*/false, kIndexShareOfCache)),
+      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(
+          static_cast<size_t>(static_cast<double>(options.cache_bytes) * kWriteBuffersShareOfCache),
+          cache_)) {}
+
+StorageMemory DatabaseMemory::Use() const {
+  const size_t buffers = write_buffers_->memory_usage();
+  const size_t reserved = write_buffers_->dummy_entries_in_cache_usage();
+  const size_t cache = cache_->GetUsage();
+  return {.cached_blocks = cache > reserved ? cache - reserved : 0, .write_buffers = buffers};
+}
+
+rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, const DatabaseMemory& memory,
+                                 rocksdb::WalFilter* wal_filter) {
   rocksdb::DBOptions db;
   db.env = EnvOf(options);
   db.create_if_missing = false;
@@ -98,6 +119,7 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
   // alive.
   db.max_total_wal_size = options.wal_bytes_max;
   db.wal_compression = rocksdb::kNoCompression;
+  db.write_buffer_manager = memory.write_buffers();
 
   // Writes: two threads write, so none of the modes for many writers pays, and some break the order
   // that WalGapFilter relies on.
@@ -139,11 +161,9 @@ rocksdb::DBOptions MakeDbOptions(const StorageOptions& options, rocksdb::WalFilt
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
-    const StorageOptions& options, const std::vector<std::string>& names) {
-  const std::shared_ptr<rocksdb::Cache> cache =
-      rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
-                           /*strict_capacity_limit=*/false, kIndexShareOfCache);
-  const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(cache);
+    const StorageOptions& options, const DatabaseMemory& memory,
+    const std::vector<std::string>& names) {
+  const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(memory.cache());
 
   // Written in order, read only at start and for followers that lag.
   rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, options.log_write_buffer_bytes);

@@ -92,19 +92,21 @@ absl::StatusOr<OwnFamilies> FindOwnFamilies(
 
 // All column families that the database has.
 absl::StatusOr<std::vector<rocksdb::ColumnFamilyDescriptor>> FindColumnFamilies(
-    const StorageOptions& options, const rocksdb::DBOptions& db_options, const std::string& path) {
+    const StorageOptions& options, const DatabaseMemory& memory,
+    const rocksdb::DBOptions& db_options, const std::string& path) {
   std::vector<std::string> names;
   const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
-  return MakeColumnFamilies(options, names);
+  return MakeColumnFamilies(options, memory, names);
 }
 
 // An empty database with its column families, format and data id, durable.
 absl::Status CreateDatabase(const StorageOptions& options, const std::string& path) {
+  const DatabaseMemory memory(options);
   WalGapFilter filter(0);
-  rocksdb::DBOptions db_options = MakeDbOptions(options, &filter);
+  rocksdb::DBOptions db_options = MakeDbOptions(options, memory, &filter);
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.error_if_exists = true;
@@ -112,8 +114,8 @@ absl::Status CreateDatabase(const StorageOptions& options, const std::string& pa
   rocksdb::DB* raw = nullptr;
   std::vector<std::string> names = GenerationFamilies(kFirstGeneration);
   names.insert(names.end(), {rocksdb::kDefaultColumnFamilyName, kRaftLogFamily, kMetaFamily});
-  rocksdb::Status status =
-      rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options, names), &handles, &raw);
+  rocksdb::Status status = rocksdb::DB::Open(
+      db_options, path, MakeColumnFamilies(options, memory, names), &handles, &raw);
   if (!status.ok()) {
     return OpenFailure(path, status);
   }
@@ -226,9 +228,10 @@ absl::Status RocksDbStorage::OpenDatabase() {
   manifest_watch_ =
       std::make_shared<ManifestWatch>(EnvOf(options_)->GetFileSystem(), manifest, fence_.get());
   env_ = rocksdb::NewCompositeEnv(manifest_watch_);
-  rocksdb::DBOptions db_options = MakeDbOptions(options_, wal_filter_.get());
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, memory_, wal_filter_.get());
   db_options.env = env_.get();
-  RAFTKV_ASSIGN_OR_RETURN(const auto families, FindColumnFamilies(options_, db_options, path));
+  RAFTKV_ASSIGN_OR_RETURN(const auto families,
+                          FindColumnFamilies(options_, memory_, db_options, path));
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(db_options, path, families, &handles_, &raw);
   if (!status.ok()) {
@@ -244,11 +247,12 @@ absl::StatusOr<uint64_t> RocksDbStorage::Inspect() const {
   const std::string path = directory_.database_path();
   const FenceRecord fenced = fence_ == nullptr ? FenceRecord() : fence_->recorded();
   WalSurvey survey(fenced.durable.index);
-  rocksdb::DBOptions db_options = MakeDbOptions(options_, &survey);
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, memory_, &survey);
   db_options.max_open_files = 64;  // Hardly any table is looked into.
   db_options.max_file_opening_threads = 1;
   db_options.listeners.clear();
-  RAFTKV_ASSIGN_OR_RETURN(const auto descriptors, FindColumnFamilies(options_, db_options, path));
+  RAFTKV_ASSIGN_OR_RETURN(const auto descriptors,
+                          FindColumnFamilies(options_, memory_, db_options, path));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status =

@@ -18,6 +18,7 @@
 #include "storage/own_families.h"
 #include "storage/rocksdb_kv_state_machine.h"
 #include "storage/rocksdb_log_store.h"
+#include "storage/rocksdb_options.h"
 #include "storage/snapshot_staging.h"
 #include "storage/storage.h"
 #include "storage/wal_gap_filter.h"
@@ -46,10 +47,11 @@ class RocksDbStorage final : public Storage {
   kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
   absl::Status MarkDiffering(absl::string_view what) override;
   int64_t DiskBytes() const override;
+  StorageMemory MemoryUse() const override { return memory_.Use(); }
 
  private:
   RocksDbStorage(const StorageOptions& options, DataDirectory directory)
-      : options_(options), directory_(std::move(directory)) {}
+      : options_(options), memory_(options), directory_(std::move(directory)) {}
 
   absl::Status OpenDatabase();
   // Looks at the closed database without changing anything: its files must be whole, and all that
@@ -67,6 +69,7 @@ class RocksDbStorage final : public Storage {
 
   // Constant after Open.
   const StorageOptions options_;
+  const DatabaseMemory memory_;
   // The lock goes last.
   DataDirectory directory_;
   std::unique_ptr<WalGapFilter> wal_filter_;

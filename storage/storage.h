@@ -41,12 +41,20 @@ struct StorageOptions {
   uint64_t write_buffer_bytes = 64 << 20;
   uint64_t log_write_buffer_bytes = 64 << 20;
   uint64_t wal_bytes_max = 256 << 20;
-  uint64_t block_cache_bytes = 256 << 20;
+  // Of blocks of files with their indexes and filters, and of the write buffers, which take their
+  // room from it.
+  uint64_t cache_bytes = 256 << 20;
   // Of headers of records that are likely to be written again.
   uint64_t header_cache_bytes = 16 << 20;
   // Where the files are, but for the directory itself and LOCK; null is the machine's file system.
   // Only tests set it, to put a disk in its place that fails. Outlives the storage.
   rocksdb::Env* env = nullptr;
+};
+
+// What RocksDB holds in memory, in bytes.
+struct StorageMemory {
+  uint64_t cached_blocks = 0;  // Of files, with indexes and filters.
+  uint64_t write_buffers = 0;
 };
 
 // Everything but `Open` is confined to the loop's thread unless it says otherwise.
@@ -93,6 +101,8 @@ class Storage {
 
   // Bytes of all files in the data directory. Thread-safe; touches the disk.
   virtual int64_t DiskBytes() const = 0;
+  // Thread-safe; waits for nothing.
+  virtual StorageMemory MemoryUse() const = 0;
 };
 
 }  // namespace raftkv::storage

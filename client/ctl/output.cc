@@ -143,6 +143,7 @@ std::vector<std::string> StatusCells(const EndpointStatus& endpoint) {
             "",
             "",
             "",
+            "",
             std::string(endpoint.status.status().message())};
   }
   const MemberStatus& status = *endpoint.status;
@@ -158,6 +159,7 @@ std::vector<std::string> StatusCells(const EndpointStatus& endpoint) {
           absl::StrCat(status.header.revision),
           absl::StrCat(status.key_count),
           FormatBytes(status.disk_bytes),
+          FormatBytes(status.memory.resident_bytes),
           absl::StrJoin(status.warnings, "; ")};
 }
 
@@ -178,6 +180,12 @@ Json ToJson(const EndpointStatus& endpoint) {
   json["applied_index"] = status.applied_index;
   json["key_count"] = status.key_count;
   json["disk_bytes"] = status.disk_bytes;
+  json["memory"] = {{"planned_bytes", status.memory.planned_bytes},
+                    {"resident_bytes", status.memory.resident_bytes},
+                    {"cached_block_bytes", status.memory.cached_block_bytes},
+                    {"write_buffer_bytes", status.memory.write_buffer_bytes},
+                    {"log_bytes", status.memory.log_bytes},
+                    {"unsent_answer_bytes", status.memory.unsent_answer_bytes}};
   json["uptime"] = absl::FormatDuration(status.uptime);
   json["warnings"] = status.warnings;
   return json;
@@ -346,7 +354,7 @@ std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus
     return text;
   }
   return FormatTable({"ENDPOINT", "ID", "NAME", "VERSION", "ROLE", "TERM", "INDEX", "COMMIT",
-                      "APPLIED", "REVISION", "KEYS", "DB SIZE", "WARNINGS"},
+                      "APPLIED", "REVISION", "KEYS", "DB SIZE", "MEMORY", "WARNINGS"},
                      rows);
 }
 

@@ -127,6 +127,8 @@ class RaftCore {
   LogIndex commit_index() const;
   LogIndex applied_index() const;
   LogIndex durable_index() const;
+  // Bytes of the entries in memory.
+  uint64_t log_memory_bytes() const { return log_.memory_bytes(); }
   // A leader's number of own-term entries that are not committed; 0 elsewhere.
   uint64_t uncommitted_entries() const;
   // Whether this leader has committed an entry of its own term; false elsewhere.

@@ -58,6 +58,7 @@ RaftStatus RaftDriver::Status() const {
           .last_entry = core_->last_entry(),
           .commit_index = core_->commit_index(),
           .applied = state_machine_->applied(),
+          .log_memory_bytes = core_->log_memory_bytes(),
           .disagreement = audit_.disagreement()};
 }
 

@@ -16,6 +16,8 @@ struct RaftStatus {
   EntryId last_entry;
   LogIndex commit_index;
   EntryId applied;
+  // What of the log is in memory, in bytes.
+  uint64_t log_memory_bytes = 0;
   // Voters whose disks are nearly full, for all that this member knows; ascending.
   std::vector<NodeId> low_on_disk = {};
   // As this leader found: the newest entry after which the members' states differ and no quorum of

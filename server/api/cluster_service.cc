@@ -87,6 +87,8 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   response->set_applied_index(raft.applied.index.value());
   response->set_key_count(store_.key_count());
   response->set_disk_bytes(hooks_.disk_bytes());
+  hooks_.fill_memory(response->mutable_memory());
+  response->mutable_memory()->set_log_bytes(static_cast<int64_t>(raft.log_memory_bytes));
   const MonotonicNanos uptime = clock_.Now() - hooks_.started_at;
   response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
   response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));

@@ -22,6 +22,8 @@ class ClusterService final {
   struct Hooks {
     MonotonicNanos started_at = 0;
     std::function<int64_t()> disk_bytes;
+    // Fills in all but what the log has.
+    std::function<void(v1::MemoryUse* use)> fill_memory;
     // What is wrong with the member's connections; empty: nothing.
     std::function<std::vector<std::string>()> warnings;
   };

@@ -16,6 +16,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "server/limits.h"
 #include "server/loop/listen_addresses.h"
+#include "server/memory_budget.h"
 
 namespace raftkv::server {
 namespace {
@@ -72,7 +73,7 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
   builder->SetMaxSendMessageSize(-1);
   // Threads are reflection's only: each of its streams keeps one.
   builder->SetResourceQuota(grpc::ResourceQuota("client port")
-                                .Resize(kClientPortBytesMax)
+                                .Resize(ShareOutMemory(options).client_port)
                                 .SetMaxThreads(kReflectionThreadsMax));
   if (!options.reflection) {
     builder->SetOption(std::make_unique<WithoutReflection>());
@@ -87,7 +88,7 @@ void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder)
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
-void SetUpPeerPort(grpc::ServerBuilder* builder) {
+void SetUpPeerPort(const ServerOptions& options, grpc::ServerBuilder* builder) {
   SetUpBoth(builder);
   builder->SetOption(std::make_unique<WithoutReflection>());
   // Half of what peers keep to, so that an early ping is not punished.
@@ -99,7 +100,8 @@ void SetUpPeerPort(grpc::ServerBuilder* builder) {
   // As peer_channel.cc does.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 * static_cast<int>(kMiB));
-  builder->SetResourceQuota(grpc::ResourceQuota("peer port").Resize(kPeerPortBytesMax));
+  builder->SetResourceQuota(
+      grpc::ResourceQuota("peer port").Resize(ShareOutMemory(options).peer_port));
   builder->SetMaxReceiveMessageSize(kPeerMessageBytesMax);
   builder->SetMaxSendMessageSize(kPeerMessageBytesMax);
 }

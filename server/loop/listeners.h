@@ -15,7 +15,7 @@ namespace raftkv::server {
 
 // Each sets up one port but for its services and its addresses. Called once per builder.
 void SetUpClientPort(const ServerOptions& options, grpc::ServerBuilder* builder);
-void SetUpPeerPort(grpc::ServerBuilder* builder);
+void SetUpPeerPort(const ServerOptions& options, grpc::ServerBuilder* builder);
 
 // The largest request that the client port takes.
 uint64_t ClientMessageBytesMax(const ServerOptions& options);

@@ -23,12 +23,14 @@ namespace raftkv::server {
 
 // What the calls of the client port share. Confined to the loop.
 struct CallAccounting {
+  explicit CallAccounting(uint64_t unsent_answer_bytes_max) : backlog(unsent_answer_bytes_max) {}
+
   const MonotonicClock* clock = nullptr;
   // Of calls that come without a deadline.
   MonotonicNanos default_timeout = 0;
   // A stop waits for these.
   uint64_t in_flight = 0;
-  AnswerBacklog backlog{kUnsentAnswerBytesMax};
+  AnswerBacklog backlog;
   UnfinishedRequests unfinished;
   // The queues take no new operation: what still comes out of them is only deleted.
   bool closed = false;

@@ -358,6 +358,13 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   member_.cluster.status.set_applied_index(1);
   member_.cluster.status.set_key_count(4);
   member_.cluster.status.set_disk_bytes(5);
+  v1::MemoryUse* const memory = member_.cluster.status.mutable_memory();
+  memory->set_planned_bytes(11);
+  memory->set_resident_bytes(12);
+  memory->set_cached_block_bytes(13);
+  memory->set_write_buffer_bytes(14);
+  memory->set_log_bytes(15);
+  memory->set_unsent_answer_bytes(16);
   member_.cluster.status.mutable_uptime()->set_seconds(6);
   member_.cluster.status.add_warnings("hot");
   const auto status = client_.GetStatus(member_.address);
@@ -370,6 +377,12 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   EXPECT_EQ(status->applied_index, 1u);
   EXPECT_EQ(status->key_count, 4);
   EXPECT_EQ(status->disk_bytes, 5);
+  EXPECT_EQ(status->memory.planned_bytes, 11);
+  EXPECT_EQ(status->memory.resident_bytes, 12);
+  EXPECT_EQ(status->memory.cached_block_bytes, 13);
+  EXPECT_EQ(status->memory.write_buffer_bytes, 14);
+  EXPECT_EQ(status->memory.log_bytes, 15);
+  EXPECT_EQ(status->memory.unsent_answer_bytes, 16);
   EXPECT_EQ(status->uptime, absl::Seconds(6));
   EXPECT_EQ(status->warnings, std::vector<std::string>{"hot"});
 }

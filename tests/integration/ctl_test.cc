@@ -140,6 +140,12 @@ TEST_F(CtlTest, StatusAndHealth) {
   for (size_t node = 0; node < 3; ++node) {
     EXPECT_EQ(statuses[node].value("name", ""), TestCluster::Name(node));
     EXPECT_GT(statuses[node].value("disk_bytes", 0), 0);
+    const json& memory = statuses[node]["memory"];
+    EXPECT_EQ(memory.value("planned_bytes", int64_t{0}), int64_t{256} << 20);
+    EXPECT_GT(memory.value("write_buffer_bytes", int64_t{0}), 0);
+    EXPECT_GT(memory.value("resident_bytes", int64_t{0}),
+              memory.value("write_buffer_bytes", int64_t{0}));
+    EXPECT_GT(memory.value("log_bytes", int64_t{0}), 0);
   }
   EXPECT_THAT(Must({"endpoint", "status", "-w", "table"}),
               AllOf(HasSubstr("leader"), HasSubstr("follower")));

@@ -66,6 +66,7 @@ TEST(BadFlagsTest, OneLineNamesFlagValueAndWhatIsAllowed) {
   ExpectBadFlags({"--value_bytes_max=3145729"}, {"value_bytes_max", "3145729", "3145728"});
   ExpectBadFlags({"--request_timeout_ms=0"}, {"request_timeout_ms", "0"});
   ExpectBadFlags({"--log_bytes_max=1000KiB"}, {"log_bytes_max", "1000KiB", "1MiB"});
+  ExpectBadFlags({"--memory_bytes_max=63MiB"}, {"memory_bytes_max", "63MiB", "64MiB"});
   ExpectBadFlags({"--log_bytes_max=much"}, {"log_bytes_max", "much", "1MiB"});
   ExpectBadFlags({"--advertise_client=0.0.0.0:2379"}, {"advertise_client", "0.0.0.0:2379"});
   ExpectBadFlags({"--advertise_peer=:2380"}, {"advertise_peer", ":2380"});
@@ -106,7 +107,7 @@ TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
   for (const char* flag :
        {"name", "data_dir", "listen_client", "listen_peer", "advertise_peer", "advertise_client",
         "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms", "value_bytes_max",
-        "request_timeout_ms", "log_bytes_max"}) {
+        "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
     EXPECT_THAT(text, HasSubstr(flag));
   }
   const CommandResult version = RunRaftkvd({"--version"});

@@ -34,7 +34,8 @@ std::string Describe(const ServerOptions& options) {
       " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
       " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      " log=", options.log_bytes_max, " reflection=", options.reflection ? "on" : "off", "\n");
+      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max,
+      " reflection=", options.reflection ? "on" : "off", "\n");
 }
 
 [[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
@@ -112,6 +113,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
                               {"value_bytes_max", "30"},
                               {"delete_range_keys_max", "40"},
                               {"request_timeout_ms", "50"},
+                              {"memory_bytes_max", "70MiB"},
                               {"log_bytes_max", "100MiB"},
                               {"reflection", "false"}};
   ASSERT_EQ(values.size(), Option::Table().size());
@@ -306,6 +308,9 @@ constexpr char kHelp[] =
     "      most keys that one DeleteRange removes; 1 to 1000000\n"
     "  --request_timeout_ms=10000\n"
     "      for calls that come without a deadline; 1 to 600000\n"
+    "  --memory_bytes_max=256MiB\n"
+    "      what the node plans to hold in memory: cache, write buffers, the log's newest "
+    "entries and requests share it; 64MiB to 16TiB, in bytes or with KiB, MiB, GiB or TiB\n"
     "  --log_bytes_max=1GiB\n"
     "      what the Raft log may take on disk; beyond it the oldest entries go, and a member "
     "that lacks them is brought a snapshot; 1MiB to 64TiB, in bytes or with KiB, MiB, GiB or "

@@ -144,7 +144,7 @@ StorageOptions SmallSizes(const std::string& data_dir, rocksdb::Env* env) {
   options.write_buffer_bytes = 64 << 10;
   options.log_write_buffer_bytes = 64 << 10;
   options.wal_bytes_max = 256 << 10;
-  options.block_cache_bytes = 4 << 20;
+  options.cache_bytes = 4 << 20;
   options.env = env;
   return options;
 }

@@ -55,7 +55,7 @@ TEST(KvStateMachineColdTest, AWriteOfAKnownKeyNeedsNoDisk) {
   for (const bool known : {true, false}) {
     TempDir dir;
     Store store(dir.File("data"));
-    store.options().block_cache_bytes = 1;
+    store.options().cache_bytes = 1;
     store.options().header_cache_bytes = known ? 1 << 20 : 0;
     store.Open();
     store.Run({PutTtl("key", "1", 5000)});
@@ -118,7 +118,7 @@ TEST(KvStateMachineColdTest, RangeWithALimitReadsNoMoreThanItDeletes) {
 TEST(KvStateMachineColdTest, RangeLargerThanTheCacheStallsOnce) {
   TempDir dir;
   Store store(dir.File("data"));
-  store.options().block_cache_bytes = 1;
+  store.options().cache_bytes = 1;
   const uint64_t last = WriteColdKeys(&store, 100);
   const std::vector<raft::Entry> run = {
       CommandEntry(last + 1, {Txn({}, {DeleteRangeOp("100", "999")})}),

@@ -45,8 +45,10 @@ class CurrentObserver final : public rocksdb::FileSystemWrapper {
 
 // A start hashes all of it.
 TEST(ManifestWatchTest, AManifestIsRolledBeforeItGrowsLarge) {
-  EXPECT_LE(MakeDbOptions(StorageOptions(), /*wal_filter=*/nullptr).max_manifest_file_size,
-            64u << 20);
+  EXPECT_LE(
+      MakeDbOptions(StorageOptions(), DatabaseMemory(StorageOptions()), /*wal_filter=*/nullptr)
+          .max_manifest_file_size,
+      64u << 20);
 }
 
 TEST(ManifestWatchTest, TheFenceFollowsAManifestThatIsRolled) {
@@ -67,16 +69,19 @@ TEST(ManifestWatchTest, TheFenceFollowsAManifestThatIsRolled) {
                                                      ManifestMark(), /*fence=*/nullptr);
   const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(watch);
 
-  rocksdb::DBOptions options = MakeDbOptions(StorageOptions(), /*wal_filter=*/nullptr);
+  rocksdb::DBOptions options =
+      MakeDbOptions(StorageOptions(), DatabaseMemory(StorageOptions()), /*wal_filter=*/nullptr);
   options.env = env.get();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_manifest_file_size = 1;  // Each change to it begins a new one.
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(
-      options, path, MakeColumnFamilies(StorageOptions(), {rocksdb::kDefaultColumnFamilyName}),
-      &handles, &raw);
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(options, path,
+                        MakeColumnFamilies(StorageOptions(), DatabaseMemory(StorageOptions()),
+                                           {rocksdb::kDefaultColumnFamilyName}),
+                        &handles, &raw);
   ASSERT_TRUE(opened.ok()) << opened.ToString();
   const std::unique_ptr<rocksdb::DB> db(raw);
   auto created = DurabilityFence::Create(files, fence_path, FenceRecord(), watch->record());

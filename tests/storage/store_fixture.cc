@@ -27,12 +27,13 @@ class RawDatabase {
  public:
   explicit RawDatabase(const std::string& path) : path_(path) {
     const StorageOptions options;
-    const rocksdb::DBOptions db_options = MakeDbOptions(options, nullptr);
+    const DatabaseMemory memory(options);
+    const rocksdb::DBOptions db_options = MakeDbOptions(options, memory, nullptr);
     std::vector<std::string> names;
     rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
     CHECK(status.ok()) << status.ToString();
-    status =
-        rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options, names), &handles_, &db_);
+    status = rocksdb::DB::Open(db_options, path, MakeColumnFamilies(options, memory, names),
+                               &handles_, &db_);
     CHECK(status.ok()) << status.ToString();
   }
   ~RawDatabase() {
@@ -214,7 +215,7 @@ Store::Store(std::string data_dir) {
   options_.write_buffer_bytes = 64 << 10;
   options_.log_write_buffer_bytes = 256 << 10;
   options_.wal_bytes_max = 4 << 20;
-  options_.block_cache_bytes = 4 << 20;
+  options_.cache_bytes = 4 << 20;
 }
 
 absl::Status Store::TryOpen() {

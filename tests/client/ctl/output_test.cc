@@ -136,14 +136,21 @@ MemberStatus LeaderStatus() {
                       .applied_index = 10,
                       .key_count = 9,
                       .disk_bytes = 20'480,
+                      .memory = {.planned_bytes = 6,
+                                 .resident_bytes = 7'000,
+                                 .cached_block_bytes = 5,
+                                 .write_buffer_bytes = 4,
+                                 .log_bytes = 3,
+                                 .unsent_answer_bytes = 2},
                       .uptime = absl::Seconds(61),
                       .warnings = {"disk is full", "clock is odd"}};
 }
 
 TEST(FormatStatusesTest, SimpleLeavesOutWhoFailed) {
-  EXPECT_EQ(FormatStatuses(OutputFormat::kSimple,
-                           {{"a:1", LeaderStatus()}, {"b:1", absl::UnavailableError("gone")}}),
-            "a:1, 1, n1, 0.1, leader, 3, 12, 11, 10, 4, 9, 20 kB, disk is full; clock is odd\n");
+  EXPECT_EQ(
+      FormatStatuses(OutputFormat::kSimple,
+                     {{"a:1", LeaderStatus()}, {"b:1", absl::UnavailableError("gone")}}),
+      "a:1, 1, n1, 0.1, leader, 3, 12, 11, 10, 4, 9, 20 kB, 7.0 kB, disk is full; clock is odd\n");
 }
 
 TEST(FormatStatusesTest, TableAndJsonShowWhoFailed) {
@@ -152,14 +159,18 @@ TEST(FormatStatusesTest, TableAndJsonShowWhoFailed) {
   const std::string table = FormatStatuses(OutputFormat::kTable, statuses);
   EXPECT_THAT(table,
               HasSubstr("| ENDPOINT | ID | NAME | VERSION | ROLE        | TERM | INDEX | COMMIT |"
-                        " APPLIED | REVISION | KEYS | DB SIZE | WARNINGS"));
-  EXPECT_THAT(table,
-              HasSubstr("| a:1      | 1  | n1   | 0.1     | leader      | 3    | 12    | 11     |"
-                        " 10      | 4        | 9    | 20 kB   | disk is full; clock is odd |"));
+                        " APPLIED | REVISION | KEYS | DB SIZE | MEMORY | WARNINGS"));
+  EXPECT_THAT(
+      table,
+      HasSubstr("| a:1      | 1  | n1   | 0.1     | leader      | 3    | 12    | 11     |"
+                " 10      | 4        | 9    | 20 kB   | 7.0 kB | disk is full; clock is odd |"));
   EXPECT_THAT(table, HasSubstr("| b:1      |    |      |         | unreachable |"));
   const std::string json = FormatStatuses(OutputFormat::kJson, statuses);
   EXPECT_THAT(json, HasSubstr(R"("raft_state":"leader","role":"voter","last_index":12)"));
-  EXPECT_THAT(json, HasSubstr(R"("disk_bytes":20480,"uptime":"1m1s")"));
+  EXPECT_THAT(json,
+              HasSubstr(R"("disk_bytes":20480,"memory":{"planned_bytes":6,"resident_bytes":7000,)"
+                        R"("cached_block_bytes":5,"write_buffer_bytes":4,"log_bytes":3,)"
+                        R"("unsent_answer_bytes":2},"uptime":"1m1s")"));
   EXPECT_THAT(
       json,
       HasSubstr(
