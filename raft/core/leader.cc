@@ -44,7 +44,7 @@ void RaftCore::TickLeader(Leader& leader) {
         term(), kNobody,
         {.reason = EventCause::Reason::kDiskStalled, .ticks = config_.election_timeout_ticks});
   }
-  if (!HasQuorumContact(leader)) {
+  if (!HasQuorumContact()) {
     return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kQuorumLost});
   }
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
@@ -53,12 +53,14 @@ void RaftCore::TickLeader(Leader& leader) {
   }
 }
 
-bool RaftCore::HasQuorumContact(const Leader& leader) const {
-  return IsQuorum(configuration(), [&](NodeId voter) {
-    const FollowerProgress* progress = leader.Find(voter);
-    return voter == self_ || (progress != nullptr &&
-                              progress->ticks_since_contact() < config_.election_timeout_ticks);
-  });
+bool RaftCore::HasContact(NodeId peer) const {
+  const FollowerProgress* const follower = progress(peer);
+  return follower != nullptr && follower->ticks_since_contact() < config_.election_timeout_ticks;
+}
+
+bool RaftCore::HasQuorumContact() const {
+  return IsQuorum(configuration(),
+                  [this](NodeId voter) { return voter == self_ || HasContact(voter); });
 }
 
 absl::StatusOr<EntryId> RaftCore::Propose(std::string payload, ClusterMillis stamp) {

@@ -141,6 +141,8 @@ class RaftCore {
   // What a leader knows of `peer`; null when this node does not lead or `peer` is no other member.
   // Valid until the next input.
   const FollowerProgress* progress(NodeId peer) const;
+  // Whether this leader has heard `peer` within an election timeout; false elsewhere.
+  bool HasContact(NodeId peer) const;
   CoreView View() const;
 
  private:
@@ -229,7 +231,7 @@ class RaftCore {
   const Leader* leader_role() const { return std::get_if<Leader>(&role_); }
   void BecomeLeader(EventCause cause);
   void TickLeader(Leader& leader);
-  bool HasQuorumContact(const Leader& leader) const;
+  bool HasQuorumContact() const;
   // The open load of `peer` is answered. Null when the answer is out of date.
   FollowerProgress* CloseLoad(NodeId peer);
   // Whether this node leads, and may take an entry with so large a payload.

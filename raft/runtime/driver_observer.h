@@ -1,6 +1,8 @@
 // What a RaftDriver tells about itself besides answers.
 #pragma once
 
+#include <vector>
+
 #include "raft/core/output.h"
 #include "raft/core/types.h"
 #include "raft/runtime/state_audit.h"
@@ -20,6 +22,8 @@ class DriverObserver {
   // The log took so much while a snapshot was under way to `peer` that it is trimmed up to
   // `through`, beyond the snapshot: that one is given up, and a newer one follows.
   virtual void OnSnapshotOutrun(NodeId /*peer*/, LogIndex /*through*/) {}
+  // RaftStatus::low_on_disk is another one than it was.
+  virtual void OnLowOnDisk(const std::vector<NodeId>& /*members*/) {}
   // This member's state is wrong: from now on the driver does nothing but answer in Shutdown. Once.
   virtual void OnStateDiffers(const StateDifference& /*difference*/) {}
   // This leader found that of `member`, and tells it.

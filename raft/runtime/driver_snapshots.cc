@@ -1,6 +1,7 @@
 // RaftDriver's part in snapshots (raft/runtime/snapshot.h), and in trimming the log before them.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,9 @@ namespace {
 
 // How often it is looked whether the log had better be trimmed, however quiet it is.
 constexpr MonotonicNanos kTrimInterval = kNanosPerSecond;
+// Which part of log_bytes_max the log may take while the disk is nearly full. A member that is away
+// may need a snapshot for that, which is better than that this one stops.
+constexpr uint64_t kLowOnDiskLogPart = 4;
 
 }  // namespace
 
@@ -108,13 +112,15 @@ void RaftDriver::MaybeTrimLog() {
     const FollowerProgress* progress = core_->progress(peer);
     return progress == nullptr ? core_->last_entry().index : progress->match_index();
   };
-  const LogIndex through = LogTrimThrough(
-      {.entries_kept = options_.log_entries_kept, .bytes_max = options_.log_bytes_max},
-      {.applied = core_->applied_index(),
-       .durable = core_->durable_index(),
-       .held_by_all = core_->held_by_all(),
-       .needed_after = transfers_.NeededAfter(match_index)},
-      [this](uint64_t bytes) { return log_store_->FirstOfNewest(bytes); });
+  const uint64_t part = disk_reports_.own() ? kLowOnDiskLogPart : 1;
+  const LogIndex through =
+      LogTrimThrough({.entries_kept = options_.log_entries_kept,
+                      .bytes_max = std::max<uint64_t>(1, options_.log_bytes_max / part)},
+                     {.applied = core_->applied_index(),
+                      .durable = core_->durable_index(),
+                      .held_by_all = core_->held_by_all(),
+                      .needed_after = transfers_.NeededAfter(match_index)},
+                     [this](uint64_t bytes) { return log_store_->FirstOfNewest(bytes); });
   if (through == LogIndex(0)) {
     return;
   }

@@ -59,6 +59,7 @@ RaftStatus RaftDriver::Status() const {
           .commit_index = core_->commit_index(),
           .applied = state_machine_->applied(),
           .log_memory_bytes = core_->log_memory_bytes(),
+          .low_on_disk = LowOnDisk(),
           .disagreement = audit_.disagreement()};
 }
 
@@ -78,6 +79,7 @@ void RaftDriver::Tick() {
   proposals_.Expire(now, watch_);
   reads_.Expire(now, watch_);
   DeliverAnswers();
+  WatchDisks();
   MaybeTrimLog();
   TickAudit();
 }
@@ -104,6 +106,7 @@ absl::Status RaftDriver::Take(Envelope envelope) {
     cluster_clock_.FollowLog({.term = core_->last_entry().term, .time = core_->last_stamp()});
   }
   if (with_news.has_value()) {
+    disk_reports_.Note(*core_, *with_news);
     TakeAuditNews(*with_news);
   }
   return absl::OkStatus();
@@ -396,8 +399,10 @@ void RaftDriver::CarryOutOutput() {
     log_store_->Write(*std::move(output.write));
   }
   const ClusterMillis cluster_time = cluster_clock_.Now();
+  const std::vector<NodeId> low_on_disk = LowOnDisk();
   for (Envelope& envelope : output.messages) {
     AddAuditNews(&envelope);
+    AddDiskNews(low_on_disk, &envelope.message);
     transport_->Send(std::move(envelope), cluster_time);
   }
   for (const LoadEntries& load : output.loads) {
@@ -413,6 +418,22 @@ void RaftDriver::CarryOutOutput() {
   }
   for (const Event& event : output.events) {
     observer_->OnEvent(event);
+  }
+}
+
+void RaftDriver::AddDiskNews(const std::vector<NodeId>& low, Message* message) const {
+  if (auto* heartbeat = std::get_if<Heartbeat>(message); heartbeat != nullptr) {
+    heartbeat->news.low_on_disk = low;
+  } else if (auto* reply = std::get_if<HeartbeatReply>(message); reply != nullptr) {
+    reply->news.low_on_disk = disk_reports_.own();
+  }
+}
+
+void RaftDriver::WatchDisks() {
+  std::vector<NodeId> low = LowOnDisk();
+  if (low != told_low_on_disk_) {
+    told_low_on_disk_ = std::move(low);
+    observer_->OnLowOnDisk(told_low_on_disk_);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "raft/core/raft_core.h"
 #include "raft/runtime/apply_queue.h"
 #include "raft/runtime/cluster_clock.h"
+#include "raft/runtime/disk_reports.h"
 #include "raft/runtime/driver_observer.h"
 #include "raft/runtime/driver_options.h"
 #include "raft/runtime/forwarded_requests.h"
@@ -53,6 +54,9 @@ class RaftDriver final : public OutcomeObserver {
   // While dormant the core's time stands still, so that a member of a cluster that is not founded
   // yet never campaigns. Requests still get their answers in time.
   void SetDormant(bool dormant) { dormant_ = dormant; }
+  // Whether this member's disk is nearly full. Its leader hears of it with the next heartbeat's
+  // reply, and all others from the leader; meanwhile this member trims its log harder.
+  void SetLowOnDisk(bool low) { disk_reports_.SetOwn(low); }
   // As RaftCore's: InvalidArgument, and nothing changes, when no correct peer can have sent it.
   [[nodiscard]] absl::Status Take(Envelope envelope);
   // What the leader of `term` stamped on its frame, after the frame's messages were taken.
@@ -105,6 +109,8 @@ class RaftDriver final : public OutcomeObserver {
 
   const RaftCore& core() const { return *core_; }
   RaftStatus Status() const;
+  // As in Status().
+  std::vector<NodeId> LowOnDisk() const { return disk_reports_.Low(*core_); }
   ClusterMillis Now() const { return cluster_clock_.Now(); }
   ClusterReading ReadClusterClock() const { return cluster_clock_.Read(); }
   // Requests that wait for an answer.
@@ -144,6 +150,9 @@ class RaftDriver final : public OutcomeObserver {
   void BeginSnapshots();
   void StopSnapshots();
   void MaybeTrimLog();
+  // Disks.
+  void AddDiskNews(const std::vector<NodeId>& low, Message* message) const;
+  void WatchDisks();
   // Snapshots of another: offered, being written, written.
   absl::Status CheckSnapshotUse(Term term, const SnapshotPoint& point) const;
   void BeginInstall();
@@ -225,6 +234,9 @@ class RaftDriver final : public OutcomeObserver {
   Asked asked_;
   Answered answered_;
   bool differs_ = false;
+
+  DiskReports disk_reports_;
+  std::vector<NodeId> told_low_on_disk_;
 
   bool dormant_ = false;
   bool in_turn_ = false;

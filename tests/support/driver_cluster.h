@@ -108,6 +108,10 @@ class DriverCluster final {
   const std::vector<LogIndex>& outrun(NodeId node) const {
     return members_.at(node).observer.outrun;
   }
+  // Each list that `node` observed, in order.
+  const std::vector<std::vector<NodeId>>& low_on_disk(NodeId node) const {
+    return members_.at(node).observer.low_on_disk;
+  }
   FakeClock& clock() { return clock_; }
   std::vector<NodeId> nodes() const;
   // How many snapshots `node` began to send.
@@ -126,10 +130,14 @@ class DriverCluster final {
     void OnStateDiffers(const StateDifference& difference) override;
     void OnMemberDiffers(NodeId member, const StateDifference& difference) override;
     void OnStatesDisagree(LogIndex index) override;
+    void OnLowOnDisk(const std::vector<NodeId>& members) override {
+      low_on_disk.push_back(members);
+    }
     std::vector<Event> events;
     std::vector<LogIndex> outrun;
     std::vector<std::string> audit_findings;
     bool differs = false;  // And the driver has not stopped yet.
+    std::vector<std::vector<NodeId>> low_on_disk;
   };
   struct Member {
     FakeTransport transport;
