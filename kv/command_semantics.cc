@@ -373,6 +373,12 @@ absl::Status CheckClusterVersion(uint32_t version) {
       ": start the newer version of raftkv that the other members run, on the same directory"));
 }
 
+bool AddsData(const Command& command) {
+  const auto& operations = command.txn().operations();
+  return std::any_of(operations.begin(), operations.end(),
+                     [](const Operation& operation) { return operation.has_put(); });
+}
+
 bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, StoreTotals* totals,
                   CommandOutcome* outcome) {
   switch (command->kind_case()) {

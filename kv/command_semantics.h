@@ -35,6 +35,10 @@ absl::Status CheckCommand(const log::v1::Command& command);
 // Unimplemented otherwise, in words for whoever runs this member.
 absl::Status CheckClusterVersion(uint32_t version);
 
+// Whether it may make the data larger: it writes a key. What only removes, and what members say of
+// themselves, does not.
+bool AddsData(const log::v1::Command& command);
+
 // Applies a command that CheckCommand accepted. Takes keys and values out of it. `outcome` may be
 // null when nobody reads it. Returns false when the table stalled: changes are then half done, and
 // the caller rolls back.

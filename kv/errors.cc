@@ -7,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "kv/limits.h"
 
 namespace raftkv::kv {
@@ -17,6 +18,8 @@ constexpr char kDomain[] = "raftkv";
 constexpr char kTypeUrlPrefix[] = "type.googleapis.com/";
 // The pause that a client should make before it tries again.
 constexpr int kRetryDelayMs = 250;
+// The same where somebody must first make room on a disk.
+constexpr int kFullDiskRetryDelayMs = 5'000;
 constexpr char kUnread[] = "too many answers wait for clients that do not read them";
 
 using Metadata = std::map<std::string, std::string>;
@@ -58,10 +61,12 @@ absl::Status InvalidArgument(absl::string_view reason, absl::string_view field,
 }
 
 // What is tried again later, after a pause, may succeed.
-absl::Status Retryable(absl::StatusCode code, absl::string_view reason, absl::string_view message) {
+absl::Status Retryable(absl::StatusCode code, absl::string_view reason, absl::string_view message,
+                       const Metadata& metadata = {}, int delay_ms = kRetryDelayMs) {
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_nanos(kRetryDelayMs * 1'000'000);
-  absl::Status error = MakeError(code, reason, message);
+  retry.mutable_retry_delay()->set_seconds(delay_ms / 1'000);
+  retry.mutable_retry_delay()->set_nanos(delay_ms % 1'000 * 1'000'000);
+  absl::Status error = MakeError(code, reason, message, metadata);
   AddDetail(retry, &error);
   return error;
 }
@@ -241,6 +246,19 @@ absl::Status UnreadOutcomeError() {
 
 absl::Status OverloadedError() {
   return OverloadedBecause("too many requests are waiting; nothing was proposed, try again later");
+}
+
+absl::Status DiskFullError(const std::vector<std::string>& members,
+                           const std::vector<std::string>& names) {
+  const bool one = members.size() == 1;
+  return Retryable(
+      absl::StatusCode::kResourceExhausted, "DISK_FULL",
+      absl::StrCat(
+          one ? "the disk of member " : "the disks of members ", absl::StrJoin(members, ", "),
+          one ? " is" : " are",
+          " nearly full (--disk_reserve_bytes), so nothing was proposed: deletes, reads and "
+          "expiry go on; free space there, or delete keys"),
+      {{"member", absl::StrJoin(names, ",")}}, kFullDiskRetryDelayMs);
 }
 
 absl::Status UnfinishedError() {

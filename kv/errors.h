@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -57,6 +58,10 @@ absl::Status OutcomeUnknownError();
 absl::Status UnreadOutcomeError();
 // RESOURCE_EXHAUSTED: certainly not proposed.
 absl::Status OverloadedError();
+// The disks of these members, one at least, are nearly full: as MemberDirectory::Describe has them,
+// and their names.
+absl::Status DiskFullError(const std::vector<std::string>& members,
+                           const std::vector<std::string>& names);
 // A call whose request did not come whole is given up.
 absl::Status UnfinishedError();
 // A read whose answer there is no room for.

@@ -46,7 +46,7 @@ class Member {
     KvStateMachine* state_machine = nullptr;
     const MonotonicClock* clock = nullptr;
     raft::DriverObserver* observer = nullptr;
-    // What to publish; null: nothing.
+    // What to publish, and members' names; null: nothing.
     const MemberDirectory* directory = nullptr;
     // Of reads, and of scans for due keys, which long reads must not hold up.
     DiskPool* reads = nullptr;

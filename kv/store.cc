@@ -4,8 +4,11 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/deadline.h"
+#include "kv/command_semantics.h"
 #include "kv/command_version.h"
 #include "kv/errors.h"
 
@@ -47,6 +50,18 @@ absl::Status FreshnessError(raft::ReadResult result) {
       return ShuttingDownError();
   }
   LOG(FATAL) << "read result " << static_cast<int>(result);
+}
+
+absl::Status DiskFull(const std::vector<raft::NodeId>& low_on_disk,
+                      const MemberDirectory* directory) {
+  std::vector<std::string> members;
+  std::vector<std::string> names;
+  for (const raft::NodeId id : low_on_disk) {
+    const auto member = directory == nullptr ? std::nullopt : directory->Find(id);
+    members.push_back(directory == nullptr ? absl::StrCat(id.value()) : directory->Describe(id));
+    names.push_back(member.has_value() ? member->name : absl::StrCat(id.value()));
+  }
+  return DiskFullError(members, names);
 }
 
 // What a command that failed may have to say of itself.
@@ -92,22 +107,33 @@ Store::ReadPoint PointOf(const KvStateMachine& machine) {
 }  // namespace
 
 Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
-             const MonotonicClock* clock,
+             const MonotonicClock* clock, const MemberDirectory* directory,
              std::function<void(const std::string& problem)> on_damaged)
     : driver_(*driver),
       state_machine_(*state_machine),
       pool_(*pool),
       clock_(*clock),
+      directory_(directory),
       on_damaged_(std::move(on_damaged)) {}
 
-void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
+absl::Status Store::CheckWrite(const Command& command) const {
   if (draining_) {
-    done(ShuttingDownError());
-    return;
+    return ShuttingDownError();
   }
   if (const uint32_t needed = CommandVersionOf(command);
       needed > state_machine_.cluster_version()) {
-    done(ClusterTooOldError(needed, state_machine_.cluster_version()));
+    return ClusterTooOldError(needed, state_machine_.cluster_version());
+  }
+  const std::vector<raft::NodeId> low_on_disk = driver_.LowOnDisk();
+  if (!low_on_disk.empty() && AddsData(command)) {
+    return DiskFull(low_on_disk, directory_);
+  }
+  return absl::OkStatus();
+}
+
+void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
+  if (const absl::Status refused = CheckWrite(command); !refused.ok()) {
+    done(refused);
     return;
   }
   driver_.Propose(command.SerializeAsString(), deadline,

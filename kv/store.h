@@ -14,6 +14,7 @@
 #include "kv/disk_pool.h"
 #include "kv/kv_state_machine.h"
 #include "kv/limits.h"
+#include "kv/member_directory.h"
 #include "kv/revision_waiters.h"
 #include "raft/runtime/raft_driver.h"
 #include "raft/runtime/raft_status.h"
@@ -64,15 +65,18 @@ class Store {
   // `on_damaged` hears, once for each read that met it, that a file is corrupted, or that rows are
   // not those that commands left:
   // the member must neither lead nor answer from it.
+  // `directory`, which may be null, names members in errors.
   // Borrows the rest; no callback of theirs may come after its end.
   Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
-        const MonotonicClock* clock, std::function<void(const std::string& problem)> on_damaged);
+        const MonotonicClock* clock, const MemberDirectory* directory,
+        std::function<void(const std::string& problem)> on_damaged);
 
   // Brings a command into the log and hears what it came to: the outcome of a command that was
   // applied with its guards holding. An error says whether it was certainly not proposed
   // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT), or
   // neither is known (UNKNOWN). A command that not every member knows is not proposed
-  // (UNIMPLEMENTED).
+  // (UNIMPLEMENTED), nor one that adds data while a voter's disk is nearly full
+  // (RESOURCE_EXHAUSTED).
   void Write(const log::v1::Command& command, MonotonicNanos deadline,
              Done<log::v1::CommandOutcome> done);
   // OK once the applied state is as fresh as asked for. The driver says when that is so of a
@@ -115,6 +119,7 @@ class Store {
   template <typename Result>
   void WhenFresh(const ReadFreshness& freshness, Done<Result> done,
                  std::function<void(Done<Result> done)> read);
+  absl::Status CheckWrite(const log::v1::Command& command) const;
   void AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
   // Runs `read` with the state as of now on the pool and then what it returned on the loop. `read`
   // does not begin after the deadline and should end once `given_up` says that it is over;
@@ -132,6 +137,7 @@ class Store {
   KvStateMachine& state_machine_;
   DiskPool& pool_;
   const MonotonicClock& clock_;
+  const MemberDirectory* const directory_;
   const std::function<void(const std::string& problem)> on_damaged_;
   RevisionWaiters revision_waiters_{kRevisionWaitersMax};
   RevisionWaiters index_waiters_{kIndexWaitersMax};

@@ -98,6 +98,11 @@ std::vector<ErrorCase> ErrorTable() {
       {BehindError(), kUnavailable, "TOO_STALE", {}, 250},
       {OutcomeUnknownError(), StatusCode::kUnknown, "OUTCOME_UNKNOWN", {}, kNone},
       {OverloadedError(), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
+      {DiskFullError({"2 \"b\""}, {"b"}),
+       StatusCode::kResourceExhausted,
+       "DISK_FULL",
+       {{"member", "b"}},
+       5000},
       {PreconditionFailedError("k", 7),
        StatusCode::kAborted,
        "PRECONDITION_FAILED",
@@ -121,8 +126,8 @@ TEST(ErrorsTest, CodesReasonsAndHintsAreThoseOfTheErrorTable) {
     const auto retry = FindRetryInfo(expected.error);
     ASSERT_EQ(retry.has_value(), expected.retry_delay_ms.has_value());
     if (retry.has_value()) {
-      EXPECT_EQ(retry->retry_delay().seconds(), 0);
-      EXPECT_EQ(retry->retry_delay().nanos(), *expected.retry_delay_ms * 1'000'000);
+      EXPECT_EQ(retry->retry_delay().seconds() * 1000 + retry->retry_delay().nanos() / 1'000'000,
+                *expected.retry_delay_ms);
     }
   }
 }
@@ -145,8 +150,17 @@ TEST(ErrorsTest, ARangeThatIsTooLargeSaysWhatItExceeded) {
                     HasSubstr("nothing was deleted")));
 }
 
+TEST(ErrorsTest, AFullDiskSaysWhoseAndWhatStillWorks) {
+  EXPECT_EQ(
+      MessageOf(DiskFullError({"1 \"a\"", "3 \"c\""}, {"a", "c"})),
+      "the disks of members 1 \"a\", 3 \"c\" are nearly full (--disk_reserve_bytes), so nothing "
+      "was proposed: deletes, reads and expiry go on; free space there, or delete keys");
+  EXPECT_EQ(FindErrorInfo(DiskFullError({"1", "3"}, {"a", "c"}))->metadata().at("member"), "a,c");
+}
+
 TEST(ErrorsTest, WhatIsCertainlyNotProposedSaysSo) {
-  for (const absl::Status& error : {NoLeaderError(), ShuttingDownError(), OverloadedError()}) {
+  for (const absl::Status& error :
+       {NoLeaderError(), ShuttingDownError(), OverloadedError(), DiskFullError({"1"}, {"1"})}) {
     EXPECT_THAT(MessageOf(error), HasSubstr("nothing was proposed"));
   }
   EXPECT_THAT(MessageOf(OutcomeUnknownError()), Not(HasSubstr("nothing was proposed")));

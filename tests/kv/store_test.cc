@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kv/errors.h"
 #include "tests/kv/single_member.h"
+#include "tests/kv/three_members.h"
 
 namespace raftkv::kv {
 namespace {
@@ -386,6 +388,47 @@ TEST_F(StoreTest, TooManyThatWaitForAnIndexAreRefused) {
   Tick();
   ASSERT_TRUE(answers.front().has_come());
   EXPECT_EQ(answers.front()->status(), ShuttingDownError());
+}
+
+TEST_F(StoreTest, OnAFullDiskPutsAreRefusedAndAllElseGoesOn) {
+  const std::optional<log::v1::ClusterConfiguration> configuration = ThreeMembers();
+  const MemberDirectory directory(SelfOf(1), &configuration, &machine_);
+  StartLeader(&directory);
+  member_->driver().SetLowOnDisk(true);
+  const raft::LogIndex last = store().raft().last_entry.index;
+  Command put_among_others = DeleteAll(0);
+  put_among_others.mutable_txn()->add_operations()->mutable_put()->set_key("k");
+  for (const Command& command : {GuardedPut("k"), put_among_others}) {
+    WriteAnswer put;
+    store().Write(command, In(kNanosPerSecond), put.callback());
+    ASSERT_TRUE(put.has_come());
+    EXPECT_EQ(put->status(), DiskFullError({"1 \"n1\""}, {"n1"}));
+  }
+  Turn();
+  EXPECT_EQ(store().raft().last_entry.index, last) << "a refused put was proposed";
+
+  Command published;
+  published.mutable_member_record()->set_member_id(1);
+  for (const Command& command : {DeleteAll(0), published}) {
+    WriteAnswer answer;
+    store().Write(command, In(kNanosPerSecond), answer.callback());
+    Turn();
+    ASSERT_TRUE(answer.has_come());
+    EXPECT_TRUE(answer->ok()) << answer->status();
+  }
+  machine_.cached = CacheLookup::kAbsent;
+  GetAnswer get;
+  store().Get("k", Fresh(), get.callback());
+  Turn();
+  ASSERT_TRUE(get.has_come());
+  EXPECT_TRUE(get->ok()) << get->status();
+
+  member_->driver().SetLowOnDisk(false);
+  WriteAnswer again;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), again.callback());
+  Turn();
+  ASSERT_TRUE(again.has_come());
+  EXPECT_TRUE(again->ok()) << again->status();
 }
 
 TEST_F(StoreTest, ADrainingStoreRefusesWhatIsNewAndFinishesWhatIsNot) {

@@ -73,6 +73,9 @@ void AnswerOracle::OnAnswered(const Request& request, const Reply& reply) {
     case Reply::Status::kOverloaded:
       counters_.Note(Situation::kAnsweredOverloaded);
       break;
+    case Reply::Status::kDiskFull:
+      counters_.Note(Situation::kAnsweredDiskFull);
+      break;
     case Reply::Status::kShuttingDown:
       counters_.Note(Situation::kAnsweredShuttingDown);
       break;

@@ -83,6 +83,8 @@ constexpr Named kNames[] = {
     {Situation::kUnknownNeverHappened, "unknown never happened"},
     {Situation::kAnsweredNoLeader, "answered no leader"},
     {Situation::kAnsweredOverloaded, "answered overloaded"},
+    {Situation::kAnsweredDiskFull, "answered disk full"},
+    {Situation::kDeletedOnFullDisk, "deleted on a full disk"},
     {Situation::kAnsweredShuttingDown, "answered shutting down"},
     {Situation::kPreconditionFailed, "precondition failed"},
     {Situation::kRangeRefused, "range refused"},

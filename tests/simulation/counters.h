@@ -90,6 +90,8 @@ enum class Situation {
   kUnknownNeverHappened,
   kAnsweredNoLeader,
   kAnsweredOverloaded,
+  kAnsweredDiskFull,
+  kDeletedOnFullDisk,
   kAnsweredShuttingDown,
   kPreconditionFailed,
   kRangeRefused,

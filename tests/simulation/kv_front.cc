@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "kv/command_semantics.h"
 #include "kv/errors.h"
 
 namespace raftkv::simulation {
@@ -19,6 +20,7 @@ Reply::Status StatusOf(const std::string& reason) {
       new std::map<std::string, Reply::Status>{{"NO_LEADER", Reply::Status::kNoLeader},
                                                {"SHUTTING_DOWN", Reply::Status::kShuttingDown},
                                                {"OVERLOADED", Reply::Status::kOverloaded},
+                                               {"DISK_FULL", Reply::Status::kDiskFull},
                                                {"TOO_STALE", Reply::Status::kOverloaded},
                                                {"OUTCOME_UNKNOWN", Reply::Status::kOutcomeUnknown}};
   const auto found = statuses->find(reason);
@@ -105,8 +107,12 @@ kv::ReadFreshness KvFront::FreshnessOf(const Request& request) const {
 
 void KvFront::HandleWrite(const Request& request, ReplyCallback done) {
   member_.store().Write(request.command, clock_.Now() + request.timeout,
-                        [done = std::move(done)](absl::StatusOr<CommandOutcome> outcome) {
+                        [this, adds_data = kv::AddsData(request.command),
+                         done = std::move(done)](absl::StatusOr<CommandOutcome> outcome) {
                           if (outcome.ok()) {
+                            if (!adds_data && !member_.driver().LowOnDisk().empty()) {
+                              counters_.Note(Situation::kDeletedOnFullDisk);
+                            }
                             done({.outcome = *std::move(outcome)});
                           } else {
                             done(ReplyTo(outcome.status()));

@@ -32,6 +32,7 @@ struct Reply {
     // Certainly no effect, now or later.
     kNoLeader,
     kOverloaded,
+    kDiskFull,
     kShuttingDown,
     kOutcomeUnknown,
   };

@@ -63,8 +63,8 @@ bool CallError::CertainlyNotApplied() const {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && reason.empty()) {
     return absl::StrContains(status.error_message(), "failed to connect to all addresses");
   }
-  return reason == "NO_LEADER" || reason == "OVERLOADED" || reason == "SHUTTING_DOWN" ||
-         reason == "PRECONDITION_FAILED";
+  return reason == "NO_LEADER" || reason == "OVERLOADED" || reason == "DISK_FULL" ||
+         reason == "SHUTTING_DOWN" || reason == "PRECONDITION_FAILED";
 }
 
 std::ostream& operator<<(std::ostream& out, const CallError& error) {

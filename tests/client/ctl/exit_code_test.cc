@@ -41,6 +41,7 @@ TEST(ExitCodeTest, FollowsWhoseErrorItIs) {
       {FromServer(Code::kUnavailable, kReasonNoLeader), ExitCode::kServerError},
       {FromServer(Code::kUnknown, kReasonOutcomeUnknown), ExitCode::kServerError},
       {FromServer(Code::kInvalidArgument, "BAD_KEY"), ExitCode::kServerError},
+      {FromServer(Code::kResourceExhausted, "DISK_FULL"), ExitCode::kServerError},
       {FromLibrary(Code::kInvalidArgument, "MALFORMED"), ExitCode::kBadArguments},
       {FromServer(Code::kDeadlineExceeded, "ANY"), ExitCode::kServerError},
       {FromLibrary(Code::kFailedPrecondition, kReasonClusterMismatch), ExitCode::kUnhealthy},
