@@ -2,6 +2,9 @@
 
 #include <glog/logging.h>
 
+#include <string>
+
+#include "absl/strings/str_join.h"
 #include "server/log_text.h"
 
 namespace raftkv::server {
@@ -55,6 +58,18 @@ void EventLog::OnStatesDisagree(raft::LogIndex index) {
   LOG(ERROR) << "the states of the members after entry " << index
              << " differ, and no majority of the voters has the same: some of them answer reads "
                 "wrongly, and nobody can tell which";
+}
+
+void EventLog::OnLowOnDisk(const std::vector<raft::NodeId>& members) {
+  if (members.empty()) {
+    LOG(INFO) << "no member's disk is nearly full any more: puts are taken again";
+    return;
+  }
+  const auto describe = [this](std::string* out, raft::NodeId id) {
+    out->append(directory_.Describe(id));
+  };
+  LOG(WARNING) << "puts are refused, because these members' disks are nearly full: "
+               << absl::StrJoin(members, ", ", describe);
 }
 
 }  // namespace raftkv::server

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "kv/member_directory.h"
 #include "raft/runtime/raft_driver.h"
@@ -26,6 +27,7 @@ class EventLog final : public raft::DriverObserver {
   void OnStateDiffers(const raft::StateDifference& difference) override;
   void OnMemberDiffers(raft::NodeId member, const raft::StateDifference& difference) override;
   void OnStatesDisagree(raft::LogIndex index) override;
+  void OnLowOnDisk(const std::vector<raft::NodeId>& members) override;
 
  private:
   const kv::MemberDirectory& directory_;

@@ -70,6 +70,8 @@ inline constexpr int kSnapshotPoolThreads = 1;
 
 // Tasks that wait for the read pool, of each length.
 inline constexpr uint64_t kPoolTasksMax = 4096;
+// Threads for looks at the disk, and for giving back its space.
+inline constexpr int kUpkeepPoolThreads = 2;
 // Threads of the read pool.
 inline constexpr int kPoolThreads = 2;
 

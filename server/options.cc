@@ -40,14 +40,15 @@ absl::Status CheckNumber(absl::string_view flag, const Option::Number& number,
 }
 
 std::string Range(const Option::Size& size) {
-  return absl::StrCat(FormatByteSize(size.low), " to ", FormatByteSize(size.high),
-                      ", in bytes or with KiB, MiB, GiB or TiB");
+  return absl::StrCat(size.or_zero ? "0, or " : "", FormatByteSize(size.low), " to ",
+                      FormatByteSize(size.high), ", in bytes or with KiB, MiB, GiB or TiB");
 }
 
 absl::Status CheckSize(absl::string_view flag, const Option::Size& size,
                        const ServerOptions& options) {
   const int64_t value = options.*size.field;
-  if (value < size.low || value > size.high) {
+  const bool is_allowed_zero = size.or_zero && value == 0;
+  if ((value < size.low && !is_allowed_zero) || value > size.high) {
     const std::string text = value < 0 ? absl::StrCat(value) : FormatByteSize(value);
     return Refusal(flag, text, absl::StrCat("must be ", Range(size)));
   }
@@ -140,6 +141,12 @@ const std::vector<Option>& Option::Table() {
        "what the Raft log may take on disk; beyond it the oldest entries go, and a member that "
        "lacks them is brought a snapshot",
        Size{&ServerOptions::log_bytes_max, int64_t{1} << 30, int64_t{1} << 20, int64_t{64} << 40}},
+      {"Limits", "disk_reserve_bytes",
+       "free space on the disk of --data_dir below which the cluster refuses puts, so that deletes "
+       "still find room; less than 1GiB makes RocksDB work in smaller pieces; 0 is 1GiB or 5 % of "
+       "the disk, whichever is less",
+       Size{&ServerOptions::disk_reserve_bytes, 0, int64_t{16} << 20, int64_t{1} << 40,
+            /*or_zero=*/true}},
       {"Access", "reflection",
        "describe the client API to whoever asks on the client port, as grpcurl does; the peer port "
        "never does",

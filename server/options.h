@@ -39,6 +39,7 @@ struct ServerOptions {
   int64_t request_timeout_ms = 0;
   int64_t memory_bytes_max = 0;
   int64_t log_bytes_max = 0;
+  int64_t disk_reserve_bytes = 0;
   bool reflection = false;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
@@ -68,6 +69,7 @@ struct Option {
     int64_t default_value;
     int64_t low;
     int64_t high;
+    bool or_zero = false;  // 0, which is less than `low`, has a meaning of its own.
   };
 
   std::string group;

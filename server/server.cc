@@ -93,6 +93,8 @@ class Server final {
   std::unique_ptr<ThreadDiskPool> scans_;
   // Of its own, so that what clients ask does not wait for snapshots, nor these for it.
   std::unique_ptr<ThreadDiskPool> snapshots_;
+  // Of its own, since what it does may take minutes, and looks at the disk must not wait for that.
+  std::unique_ptr<ThreadDiskPool> upkeep_;
   std::unique_ptr<DiskUsage> disk_usage_;
   std::unique_ptr<PeerWing> peers_;
   std::unique_ptr<EventLog> event_log_;
@@ -122,7 +124,7 @@ int Server::Run() {
   StartServices();
   LOG(INFO) << "raftkv " << kVersion << " (pid " << getpid() << ")";
   peers_->LogCluster();
-  LogStart(options_, directory_->self(), member_->store());
+  LogStart(options_, directory_->self(), member_->store(), storage_->disk_reserve_bytes());
   peers_->Join();
   startup_signals.reset();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
@@ -159,7 +161,8 @@ void Server::MakeMember(StartingPoint start) {
   reads_ = std::make_unique<ThreadDiskPool>(kPoolThreads, kPoolTasksMax, loop_.get());
   scans_ = std::make_unique<ThreadDiskPool>(1, kPoolTasksMax, loop_.get());
   snapshots_ = std::make_unique<ThreadDiskPool>(kSnapshotPoolThreads, kPoolTasksMax, loop_.get());
-  disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), reads_.get(), &clock_);
+  upkeep_ = std::make_unique<ThreadDiskPool>(kUpkeepPoolThreads, kPoolTasksMax, loop_.get());
+  disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), upkeep_.get(), &clock_);
   event_log_ = std::make_unique<EventLog>(
       directory_.get(),
       [this](const raft::StateDifference& difference) { StopDiffering(difference); });
@@ -258,6 +261,7 @@ void Server::OnTick() {
   peers_->Tick();
   member_->Tick();
   disk_usage_->Tick();
+  member_->driver().SetLowOnDisk(disk_usage_->low());
   const MonotonicNanos now = clock_.Now();
   calls_.backlog.Tick(now);
   calls_.unfinished.Tick(now, memory_.slow_requests_max);
@@ -313,6 +317,8 @@ void Server::TearDown() {
   reads_->Stop();
   scans_->Stop();
   snapshots_->Stop();
+  storage_->StopGivingBackSpace();
+  upkeep_->Stop();
   member_.reset();
   // Finishes what the log still has to write; nothing wakes the loop after it.
   storage_.reset();

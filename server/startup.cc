@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "kv/command_semantics.h"
 #include "raft/wire/convert.h"
+#include "server/disk_reserve.h"
 #include "server/loop/event_loop.h"
 #include "server/peer/founding.h"
 
@@ -77,8 +78,13 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOption
   if (!is_founder && !storage::Storage::HoldsData(options.data_dir)) {
     return NoFounderError(options);
   }
+  RAFTKV_ASSIGN_OR_RETURN(const storage::DiskSpace disk, storage::FindDiskSpace(options.data_dir));
+  storage::StorageOptions storage_options = OptionsOfStorage(options);
+  storage_options.disk_reserve_bytes =
+      DiskReserveBytes(options.disk_reserve_bytes, disk.total_bytes);
+  storage::FitToReserve(&storage_options);
   RAFTKV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Storage> storage,
-                          storage::Storage::Open(OptionsOfStorage(options), waker));
+                          storage::Storage::Open(storage_options, waker));
   // What is stored wins over the list, so for a founded member the list does not matter.
   if (!is_founder && !storage->configuration().has_value()) {
     return NoFounderError(options);
@@ -170,7 +176,7 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
 }
 
 void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
-              const kv::Store& store) {
+              const kv::Store& store, int64_t disk_reserve_bytes) {
   const raft::RaftStatus raft = store.raft();
   LOG(INFO) << "recovered term " << raft.term << ", log to index " << raft.last_entry.index
             << ", applied " << raft.applied.index << ", revision " << store.revision() << ", "
@@ -179,7 +185,8 @@ void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& sel
             << options.election_timeout_ms << " to " << 2 * options.election_timeout_ms
             << " ms without one; values up to " << options.value_bytes_max << " bytes; "
             << FormatByteSize(options.memory_bytes_max) << " of memory planned; a log of up to "
-            << FormatByteSize(options.log_bytes_max);
+            << FormatByteSize(options.log_bytes_max) << "; puts while "
+            << FormatByteSize(disk_reserve_bytes) << " of the disk are free";
   std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
                             " client=", self.client_address, " peer=", self.peer_address,
                             " http=off data=", options.data_dir, "\n");

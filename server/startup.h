@@ -50,6 +50,6 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
 // Says what was recovered and what was chosen, and then, in one line for whoever waits for it, that
 // the member is ready.
 void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
-              const kv::Store& store);
+              const kv::Store& store, int64_t disk_reserve_bytes);
 
 }  // namespace raftkv::server

@@ -20,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/ballast.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
 
@@ -168,6 +169,8 @@ absl::StatusOr<int> Lock(const std::string& directory) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data directory ", directory, " is in use by another process", pid));
   }
+  // From here on, space may be needed.
+  GiveUpBallastIfFull(absl::StrCat(directory, "/", kBallastFile));
   // Only for that message; the lock itself is the kernel's and ends with the process.
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(fd, 0) != 0) {
@@ -250,6 +253,8 @@ std::string DataDirectory::database_path() const { return absl::StrCat(path_, "/
 std::string DataDirectory::fence_path() const { return absl::StrCat(path_, "/", kFenceFile); }
 
 std::string DataDirectory::staging_path() const { return absl::StrCat(path_, "/", kStaging); }
+
+std::string DataDirectory::ballast_path() const { return absl::StrCat(path_, "/", kBallastFile); }
 
 absl::StatusOr<std::string> DataDirectory::StartDatabase() {
   CHECK(!has_database_);

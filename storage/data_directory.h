@@ -5,7 +5,7 @@
 // next start:
 //   1. the directory    2. LOCK    3. db.new/ with an empty database    4. db.new/ renamed to db/
 //   5. FENCE    6. FORMAT
-// Only then may there be a db.staging/ (storage/snapshot_staging.h).
+// Only then may there be a db.staging/ (storage/snapshot_staging.h), and a BALLAST.
 //
 // A directory with a DIFFERS holds a state that was found wrong; it is kept for whoever looks into
 // that, and never opened again. The file is a line of text for people.
@@ -44,7 +44,8 @@ class DataDirectory {
   // Makes the directory when it is missing (its parent must exist), checks that it is raftkv's or
   // empty, and locks it. FailedPrecondition, and nothing changed, when it is neither, is held by
   // another process, has an unknown version or is not accessible; DataLoss when it is marked
-  // complete and holds no database, or marked as differing.
+  // complete and holds no database, or marked as differing. Once it is locked, a ballast is given up for space where there
+  // is none.
   static absl::StatusOr<DataDirectory> Open(const std::string& path,
                                             std::shared_ptr<rocksdb::FileSystem> files);
   // Unlocks.
@@ -60,6 +61,7 @@ class DataDirectory {
   std::string database_path() const;
   std::string fence_path() const;
   std::string staging_path() const;
+  std::string ballast_path() const;
   rocksdb::FileSystem* files() const { return files_.get(); }
   // An empty directory to build the database in; what a crash left there is removed first.
   absl::StatusOr<std::string> StartDatabase();

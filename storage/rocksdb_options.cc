@@ -1,5 +1,6 @@
 #include "storage/rocksdb_options.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -23,6 +24,17 @@ constexpr uint64_t kMetaShare = 4;
 // Of a family, at most: one that takes writes while others are flushed. A write waits when all are
 // full.
 constexpr int kWriteBuffers = 3;
+
+// A table is as large as a write buffer, at least this; so many make the first level below 0, and
+// so many, roughly, one compaction.
+constexpr uint64_t kTableBytesMin = 1 << 20;
+constexpr uint64_t kBaseLevelTables = 4;
+constexpr uint64_t kCompactionTables = 8;
+
+// FitToReserve: a compaction, a flush and the write-ahead log fit into the reserve together.
+constexpr int64_t kWriteBufferPartOfReserve = 16;
+constexpr int64_t kWalPartOfReserve = 4;
+constexpr int64_t kWriteBufferBytesMin = 1 << 20;
 
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr double kBloomBitsPerKey = 10;
@@ -69,11 +81,26 @@ rocksdb::ColumnFamilyOptions MakeFamily(const rocksdb::BlockBasedTableOptions& t
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = write_buffer_bytes;
   family.max_write_buffer_number = kWriteBuffers;
+  family.target_file_size_base = std::max(write_buffer_bytes, kTableBytesMin);
+  family.max_bytes_for_level_base = kBaseLevelTables * family.target_file_size_base;
+  family.max_compaction_bytes = kCompactionTables * family.target_file_size_base;
   family.compression = rocksdb::kNoCompression;
   return family;
 }
 
 }  // namespace
+
+void FitToReserve(StorageOptions* options) {
+  const int64_t reserve = options->disk_reserve_bytes;
+  const auto lessen = [](int64_t part, int64_t least, uint64_t* bytes) {
+    *bytes = std::min(*bytes, static_cast<uint64_t>(std::max(part, least)));
+  };
+  lessen(reserve / kWriteBufferPartOfReserve, kWriteBufferBytesMin, &options->write_buffer_bytes);
+  lessen(reserve / kWriteBufferPartOfReserve, kWriteBufferBytesMin,
+         &options->log_write_buffer_bytes);
+  lessen(reserve / kWalPartOfReserve, kWalPartOfReserve * kWriteBufferBytesMin,
+         &options->wal_bytes_max);
+}
 
 rocksdb::Env* EnvOf(const StorageOptions& options) {
   return options.env != nullptr ? options.env : rocksdb::Env::Default();

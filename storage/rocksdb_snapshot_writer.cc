@@ -1,5 +1,6 @@
 #include "storage/rocksdb_snapshot_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr size_t kStateFamily = 0;
 constexpr size_t kLatestFamily = 1;
+// So many bytes are staged between two looks at the disk's free space.
+constexpr uint64_t kRoomBytes = 4 << 20;
 
 absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
@@ -37,9 +40,22 @@ RocksDbSnapshotWriter::~RocksDbSnapshotWriter() {
 
 absl::Status RocksDbSnapshotWriter::Write(absl::string_view chunk) {
   if (failed_.ok()) {
+    failed_ = CheckRoom(chunk.size());
+  }
+  if (failed_.ok()) {
     failed_ = chunks_.Read(chunk, [this](const SnapshotRow& row) { return AddRow(row); });
   }
   return failed_;
+}
+
+absl::Status RocksDbSnapshotWriter::CheckRoom(uint64_t bytes) {
+  if (room_bytes_ < bytes) {
+    const uint64_t asked = std::max(kRoomBytes, bytes);
+    RAFTKV_RETURN_IF_ERROR(staging_->CheckRoom(static_cast<int64_t>(asked)));
+    room_bytes_ = asked;
+  }
+  room_bytes_ -= bytes;
+  return absl::OkStatus();
 }
 
 absl::Status RocksDbSnapshotWriter::AddRow(const SnapshotRow& row) {

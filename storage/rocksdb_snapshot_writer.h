@@ -33,6 +33,8 @@ class RocksDbSnapshotWriter final : public raft::SnapshotWriter {
   absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> Finish() override;
 
  private:
+  // Whether so many bytes more find room (SnapshotStaging::CheckRoom).
+  absl::Status CheckRoom(uint64_t bytes);
   absl::Status AddRow(const SnapshotRow& row);
   // InvalidArgument for bytes that no state has there. Notes what Finish has to know.
   absl::Status CheckRow(const SnapshotRow& row);
@@ -49,6 +51,7 @@ class RocksDbSnapshotWriter final : public raft::SnapshotWriter {
   SnapshotStaging* const staging_;
 
   SnapshotChunkReader chunks_;
+  uint64_t room_bytes_ = 0;  // That were found, and are not staged yet.
   absl::Status failed_;
   std::string folder_;  // Empty before there is one.
   StagedFiles files_;

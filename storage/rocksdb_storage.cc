@@ -14,6 +14,7 @@
 #include "glog/logging.h"
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
+#include "storage/ballast.h"
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
@@ -25,6 +26,10 @@ namespace {
 
 // A load for each peer, and one run.
 constexpr size_t kReaderTasksMax = 256;
+// A snapshot that comes in leaves this part of the reserve free.
+constexpr int64_t kStagingPartOfReserve = 2;
+// What a compaction that gives back space is thought to need: most of what it reads has died.
+constexpr uint64_t kCompactionPartOfReserve = 8;
 
 rocksdb::WriteOptions Synced() {
   rocksdb::WriteOptions options;
@@ -340,6 +345,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   log_store_ = std::make_unique<RocksDbLogStore>(families_, start.id.index, end.id, fence_.get(),
                                                  reader_.get(), waker);
   staging_ = std::make_unique<SnapshotStaging>(families_, directory_.staging_path(),
+                                               options_.disk_reserve_bytes / kStagingPartOfReserve,
                                                generation->number + 1, reader_.get());
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
       std::move(generation), std::move(content), staging_.get(), reader_.get(), waker,
@@ -461,10 +467,79 @@ int64_t RocksDbStorage::DiskBytes() const {
     // A file may be gone by now; then it counts nothing.
     std::error_code gone;
     const bool is_file = entry->is_regular_file(gone);
-    const uintmax_t size = is_file ? entry->file_size(gone) : 0;
+    const bool counts = is_file && entry->path() != directory_.ballast_path();
+    const uintmax_t size = counts ? entry->file_size(gone) : 0;
     bytes += gone ? 0 : static_cast<int64_t>(size);
   }
   return bytes;
+}
+
+void RocksDbStorage::KeepBallast() {
+  const std::string path = directory_.ballast_path();
+  const int64_t missing = BallastBytes(options_.disk_reserve_bytes) - AllocatedBytes(path);
+  const absl::StatusOr<DiskSpace> space = Space();
+  if (missing <= 0 || !space.ok() || space->free_bytes < options_.disk_reserve_bytes + missing) {
+    return;
+  }
+  const absl::Status made = MakeBallast(path, BallastBytes(options_.disk_reserve_bytes));
+  if (!made.ok()) {
+    LOG_FIRST_N(WARNING, 1) << made.message() << ": a start on a full disk will have no space";
+  }
+}
+
+std::function<void()> RocksDbStorage::PrepareToGiveBackSpace() {
+  return [this, generation = state_machine_->generation()] { GiveBackSpace(*generation); };
+}
+
+void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
+  std::vector<rocksdb::ColumnFamilyHandle*> families = {families_.raft_log, families_.meta};
+  families.insert(families.end(), {generation.state, generation.latest, generation.ttl});
+  uint64_t in_memory = 0;
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    in_memory += PropertyOf(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
+  }
+  // A flush that finds no space ends the process.
+  if (!HasSpaceFor(in_memory)) {
+    LOG(WARNING) << "the disk has not even the space in which to give some back";
+    return;
+  }
+  rocksdb::FlushOptions flush;
+  // Else it would wait where writes are stalled.
+  flush.allow_write_stall = true;
+  // A generation that was dropped meanwhile is no error; others end the process by themselves.
+  const rocksdb::Status flushed = db_->Flush(flush, families);
+  LOG_IF(INFO, !flushed.ok()) << "giving back space: " << flushed.ToString();
+  const auto reserve = static_cast<uint64_t>(options_.disk_reserve_bytes);
+  if (HasSpaceFor(reserve / kCompactionPartOfReserve)) {
+    Compact(generation.latest);
+    Compact(generation.ttl);
+  }
+  // Its one compaction writes all of it anew.
+  if (HasSpaceFor(PropertyOf(families_.raft_log, rocksdb::DB::Properties::kTotalSstFilesSize))) {
+    Compact(families_.raft_log);
+  }
+}
+
+uint64_t RocksDbStorage::PropertyOf(rocksdb::ColumnFamilyHandle* family,
+                                    const std::string& name) const {
+  uint64_t value = 0;
+  CHECK(db_->GetIntProperty(family, name, &value)) << name;
+  return value;
+}
+
+bool RocksDbStorage::HasSpaceFor(uint64_t bytes) const {
+  const absl::StatusOr<DiskSpace> space = Space();
+  // Twice, since others write as well.
+  return space.ok() && static_cast<uint64_t>(space->free_bytes) / 2 >= bytes;
+}
+
+void RocksDbStorage::Compact(rocksdb::ColumnFamilyHandle* family) const {
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.allow_write_stall = true;
+  const rocksdb::Status status = db_->CompactRange(options, family, nullptr, nullptr);
+  LOG_IF(INFO, !status.ok() && !status.IsIncomplete())
+      << "giving back space of " << NameOf(family) << ": " << status.ToString();
 }
 
 }  // namespace raftkv::storage

@@ -46,8 +46,13 @@ class RocksDbStorage final : public Storage {
   raft::LogStore* log_store() override { return log_store_.get(); }
   kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
   absl::Status MarkDiffering(absl::string_view what) override;
-  int64_t DiskBytes() const override;
   StorageMemory MemoryUse() const override { return memory_.Use(); }
+  int64_t disk_reserve_bytes() const override { return options_.disk_reserve_bytes; }
+  int64_t DiskBytes() const override;
+  absl::StatusOr<DiskSpace> Space() const override { return FindDiskSpace(options_.data_dir); }
+  void KeepBallast() override;
+  void StopGivingBackSpace() override { db_->DisableManualCompaction(); }
+  std::function<void()> PrepareToGiveBackSpace() override;
 
  private:
   RocksDbStorage(const StorageOptions& options, DataDirectory directory)
@@ -66,6 +71,11 @@ class RocksDbStorage final : public Storage {
   absl::Status DropStrayGenerations(uint64_t own_generation);
   // Makes the fence anew from what the database holds.
   absl::Status RaiseFence(const DatabaseReader& reader);
+  void GiveBackSpace(const Generation& generation) const;
+  // Writes a family's tables anew, but for what need not be.
+  void Compact(rocksdb::ColumnFamilyHandle* family) const;
+  uint64_t PropertyOf(rocksdb::ColumnFamilyHandle* family, const std::string& name) const;
+  bool HasSpaceFor(uint64_t bytes) const;
 
   // Constant after Open.
   const StorageOptions options_;

@@ -8,6 +8,7 @@
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
 #include "storage/key_layout.h"
+#include "storage/storage.h"
 
 namespace raftkv::storage {
 namespace {
@@ -34,9 +35,26 @@ absl::Status StagingFailure(absl::string_view what, const rocksdb::Status& statu
   return status.IsNoSpace() ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
 }
 
-SnapshotStaging::SnapshotStaging(const OwnFamilies& families, std::string path, uint64_t first_free,
-                                 WorkerPool* pool)
-    : families_(families), path_(std::move(path)), pool_(pool), next_generation_(first_free) {}
+SnapshotStaging::SnapshotStaging(const OwnFamilies& families, std::string path,
+                                 int64_t free_bytes_min, uint64_t first_free, WorkerPool* pool)
+    : families_(families),
+      path_(std::move(path)),
+      free_bytes_min_(free_bytes_min),
+      pool_(pool),
+      next_generation_(first_free) {}
+
+absl::Status SnapshotStaging::CheckRoom(int64_t bytes) const {
+  if (free_bytes_min_ == 0) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<DiskSpace> space = FindDiskSpace(path_);
+  if (!space.ok() || space->free_bytes >= free_bytes_min_ + bytes) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the disk has ", space->free_bytes, " bytes free, and a snapshot that comes in leaves ",
+      free_bytes_min_, ", half of --disk_reserve_bytes"));
+}
 
 absl::StatusOr<std::string> SnapshotStaging::MakeFolder() {
   rocksdb::FileSystem* const files = db()->GetFileSystem();

@@ -30,10 +30,13 @@ using StagedFiles = std::array<std::vector<std::string>, kGenerationFamilies>;
 // ResourceExhausted when the disk is full, else with Internal.
 class SnapshotStaging {
  public:
-  // Generations from `first_free` on are free. Borrows `pool`, which may stop before the end of
-  // this.
-  SnapshotStaging(const OwnFamilies& families, std::string path, uint64_t first_free,
-                  WorkerPool* pool);
+  // `free_bytes_min` stay free on the disk of `path`. Generations from `first_free` on are free.
+  // Borrows `pool`, which may stop before the end of this.
+  SnapshotStaging(const OwnFamilies& families, std::string path, int64_t free_bytes_min,
+                  uint64_t first_free, WorkerPool* pool);
+
+  // Whether `bytes` more may be staged: ResourceExhausted when that would leave too little.
+  absl::Status CheckRoom(int64_t bytes) const;
 
   // A new, empty folder.
   absl::StatusOr<std::string> MakeFolder();
@@ -56,6 +59,7 @@ class SnapshotStaging {
   // Constant after construction.
   const OwnFamilies families_;
   const std::string path_;
+  const int64_t free_bytes_min_;
   WorkerPool* const pool_;
 
   std::atomic<uint64_t> next_generation_;

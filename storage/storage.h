@@ -7,9 +7,11 @@
 //   <data_dir>/FENCE    how far the database had come; storage/durability_fence.h has its bytes
 //   <data_dir>/db/      RocksDB; storage/key_layout.h has its column families and keys
 //   <data_dir>/db.staging/   what is coming in of a snapshot; storage/snapshot_staging.h
+//   <data_dir>/BALLAST  takes up space, so that a start on a full disk has some; storage/ballast.h
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +33,9 @@ namespace raftkv::storage {
 
 struct StorageOptions {
   std::string data_dir;
+  // Free space that is left to whatever frees space: with less than half of it no snapshot comes
+  // in. A quarter of it, or less, is the ballast. 0: neither.
+  int64_t disk_reserve_bytes = 0;
   // Entries that a restart brings back into memory, newest first;
   // more when they are not applied yet.
   uint64_t log_memory_bytes_max = 64 << 20;
@@ -56,6 +61,21 @@ struct StorageMemory {
   uint64_t cached_blocks = 0;  // Of files, with indexes and filters.
   uint64_t write_buffers = 0;
 };
+
+// Lessens RocksDB's sizes, which are those of a reserve of 1 GiB, as far as the reserve is less:
+// flushes and compactions write before they delete, and what they have written twice must fit into
+// it.
+void FitToReserve(StorageOptions* options);
+
+// Of a file system, for whoever is not root.
+struct DiskSpace {
+  int64_t free_bytes = 0;
+  int64_t total_bytes = 0;
+};
+
+// Of the file system that holds `path`, or will: it need not be there yet. Thread-safe; touches the
+// disk. Fails with what the system says.
+absl::StatusOr<DiskSpace> FindDiskSpace(const std::string& path);
 
 // Everything but `Open` is confined to the loop's thread unless it says otherwise.
 class Storage {
@@ -99,10 +119,27 @@ class Storage {
   // says how that was found. Waits for the disk: it is the last thing that a process does.
   virtual absl::Status MarkDiffering(absl::string_view what) = 0;
 
-  // Bytes of all files in the data directory. Thread-safe; touches the disk.
-  virtual int64_t DiskBytes() const = 0;
   // Thread-safe; waits for nothing.
   virtual StorageMemory MemoryUse() const = 0;
+  // StorageOptions'.
+  virtual int64_t disk_reserve_bytes() const = 0;
+
+  // These are thread-safe, and touch the disk.
+
+  // Bytes of all files in the data directory but the ballast.
+  virtual int64_t DiskBytes() const = 0;
+  // Of its file system.
+  virtual absl::StatusOr<DiskSpace> Space() const = 0;
+  // Makes the ballast where it is missing and the reserve stays free all the same. One at a time.
+  virtual void KeepBallast() = 0;
+  // Ends what PrepareToGiveBackSpace returned, now and for ever, soon.
+  virtual void StopGivingBackSpace() = 0;
+
+  // Work for any thread but the loop that gives back the space of what was deleted, which may take
+  // minutes: what is in memory is written, so that the write-ahead log goes, and tables are written
+  // anew without what died. It needs space itself, which the reserve has (FitToReserve). One at a
+  // time; gone before the storage is.
+  virtual std::function<void()> PrepareToGiveBackSpace() = 0;
 };
 
 }  // namespace raftkv::storage

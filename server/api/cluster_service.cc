@@ -114,6 +114,11 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
                                     raft.disagreement.value(),
                                     " differ, and no majority of the voters has the same"));
   }
+  for (const raft::NodeId member : raft.low_on_disk) {
+    warnings.push_back(absl::StrCat("the disk of member ", directory_.Describe(member),
+                                    " has less than its --disk_reserve_bytes free: puts are "
+                                    "refused"));
+  }
   for (std::string& warning : warnings) {
     response->add_warnings(std::move(warning));
   }

@@ -34,7 +34,7 @@ std::string Describe(const ServerOptions& options) {
       " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
       " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max,
+      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
       " reflection=", options.reflection ? "on" : "off", "\n");
 }
 
@@ -197,6 +197,12 @@ TEST(ParseFlagsTest, SizesHaveUnits) {
   EXPECT_THAT(ErrorOf({"--log_bytes_max=1023KiB"}),
               HasSubstr("--log_bytes_max=1023KiB: must be 1MiB to 64TiB"));
   EXPECT_THAT(ErrorOf({"--log_bytes_max=65TiB"}), HasSubstr("--log_bytes_max=65TiB: must be "));
+  EXPECT_THAT(Parse({"--disk_reserve_bytes=0"}), HasSubstr(" disk_reserve=0 "));
+  EXPECT_THAT(Parse({"--disk_reserve_bytes=16MiB"}), HasSubstr(" disk_reserve=16777216 "));
+  for (const char* value : {"1", "16383KiB", "2TiB"}) {
+    const std::string argument = absl::StrCat("--disk_reserve_bytes=", value);
+    EXPECT_THAT(ErrorOf({argument}), HasSubstr(": must be 0, or 16MiB to 1TiB, in bytes"));
+  }
 }
 
 TEST(ParseFlagsTest, SwitchesAreTrueOrFalse) {
@@ -314,6 +320,11 @@ constexpr char kHelp[] =
     "  --log_bytes_max=1GiB\n"
     "      what the Raft log may take on disk; beyond it the oldest entries go, and a member "
     "that lacks them is brought a snapshot; 1MiB to 64TiB, in bytes or with KiB, MiB, GiB or "
+    "TiB\n"
+    "  --disk_reserve_bytes=0\n"
+    "      free space on the disk of --data_dir below which the cluster refuses puts, so that "
+    "deletes still find room; less than 1GiB makes RocksDB work in smaller pieces; 0 is 1GiB or 5 "
+    "% of the disk, whichever is less; 0, or 16MiB to 1TiB, in bytes or with KiB, MiB, GiB or "
     "TiB\n"
     "\n"
     "Access:\n"

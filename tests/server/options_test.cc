@@ -30,6 +30,8 @@ TEST(OptionTest, HelpSaysWhatTheValueMayBe) {
   EXPECT_EQ(option.Help(), "what it is; true or false");
   option.value = Option::Size{nullptr, 0, 1024, 2048};
   EXPECT_EQ(option.Help(), "what it is; 1KiB to 2KiB, in bytes or with KiB, MiB, GiB or TiB");
+  option.value = Option::Size{nullptr, 0, 1024, 2048, /*or_zero=*/true};
+  EXPECT_EQ(option.Help(), "what it is; 0, or 1KiB to 2KiB, in bytes or with KiB, MiB, GiB or TiB");
   option.value = Option::Number{nullptr, 0, 2, 3};
   EXPECT_EQ(option.Help(), "what it is; 2 to 3");
   option.value = Option::Number{nullptr, 0, 2, 3, /*heartbeats_min=*/4};

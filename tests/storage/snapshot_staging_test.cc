@@ -32,7 +32,7 @@ class SnapshotStagingTest : public testing::Test {
     handles.resize(3);
     old_ = *Generation::Take(db, kOldGeneration, &handles);
     staging_ = std::make_unique<SnapshotStaging>(families_, dir_.File("db.staging"),
-                                                 kOldGeneration + 1, &pool_);
+                                                 /*free_bytes_min=*/0, kOldGeneration + 1, &pool_);
   }
   ~SnapshotStagingTest() override {
     pool_.Stop();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -548,6 +549,19 @@ TEST_F(BadSnapshotTest, RowsThatMakeNoState) {
   Rows strange(chunks_);
   strange.rows.insert(strange.rows.begin(), {0, "a", ""});
   ExpectRefused(strange.Chunks(), "row of `state`");
+}
+
+TEST_F(BadSnapshotTest, NoneIsTakenThatWouldLeaveTooLittleSpace) {
+  follower_.options().disk_reserve_bytes = int64_t{1} << 60;
+  follower_.Reopen();
+  const std::map<std::string, log::v1::StoredKeyValue> before = follower_.Records();
+  const auto staged = follower_.Stage(leader_.Point(), chunks_);
+  EXPECT_EQ(staged.status().code(), absl::StatusCode::kResourceExhausted) << staged.status();
+  EXPECT_THAT(std::string(staged.status().message()), HasSubstr("half of --disk_reserve_bytes"));
+  EXPECT_EQ(follower_.Records().size(), before.size());
+  follower_.options().disk_reserve_bytes = 32 << 20;
+  follower_.Reopen();
+  EXPECT_TRUE(follower_.Stage(leader_.Point(), chunks_).ok());
 }
 
 TEST_F(BadSnapshotTest, AFailureStays) {
