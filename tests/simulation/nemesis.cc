@@ -33,7 +33,8 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       trace_(*trace),
       cluster_(*cluster),
       counters_(*counters),
-      dice_(options->seed, "nemesis") {
+      dice_(options->seed, "nemesis"),
+      full_disk_dice_(options->seed, "full disks of the nemesis") {
   cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
   cluster_.set_on_install([this](NodeId node) { OnInstall(node); });
   cluster_.set_on_aborted([this](NodeId node) {
@@ -56,6 +57,9 @@ void Nemesis::Start() {
   if (options_.bends && options_.nodes >= 3) {
     BeginBends();
   }
+  if (options_.full_disks) {
+    BeginFullDisks();
+  }
 }
 
 void Nemesis::BeginBends() {
@@ -64,6 +68,23 @@ void Nemesis::BeginBends() {
       cluster_.Bend(SomeVictim());
       BeginBends();
     }
+  });
+}
+
+void Nemesis::BeginFullDisks() {
+  scheduler_.After(full_disk_dice_.Between(0, options_.fault_pause_max), [this] {
+    if (frozen_) {
+      return;
+    }
+    const NodeId node = full_disk_dice_.Pick(cluster_.ids());
+    Note("has a disk that is nearly full", node);
+    cluster_.node(node).disk_faults().nearly_full = true;
+    scheduler_.After(full_disk_dice_.Between(0, options_.fault_length_max), [this, node] {
+      cluster_.node(node).disk_faults().nearly_full = false;
+      if (!frozen_) {
+        BeginFullDisks();
+      }
+    });
   });
 }
 

@@ -49,6 +49,8 @@ class Nemesis {
   // A fault of its own, beside the others.
   void BeginSlowLinks();
   void SlowSomeLinks();
+  // Another: a disk is nearly full.
+  void BeginFullDisks();
   // Another: one member is away, dead, cut off or only not heard, for so long that the log goes on
   // without it.
   void BeginAbsences();
@@ -78,6 +80,7 @@ class Nemesis {
   Cluster& cluster_;
   Counters& counters_;
   Dice dice_;
+  Dice full_disk_dice_;
   bool frozen_ = false;
   // Of Juggle: kNobody when there is none, and what keeps the newest leader from the others.
   raft::NodeId pivot_ = raft::kNobody;

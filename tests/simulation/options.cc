@@ -104,6 +104,12 @@ void DrawSlowLinks(uint64_t seed, SimOptions* options) {
   options->part_bytes = 60 + dice.Below(200);
 }
 
+// With dice of its own.
+void DrawFullDisks(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "full disks");
+  options->full_disks = dice.Chance(250);
+}
+
 // With dice of its own. A trim is thought of once a second, so that what is kept must be little.
 void DrawSnapshots(uint64_t seed, SimOptions* options) {
   Dice dice(seed, "snapshots");
@@ -184,8 +190,8 @@ std::string SimOptions::Describe() const {
       "\n  sync=", Millis(sync_min), "..", Millis(sync_max),
       " wal_file_records_max=", wal_file_records_max,
       " apply_stall_permille=", apply_stall_permille, " due_keys_max=", due_keys_max,
-      "\n  log_bytes_max=", driver.log_bytes_max, " log_entries_kept=", driver.log_entries_kept,
-      " snapshots_max=", driver.snapshots_max,
+      full_disks ? " full_disks" : "", "\n  log_bytes_max=", driver.log_bytes_max,
+      " log_entries_kept=", driver.log_entries_kept, " snapshots_max=", driver.snapshots_max,
       " snapshot_retry_after=", Millis(driver.snapshot_retry_after),
       " snapshot_chunk_rows=", snapshot_chunk_rows,
       " snapshot_fail_permille=", snapshot_fail_permille,
@@ -207,6 +213,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   Dice forwarding_dice(seed, "forwarding");
   DrawForwarding(&forwarding_dice, &options);
   DrawSlowLinks(seed, &options);
+  DrawFullDisks(seed, &options);
   DrawSnapshots(seed, &options);
   DrawBends(seed, &options);
   options.nodes = overrides.nodes.value_or(options.nodes);

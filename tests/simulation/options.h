@@ -67,6 +67,7 @@ struct SimOptions {
   uint64_t wal_file_records_max = 0;  // Then the next WAL file begins.
   uint64_t apply_stall_permille = 0;  // Applied runs that have to wait for the disk.
   uint64_t due_keys_max = 0;          // Keys that one scan for expired ones finds.
+  bool full_disks = false;            // Whether they are nearly full for a while.
 
   // Snapshots. Who offers or takes one gives up after a while without a sign of the other.
   uint64_t snapshot_chunk_rows = 1;

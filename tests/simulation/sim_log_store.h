@@ -23,6 +23,7 @@ struct DiskFaults {
   bool stalled = false;          // Syncs do not end.
   bool next_sync_fails = false;  // EIO, once.
   int64_t slowness = 1;          // Syncs take so many times as long.
+  bool nearly_full = false;      // Less than its reserve is free.
 };
 
 // Confined to one thread. Ends with its process.

@@ -309,6 +309,7 @@ void SimNode::Tick() {
   process.events.After(process.clock.TrueDuration(SimOptions::kTickNanos), [this] { Tick(); });
   process.snapshot_sender.Tick();
   process.snapshot_receiver->Tick();
+  process.member->driver().SetLowOnDisk(disk_faults_.nearly_full);
   process.member->Tick();
   RunTurn();
 }
