@@ -32,7 +32,7 @@ enum class FaultKind {
   kMoveMany,     // two or all do at once, or exchange their ports
   kRename,       // the names of some or all get other addresses
   kDamagedFile,  // a file of a killed member is damaged, and it starts, leads, or refuses
-  kFullDisk,     // no space is left, and the member must abort
+  kFullDisk,     // no space is left: puts must be refused, or the member aborts
   kPowerCut,     // of one member
   kPowerCutAll,  // of all at once
 };

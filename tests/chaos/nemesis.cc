@@ -30,10 +30,9 @@ constexpr uint64_t kTakeLeaderPermille = 500;
 constexpr Millis kAbortMax(10'000);
 // What may still be under way when a disk is mended.
 constexpr Millis kLateAbortMax(500);
-// Large values use up what the files of a full disk have in reserve.
-constexpr size_t kHogBytes = 512 << 10;
+// From a full disk until puts are refused.
+constexpr Millis kRefusalMax(10'000);
 constexpr Millis kHogTimeout(1000);
-constexpr uint64_t kHogKeys = 4;
 // The largest value there may be.
 constexpr size_t kLargeBytes = 1 << 20;
 // It crosses the slowest link in 4 s, once what went before it has.
@@ -201,18 +200,20 @@ bool Nemesis::FailSync(size_t victim) {
   return aborted;
 }
 
+// Without even its reserve it may abort, at any write of a member that has nothing left.
 bool Nemesis::FillDisk(size_t victim) {
   cluster_->FillDisk(victim);
-  const Clock::time_point start = Clock::now();
-  bool aborted = false;
-  for (uint64_t i = 0; !aborted && integration::Since(start) < kAbortMax; ++i) {
-    const size_t other = (victim + 1) % cluster_->size();
-    cluster_->members().client(other).PutText(absl::StrCat("hog/", i % kHogKeys),
-                                              std::string(kHogBytes, 'h'), kHogTimeout);
-    aborted = cluster_->AwaitAbort(victim, Millis(0));
-  }
+  const size_t other = (victim + 1) % cluster_->size();
+  const bool felt = integration::WaitUntil(kRefusalMax, [&] {
+    return cluster_->members().client(other).PutText("hog", "h", kHogTimeout).reason ==
+               "DISK_FULL" ||
+           cluster_->AwaitAbort(victim, Millis(0));
+  });
+  Last(Millis(1000));
   cluster_->FreeDisk(victim);
-  return aborted || cluster_->AwaitAbort(victim, kLateAbortMax);
+  static_cast<void>(cluster_->AwaitAbort(victim, kLateAbortMax));
+  EXPECT_TRUE(felt) << TestCluster::Name(victim) << " has a full disk, and puts go on";
+  return felt;
 }
 
 bool Nemesis::CutPower(const std::vector<size_t>& victims) {
