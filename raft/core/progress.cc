@@ -104,11 +104,18 @@ bool FollowerProgress::OnRejected(LogIndex rejected, LogIndex agree) {
 }
 
 void FollowerProgress::OnStreamLost(LogIndex last) {
-  if (state_ == State::kSnapshot) {
-    OnSnapshotEnded(last);
-    return;
+  switch (state_) {
+    case State::kSnapshot:
+      OnSnapshotEnded(last);
+      return;
+    case State::kProbe:
+      // Only the answer was lost: to go back would ask for what a snapshot may have brought.
+      BecomeProbe(next_index_);
+      return;
+    case State::kReplicate:
+      BecomeProbe(match_index_.Next());
+      return;
   }
-  BecomeProbe(match_index_.Next());
 }
 
 void FollowerProgress::OnTrimmed() {

@@ -82,7 +82,8 @@ class FollowerProgress {
   // The follower's log does not hold `rejected`, and agrees at `agree` at best: back to probing.
   // Returns false, and changes nothing, when the answer is an old one.
   bool OnRejected(LogIndex rejected, LogIndex agree);
-  // The leader's log ends at `last`.
+  // What is under way may be lost: back to probing. A probe keeps its guess. The leader's log ends
+  // at `last`.
   void OnStreamLost(LogIndex last);
   // The entries from next_index() on are not in the leader's log any more.
   void OnTrimmed();

@@ -256,6 +256,21 @@ TEST(FollowerProgressTest, AfterASnapshotItIsAskedAtTheEndOfTheLog) {
   EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
   progress.OnSent(LogIndex(20), 0, LogIndex(0));
   EXPECT_TRUE(progress.OnRejected(LogIndex(20), LogIndex(15)));
+TEST(FollowerProgressTest, AProbeKeepsItsGuessWhenTheStreamIsLost) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  progress.OnSnapshotEnded(LogIndex(20));
+  progress.OnSent(LogIndex(20), 0, LogIndex(0));
+  progress.OnStreamLost(LogIndex(25));
+  EXPECT_EQ(progress.state(), State::kProbe);
+  EXPECT_EQ(progress.next_index(), LogIndex(21)) << "what is behind it is trimmed";
+  EXPECT_TRUE(progress.WantsAppend(LogIndex(25))) << "the question was lost with the stream";
+  progress.OnSent(LogIndex(20), 0, LogIndex(0));
+  EXPECT_TRUE(progress.OnRejected(LogIndex(20), LogIndex(15)));
+  progress.OnStreamLost(LogIndex(25));
+  EXPECT_EQ(progress.next_index(), LogIndex(16)) << "the answer counts";
+}
+
   EXPECT_EQ(progress.next_index(), LogIndex(16));
 }
 
