@@ -72,8 +72,8 @@ struct MemberNews {
 struct Heartbeat {
   LogIndex commit_index;
   RoundId round;  // 0: no reply is wanted.
-  // Every other member of the leader's configuration, the addressee among them, is known to hold
-  // the log up to here; 0: nothing is known. Says what a log may forget, and nothing of commitment.
+  // Every member of the leader's configuration, the leader among them, is known to hold the log up
+  // to here durably; 0: nothing is known. Says what a log may forget, and nothing of commitment.
   LogIndex held_by_all = LogIndex(0);
   ClusterNews news = {};
 };

@@ -133,8 +133,8 @@ class RaftCore {
   uint64_t uncommitted_entries() const;
   // Whether this leader has committed an entry of its own term; false elsewhere.
   bool has_committed_in_term() const;
-  // Every other member of the configuration holds the log up to here, for all that this leader
-  // knows, or that this follower's leader told; 0: nothing is known. Own entries count as held.
+  // Every member of the configuration holds the log up to here durably, for all that this leader
+  // knows, or that this follower's leader told; 0: nothing is known.
   LogIndex held_by_all() const;
   // The newest in the log, committed or not.
   const Configuration& configuration() const { return *configuration_; }

@@ -95,7 +95,8 @@ LogIndex RaftCore::held_by_all() const {
   if (leader == nullptr) {
     return LogIndex(0);
   }
-  LogIndex held = log_.last().index;
+  // Followers may have synced what this member has not: it would lack that after a crash.
+  LogIndex held = log_.durable_index();
   for (const auto& [peer, progress] : leader->followers) {
     held = std::min(held, progress.match_index());
   }

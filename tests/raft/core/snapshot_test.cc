@@ -371,6 +371,18 @@ TEST_F(HeldByAllTest, IsWhatTheLastOfAllMembersAcknowledged) {
   EXPECT_THAT(node_.Tick(10), Contains("1->4 term=1 Heartbeat commit=2 round=1 held=1"));
 }
 
+TEST_F(HeldByAllTest, IsNoMoreThanWhatTheLeaderItselfHasSynced) {
+  Acknowledge({2, 3, 4, 5}, 1);
+  node_.SlowDisk();
+  ASSERT_TRUE(node_->Propose("x", ClusterMillis(0)).ok());
+  node_.Turn();
+  Acknowledge({2, 3, 4, 5}, 2);
+  EXPECT_EQ(node_->commit_index(), LogIndex(2)) << "a majority holds it";
+  EXPECT_EQ(node_->held_by_all(), LogIndex(1));
+  node_->OnPersisted(node_.last_write);
+  EXPECT_EQ(node_->held_by_all(), LogIndex(2));
+}
+
 TEST_F(HeldByAllTest, ANewMemberHoldsNothing) {
   Acknowledge({2, 3, 4, 5}, 1);
   ASSERT_TRUE(node_->ProposeConfiguration(Simple({1, 2, 3, 4, 5}, {6}), "", ClusterMillis(0)).ok());
