@@ -28,9 +28,11 @@ LogIndex LogTrimThrough(const LogTrimLimits& limits, const LogTrimState& state,
   if (exceeds(limits.bytes_max)) {
     through = std::max(through, Minus(first_of_newest(limits.bytes_max), 1));
   }
-  if (state.needed_after.has_value() &&
-      first_of_newest(2 * limits.bytes_max) <= state.needed_after->Next()) {
-    through = std::min(through, *state.needed_after);
+  const LogIndex kept_for_snapshots = first_of_newest(2 * limits.bytes_max);
+  for (const LogIndex needed_after : state.needed_after) {
+    if (kept_for_snapshots <= needed_after.Next()) {
+      through = std::min(through, needed_after);
+    }
   }
   through = std::min(through, done_with);
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "raft/core/types.h"
@@ -20,9 +20,9 @@ struct LogTrimState {
   LogIndex durable;
   // RaftCore::held_by_all().
   LogIndex held_by_all;
-  // The entries after this are needed by followers that are brought a snapshot, or that catch up
-  // from one.
-  std::optional<LogIndex> needed_after;
+  // For each follower that is brought a snapshot, or that catches up from one: the entries after
+  // this are needed by it.
+  std::vector<LogIndex> needed_after = {};
 };
 
 // LogStore::FirstOfNewest.
@@ -32,7 +32,8 @@ using FirstOfNewest = absl::FunctionRef<LogIndex(uint64_t bytes)>;
 //
 // What all members hold goes, but for the newest entries_kept or a quarter of bytes_max, whichever
 // is less. Beyond bytes_max more goes, and whoever lacks it needs a snapshot; but what stands after
-// a snapshot under way stays, or it would be for nothing, until that alone takes twice as much.
+// a snapshot under way stays, or it would be for nothing, until that alone takes twice as much. One
+// that needs so much takes nothing from the others.
 // Entries that are not applied and durable stay in any case. As each trim leaves a tombstone, none
 // takes little away: at least a sixteenth of entries_kept, or 1000, unless the log is too large by
 // a sixteenth.

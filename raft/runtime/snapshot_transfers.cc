@@ -45,7 +45,7 @@ bool SnapshotTransfers::OnEnded(NodeId peer, bool taken, LogIndex log_end, Monot
     return false;
   }
   if (taken) {
-    catching_up_[peer] = {.point = ended->second, .log_end = log_end};
+    catching_up_[peer] = {.reached = ended->second, .log_end = log_end};
   } else {
     not_before_[peer] = DeadlineAfter(now, retry_after_);
   }
@@ -84,6 +84,7 @@ std::vector<NodeId> SnapshotTransfers::Clear() {
 
 std::vector<NodeId> SnapshotTransfers::UnderWay() const {
   std::vector<NodeId> peers;
+  std::erase_if(catching_up_, [&](const auto& item) { return item.second.reached < through; });
   for (const auto& [peer, point] : under_way_) {
     peers.push_back(peer);
   }
@@ -92,17 +93,15 @@ std::vector<NodeId> SnapshotTransfers::UnderWay() const {
 
 std::optional<LogIndex> SnapshotTransfers::NeededAfter(
     absl::FunctionRef<LogIndex(NodeId)> match_index) {
-  std::optional<LogIndex> needed_after;
-  const auto need = [&](LogIndex after) {
-    needed_after = std::min(needed_after.value_or(after), after);
-  };
+  std::vector<LogIndex> needed_after;
   for (const auto& [peer, point] : under_way_) {
-    need(point);
+    needed_after.push_back(point);
   }
   std::erase_if(catching_up_,
                 [&](const auto& item) { return match_index(item.first) >= item.second.log_end; });
-  for (const auto& [peer, catch_up] : catching_up_) {
-    need(std::max(catch_up.point, match_index(peer)));
+  for (auto& [peer, catch_up] : catching_up_) {
+    catch_up.reached = std::max(catch_up.reached, match_index(peer));
+    needed_after.push_back(catch_up.reached);
   }
   return needed_after;
 }

@@ -32,8 +32,8 @@ class SnapshotTransfers {
   // It ended; when it was `taken`, the follower needs the entries from there to `log_end` next.
   // Returns false, changing nothing, when none was under way.
   bool OnEnded(NodeId peer, bool taken, LogIndex log_end, MonotonicNanos now);
-  // The log is being trimmed up to `through`. Returns the followers whose snapshot is for nothing
-  // therefore, and is not under way any more.
+  // The log is being trimmed up to `through`: whose entries go is not catching up any more. Returns
+  // the followers whose snapshot is for nothing therefore, and is not under way any more.
   std::vector<NodeId> OnTrimmed(LogIndex through);
   // `peer` is nobody's follower any more.
   void Forget(NodeId peer);
@@ -43,14 +43,14 @@ class SnapshotTransfers {
   bool empty() const { return under_way_.empty() && waiting_.empty(); }
   // Whose are under way.
   std::vector<NodeId> UnderWay() const;
-  // The entries after this are needed by followers that are brought a snapshot, or that have one
-  // and have not caught up with the log since; `match_index` tells how far a follower is known to
-  // be. nullopt: by nobody.
-  std::optional<LogIndex> NeededAfter(absl::FunctionRef<LogIndex(NodeId)> match_index);
+  // For each follower that is brought a snapshot, or that has one and has not caught up with the
+  // log since: the entries after this are needed by it. `match_index` tells how far a follower is
+  // known to be.
+  std::vector<LogIndex> NeededAfter(absl::FunctionRef<LogIndex(NodeId)> match_index);
 
  private:
   struct CatchUp {
-    LogIndex point;    // Of the snapshot that it took.
+    LogIndex reached;  // The point of the snapshot that it took, or as far as it came since.
     LogIndex log_end;  // Where the log ended by then: it needs what lies between.
   };
 

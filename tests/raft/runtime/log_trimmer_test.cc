@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -32,7 +33,7 @@ class LogTrimmerTest : public testing::Test {
   uint64_t held_by_all_ = 500;
   std::optional<uint64_t> applied_;
   std::optional<uint64_t> durable_;
-  std::optional<LogIndex> needed_after_;
+  std::vector<LogIndex> needed_after_;
 };
 
 TEST_F(LogTrimmerTest, WhatAllHoldGoesButForTheNewest) { EXPECT_EQ(Through(), 400u); }
@@ -71,22 +72,31 @@ TEST_F(LogTrimmerTest, BeyondTheBytesMoreGoesWhateverAMemberLacks) {
 }
 
 TEST_F(LogTrimmerTest, WhatFollowsASnapshotUnderWayStays) {
-  needed_after_ = LogIndex(200);
+  needed_after_ = {LogIndex(200)};
   EXPECT_EQ(Through(), 200u);
   last_ = 1500;
   held_by_all_ = 3;
   EXPECT_EQ(Through(), 200u) << "although the log takes more than 8000 bytes";
-  needed_after_ = LogIndex(0);
+  needed_after_ = {LogIndex(300), LogIndex(200), LogIndex(400)};
+  EXPECT_EQ(Through(), 200u);
+  needed_after_ = {LogIndex(0)};
   EXPECT_EQ(Through(), 0u);
 }
 
 TEST_F(LogTrimmerTest, ButNotWhenThatTakesTwiceAsMuch) {
-  needed_after_ = LogIndex(200);
+  needed_after_ = {LogIndex(200)};
   held_by_all_ = 3;
   last_ = 1800;
   EXPECT_EQ(Through(), 200u) << "what stands before it goes";
   last_ = 1801;
   EXPECT_EQ(Through(), 1001u) << "8000 bytes stay";
+}
+
+TEST_F(LogTrimmerTest, OneThatNeedsTooMuchTakesNothingFromTheOthers) {
+  needed_after_ = {LogIndex(200), LogIndex(900), LogIndex(950)};
+  held_by_all_ = 3;
+  last_ = 1801;
+  EXPECT_EQ(Through(), 900u);
 }
 
 TEST_F(LogTrimmerTest, TakesNotLittleAway) {

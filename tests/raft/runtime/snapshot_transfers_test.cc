@@ -1,6 +1,8 @@
 #include "raft/runtime/snapshot_transfers.h"
 
 #include <map>
+#include <set>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -28,12 +30,9 @@ class SnapshotTransfersTest : public testing::Test {
   bool End(uint64_t peer, bool taken, uint64_t log_end = 0, MonotonicNanos now = 0) {
     return transfers_.OnEnded(NodeId(peer), taken, LogIndex(log_end), now);
   }
-  // 0: nobody needs anything.
-  uint64_t NeededAfter() {
-    return transfers_
-        .NeededAfter([this](NodeId peer) { return LogIndex(match_index_[peer.value()]); })
-        .value_or(LogIndex(0))
-        .value();
+  std::vector<LogIndex> NeededAfter() {
+    return transfers_.NeededAfter(
+        [this](NodeId peer) { return LogIndex(match_index_[peer.value()]); });
   }
 
   SnapshotTransfers transfers_{2, kRetry};
@@ -84,34 +83,34 @@ TEST_F(SnapshotTransfersTest, OneThatFailedIsNotBegunAgainAtOnce) {
 }
 
 TEST_F(SnapshotTransfersTest, WhatFollowsThemIsNeeded) {
-  EXPECT_EQ(NeededAfter(), 0u);
+  EXPECT_THAT(NeededAfter(), IsEmpty());
   Begin(3, 70);
   Begin(4, 50);
-  EXPECT_EQ(NeededAfter(), 50u);
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(70), LogIndex(50)));
   End(4, /*taken=*/false);
-  EXPECT_EQ(NeededAfter(), 70u) << "who did not take it needs another one";
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(70))) << "who did not take it needs another one";
 }
 
 // Or it would need another one, and again.
 TEST_F(SnapshotTransfersTest, AndUntilTheFollowerHasCaughtUp) {
   Begin(3, 70);
   End(3, /*taken=*/true, /*log_end=*/200);
-  EXPECT_EQ(NeededAfter(), 70u) << "its acknowledgement may be on its way";
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(70))) << "its acknowledgement may be on its way";
   match_index_[3] = 150;
-  EXPECT_EQ(NeededAfter(), 150u);
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(150)));
   match_index_[3] = 199;
-  EXPECT_EQ(NeededAfter(), 199u);
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(199)));
   match_index_[3] = 200;
-  EXPECT_EQ(NeededAfter(), 0u);
+  EXPECT_THAT(NeededAfter(), IsEmpty());
   match_index_[3] = 100;
-  EXPECT_EQ(NeededAfter(), 0u) << "once is enough";
+  EXPECT_THAT(NeededAfter(), IsEmpty()) << "once is enough";
 }
 
 TEST_F(SnapshotTransfersTest, AnotherOneTakesTheCatchingUpsPlace) {
   Begin(3, 70);
   End(3, true, 200);
   Begin(3, 170);
-  EXPECT_EQ(NeededAfter(), 170u);
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(170)));
 }
 
 TEST_F(SnapshotTransfersTest, ATrimEndsThoseThatItLeavesBehind) {
@@ -134,7 +133,58 @@ TEST_F(SnapshotTransfersTest, ForgetsWhoLeft) {
   }
   EXPECT_TRUE(transfers_.empty());
   EXPECT_EQ(Next(), 0u);
-  EXPECT_EQ(NeededAfter(), 0u);
+TEST_F(SnapshotTransfersTest, ATrimEndsTheCatchingUpThatItLeavesBehind) {
+  Begin(3, 70);
+  End(3, /*taken=*/true, /*log_end=*/200);
+  match_index_[3] = 150;
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(150)));
+  transfers_.OnTrimmed(LogIndex(150));
+  EXPECT_THAT(NeededAfter(), ElementsAre(LogIndex(150)));
+  transfers_.OnTrimmed(LogIndex(151));
+  EXPECT_THAT(NeededAfter(), IsEmpty()) << "it needs another snapshot";
+}
+
+TEST_F(SnapshotTransfersTest, NoneIsBegunToWhoIsNotThere) {
+  silent_ = {3};
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Next(), 0u);
+  transfers_.Want(NodeId(4));
+  EXPECT_EQ(Next(), 4u) << "whoever comes after it does not wait for it";
+  transfers_.OnBegun(NodeId(4), LogIndex(9));
+  EXPECT_EQ(Next(), 0u);
+  silent_.clear();
+  EXPECT_EQ(Next(), 3u);
+}
+
+TEST_F(SnapshotTransfersTest, WhoIsNotThereAnyMoreMakesRoomForWhoWaits) {
+  Begin(3, 9);
+  Begin(4, 9);
+  silent_ = {4, 5};
+  EXPECT_EQ(Room(), 0u) << "nobody waits";
+  transfers_.Want(NodeId(5));
+  EXPECT_EQ(Room(), 0u) << "who waits is not there either";
+  transfers_.Want(NodeId(6));
+  EXPECT_EQ(Room(), 4u);
+  EXPECT_EQ(Room(), 0u) << "there is room";
+  EXPECT_THAT(transfers_.UnderWay(), ElementsAre(NodeId(3)));
+  EXPECT_EQ(Next(), 6u);
+  transfers_.OnBegun(NodeId(6), LogIndex(9));
+  transfers_.Want(NodeId(7));
+  EXPECT_EQ(Room(), 0u) << "all are there";
+}
+
+TEST_F(SnapshotTransfersTest, NoRoomIsMadeForWhoseTurnIsNotYet) {
+  Begin(3, 9);
+  End(3, /*taken=*/false, 0, /*now=*/1000);
+  Begin(4, 9);
+  Begin(5, 9);
+  silent_ = {4};
+  transfers_.Want(NodeId(3));
+  EXPECT_EQ(Room(1099), 0u);
+  EXPECT_EQ(Room(1100), 4u);
+}
+
+  EXPECT_THAT(NeededAfter(), IsEmpty());
 }
 
 TEST_F(SnapshotTransfersTest, ATimeAsALeaderEnds) {
@@ -146,7 +196,7 @@ TEST_F(SnapshotTransfersTest, ATimeAsALeaderEnds) {
   transfers_.Want(NodeId(3));
   EXPECT_THAT(transfers_.Clear(), ElementsAre(NodeId(4)));
   EXPECT_TRUE(transfers_.empty());
-  EXPECT_EQ(NeededAfter(), 0u);
+  EXPECT_THAT(NeededAfter(), IsEmpty());
   EXPECT_FALSE(End(4, true));
   transfers_.Want(NodeId(3));
   EXPECT_EQ(Next(), 3u) << "an earlier failure is forgotten";
