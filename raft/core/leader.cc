@@ -55,7 +55,7 @@ void RaftCore::TickLeader(Leader& leader) {
 
 bool RaftCore::HasContact(NodeId peer) const {
   const FollowerProgress* const follower = progress(peer);
-  return follower != nullptr && follower->ticks_since_contact() < config_.election_timeout_ticks;
+  return follower != nullptr && follower->is_heard();
 }
 
 bool RaftCore::HasQuorumContact() const {

@@ -29,7 +29,7 @@ void InflightWindow::Clear() {
 FollowerProgress::FollowerProgress(LogIndex next_index, const RaftConfig& config)
     : append_bytes_max_(config.append_bytes_max),
       probe_lost_ticks_(config.heartbeat_ticks),
-      window_lost_ticks_(config.election_timeout_ticks),
+      election_timeout_ticks_(config.election_timeout_ticks),
       next_index_(next_index),
       window_(config.inflight_appends_max, config.inflight_bytes_max) {
   CHECK_GE(next_index, LogIndex(1));
@@ -148,7 +148,7 @@ void FollowerProgress::OnHeartbeatReply(RoundId round) {
     probe_outstanding_ = probe_outstanding_ && ticks_since_probe_ < probe_lost_ticks_;
     return;
   }
-  if (!window_.empty() && ticks_since_window_moved_ >= window_lost_ticks_) {
+  if (!window_.empty() && ticks_since_window_moved_ >= election_timeout_ticks_) {
     BecomeProbe(match_index_.Next());
   }
 }

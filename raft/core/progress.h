@@ -100,6 +100,8 @@ class FollowerProgress {
   // The follower answers, so what it did not answer for long was lost: sends the probe again, or
   // leaves Replicate when the window has not moved for an election timeout.
   void OnHeartbeatReply(RoundId round);
+  // It sent something within an election timeout, or has not been followed for so long yet.
+  bool is_heard() const { return ticks_since_contact_ < election_timeout_ticks_; }
   uint64_t ticks_since_contact() const { return ticks_since_contact_; }
   RoundId answered_round() const { return answered_round_; }
 
@@ -115,8 +117,9 @@ class FollowerProgress {
 
   // Constant after construction.
   const uint64_t append_bytes_max_;
-  const uint64_t probe_lost_ticks_;   // An unanswered probe of this age is sent again.
-  const uint64_t window_lost_ticks_;  // A window that has not moved for so long is given up.
+  const uint64_t probe_lost_ticks_;  // An unanswered probe of this age is sent again.
+  // A window that has not moved for so long is given up, and silence of so long is an absence.
+  const uint64_t election_timeout_ticks_;
 
   State state_ = State::kProbe;
   LogIndex match_index_;  // Never falls within a leader's term.

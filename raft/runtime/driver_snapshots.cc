@@ -85,7 +85,17 @@ void RaftDriver::BeginSnapshots() {
       transfers_.Forget(peer);
     }
   }
-  while (const std::optional<NodeId> peer = transfers_.TakeNext(clock_->Now())) {
+  const MonotonicNanos now = clock_->Now();
+  // Whoever has left is asked about further down.
+  const auto is_heard = [this](NodeId peer) {
+    const FollowerProgress* progress = core_->progress(peer);
+    return progress == nullptr || progress->is_heard();
+  };
+  while (const std::optional<NodeId> silent = transfers_.MakeRoom(now, is_heard)) {
+    transport_->StopSnapshot(*silent);
+    core_->OnSnapshotEnded(*silent);
+  }
+  while (const std::optional<NodeId> peer = transfers_.TakeNext(now, is_heard)) {
     // Meanwhile it may have left, or come so far by itself. Else it would have asked again.
     const FollowerProgress* progress = core_->progress(*peer);
     if (progress == nullptr || progress->state() != FollowerProgress::State::kSnapshot) {

@@ -16,19 +16,40 @@ void SnapshotTransfers::Want(NodeId peer) {
   }
 }
 
-std::optional<NodeId> SnapshotTransfers::TakeNext(MonotonicNanos now) {
+std::deque<NodeId>::iterator SnapshotTransfers::FindNext(MonotonicNanos now,
+                                                         absl::FunctionRef<bool(NodeId)> is_heard) {
+  return std::find_if(waiting_.begin(), waiting_.end(), [&](NodeId peer) {
+    const auto not_before = not_before_.find(peer);
+    return (not_before == not_before_.end() || not_before->second <= now) && is_heard(peer);
+  });
+}
+
+std::optional<NodeId> SnapshotTransfers::TakeNext(MonotonicNanos now,
+                                                  absl::FunctionRef<bool(NodeId)> is_heard) {
   if (under_way_.size() >= at_once_max_) {
     return std::nullopt;
   }
-  const auto next = std::find_if(waiting_.begin(), waiting_.end(), [&](NodeId peer) {
-    const auto not_before = not_before_.find(peer);
-    return not_before == not_before_.end() || not_before->second <= now;
-  });
+  const auto next = FindNext(now, is_heard);
   if (next == waiting_.end()) {
     return std::nullopt;
   }
   const NodeId peer = *next;
   waiting_.erase(next);
+  return peer;
+}
+
+std::optional<NodeId> SnapshotTransfers::MakeRoom(MonotonicNanos now,
+                                                  absl::FunctionRef<bool(NodeId)> is_heard) {
+  if (under_way_.size() < at_once_max_ || FindNext(now, is_heard) == waiting_.end()) {
+    return std::nullopt;
+  }
+  const auto silent = std::find_if(under_way_.begin(), under_way_.end(),
+                                   [&](const auto& item) { return !is_heard(item.first); });
+  if (silent == under_way_.end()) {
+    return std::nullopt;
+  }
+  const NodeId peer = silent->first;
+  under_way_.erase(silent);
   return peer;
 }
 
@@ -63,6 +84,7 @@ std::vector<NodeId> SnapshotTransfers::OnTrimmed(LogIndex through) {
   for (const NodeId peer : outrun) {
     under_way_.erase(peer);
   }
+  std::erase_if(catching_up_, [&](const auto& item) { return item.second.reached < through; });
   return outrun;
 }
 
@@ -84,14 +106,13 @@ std::vector<NodeId> SnapshotTransfers::Clear() {
 
 std::vector<NodeId> SnapshotTransfers::UnderWay() const {
   std::vector<NodeId> peers;
-  std::erase_if(catching_up_, [&](const auto& item) { return item.second.reached < through; });
   for (const auto& [peer, point] : under_way_) {
     peers.push_back(peer);
   }
   return peers;
 }
 
-std::optional<LogIndex> SnapshotTransfers::NeededAfter(
+std::vector<LogIndex> SnapshotTransfers::NeededAfter(
     absl::FunctionRef<LogIndex(NodeId)> match_index) {
   std::vector<LogIndex> needed_after;
   for (const auto& [peer, point] : under_way_) {

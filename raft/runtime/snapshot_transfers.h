@@ -25,8 +25,12 @@ class SnapshotTransfers {
 
   // `peer` lacks what is trimmed. Nothing happens while one is under way to it, or it waits.
   void Want(NodeId peer);
-  // Who is to be brought one now, if anybody; it does not wait any more.
-  std::optional<NodeId> TakeNext(MonotonicNanos now);
+  // Who is to be brought one now, if anybody; it does not wait any more. Whoever is not there, as
+  // `is_heard` tells, goes on waiting.
+  std::optional<NodeId> TakeNext(MonotonicNanos now, absl::FunctionRef<bool(NodeId)> is_heard);
+  // Somebody's turn would be now if fewer were under way, and one is to a follower that is not
+  // there: that one, and it is not under way any more.
+  std::optional<NodeId> MakeRoom(MonotonicNanos now, absl::FunctionRef<bool(NodeId)> is_heard);
   // One is under way to `peer`, which stands at `point`.
   void OnBegun(NodeId peer, LogIndex point);
   // It ended; when it was `taken`, the follower needs the entries from there to `log_end` next.
@@ -49,6 +53,10 @@ class SnapshotTransfers {
   std::vector<LogIndex> NeededAfter(absl::FunctionRef<LogIndex(NodeId)> match_index);
 
  private:
+  // The first in waiting_ whose turn may be now.
+  std::deque<NodeId>::iterator FindNext(MonotonicNanos now,
+                                        absl::FunctionRef<bool(NodeId)> is_heard);
+
   struct CatchUp {
     LogIndex reached;  // The point of the snapshot that it took, or as far as it came since.
     LogIndex log_end;  // Where the log ended by then: it needs what lies between.

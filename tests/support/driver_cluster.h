@@ -1,6 +1,7 @@
 // Several drivers with real cores in one thread, wired by a network that a test controls.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -117,6 +118,10 @@ class DriverCluster final {
   // How many snapshots `node` began to send.
   uint64_t snapshots_begun(NodeId node) const { return members_.at(node).snapshots_begun; }
   uint64_t snapshots_under_way() const { return snapshots_.size(); }
+  bool snapshot_under_way_to(NodeId node) const {
+    return std::any_of(snapshots_.begin(), snapshots_.end(),
+                       [node](const auto& item) { return item.first.second == node; });
+  }
   // Every Raft message that `node` sent, in order.
   const std::vector<FakeTransport::SentMessage>& sent(NodeId node) {
     return members_.at(node).sent;

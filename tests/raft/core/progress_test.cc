@@ -203,6 +203,16 @@ TEST(FollowerProgressTest, WhatArrivesInPartsIsNotLost) {
   EXPECT_TRUE(progress.WantsAppend(LogIndex(6)));
 }
 
+TEST(FollowerProgressTest, IsHeardForAnElectionTimeout) {
+  FollowerProgress progress(LogIndex(1), TestConfig());
+  PassTicks(progress, 9);
+  EXPECT_TRUE(progress.is_heard());
+  PassTicks(progress, 1);
+  EXPECT_FALSE(progress.is_heard());
+  progress.OnContact();
+  EXPECT_TRUE(progress.is_heard());
+}
+
 TEST(FollowerProgressTest, RoundsAndContact) {
   FollowerProgress progress(LogIndex(1), TestConfig());
   progress.OnHeartbeatReply(RoundId(7));
@@ -246,16 +256,6 @@ TEST(FollowerProgressTest, AfterALostStreamItIsAskedAgain) {
   EXPECT_EQ(progress.next_index(), LogIndex(21)) << "only it knows how far it is by now";
 }
 
-// Its acknowledgement was lost: nothing but its answer to a probe can tell how far it is.
-TEST(FollowerProgressTest, AfterASnapshotItIsAskedAtTheEndOfTheLog) {
-  FollowerProgress progress = Replicating();
-  progress.OnTrimmed();
-  progress.OnSnapshotEnded(LogIndex(20));
-  EXPECT_EQ(progress.state(), State::kProbe);
-  EXPECT_EQ(progress.next_index(), LogIndex(21));
-  EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
-  progress.OnSent(LogIndex(20), 0, LogIndex(0));
-  EXPECT_TRUE(progress.OnRejected(LogIndex(20), LogIndex(15)));
 TEST(FollowerProgressTest, AProbeKeepsItsGuessWhenTheStreamIsLost) {
   FollowerProgress progress = Replicating();
   progress.OnTrimmed();
@@ -271,6 +271,16 @@ TEST(FollowerProgressTest, AProbeKeepsItsGuessWhenTheStreamIsLost) {
   EXPECT_EQ(progress.next_index(), LogIndex(16)) << "the answer counts";
 }
 
+// Its acknowledgement was lost: nothing but its answer to a probe can tell how far it is.
+TEST(FollowerProgressTest, AfterASnapshotItIsAskedAtTheEndOfTheLog) {
+  FollowerProgress progress = Replicating();
+  progress.OnTrimmed();
+  progress.OnSnapshotEnded(LogIndex(20));
+  EXPECT_EQ(progress.state(), State::kProbe);
+  EXPECT_EQ(progress.next_index(), LogIndex(21));
+  EXPECT_TRUE(progress.WantsAppend(LogIndex(20)));
+  progress.OnSent(LogIndex(20), 0, LogIndex(0));
+  EXPECT_TRUE(progress.OnRejected(LogIndex(20), LogIndex(15)));
   EXPECT_EQ(progress.next_index(), LogIndex(16));
 }
 

@@ -17,6 +17,7 @@ namespace {
 using ::testing::IsEmpty;
 
 constexpr uint64_t kSecond = 100;  // In ticks.
+constexpr uint64_t kElectionTicks = 10;
 
 // The log of a member takes about 90 entries of the test's commands.
 DriverClusterOptions SmallLogs(uint64_t members = 3) {
@@ -229,6 +230,41 @@ TEST_F(DriverSnapshotTest, ALostStreamBeginsNoSecondOne) {
   EXPECT_EQ(cluster_.snapshots_begun(leader_), 1u);
 }
 
+// The follower has installed it, and what it answered was lost with two streams in a row.
+TEST_F(DriverSnapshotTest, TwoStreamsLostAfterAnInstallBeginNoSecondOne) {
+  LeaveBehind(absent_);
+  cluster_.Heal();
+  cluster_.SetHold([this](NodeId from, NodeId, Traffic kind) {
+    return kind == Traffic::kRaft && from == absent_ &&
+           cluster_.machine(absent_).snapshots_adopted() > 0;
+  });
+  ASSERT_TRUE(cluster_.TickUntil([&] { return cluster_.machine(absent_).snapshots_adopted() > 0; },
+                                 kElectionTicks));
+  cluster_.Settle();  // The leader hears that it was taken.
+  ASSERT_EQ(cluster_.snapshots_under_way(), 0u);
+  for (int i = 0; i < 2; ++i) {
+    cluster_.driver(leader_).OnStreamLost(absent_);
+    cluster_.Settle();
+  }
+  cluster_.SetHold(nullptr);
+  cluster_.Tick(2 * kSecond);
+  EXPECT_EQ(cluster_.snapshots_begun(leader_), 1u);
+  Load(1);
+  EXPECT_TRUE(IsCaughtUp(absent_));
+}
+
+TEST_F(DriverSnapshotTest, NoneIsBegunToWhoIsNotThere) {
+  LeaveBehind(absent_);
+  // The stream that was opened into the cut.
+  cluster_.driver(leader_).OnStreamLost(absent_);
+  cluster_.Tick(5 * kSecond);
+  EXPECT_EQ(cluster_.snapshots_begun(leader_), 0u);
+  cluster_.Heal();
+  cluster_.Tick(10);
+  EXPECT_EQ(cluster_.snapshots_begun(leader_), 1u);
+  EXPECT_TRUE(IsCaughtUp(absent_));
+}
+
 TEST_F(DriverSnapshotTest, OneThatFailedIsBegunAgainAfterAWhile) {
   LeaveBehind(absent_);
   HoldSnapshots(true);
@@ -304,6 +340,28 @@ TEST_F(OneAtATimeTest, AnotherFollowerWaitsUntilTheFirstHasItsOwn) {
   EXPECT_EQ(cluster_.snapshots_begun(leader_), 2u);
   EXPECT_TRUE(IsCaughtUp(first));
   EXPECT_TRUE(IsCaughtUp(second));
+}
+
+TEST_F(OneAtATimeTest, WhoFallsSilentOnTheWayMakesRoomForAnother) {
+  const NodeId first = cluster_.Others(leader_)[0];
+  const NodeId second = cluster_.Others(leader_)[1];
+  cluster_.Isolate(second);
+  LeaveBehind(first);
+  HoldSnapshots(true);
+  cluster_.Heal();
+  cluster_.Tick(5);
+  ASSERT_EQ(cluster_.snapshots_under_way(), 1u);
+  const NodeId silent = cluster_.snapshot_under_way_to(first) ? first : second;
+  const NodeId next = silent == first ? second : first;
+  cluster_.SetHold(
+      [silent](NodeId from, NodeId to, Traffic) { return from == silent || to == silent; });
+  cluster_.Tick(2 * kElectionTicks);
+  EXPECT_TRUE(IsCaughtUp(next));
+  EXPECT_EQ(cluster_.snapshots_begun(leader_), 2u);
+  EXPECT_EQ(cluster_.snapshots_under_way(), 0u);
+  cluster_.SetHold(nullptr);
+  cluster_.Tick(kSecond);
+  EXPECT_TRUE(IsCaughtUp(silent)) << "its turn comes when it is back";
 }
 
 TEST_F(DriverSnapshotTest, WhatIsOfNoUseIsToldApart) {

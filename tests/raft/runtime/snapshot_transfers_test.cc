@@ -18,9 +18,18 @@ constexpr MonotonicNanos kRetry = 100;
 // At most two at once.
 class SnapshotTransfersTest : public testing::Test {
  protected:
+  bool IsHeard(NodeId peer) const { return !silent_.contains(peer.value()); }
   // The number of whom TakeNext gives; 0: nobody.
   uint64_t Next(MonotonicNanos now = 0) {
-    return transfers_.TakeNext(now).value_or(kNobody).value();
+    return transfers_.TakeNext(now, [this](NodeId peer) { return IsHeard(peer); })
+        .value_or(kNobody)
+        .value();
+  }
+  // Of whom MakeRoom takes it; 0: of nobody.
+  uint64_t Room(MonotonicNanos now = 0) {
+    return transfers_.MakeRoom(now, [this](NodeId peer) { return IsHeard(peer); })
+        .value_or(kNobody)
+        .value();
   }
   void Begin(uint64_t peer, uint64_t point) {
     transfers_.Want(NodeId(peer));
@@ -37,6 +46,7 @@ class SnapshotTransfersTest : public testing::Test {
 
   SnapshotTransfers transfers_{2, kRetry};
   std::map<uint64_t, uint64_t> match_index_;
+  std::set<uint64_t> silent_;
 };
 
 TEST_F(SnapshotTransfersTest, OneAtATimeToEach) {
@@ -123,16 +133,6 @@ TEST_F(SnapshotTransfersTest, ATrimEndsThoseThatItLeavesBehind) {
   EXPECT_EQ(Next(), 4u) << "it did not fail";
 }
 
-TEST_F(SnapshotTransfersTest, ForgetsWhoLeft) {
-  Begin(3, 70);
-  Begin(4, 50);
-  End(4, true, 200);
-  transfers_.Want(NodeId(5));
-  for (uint64_t peer : {3, 4, 5}) {
-    transfers_.Forget(NodeId(peer));
-  }
-  EXPECT_TRUE(transfers_.empty());
-  EXPECT_EQ(Next(), 0u);
 TEST_F(SnapshotTransfersTest, ATrimEndsTheCatchingUpThatItLeavesBehind) {
   Begin(3, 70);
   End(3, /*taken=*/true, /*log_end=*/200);
@@ -184,6 +184,16 @@ TEST_F(SnapshotTransfersTest, NoRoomIsMadeForWhoseTurnIsNotYet) {
   EXPECT_EQ(Room(1100), 4u);
 }
 
+TEST_F(SnapshotTransfersTest, ForgetsWhoLeft) {
+  Begin(3, 70);
+  Begin(4, 50);
+  End(4, true, 200);
+  transfers_.Want(NodeId(5));
+  for (uint64_t peer : {3, 4, 5}) {
+    transfers_.Forget(NodeId(peer));
+  }
+  EXPECT_TRUE(transfers_.empty());
+  EXPECT_EQ(Next(), 0u);
   EXPECT_THAT(NeededAfter(), IsEmpty());
 }
 
