@@ -144,7 +144,7 @@ void RaftDriver::MaybeTrimLog() {
 }
 
 void RaftDriver::BeginInstall() {
-  if (!install_.has_value() || core_->is_installing()) {
+  if (!MayBeginInstall()) {
     return;
   }
   // What the core took before goes to the log store before the snapshot.

@@ -198,8 +198,8 @@ bool RaftDriver::RunTurn() {
   apply_stalled_ = false;
   TellCoreTheTime();
   TakeFinishedLogWork();
-  BeginInstall();
   for (int pass = 0; pass < kPassesPerTurnMax; ++pass) {
+    BeginInstall();
     HandOutRequests();
     CarryOutOutput();
     ApplyCommitted();
@@ -495,7 +495,7 @@ bool RaftDriver::HasWork() const {
   if (core_->HasOutput() || proposals_.has_answers() || reads_.has_answers()) {
     return true;
   }
-  if (MayApply()) {
+  if (MayApply() || MayBeginInstall()) {
     return true;
   }
   if (watch_.leading()) {

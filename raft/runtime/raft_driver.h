@@ -155,6 +155,7 @@ class RaftDriver final : public OutcomeObserver {
   void WatchDisks();
   // Snapshots of another: offered, being written, written.
   absl::Status CheckSnapshotUse(Term term, const SnapshotPoint& point) const;
+  bool MayBeginInstall() const { return install_.has_value() && !core_->is_installing(); }
   void BeginInstall();
   void FinishInstall();
   void RefuseInstall(const absl::Status& status);

@@ -432,6 +432,29 @@ TEST_F(DriverSnapshotTest, OneOfATermThatIsOverChangesNothing) {
   EXPECT_EQ(cluster_.machine(absent_).applied(), applied);
 }
 
+// Whoever hears that its snapshot is refused may offer another at once.
+TEST_F(DriverSnapshotTest, OneThatIsOfferedWithinATurnIsTakenInTheSameTurn) {
+  cluster_.Isolate(absent_);
+  Load(10);
+  const Term now = cluster_.driver(absent_).core().term();
+  std::shared_ptr<std::optional<absl::Status>> second;
+  cluster_.driver(absent_).InstallSnapshot(now, TakeSnapshot(), [&](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    second = Install(absent_, now.Next(), TakeSnapshot());
+  });
+  ASSERT_TRUE(cluster_.driver(absent_)
+                  .Take({.from = other_,
+                         .to = absent_,
+                         .term = now.Next(),
+                         .message = Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)}})
+                  .ok());
+  cluster_.driver(absent_).RunTurn();
+  ASSERT_NE(second, nullptr);
+  EXPECT_TRUE(cluster_.driver(absent_).core().is_installing());
+  cluster_.Settle();
+  EXPECT_TRUE(second->value().ok());
+}
+
 TEST_F(DriverSnapshotTest, ItIsAcknowledgedWhenItIsDurableAndAdopted) {
   LeaveBehind(absent_);
   cluster_.store(absent_).HoldWrites();
