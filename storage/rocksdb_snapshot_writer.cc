@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "kv/command_semantics.h"
 #include "kv/limits.h"
 #include "raft/wire/convert.h"
 #include "storage/disk_failure.h"
@@ -93,7 +94,10 @@ absl::Status RocksDbSnapshotWriter::CheckRow(const SnapshotRow& row) {
 absl::Status RocksDbSnapshotWriter::CheckStateRow(const SnapshotRow& row) {
   if (row.key == kAppliedKey) {
     applied_ = DecodeAppliedState(row.value);
-    return applied_.has_value() ? absl::OkStatus() : BadSnapshot("has no sense in what it applied");
+    if (!applied_.has_value()) {
+      return BadSnapshot("has no sense in what it applied");
+    }
+    return kv::CheckClusterVersion(applied_->cluster_version);
   }
   if (row.key == kConfigurationKey) {
     log::v1::ClusterConfiguration configuration;

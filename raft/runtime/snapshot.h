@@ -56,7 +56,8 @@ class SnapshotWriter {
   virtual ~SnapshotWriter() = default;
 
   // Takes the chunk that follows the last one. InvalidArgument: no reader gives such a chunk.
-  // ResourceExhausted: the disk is full. After a failure only the end is left.
+  // ResourceExhausted: the disk is full. Unimplemented: it holds what only a newer version of this
+  // program knows. After a failure only the end is left.
   virtual absl::Status Write(absl::string_view chunk) = 0;
   // No chunk follows: verifies the whole. InvalidArgument: it is not what a reader gave, or does
   // not stand where it was said to. Called once, last.

@@ -16,6 +16,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/rocksdb_snapshot_reader.h"
+#include "kv/command_version.h"
+#include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
 #include "storage/snapshot_chunk.h"
 #include "tests/storage/chunk_list.h"
 #include "tests/storage/store_fixture.h"
@@ -291,6 +294,21 @@ TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
   for (int round = 0; round < 5; ++round) {
     Fill(20 + 30 * round);
     follower_.Install(Staged(), /*keeps_log=*/false);
+TEST_F(SnapshotTest, OfANewerVersionChangesNothing) {
+  Fill(50);
+  Rows rows(leader_.ReadSnapshot());
+  kv::AppliedState applied = *DecodeAppliedState(rows.Find(0, kAppliedKey).value);
+  applied.cluster_version = kv::OwnCommandVersion() + 1;
+  rows.Find(0, kAppliedKey).value = EncodeAppliedState(applied);
+  const raft::EntryId before = follower_.machine().applied();
+  const auto staged = follower_.Stage(leader_.Point(), rows.Chunks());
+  EXPECT_EQ(staged.status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(staged.status().message(), HasSubstr("start the newer version"));
+  EXPECT_FALSE(std::filesystem::exists(StagingPath())) << "nothing was staged";
+  EXPECT_EQ(follower_.machine().applied(), before);
+  EXPECT_EQ(follower_.machine().cluster_version(), kv::kFirstCommandVersion);
+}
+
     ExpectEqualStates();
     if (round % 2 == 0) {
       follower_.Reopen();
