@@ -24,12 +24,15 @@
 namespace raftkv::storage {
 namespace {
 
-// A load for each peer, and one run.
+// Short: a load for each peer, and one run. Long: what is dropped after a snapshot, and files of
+// the log that go.
 constexpr size_t kReaderTasksMax = 256;
 // A snapshot that comes in leaves this part of the reserve free.
 constexpr int64_t kStagingPartOfReserve = 2;
 // What a compaction that gives back space is thought to need: most of what it reads has died.
 constexpr uint64_t kCompactionPartOfReserve = 8;
+// The long ones wait for flushes and for the MANIFEST; meanwhile the first thread does the others.
+constexpr int kReaderThreads = 2;
 
 rocksdb::WriteOptions Synced() {
   rocksdb::WriteOptions options;
@@ -339,9 +342,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   // Links to files of the database may be in there; those stay.
   RAFTKV_RETURN_IF_ERROR(RemoveTree(directory_.files(), directory_.staging_path()));
 
-  // Loads of old log entries, runs whose apply stalled, and what is dropped after a snapshot: all
-  // are rare, so one thread is enough.
-  reader_ = std::make_unique<WorkerPool>(/*threads=*/1, kReaderTasksMax);
+  reader_ = std::make_unique<WorkerPool>(kReaderThreads, kReaderTasksMax);
   log_store_ = std::make_unique<RocksDbLogStore>(families_, start.id.index, end.id, fence_.get(),
                                                  reader_.get(), waker);
   staging_ = std::make_unique<SnapshotStaging>(families_, directory_.staging_path(),

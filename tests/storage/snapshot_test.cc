@@ -10,7 +10,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+#include "absl/strings/match.h"
 
+#include "base/mutex.h"
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "gmock/gmock.h"
@@ -21,12 +23,16 @@
 #include "rocksdb/file_system.h"
 #include "storage/snapshot_chunk.h"
 #include "tests/storage/chunk_list.h"
+#include "tests/support/wait.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
 namespace {
 
 using testing::HasSubstr;
+// More than anything here takes that does not wait for something else.
+constexpr integration::Millis kPatience(30'000);
+
 
 // Rows of a snapshot's chunks, with changes.
 struct Rows {
@@ -334,7 +340,7 @@ TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
     EXPECT_EQ(view->Count({}, nullptr).value(), 2);
     EXPECT_EQ(view->FindDueKeys(raft::ClusterMillis(UINT64_MAX), 10).value().keys.size(), 1u);
     EXPECT_EQ(follower_.Value("old"), "(absent)");
-    follower_.Load(40);  // Waits for what the pool does first.
+    std::this_thread::yield();
   }
   EXPECT_TRUE(reader->ReadChunk(0).value().has_value());
   // What walked over the old state says nothing about the new one.
@@ -346,6 +352,67 @@ TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
   follower_.Run({Put("old", "2")});
   EXPECT_EQ(follower_.Records()["old"].version(), 1) << "the old state's record was replaced";
 }
+// Keeps whoever makes a table file waiting.
+class HeldTables final : public rocksdb::FileSystemWrapper {
+ public:
+  HeldTables() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "HeldTables"; }
+
+  void Hold(bool hold) {
+    MutexLock lock(&mutex_);
+    held_ = hold;
+    changed_.NotifyAll();
+  }
+  void AwaitWaiting() {
+    MutexLock lock(&mutex_);
+    while (waiting_ == 0) {
+      changed_.Wait(&mutex_);
+    }
+  }
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* dbg) override {
+    if (absl::EndsWith(path, ".sst")) {
+      MutexLock lock(&mutex_);
+      ++waiting_;
+      changed_.NotifyAll();
+      while (held_) {
+        changed_.Wait(&mutex_);
+      }
+      --waiting_;
+    }
+    return FileSystemWrapper::NewWritableFile(path, options, file, dbg);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// A follower that lags needs its entries meanwhile.
+TEST_F(SnapshotTest, DroppingAStateHoldsUpNoLoad) {
+  Fill(30);
+  const auto tables = std::make_shared<HeldTables>();
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(tables);
+  Store store(dir_.File("slow"));
+  store.options().env = env.get();
+  store.Open();
+  store.Found();
+  store.Append({NoOpEntry(1)});
+  auto staged = store.Stage(leader_.Point(), leader_.ReadSnapshot());
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  tables->Hold(true);
+  staged->reset();
+  tables->AwaitWaiting();  // The drop flushes first.
+  raft::LogStore& log = *store.storage().log_store();
+  log.Load({.peer = raft::NodeId(2), .first = raft::LogIndex(1), .bytes_max = 1 << 20});
+  EXPECT_TRUE(integration::WaitUntil(kPatience, [&] { return !log.TakeLoaded().empty(); }));
+  tables->Hold(false);
+  store.Close();
+}
+
 
 TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
   Fill(30);
