@@ -1,12 +1,11 @@
 #include "storage/rocksdb_log_store.h"
 
-#include <chrono>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/wait.h"
 
 namespace raftkv::storage {
 namespace {
@@ -274,14 +273,9 @@ TEST_F(LogTrimTest, SpaceComesBack) {
   ASSERT_GT(before, 30 << 20);
   store_.Trim(399);
   // The log's files are given back in the background.
-  int64_t after = before;
-  for (int looks = 0; looks < 3000 && after > before / 2; ++looks) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    after = store_.storage().DiskBytes();
-  }
-  RecordProperty("disk_bytes_before", static_cast<int>(before));
-  RecordProperty("disk_bytes_after", static_cast<int>(after));
-  EXPECT_LE(after, before / 2);
+  EXPECT_TRUE(integration::WaitUntil(integration::Millis(30'000),
+                                     [&] { return store_.storage().DiskBytes() <= before / 2; }))
+      << before << " bytes before, and now " << store_.storage().DiskBytes();
   store_.Reopen();
   EXPECT_TRUE(store_.storage().Restore().ok());
 }

@@ -1,6 +1,5 @@
 // Snapshots of the applied state, from one store to another.
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -10,29 +9,29 @@
 #include <thread>
 #include <utility>
 #include <vector>
-#include "absl/strings/match.h"
 
-#include "base/mutex.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/rocksdb_snapshot_reader.h"
 #include "kv/command_version.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
+#include "storage/rocksdb_snapshot_reader.h"
 #include "storage/snapshot_chunk.h"
 #include "tests/storage/chunk_list.h"
-#include "tests/support/wait.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/wait.h"
 
 namespace raftkv::storage {
 namespace {
 
 using testing::HasSubstr;
+
 // More than anything here takes that does not wait for something else.
 constexpr integration::Millis kPatience(30'000);
-
 
 // Rows of a snapshot's chunks, with changes.
 struct Rows {
@@ -295,11 +294,6 @@ TEST_F(SnapshotTest, LeavesTheLogThatHoldsItsLastEntry) {
   EXPECT_EQ(follower_.machine().key_count(), 51);
 }
 
-TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
-  FollowerKnowsTerm(1);
-  for (int round = 0; round < 5; ++round) {
-    Fill(20 + 30 * round);
-    follower_.Install(Staged(), /*keeps_log=*/false);
 TEST_F(SnapshotTest, OfANewerVersionChangesNothing) {
   Fill(50);
   Rows rows(leader_.ReadSnapshot());
@@ -315,6 +309,11 @@ TEST_F(SnapshotTest, OfANewerVersionChangesNothing) {
   EXPECT_EQ(follower_.machine().cluster_version(), kv::kFirstCommandVersion);
 }
 
+TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
+  FollowerKnowsTerm(1);
+  for (int round = 0; round < 5; ++round) {
+    Fill(20 + 30 * round);
+    follower_.Install(Staged(), /*keeps_log=*/false);
     ExpectEqualStates();
     if (round % 2 == 0) {
       follower_.Reopen();
@@ -352,6 +351,7 @@ TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
   follower_.Run({Put("old", "2")});
   EXPECT_EQ(follower_.Records()["old"].version(), 1) << "the old state's record was replaced";
 }
+
 // Keeps whoever makes a table file waiting.
 class HeldTables final : public rocksdb::FileSystemWrapper {
  public:
@@ -413,7 +413,6 @@ TEST_F(SnapshotTest, DroppingAStateHoldsUpNoLoad) {
   store.Close();
 }
 
-
 TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
   Fill(30);
   FollowerKnowsTerm(1);
@@ -467,12 +466,8 @@ TEST_F(SnapshotTest, TheOldStatesSpaceComesBack) {
   auto staged = follower_.Stage({.last = applied.id, .stamp = point.stamp}, rows.Chunks());
   ASSERT_TRUE(staged.ok()) << staged.status();
   follower_.Install(*std::move(staged), /*keeps_log=*/false);
-  int64_t after = before;
-  for (int looks = 0; looks < 3000 && after > before / 2; ++looks) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    after = follower_.storage().DiskBytes();
-  }
-  EXPECT_LE(after, before / 2);
+  EXPECT_TRUE(integration::WaitUntil(
+      kPatience, [&] { return follower_.storage().DiskBytes() <= before / 2; }));
   EXPECT_EQ(Values(follower_), Values(leader_));
 }
 
