@@ -284,7 +284,10 @@ void RocksDbLogStore::InstallNow(const RocksDbStagedSnapshot& snapshot, bool kee
 
 void RocksDbLogStore::TrimNow(raft::LogIndex through) {
   CHECK_LE(through, last_.index) << "a trim beyond the log";
-  SyncWal();
+  // The state that holds what the entries did was written before, to the same write-ahead log:
+  // whatever a crash leaves of that is a prefix (ADR 4), so it never holds this and not the state.
+  // A flush of `raft_log` does not overtake the state either: RocksDB syncs the write-ahead logs
+  // that it has closed before it counts a table as made, as there are several families.
   rocksdb::WriteBatch batch;
   AddTrim(through, ReadEdge(through), &batch);
   WriteUnsynced("trim the Raft log", &batch);
@@ -293,7 +296,7 @@ void RocksDbLogStore::TrimNow(raft::LogIndex through) {
     MutexLock lock(&mutex_);
     sizes_.TrimTo(start_.Next());
   }
-  // Files that go overtake what is not synced.
+  // But files that go would overtake both.
   SyncWal();
   GiveBackFiles();
 }

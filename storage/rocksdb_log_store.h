@@ -72,7 +72,7 @@ class RocksDbLogStore final : public raft::LogStore {
   // Makes all of them durable with one write and one sync, and the fence where it must not lag.
   void Persist(const std::vector<raft::LogWrite>& writes);
   void InstallNow(const RocksDbStagedSnapshot& snapshot, bool keeps_log);
-  // Syncs first, so that the state that holds what the entries did is durable.
+  // The state that holds what the entries did is durable before this is.
   void TrimNow(raft::LogIndex through);
   // Deletes the entries of the log up to `through`, which is not before its start, and has it begin
   // after `start`.
