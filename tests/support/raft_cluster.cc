@@ -185,6 +185,7 @@ RaftCluster::Snapshot RaftCluster::TakeSnapshot(NodeId id, NodeId peer) {
   const Node& node = nodes_.at(id);
   const uint64_t last = node.applied.value();
   CHECK_GT(last, 0u);
+  spec_.OnSnapshotSent(id, peer, node.core->term(), node.log[last - 1].id);
   return {.from = id,
           .to = peer,
           .term = node.core->term(),
@@ -232,8 +233,7 @@ void RaftCluster::FinishInstall(NodeId id) {
   node.to_apply.clear();
   node.applied = last;
   oracle_.OnRestarted(id, last);
-  // To who sees only what is said and stored, it is as if the node came back with all that.
-  spec_.OnStarted(id, {.hard_state = &node.hard_state, .log = &node.log}, last);
+  spec_.OnSnapshotInstalled(id, snapshot.meta.point.last);
   node.core->OnInstalled(snapshot.meta);
   Drain(id);
 }
