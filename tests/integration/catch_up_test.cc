@@ -10,9 +10,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "base/rng.h"
-#include "client/client.h"
+#include "tests/support/client_load.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -25,55 +24,8 @@ using testing::IsEmpty;
 // Far more than the log keeps, and more than a second's work for a snapshot.
 constexpr int kKeys = 110;
 constexpr size_t kValueBytes = 900'000;
-
-// A client that writes and reads back, with the client library's own retries.
-class Load {
- public:
-  explicit Load(const std::vector<std::string>& endpoints)
-      : client_(Client::Create({.endpoints = endpoints}).value()), thread_([this] { Run(); }) {}
-  ~Load() { Stop(); }
-
-  void Stop() {
-    stop_ = true;
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
-  uint64_t successes() const { return successes_; }
-  std::vector<std::string> failures() {
-    MutexLock lock(&mutex_);
-    return failures_;
-  }
-
- private:
-  void Run() {
-    for (uint64_t i = 0; !stop_; ++i) {
-      const std::string value = absl::StrCat(i);
-      const auto put = client_.Put("load", value);
-      const auto got = client_.Get("load");
-      if (!put.ok()) {
-        Note(put.status().ToString());
-      } else if (!got.ok()) {
-        Note(got.status().ToString());
-      } else if (!got->kv.has_value() || got->kv->value != value) {
-        Note(absl::StrCat("not ", value));
-      } else {
-        ++successes_;
-      }
-    }
-  }
-  void Note(std::string failure) {
-    MutexLock lock(&mutex_);
-    failures_.push_back(std::move(failure));
-  }
-
-  std::atomic<bool> stop_{false};
-  std::atomic<uint64_t> successes_{0};
-  Mutex mutex_;
-  std::vector<std::string> failures_ ABSL_GUARDED_BY(mutex_);
-  Client client_;
-  std::thread thread_;
-};
+// What of the load is to succeed before a test goes on.
+constexpr uint64_t kMore = 20;
 
 class CatchUpTest : public testing::Test {
  protected:
@@ -139,10 +91,6 @@ class CatchUpTest : public testing::Test {
         << text << "\n"
         << cluster_.server(node).LogTail();
   }
-  static void AwaitMore(const Load& load) {
-    const uint64_t before = load.successes();
-    EXPECT_TRUE(WaitUntil(Millis(20000), [&] { return load.successes() >= before + 20; }));
-  }
 
   // Every member has everything, also when asked alone.
   void ExpectEqual() {
@@ -159,8 +107,8 @@ class CatchUpTest : public testing::Test {
       count.set_count_only(true);
       EXPECT_EQ(cluster_.client(node).List(count)->count(), kKeys + 2);
     }
-    EXPECT_EQ(cluster_.client(victim_).GetText("load")->kv().text(),
-              cluster_.client(leader_).GetText("load")->kv().text());
+    EXPECT_EQ(cluster_.client(victim_).GetText("load/0")->kv().text(),
+              cluster_.client(leader_).GetText("load/0")->kv().text());
   }
 
   TestCluster cluster_{{.flags = {"--log_bytes_max=16MiB"}}};
@@ -171,13 +119,13 @@ class CatchUpTest : public testing::Test {
 };
 
 TEST_F(CatchUpTest, AMemberThatWasAwayCatchesUpUnderLoad) {
-  Load load(AllClients());
-  AwaitMore(load);
+  ClientLoad load(AllClients(), /*clients=*/1);
+  load.AwaitMore(kMore);
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "receiving a snapshot as of entry");
   AwaitLog(victim_, "installed the snapshot as of entry");
   AwaitLog(leader_, "has the snapshot as of entry");
-  AwaitMore(load);
+  load.AwaitMore(kMore);
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   ExpectEqual();
@@ -193,14 +141,14 @@ TEST_F(CatchUpTest, AMemberThatWasAwayCatchesUpUnderLoad) {
 }
 
 TEST_F(CatchUpTest, TheReceiverMayDie) {
-  Load load(AllClients());
+  ClientLoad load(AllClients(), /*clients=*/1);
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "receiving a snapshot as of entry");
   cluster_.server(victim_).Kill9();
   ASSERT_FALSE(LogHas(victim_, "installed the snapshot")) << "it was too quick for this test";
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "installed the snapshot as of entry");
-  AwaitMore(load);
+  load.AwaitMore(kMore);
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   ExpectEqual();
@@ -208,18 +156,34 @@ TEST_F(CatchUpTest, TheReceiverMayDie) {
 }
 
 TEST_F(CatchUpTest, TheLeaderMayDie) {
-  Load load(AllClients());
+  ClientLoad load(AllClients(), /*clients=*/1);
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "receiving a snapshot as of entry");
   cluster_.server(leader_).Kill9();
   ASSERT_FALSE(LogHas(victim_, "installed the snapshot")) << "it was too quick for this test";
   // Two of three are left, and one of them needs the other's state before anything is committed.
   AwaitLog(victim_, "installed the snapshot as of entry");
-  AwaitMore(load);
+  load.AwaitMore(kMore);
   ASSERT_TRUE(cluster_.Start(leader_));
-  AwaitMore(load);
+  load.AwaitMore(kMore);
   load.Stop();
   ExpectEqual();
+}
+
+// Whoever leads next brings its own, in place of what came of the first.
+TEST_F(CatchUpTest, TheLeaderMayChange) {
+  ClientLoad load(AllClients(), /*clients=*/1);
+  ASSERT_TRUE(cluster_.Start(victim_));
+  AwaitLog(victim_, "receiving a snapshot as of entry");
+  cluster_.server(leader_).Pause();
+  ASSERT_FALSE(LogHas(victim_, "installed the snapshot")) << "it was too quick for this test";
+  AwaitLog(victim_, "in place of that as of entry");
+  AwaitLog(victim_, "installed the snapshot as of entry");
+  cluster_.server(leader_).Resume();
+  load.AwaitMore(kMore);
+  load.Stop();
+  ExpectEqual();
+  EXPECT_GT(cluster_.client(victim_).GetStatus()->header().raft_term(), term_);
 }
 
 TEST_F(CatchUpTest, EitherMayBeStopped) {
@@ -234,7 +198,7 @@ TEST_F(CatchUpTest, EitherMayBeStopped) {
       << cluster_.server(leader_).LogTail();
   AwaitLog(victim_, "installed the snapshot as of entry");
   ASSERT_TRUE(cluster_.Start(leader_));
-  ASSERT_TRUE(cluster_.client(victim_).PutText("load", "1").ok());
+  ASSERT_TRUE(cluster_.client(victim_).PutText("load/0", "1").ok());
   ExpectEqual();
 }
 
