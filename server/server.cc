@@ -15,13 +15,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/stderr_pump.h"
 #include "base/version.h"
 #include "kv/member.h"
-#include "server/api/cluster_service.h"
-#include "server/api/health_service.h"
-#include "server/api/kv_service.h"
-#include "server/api/maintenance_service.h"
+#include "server/api/client_api.h"
+#include "server/differing_state.h"
 #include "server/disk_usage.h"
 #include "server/event_log.h"
 #include "server/exit_code.h"
@@ -36,7 +33,6 @@
 #include "server/startup.h"
 #include "server/startup_signals.h"
 #include "server/stop.h"
-#include "storage/disk_failure.h"
 #include "storage/storage.h"
 
 namespace raftkv::server {
@@ -71,8 +67,6 @@ class Server final {
   bool OnTurn();
   // The data directory turned out to be unusable.
   void StopUnusable(const std::string& reason);
-  // This member's state turned out to be another than the cluster's.
-  [[noreturn]] void StopDiffering(const raft::StateDifference& difference);
   void EndConnections();
   void TearDown();
 
@@ -101,10 +95,7 @@ class Server final {
   std::unique_ptr<kv::Member> member_;
   CallAccounting calls_{memory_.unsent_answers};
   std::unique_ptr<MemoryUsage> memory_usage_;
-  std::unique_ptr<KvService> kv_service_;
-  std::unique_ptr<ClusterService> cluster_service_;
-  std::unique_ptr<MaintenanceService> maintenance_service_;
-  std::unique_ptr<HealthService> health_service_;
+  std::unique_ptr<ClientApi> client_api_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<grpc::Server> client_server_;
   std::unique_ptr<grpc::Server> peer_server_;
@@ -163,9 +154,10 @@ void Server::MakeMember(StartingPoint start) {
   snapshots_ = std::make_unique<ThreadDiskPool>(kSnapshotPoolThreads, kPoolTasksMax, loop_.get());
   upkeep_ = std::make_unique<ThreadDiskPool>(kUpkeepPoolThreads, kPoolTasksMax, loop_.get());
   disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), upkeep_.get(), &clock_);
-  event_log_ = std::make_unique<EventLog>(
-      directory_.get(),
-      [this](const raft::StateDifference& difference) { StopDiffering(difference); });
+  event_log_ =
+      std::make_unique<EventLog>(directory_.get(), [this](const raft::StateDifference& difference) {
+        EndDiffering(difference, storage_.get());
+      });
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
                                       snapshots_.get(), loop_.get(), &clock_,
                                       [this](const std::string& reason) { StopUnusable(reason); });
@@ -191,39 +183,31 @@ void Server::MakeServices() {
   calls_.clock = &clock_;
   calls_.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   kv::Store* const store = &member_->store();
-  const ResponseHeaderFiller header(directory_.get(), store);
   memory_usage_ =
       std::make_unique<MemoryUsage>(options_.memory_bytes_max, storage_.get(), &calls_.backlog);
-  kv_service_ = std::make_unique<KvService>(
+  client_api_ = std::make_unique<ClientApi>(
       KvService::Limits{
           .value_bytes_max = static_cast<uint64_t>(options_.value_bytes_max),
           .delete_range_keys_max = static_cast<uint64_t>(options_.delete_range_keys_max)},
-      store, header);
-  cluster_service_ = std::make_unique<ClusterService>(
-      directory_.get(), store, &clock_, header,
       ClusterService::Hooks{.started_at = started_at_,
                             .disk_bytes = [this] { return disk_usage_->bytes(); },
                             .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
-                            .warnings = [this] { return peers_->Warnings(); }});
-  maintenance_service_ = std::make_unique<MaintenanceService>(store, header);
-  health_service_ = std::make_unique<HealthService>(store);
+                            .warnings = [this] { return peers_->Warnings(); }},
+      directory_.get(), store, &clock_);
   stop_ = std::make_unique<Stop>(
       &clock_, [this] { return calls_.in_flight; },
       Stop::Steps{.refuse_new = [store] { store->Drain(); },
                   .answer_all =
                       [this] {
                         member_->driver().Shutdown();
-                        health_service_->EndWatches();
+                        client_api_->EndWatches();
                       },
                   .end_connections = [this] { EndConnections(); }});
 }
 
 std::optional<int> Server::StartListening() {
   SetUpClientPort(options_, &client_builder_);
-  client_builder_.RegisterService(kv_service_->service().service());
-  client_builder_.RegisterService(cluster_service_->service().service());
-  client_builder_.RegisterService(maintenance_service_->service().service());
-  client_builder_.RegisterService(health_service_->grpc_service());
+  client_api_->Register(&client_builder_);
   auto client = server::StartListening("listen_client", options_.listen_client, &client_builder_);
   if (!client.ok()) {
     return Fail(kExitBadConfiguration, client.status().message());
@@ -244,10 +228,7 @@ std::optional<int> Server::StartListening() {
 }
 
 void Server::StartServices() {
-  kv_service_->service().Start(loop_->queue(), &calls_);
-  cluster_service_->service().Start(loop_->queue(), &calls_);
-  maintenance_service_->service().Start(loop_->queue(), &calls_);
-  health_service_->Start(loop_->queue(), &calls_);
+  client_api_->Start(loop_->queue(), &calls_);
   peers_->Start();
 }
 
@@ -270,7 +251,7 @@ void Server::OnTick() {
 bool Server::OnTurn() {
   peers_->ReportLosses();
   const bool more = member_->RunTurn();
-  return health_service_->OnTurn() || more;
+  return client_api_->OnTurn() || more;
 }
 
 void Server::StopUnusable(const std::string& reason) {
@@ -279,21 +260,6 @@ void Server::StopUnusable(const std::string& reason) {
   if (!stop_->begun()) {
     stop_->Begin(Fail(kExitBadDirectory, reason));
   }
-}
-
-// What waits here gets no answer: any could be wrong. So it ends as by a kill, and this once the
-// loop may wait for the disk.
-void Server::StopDiffering(const raft::StateDifference& difference) {
-  const auto text = [](uint64_t hash) { return absl::StrCat(absl::Hex(hash, absl::kZeroPad16)); };
-  const std::string what = absl::StrCat(
-      "this member's state after entry ", difference.index.value(), " has the hash ",
-      text(difference.own_hash), ", but that of most voters has ", text(difference.right_hash));
-  LOG(ERROR) << "stopping: " << what << ". " << storage::kDiffersRemedy;
-  if (const absl::Status marked = storage_->MarkDiffering(what); !marked.ok()) {
-    LOG(ERROR) << "the data directory is not marked, and the next start will find out again: "
-               << marked.message();
-  }
-  ExitAtOnce(kExitBadDirectory);
 }
 
 // A server's Shutdown returns once every call is over, and calls are over when the loop has taken

@@ -44,8 +44,8 @@ class DataDirectory {
   // Makes the directory when it is missing (its parent must exist), checks that it is raftkv's or
   // empty, and locks it. FailedPrecondition, and nothing changed, when it is neither, is held by
   // another process, has an unknown version or is not accessible; DataLoss when it is marked
-  // complete and holds no database, or marked as differing. Once it is locked, a ballast is given up for space where there
-  // is none.
+  // complete and holds no database, or marked as differing. Once it is locked, a ballast is given
+  // up for space where there is none.
   static absl::StatusOr<DataDirectory> Open(const std::string& path,
                                             std::shared_ptr<rocksdb::FileSystem> files);
   // Unlocks.

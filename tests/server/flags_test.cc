@@ -34,7 +34,8 @@ std::string Describe(const ServerOptions& options) {
       " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
       " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
+      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max,
+      " disk_reserve=", options.disk_reserve_bytes,
       " reflection=", options.reflection ? "on" : "off", "\n");
 }
 

@@ -1,0 +1,30 @@
+#include "server/api/client_api.h"
+
+#include <utility>
+
+namespace raftkv::server {
+
+ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
+                     const kv::MemberDirectory* directory, kv::Store* store,
+                     const MonotonicClock* clock)
+    : header_(directory, store),
+      kv_(limits, store, header_),
+      cluster_(directory, store, clock, header_, std::move(hooks)),
+      maintenance_(store, header_),
+      health_(store) {}
+
+void ClientApi::Register(grpc::ServerBuilder* builder) {
+  for (ClientService* service : {&kv_.service(), &cluster_.service(), &maintenance_.service()}) {
+    builder->RegisterService(service->service());
+  }
+  builder->RegisterService(health_.grpc_service());
+}
+
+void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
+  for (ClientService* service : {&kv_.service(), &cluster_.service(), &maintenance_.service()}) {
+    service->Start(queue, accounting);
+  }
+  health_.Start(queue, accounting);
+}
+
+}  // namespace raftkv::server

@@ -1,0 +1,39 @@
+// ClientApi is all that clients can call on a member: the services of its client port.
+#pragma once
+
+#include <grpcpp/server_builder.h>
+
+#include "base/clock.h"
+#include "kv/member_directory.h"
+#include "kv/store.h"
+#include "server/api/cluster_service.h"
+#include "server/api/health_service.h"
+#include "server/api/kv_service.h"
+#include "server/api/maintenance_service.h"
+#include "server/loop/unary_call.h"
+
+namespace raftkv::server {
+
+// Confined to the loop once it is started.
+class ClientApi final {
+ public:
+  // Borrows all that is pointed to.
+  ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
+            const kv::MemberDirectory* directory, kv::Store* store, const MonotonicClock* clock);
+
+  void Register(grpc::ServerBuilder* builder);
+  // Starts taking calls. REQUIRES: the server is started.
+  void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
+  // As HealthService's.
+  bool OnTurn() { return health_.OnTurn(); }
+  void EndWatches() { health_.EndWatches(); }
+
+ private:
+  const ResponseHeaderFiller header_;
+  KvService kv_;
+  ClusterService cluster_;
+  MaintenanceService maintenance_;
+  HealthService health_;
+};
+
+}  // namespace raftkv::server
