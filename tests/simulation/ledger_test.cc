@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,8 +94,10 @@ TEST_F(LedgerTest, FindsAStateHashThatIsNotTheModels) {
   ledger_.OnApplied(kNode, steps_);
   kv::RecentDigests digests(raft::StateMachine::kHashesKept, kv::AppliedState());
   const auto check = [&] {
-    ledger_.CheckStateHashes(kNode, digests.last(),
-                             [&](LogIndex index) { return digests.At(index)->hash; });
+    ledger_.CheckStateHashes(kNode, digests.last(), [&](LogIndex index) {
+      const std::optional<kv::StateDigest> digest = digests.At(index);
+      return digest.has_value() ? std::optional(digest->hash) : std::nullopt;
+    });
   };
   digests.Add({kv::DigestOf(steps_[0].applied), kv::DigestOf(steps_[1].applied)});
   check();
