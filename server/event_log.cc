@@ -62,7 +62,7 @@ void EventLog::OnStatesDisagree(raft::LogIndex index) {
 
 void EventLog::OnLowOnDisk(const std::vector<raft::NodeId>& members) {
   if (members.empty()) {
-    LOG(INFO) << "no member's disk is nearly full any more: puts are taken again";
+    LOG(INFO) << "nobody who is heard says that its disk is nearly full: puts are taken again";
     return;
   }
   const auto describe = [this](std::string* out, raft::NodeId id) {

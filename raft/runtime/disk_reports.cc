@@ -10,7 +10,7 @@ void DiskReports::Note(const RaftCore& core, const Envelope& envelope) {
   const auto* reply = std::get_if<HeartbeatReply>(&envelope.message);
   const bool leads = core.role() == RaftRole::kLeader;
   const bool from_leader = heartbeat != nullptr && core.leader() == envelope.from && !leads;
-  const bool to_leader = reply != nullptr && leads;
+  const bool to_leader = reply != nullptr && leads && core.configuration().IsMember(envelope.from);
   if (envelope.term != core.term() || !(from_leader || to_leader)) {
     return;
   }

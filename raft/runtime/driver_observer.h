@@ -29,7 +29,8 @@ class DriverObserver {
   // This leader found that of `member`, and tells it.
   virtual void OnMemberDiffers(NodeId /*member*/, const StateDifference& /*difference*/) {}
   // This leader found that the states after the entry at `index` differ, and that no quorum of the
-  // voters has the same, so that nobody knows who is right. Once until they agree.
+  // voters has the same, so that nobody knows who is right. Once until they agree,
+  // or the configuration changes.
   virtual void OnStatesDisagree(LogIndex /*index*/) {}
 };
 

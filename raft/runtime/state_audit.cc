@@ -48,7 +48,12 @@ void StateAudit::TakeAnswer(NodeId member, Term term, const MemberNews& news) {
       !configuration_.IsMember(member)) {
     return;
   }
-  answers_[member] = news.state_hash;
+  // Most answers repeat one: every heartbeat asks.
+  const auto [answer, is_new] = answers_.try_emplace(member, news.state_hash);
+  if (!is_new && answer->second == news.state_hash) {
+    return;
+  }
+  answer->second = news.state_hash;
   Judge();
 }
 
@@ -67,11 +72,15 @@ bool StateAudit::HasAllAnswers() const {
 
 std::optional<uint64_t> StateAudit::RightHash() const {
   for (const auto& [member, hash] : answers_) {
+    int witnesses = 0;
     const bool is_right = IsQuorum(configuration_, [&](NodeId voter) {
       const auto answer = answers_.find(voter);
-      return answer != answers_.end() && answer->second == hash;
+      const bool agrees = answer != answers_.end() && answer->second == hash;
+      witnesses += agrees ? 1 : 0;
+      return agrees;
     });
-    if (is_right) {
+    // A voter alone is a quorum, and no proof.
+    if (is_right && witnesses > 1) {
       return hash;
     }
   }

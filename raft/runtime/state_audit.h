@@ -2,10 +2,10 @@
 // which entry they are asked about, what they answered, and who is wrong by that. It decides by
 // numbers alone; RaftDriver carries them.
 //
-// An audit asks every member for the hash of its state after one entry. What a quorum of the voters
-// answers is right, and whoever answers another is wrong, the leader itself as well. When there is
-// no such quorum, nobody can tell who is right. Answers count in the term, for the entry and for
-// the members for which they were asked.
+// An audit asks every member for the hash of its state after one entry. What a quorum of the
+// voters, two at least, answers is right, and whoever answers another is wrong, the leader itself
+// as well. When there is no such quorum, nobody can tell who is right. Answers count in the term,
+// for the entry and for the members for which they were asked.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +64,7 @@ class StateAudit {
   // Whom answers found wrong since the last call.
   std::vector<NodeId> TakeFound();
   // The newest entry after which the states differ and no quorum has the same; 0: none. Goes when a
-  // quorum agrees.
+  // quorum agrees, and with another configuration until the next audit.
   LogIndex disagreement() const { return disagreement_; }
 
  private:

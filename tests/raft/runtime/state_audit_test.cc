@@ -199,6 +199,15 @@ TEST_F(StateAuditTest, LearnersAreJudgedAndDoNotJudge) {
   EXPECT_THAT(Found(), ElementsAre(3, 4));
 }
 
+TEST_F(StateAuditTest, AVoterAloneProvesNothing) {
+  SetVoters({1}, {2, 3});
+  Begin();
+  Answer(2, kWrong);
+  Answer(3, kWrong);
+  EXPECT_THAT(Found(), IsEmpty());
+  EXPECT_EQ(audit_.disagreement(), applied_);
+}
+
 TEST_F(StateAuditTest, AJointConfigurationNeedsBothMajorities) {
   configuration_ = Joint({1, 2, 3}, {1, 4, 5});
   Begin();
