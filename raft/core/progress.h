@@ -60,6 +60,8 @@ class InflightWindow {
 
 class FollowerProgress {
  public:
+  // A follower that is not heard for so many is not waited for.
+  static constexpr uint64_t kLostElectionTimeouts = 10;
   enum class State { kProbe, kReplicate, kSnapshot };
 
   // Starts in Probe. REQUIRES: next_index >= 1.
@@ -102,7 +104,10 @@ class FollowerProgress {
   void OnHeartbeatReply(RoundId round);
   // It sent something within an election timeout, or has not been followed for so long yet.
   bool is_heard() const { return ticks_since_contact_ < election_timeout_ticks_; }
-  uint64_t ticks_since_contact() const { return ticks_since_contact_; }
+  // It sent nothing for so long that it need not be waited for.
+  bool is_lost() const {
+    return ticks_since_contact_ >= kLostElectionTimeouts * election_timeout_ticks_;
+  }
   RoundId answered_round() const { return answered_round_; }
 
   // The part of the commit index that is safe to tell: what the follower is known to hold.

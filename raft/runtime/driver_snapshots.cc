@@ -79,28 +79,22 @@ void RaftDriver::BeginSnapshots() {
   if (transfers_.empty() || shut_down_) {
     return;
   }
-  for (const NodeId peer : transfers_.UnderWay()) {
-    if (core_->progress(peer) == nullptr) {
-      transport_->StopSnapshot(peer);
-      transfers_.Forget(peer);
-    }
+  const auto is_follower = [this](NodeId peer) { return core_->progress(peer) != nullptr; };
+  // Whoever came so far by itself meanwhile asks again when it lacks something again.
+  const auto needs_one = [this](NodeId peer) {
+    return core_->progress(peer)->state() == FollowerProgress::State::kSnapshot;
+  };
+  for (const NodeId left : transfers_.KeepOnly(is_follower, needs_one)) {
+    transport_->StopSnapshot(left);
   }
   const MonotonicNanos now = clock_->Now();
-  // Whoever has left is asked about further down.
-  const auto is_heard = [this](NodeId peer) {
-    const FollowerProgress* progress = core_->progress(peer);
-    return progress == nullptr || progress->is_heard();
-  };
-  while (const std::optional<NodeId> silent = transfers_.MakeRoom(now, is_heard)) {
-    transport_->StopSnapshot(*silent);
-    core_->OnSnapshotEnded(*silent);
+  const auto is_heard = [this](NodeId peer) { return core_->progress(peer)->is_heard(); };
+  const auto is_lost = [this](NodeId peer) { return core_->progress(peer)->is_lost(); };
+  while (const std::optional<NodeId> lost = transfers_.MakeRoom(now, is_heard, is_lost)) {
+    transport_->StopSnapshot(*lost);
+    core_->OnSnapshotEnded(*lost);
   }
   while (const std::optional<NodeId> peer = transfers_.TakeNext(now, is_heard)) {
-    // Meanwhile it may have left, or come so far by itself. Else it would have asked again.
-    const FollowerProgress* progress = core_->progress(*peer);
-    if (progress == nullptr || progress->state() != FollowerProgress::State::kSnapshot) {
-      continue;
-    }
     std::unique_ptr<SnapshotReader> snapshot = state_machine_->TakeSnapshot();
     transfers_.OnBegun(*peer, snapshot->point().last.index);
     transport_->SendSnapshot(*peer, core_->term(), std::move(snapshot));

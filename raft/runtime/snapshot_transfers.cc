@@ -39,17 +39,18 @@ std::optional<NodeId> SnapshotTransfers::TakeNext(MonotonicNanos now,
 }
 
 std::optional<NodeId> SnapshotTransfers::MakeRoom(MonotonicNanos now,
-                                                  absl::FunctionRef<bool(NodeId)> is_heard) {
+                                                  absl::FunctionRef<bool(NodeId)> is_heard,
+                                                  absl::FunctionRef<bool(NodeId)> is_lost) {
   if (under_way_.size() < at_once_max_ || FindNext(now, is_heard) == waiting_.end()) {
     return std::nullopt;
   }
-  const auto silent = std::find_if(under_way_.begin(), under_way_.end(),
-                                   [&](const auto& item) { return !is_heard(item.first); });
-  if (silent == under_way_.end()) {
+  const auto lost = std::find_if(under_way_.begin(), under_way_.end(),
+                                 [&](const auto& item) { return is_lost(item.first); });
+  if (lost == under_way_.end()) {
     return std::nullopt;
   }
-  const NodeId peer = silent->first;
-  under_way_.erase(silent);
+  const NodeId peer = lost->first;
+  under_way_.erase(lost);
   return peer;
 }
 
@@ -88,11 +89,20 @@ std::vector<NodeId> SnapshotTransfers::OnTrimmed(LogIndex through) {
   return outrun;
 }
 
-void SnapshotTransfers::Forget(NodeId peer) {
-  std::erase(waiting_, peer);
-  under_way_.erase(peer);
-  catching_up_.erase(peer);
-  not_before_.erase(peer);
+std::vector<NodeId> SnapshotTransfers::KeepOnly(absl::FunctionRef<bool(NodeId)> is_follower,
+                                                absl::FunctionRef<bool(NodeId)> needs_one) {
+  std::vector<NodeId> ended;
+  for (const auto& [peer, point] : under_way_) {
+    if (!is_follower(peer)) {
+      ended.push_back(peer);
+    }
+  }
+  const auto has_left = [&](const auto& item) { return !is_follower(item.first); };
+  std::erase_if(under_way_, has_left);
+  std::erase_if(catching_up_, has_left);
+  std::erase_if(not_before_, has_left);
+  std::erase_if(waiting_, [&](NodeId peer) { return !is_follower(peer) || !needs_one(peer); });
+  return ended;
 }
 
 std::vector<NodeId> SnapshotTransfers::Clear() {

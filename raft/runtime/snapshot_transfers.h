@@ -28,9 +28,10 @@ class SnapshotTransfers {
   // Who is to be brought one now, if anybody; it does not wait any more. Whoever is not there, as
   // `is_heard` tells, goes on waiting.
   std::optional<NodeId> TakeNext(MonotonicNanos now, absl::FunctionRef<bool(NodeId)> is_heard);
-  // Somebody's turn would be now if fewer were under way, and one is to a follower that is not
-  // there: that one, and it is not under way any more.
-  std::optional<NodeId> MakeRoom(MonotonicNanos now, absl::FunctionRef<bool(NodeId)> is_heard);
+  // Somebody's turn would be now if fewer were under way, and one is to a follower that is away for
+  // long, as `is_lost` tells: that one, and it is not under way any more.
+  std::optional<NodeId> MakeRoom(MonotonicNanos now, absl::FunctionRef<bool(NodeId)> is_heard,
+                                 absl::FunctionRef<bool(NodeId)> is_lost);
   // One is under way to `peer`, which stands at `point`.
   void OnBegun(NodeId peer, LogIndex point);
   // It ended; when it was `taken`, the follower needs the entries from there to `log_end` next.
@@ -39,8 +40,10 @@ class SnapshotTransfers {
   // The log is being trimmed up to `through`: whose entries go is not catching up any more. Returns
   // the followers whose snapshot is for nothing therefore, and is not under way any more.
   std::vector<NodeId> OnTrimmed(LogIndex through);
-  // `peer` is nobody's follower any more.
-  void Forget(NodeId peer);
+  // Forgets all that is not of use: of members that are no followers any more, and of those that
+  // wait and need none any more. Returns whose were under way.
+  std::vector<NodeId> KeepOnly(absl::FunctionRef<bool(NodeId)> is_follower,
+                               absl::FunctionRef<bool(NodeId)> needs_one);
   // Ends all. Returns whose were under way.
   std::vector<NodeId> Clear();
 

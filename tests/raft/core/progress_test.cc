@@ -184,8 +184,8 @@ TEST(FollowerProgressTest, WhatArrivesInPartsIsNotLost) {
   progress.OnSent(LogIndex(6), 10, LogIndex(0));
   PassTicks(progress, 9);
   progress.OnPartTaken();
-  EXPECT_EQ(progress.ticks_since_contact(), 0u);
   PassTicks(progress, 9);
+  EXPECT_TRUE(progress.is_heard());
   progress.OnHeartbeatReply(RoundId(1));
   EXPECT_EQ(progress.state(), State::kReplicate);
   PassTicks(progress, 1);
@@ -213,15 +213,21 @@ TEST(FollowerProgressTest, IsHeardForAnElectionTimeout) {
   EXPECT_TRUE(progress.is_heard());
 }
 
+TEST(FollowerProgressTest, IsLostAfterTenElectionTimeouts) {
+  FollowerProgress progress(LogIndex(1), TestConfig());
+  PassTicks(progress, 99);
+  EXPECT_FALSE(progress.is_lost());
+  PassTicks(progress, 1);
+  EXPECT_TRUE(progress.is_lost());
+  progress.OnContact();
+  EXPECT_FALSE(progress.is_lost());
+}
+
 TEST(FollowerProgressTest, RoundsAndContact) {
   FollowerProgress progress(LogIndex(1), TestConfig());
   progress.OnHeartbeatReply(RoundId(7));
   progress.OnHeartbeatReply(RoundId(3));
   EXPECT_EQ(progress.answered_round(), RoundId(7));
-  PassTicks(progress, 4);
-  EXPECT_EQ(progress.ticks_since_contact(), 4u);
-  progress.OnContact();
-  EXPECT_EQ(progress.ticks_since_contact(), 0u);
   EXPECT_EQ(Replicating().SafeCommitIndex(LogIndex(9)), LogIndex(4));
   EXPECT_EQ(Replicating().SafeCommitIndex(LogIndex(3)), LogIndex(3));
 }

@@ -355,7 +355,9 @@ TEST_F(OneAtATimeTest, WhoFallsSilentOnTheWayMakesRoomForAnother) {
   const NodeId next = silent == first ? second : first;
   cluster_.SetHold(
       [silent](NodeId from, NodeId to, Traffic) { return from == silent || to == silent; });
-  cluster_.Tick(2 * kElectionTicks);
+  cluster_.Tick(FollowerProgress::kLostElectionTimeouts * kElectionTicks / 2);
+  EXPECT_EQ(cluster_.snapshots_begun(leader_), 1u) << "a pause costs what was brought so far";
+  cluster_.Tick(FollowerProgress::kLostElectionTimeouts * kElectionTicks);
   EXPECT_TRUE(IsCaughtUp(next));
   EXPECT_EQ(cluster_.snapshots_begun(leader_), 2u);
   EXPECT_EQ(cluster_.snapshots_under_way(), 0u);

@@ -27,7 +27,10 @@ class SnapshotTransfersTest : public testing::Test {
   }
   // Of whom MakeRoom takes it; 0: of nobody.
   uint64_t Room(MonotonicNanos now = 0) {
-    return transfers_.MakeRoom(now, [this](NodeId peer) { return IsHeard(peer); })
+    return transfers_
+        .MakeRoom(
+            now, [this](NodeId peer) { return IsHeard(peer); },
+            [this](NodeId peer) { return !IsHeard(peer); })
         .value_or(kNobody)
         .value();
   }
@@ -189,12 +192,27 @@ TEST_F(SnapshotTransfersTest, ForgetsWhoLeft) {
   Begin(4, 50);
   End(4, true, 200);
   transfers_.Want(NodeId(5));
-  for (uint64_t peer : {3, 4, 5}) {
-    transfers_.Forget(NodeId(peer));
-  }
+  const auto nobody = [](NodeId) { return false; };
+  EXPECT_THAT(transfers_.KeepOnly(nobody, nobody), ElementsAre(NodeId(3)));
   EXPECT_TRUE(transfers_.empty());
   EXPECT_EQ(Next(), 0u);
   EXPECT_THAT(NeededAfter(), IsEmpty());
+}
+
+TEST_F(SnapshotTransfersTest, WhoNeedsNoneAnyMoreTakesNobodysPlace) {
+  Begin(3, 70);
+  Begin(4, 50);
+  transfers_.Want(NodeId(5));
+  transfers_.Want(NodeId(6));
+  silent_ = {3};
+  const auto everybody = [](NodeId) { return true; };
+  EXPECT_THAT(transfers_.KeepOnly(everybody, [](NodeId peer) { return peer == NodeId(6); }),
+              IsEmpty());
+  EXPECT_EQ(Room(), 3u);
+  EXPECT_EQ(Next(), 6u);
+  transfers_.OnBegun(NodeId(6), LogIndex(80));
+  EXPECT_TRUE(End(4, true));
+  EXPECT_EQ(Next(), 0u);
 }
 
 TEST_F(SnapshotTransfersTest, ATimeAsALeaderEnds) {
