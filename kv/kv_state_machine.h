@@ -62,7 +62,7 @@ class KvView {
 
   virtual int64_t revision() const = 0;
   virtual raft::LogIndex applied() const = 0;
-  // Reads every row. DataLoss, too, when they are not those that commands have left, as their
+  // Reads every row. FailedPrecondition when they are not those that commands have left, as their
   // hashes tell (kv/state_hash.h).
   virtual absl::Status Verify(const GivenUp& given_up) const = 0;
   // nullopt: no such key. `key` is set in the result.

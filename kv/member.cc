@@ -16,8 +16,8 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
           std::make_unique<raft::RaftCore>(options_.raft, std::move(restored), Rng(options_.seed)),
           restored_clock, edges_.transport, edges_.log_store, edges_.state_machine, edges_.clock,
           edges_.observer),
-      store_(&driver_, edges_.state_machine, edges_.reads, edges_.clock, edges_.directory,
-             edges_.on_unusable),
+      store_(&driver_, edges_.state_machine, edges_.reads, edges_.upkeep, edges_.clock,
+             edges_.directory, {edges_.on_unusable, edges_.on_wrong_state}),
       expirer_(&driver_, edges_.state_machine, edges_.clock,
                [this](std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done) {

@@ -51,10 +51,14 @@ class Member {
     // Of reads, and of scans for due keys, which long reads must not hold up.
     DiskPool* reads = nullptr;
     DiskPool* scans = nullptr;
+    // Of what may take minutes.
+    DiskPool* upkeep = nullptr;
     std::function<void(const raft::ClusterReading& reading)> save_clock;
     // A file is corrupted, or the log is newer than this version of raftkv: the member must neither
     // lead nor answer any more.
     std::function<void(const std::string& problem)> on_unusable;
+    // The state is not what commands made of it.
+    std::function<void(const std::string& what)> on_wrong_state;
   };
 
   Member(const MemberOptions& options, Edges edges, raft::RestoredState restored,

@@ -43,7 +43,7 @@ absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_ha
   if (rows == state.key_count && rows_hash == state.rows_hash) {
     return absl::OkStatus();
   }
-  return absl::DataLossError(absl::StrCat(
+  return absl::FailedPreconditionError(absl::StrCat(
       "the state at index ", state.id.index.value(), " has ", rows, " keys whose hashes come to ",
       rows_hash, ", and should have ", state.key_count, " whose hashes come to ", state.rows_hash));
 }

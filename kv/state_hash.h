@@ -38,7 +38,7 @@ struct StateDigest {
 StateDigest DigestOf(const AppliedState& state);
 
 // Whether so many rows with this sum of hashes are those that the state tells of; otherwise
-// DataLoss, naming both.
+// FailedPrecondition, naming both.
 absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_hash);
 
 }  // namespace raftkv::kv

@@ -107,14 +107,15 @@ Store::ReadPoint PointOf(const KvStateMachine& machine) {
 }  // namespace
 
 Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
-             const MonotonicClock* clock, const MemberDirectory* directory,
-             std::function<void(const std::string& problem)> on_damaged)
+             DiskPool* upkeep, const MonotonicClock* clock, const MemberDirectory* directory,
+             Alarms alarms)
     : driver_(*driver),
       state_machine_(*state_machine),
       pool_(*pool),
+      upkeep_(*upkeep),
       clock_(*clock),
       directory_(directory),
-      on_damaged_(std::move(on_damaged)) {}
+      alarms_(std::move(alarms)) {}
 
 absl::Status Store::CheckWrite(const Command& command) const {
   if (draining_) {
@@ -124,9 +125,9 @@ absl::Status Store::CheckWrite(const Command& command) const {
       needed > state_machine_.cluster_version()) {
     return ClusterTooOldError(needed, state_machine_.cluster_version());
   }
-  const std::vector<raft::NodeId> low_on_disk = driver_.LowOnDisk();
-  if (!low_on_disk.empty() && AddsData(command)) {
-    return DiskFull(low_on_disk, directory_);
+  if (AddsData(command)) {
+    const std::vector<raft::NodeId> low_on_disk = driver_.LowOnDisk();
+    return low_on_disk.empty() ? absl::OkStatus() : DiskFull(low_on_disk, directory_);
   }
   return absl::OkStatus();
 }
@@ -207,17 +208,21 @@ absl::Status Store::ReadError(const absl::Status& status) {
   if (absl::IsCancelled(status)) {
     return TooSlowError();
   }
-  if (absl::IsDataLoss(status)) {
-    on_damaged_(std::string(status.message()));
+  if (absl::IsFailedPrecondition(status)) {
+    alarms_.on_wrong_state(std::string(status.message()));
+  } else if (absl::IsDataLoss(status)) {
+    alarms_.on_damaged(std::string(status.message()));
   }
   return CorruptedError(status.message());
 }
 
-void Store::ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
-                       std::function<void(absl::Status)> refuse) {
-  GivenUp given_up = [&clock = clock_, deadline] { return clock.Now() >= deadline; };
+void Store::ReadOnPool(DiskPool* pool, DiskPool::Length length, MonotonicNanos deadline,
+                       PoolRead read, std::function<void(absl::Status)> refuse) {
+  GivenUp given_up = [&clock = clock_, deadline, all = reads_given_up_] {
+    return *all || clock.Now() >= deadline;
+  };
   const bool submitted =
-      pool_.Submit(length, [given_up = std::move(given_up), view = state_machine_.TakeView(),
+      pool->Submit(length, [given_up = std::move(given_up), view = state_machine_.TakeView(),
                             read = std::move(read), refuse]() mutable {
         std::function<void()> answer;
         if (given_up()) {
@@ -269,7 +274,7 @@ void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> 
       break;
   }
   ReadOnPool(
-      DiskPool::Length::kShort, deadline,
+      &pool_, DiskPool::Length::kShort, deadline,
       [this, key, done](const KvView& view, const GivenUp& /*given_up*/) {
         auto stored = view.Get(key);
         return [this, done, at = PointOf(view), stored = std::move(stored)]() mutable {
@@ -292,6 +297,7 @@ void Store::Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> do
 
 void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done) {
   ReadOnPool(
+      &pool_,
       scan.keys_max <= kShortListKeysMax ? DiskPool::Length::kShort : DiskPool::Length::kLong,
       deadline,
       [this, scan = scan, done](const KvView& view, const GivenUp& given_up) mutable {
@@ -322,7 +328,7 @@ void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<
   }
   const uint64_t walk = state_machine_.BeginCount(interval);
   ReadOnPool(
-      DiskPool::Length::kLong, deadline,
+      &pool_, DiskPool::Length::kLong, deadline,
       [this, interval, walk, done](const KvView& view, const GivenUp& given_up) {
         auto count = view.Count(interval, given_up);
         return [this, walk, done, at = PointOf(view), count = std::move(count)] {
@@ -380,7 +386,7 @@ void Store::VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline,
     return;
   }
   ReadOnPool(
-      DiskPool::Length::kLong, deadline,
+      &upkeep_, DiskPool::Length::kLong, deadline,
       [this, verified, done](const KvView& view, const GivenUp& given_up) {
         absl::Status status = view.Verify(given_up);
         return [this, verified, done, status = std::move(status)] {

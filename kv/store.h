@@ -3,8 +3,10 @@
 // answer, is its caller's.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -62,14 +64,20 @@ class Store {
     StateDigest digest;  // Of the state after the entry there.
   };
 
-  // `on_damaged` hears, once for each read that met it, that a file is corrupted, or that rows are
-  // not those that commands left:
-  // the member must neither lead nor answer from it.
+  // What a member hears that must not go on as it is.
+  struct Alarms {
+    // A file is corrupted: the member must neither lead nor answer from it. Once for each read that
+    // met it.
+    std::function<void(const std::string& problem)> on_damaged;
+    // The rows are not those that commands left: nothing of this state can be trusted.
+    std::function<void(const std::string& what)> on_wrong_state;
+  };
+
+  // `pool` is for reads, `upkeep` for what may take minutes.
   // `directory`, which may be null, names members in errors.
   // Borrows the rest; no callback of theirs may come after its end.
-  Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
-        const MonotonicClock* clock, const MemberDirectory* directory,
-        std::function<void(const std::string& problem)> on_damaged);
+  Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool, DiskPool* upkeep,
+        const MonotonicClock* clock, const MemberDirectory* directory, Alarms alarms);
 
   // Brings a command into the log and hears what it came to: the outcome of a command that was
   // applied with its guards holding. An error says whether it was certainly not proposed
@@ -91,12 +99,14 @@ class Store {
   // What this member's state was after the entry at `index`, 0 being the newest that is applied.
   // One that is not applied yet is waited for; OUT_OF_RANGE when it is too long ago. With `scan`,
   // the rows as of then or later are read first and compared with the state's hash of them:
-  // CORRUPTED, and `on_damaged` hears it, when they differ.
+  // CORRUPTED, and `on_wrong_state` hears it, when they differ.
   void Verify(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
 
   // From now on everything new is refused, and reads that wait for a revision with it; what is on
   // its way goes on.
   void Drain() { draining_ = true; }
+  // Reads that are on a pool end soon, and without an answer of use.
+  void GiveUpReads() { *reads_given_up_ = true; }
   bool draining() const { return draining_; }
 
   // Fails waiting reads whose time is over; called every tick.
@@ -124,7 +134,7 @@ class Store {
   // Runs `read` with the state as of now on the pool and then what it returned on the loop. `read`
   // does not begin after the deadline and should end once `given_up` says that it is over;
   // `refuse` is called with why when it did not begin.
-  void ReadOnPool(DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
+  void ReadOnPool(DiskPool* pool, DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
                   std::function<void(absl::Status)> refuse);
   // What a view that failed so is answered with.
   absl::Status ReadError(const absl::Status& status);
@@ -136,9 +146,13 @@ class Store {
   raft::RaftDriver& driver_;
   KvStateMachine& state_machine_;
   DiskPool& pool_;
+  DiskPool& upkeep_;
   const MonotonicClock& clock_;
   const MemberDirectory* const directory_;
-  const std::function<void(const std::string& problem)> on_damaged_;
+  const Alarms alarms_;
+  // Shared with reads on other threads.
+  const std::shared_ptr<std::atomic<bool>> reads_given_up_ =
+      std::make_shared<std::atomic<bool>>(false);
   RevisionWaiters revision_waiters_{kRevisionWaitersMax};
   RevisionWaiters index_waiters_{kIndexWaitersMax};
   bool draining_ = false;

@@ -10,11 +10,14 @@
 
 namespace raftkv::server {
 
-void EndDiffering(const raft::StateDifference& difference, storage::Storage* storage) {
+std::string Describe(const raft::StateDifference& difference) {
   const auto text = [](uint64_t hash) { return absl::StrCat(absl::Hex(hash, absl::kZeroPad16)); };
-  const std::string what = absl::StrCat(
-      "this member's state after entry ", difference.index.value(), " has the hash ",
-      text(difference.own_hash), ", but that of most voters has ", text(difference.right_hash));
+  return absl::StrCat("this member's state after entry ", difference.index.value(),
+                      " has the hash ", text(difference.own_hash), ", but that of most voters has ",
+                      text(difference.right_hash));
+}
+
+void EndDiffering(const std::string& what, storage::Storage* storage) {
   LOG(ERROR) << "stopping: " << what << ". " << storage::kDiffersRemedy;
   if (const absl::Status marked = storage->MarkDiffering(what); !marked.ok()) {
     LOG(ERROR) << "the data directory is not marked, and the next start will find out again: "

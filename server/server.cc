@@ -156,7 +156,7 @@ void Server::MakeMember(StartingPoint start) {
   disk_usage_ = std::make_unique<DiskUsage>(storage_.get(), upkeep_.get(), &clock_);
   event_log_ =
       std::make_unique<EventLog>(directory_.get(), [this](const raft::StateDifference& difference) {
-        EndDiffering(difference, storage_.get());
+        EndDiffering(Describe(difference), storage_.get());
       });
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
                                       snapshots_.get(), loop_.get(), &clock_,
@@ -172,8 +172,10 @@ void Server::MakeMember(StartingPoint start) {
           .directory = directory_.get(),
           .reads = reads_.get(),
           .scans = scans_.get(),
+          .upkeep = upkeep_.get(),
           .save_clock = [this](const auto& reading) { storage_->SaveClusterClock(reading); },
-          .on_unusable = [this](const std::string& problem) { StopUnusable(problem); }},
+          .on_unusable = [this](const std::string& problem) { StopUnusable(problem); },
+          .on_wrong_state = [this](const auto& what) { EndDiffering(what, storage_.get()); }},
       std::move(start.restored), storage_->restored_clock());
   member_->driver().SetDormant(!directory_->founded());
   peers_->SetDriver(&member_->driver());
@@ -200,6 +202,7 @@ void Server::MakeServices() {
                   .answer_all =
                       [this] {
                         member_->driver().Shutdown();
+                        member_->store().GiveUpReads();
                         client_api_->EndWatches();
                       },
                   .end_connections = [this] { EndConnections(); }});

@@ -203,8 +203,9 @@ absl::Status RocksDbKvView::VerifyTtl(const kv::GivenUp& given_up, const Deadlin
   }
   RAFTKV_RETURN_IF_ERROR(CheckRead("`ttl`", iterator->status()));
   if (found != due) {
-    return BadBytes("`ttl`", absl::StrCat("it has ", found.count, " rows that are not those of ",
-                                          "the ", due.count, " keys with a deadline"));
+    return absl::FailedPreconditionError(absl::StrCat("`ttl` has ", found.count,
+                                                      " rows, which are not those of the ",
+                                                      due.count, " keys with a deadline"));
   }
   return absl::OkStatus();
 }

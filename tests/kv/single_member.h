@@ -37,8 +37,10 @@ class SingleMemberTest : public testing::Test, private raft::DriverObserver {
                       .directory = directory,
                       .reads = &pool_,
                       .scans = &pool_,
+                      .upkeep = &pool_,
                       .save_clock = [](const raft::ClusterReading&) {},
-                      .on_unusable = [this](const std::string& problem) { unusable_ = problem; }},
+                      .on_unusable = [this](const std::string& problem) { unusable_ = problem; },
+                      .on_wrong_state = [this](const std::string& what) { wrong_ = what; }},
         std::move(restored), raft::ClusterReading());
   }
   // A member alone, which leads.
@@ -69,6 +71,7 @@ class SingleMemberTest : public testing::Test, private raft::DriverObserver {
   ScriptedStateMachine machine_;
   ManualDiskPool pool_;
   std::string unusable_;
+  std::string wrong_;
   std::unique_ptr<Member> member_;
 
  private:

@@ -111,7 +111,7 @@ TEST(CheckRowsTest, NamesBothSides) {
   state.rows_hash = 30;
   EXPECT_TRUE(CheckRows(state, 2, 30).ok());
   for (const absl::Status& status : {CheckRows(state, 2, 31), CheckRows(state, 3, 30)}) {
-    EXPECT_TRUE(absl::IsDataLoss(status));
+    EXPECT_TRUE(absl::IsFailedPrecondition(status));
   }
   EXPECT_EQ(CheckRows(state, 3, 31).message(),
             "the state at index 7 has 3 keys whose hashes come to 31, and should have 2 whose "

@@ -364,15 +364,16 @@ TEST_F(StoreTest, AScanIsALongReadAndItsAnswerThatOfTheStateWhereItBegan) {
   EXPECT_EQ(unusable_, "");
 }
 
-TEST_F(StoreTest, RowsThatAreNotTheStatesAreDamage) {
+TEST_F(StoreTest, RowsThatAreNotTheStatesAreTold) {
   StartLeader();
-  machine_.answers.verified = absl::DataLossError("3 keys, and should have 2");
+  machine_.answers.verified = absl::FailedPreconditionError("3 keys, and should have 2");
   VerifyAnswer answer;
   store().Verify(raft::LogIndex(0), /*scan=*/true, In(kNanosPerSecond), answer.callback());
   pool_.RunAll();
   ASSERT_TRUE(answer.has_come());
   EXPECT_EQ(answer->status(), CorruptedError("3 keys, and should have 2"));
-  EXPECT_EQ(unusable_, "3 keys, and should have 2");
+  EXPECT_EQ(wrong_, "3 keys, and should have 2");
+  EXPECT_EQ(unusable_, "");
 }
 
 TEST_F(StoreTest, TooManyThatWaitForAnIndexAreRefused) {

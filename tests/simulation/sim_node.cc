@@ -132,8 +132,10 @@ void SimNode::Start() {
           .directory = nullptr,
           .reads = &process.disk_pool,
           .scans = &process.disk_pool,
+          .upkeep = &process.disk_pool,
           .save_clock = [this](const raft::ClusterReading& reading) { disk_.Write(reading); },
-          .on_unusable = [](const std::string& problem) { LOG(FATAL) << problem; }},
+          .on_unusable = [](const std::string& problem) { LOG(FATAL) << problem; },
+          .on_wrong_state = [](const std::string& what) { LOG(FATAL) << what; }},
       Restore(), RestoredClock());
   process.front = std::make_unique<KvFront>(process.member.get(), &process.clock, &counters_);
   process.snapshot_receiver = std::make_unique<SnapshotReceiver>(

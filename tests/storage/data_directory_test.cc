@@ -79,7 +79,7 @@ TEST_F(DataDirectoryTest, ADifferingOneIsNeverOpenedAgain) {
   for (int start = 0; start < 2; ++start) {
     ExpectRefused(absl::StatusCode::kDataLoss,
                   AllOf(HasSubstr(File("DIFFERS")), HasSubstr("after entry 17"),
-                        HasSubstr("Keep this directory"), HasSubstr("empty directory")));
+                        HasSubstr("Keep this directory"), HasSubstr("until it can be replaced")));
   }
 }
 

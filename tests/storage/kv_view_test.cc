@@ -93,14 +93,15 @@ TEST_F(KvViewTest, FindsRowsThatAreNotTheStates) {
   record.back() = '2';
   const std::string hash = DumpFamily(store_.database_path(), "ttl.1")[due];
   ASSERT_FALSE(hash.empty());
-  EXPECT_EQ(verify_with("latest.1", "a", std::nullopt).code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(verify_with("latest.1", "c", record).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify_with("latest.1", "a", std::nullopt).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(verify_with("latest.1", "c", record).code(), absl::StatusCode::kFailedPrecondition);
   const absl::Status changed = verify_with("latest.1", "a", record);
-  EXPECT_EQ(changed.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(changed.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(changed.message()), HasSubstr("the state at index 1 has 2 keys whose"));
-  EXPECT_EQ(verify_with("ttl.1", due, std::nullopt).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify_with("ttl.1", due, std::nullopt).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(verify_with("ttl.1", due, std::string(hash.rbegin(), hash.rend())).code(),
-            absl::StatusCode::kDataLoss);
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(verify_with("ttl.1", due, hash), absl::OkStatus()) << "all is as it was";
 }
 
