@@ -158,23 +158,41 @@ class Run {
     if (!targets.ok()) {
       return Fail(targets.status());
     }
-    // The newest of all, so that none has forgotten it; who is behind has the call's time.
-    VerifyHashOptions options;
-    for (const std::string& endpoint : targets->endpoints) {
-      const absl::StatusOr<VerifyHashResult> newest = client_.VerifyHash(endpoint);
-      options.index = std::max(options.index, newest.ok() ? newest->index : 0);
-    }
-    options.scan = command.scan;
     std::vector<EndpointHash> hashes;
-    ExitCode code = targets->unpublished == 0 ? ExitCode::kOk : ExitCode::kError;
+    Clusters clusters;
+    // The newest of all, so that none has forgotten it; who is behind has the call's time.
+    VerifyHashOptions at_newest;
     for (const std::string& endpoint : targets->endpoints) {
-      hashes.push_back({endpoint, client_.VerifyHash(endpoint, options)});
-      if (const absl::Status& status = hashes.back().hash.status(); !status.ok()) {
-        code = FailEndpoint(endpoint, status);
+      hashes.push_back({endpoint, client_.VerifyHash(endpoint)});
+      if (const auto& newest = hashes.back().hash; newest.ok()) {
+        at_newest.index = std::max(at_newest.index, newest->index);
+        clusters[newest->header.cluster_id].push_back(endpoint);
+      }
+    }
+    if (!AreOne(std::move(clusters))) {
+      return ExitCode::kUnhealthy;
+    }
+    // Who did not answer is not asked again: the others might forget that index meanwhile.
+    for (EndpointHash& endpoint : hashes) {
+      if (endpoint.hash.ok()) {
+        endpoint.hash = client_.VerifyHash(endpoint.endpoint, at_newest);
+      }
+    }
+    const bool equal = AreEqual(hashes);
+    // A scan may take minutes, so each member scans what it has by then.
+    for (EndpointHash& endpoint : hashes) {
+      if (command.scan && endpoint.hash.ok()) {
+        endpoint.hash = client_.VerifyHash(endpoint.endpoint, {.index = 0, .scan = true});
+      }
+    }
+    ExitCode code = targets->unpublished == 0 ? ExitCode::kOk : ExitCode::kError;
+    for (const EndpointHash& endpoint : hashes) {
+      if (const absl::Status& status = endpoint.hash.status(); !status.ok()) {
+        code = FailEndpoint(endpoint.endpoint, status);
       }
     }
     terminal_.out << FormatHashes(global_.format, hashes);
-    return AreEqual(hashes) ? code : ExitCode::kUnhealthy;
+    return equal ? code : ExitCode::kUnhealthy;
   }
 
   ExitCode operator()(const VersionCommand&) {
@@ -201,22 +219,17 @@ class Run {
     return ExitCodeFor(status);
   }
 
-  // Says whether those that answered are of one cluster and hold the same.
+  // Says whether those that answered, all at one index, hold the same.
   bool AreEqual(const std::vector<EndpointHash>& hashes) const {
-    Clusters clusters;
     std::map<uint64_t, std::vector<std::string>> states;
     uint64_t index = 0;
     size_t answers = 0;
     for (const EndpointHash& endpoint : hashes) {
       if (endpoint.hash.ok()) {
-        clusters[endpoint.hash->header.cluster_id].push_back(endpoint.endpoint);
         states[endpoint.hash->state_hash].push_back(endpoint.endpoint);
         index = endpoint.hash->index;
         ++answers;
       }
-    }
-    if (!AreOne(std::move(clusters))) {
-      return false;
     }
     if (states.size() > 1) {
       terminal_.err << "Error: the endpoints do not hold the same at index " << index

@@ -294,21 +294,35 @@ absl::StatusOr<VerifyHashResult> HashAt(uint64_t index, uint64_t hash) {
 
 auto AtIndex(uint64_t index) { return Field(&VerifyHashOptions::index, index); }
 
+auto Scans(bool scan) { return Field(&VerifyHashOptions::scan, scan); }
+
 TEST_F(CommandsTest, HashesAreComparedAtTheNewestIndexOfAll) {
-  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), AtIndex(0)))
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), AllOf(AtIndex(0), Scans(false))))
       .WillOnce(Return(HashAt(10, 1)));
-  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), AtIndex(0)))
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), AllOf(AtIndex(0), Scans(false))))
       .WillOnce(Return(HashAt(12, 2)));
   for (const char* endpoint : {"a:1", "b:1"}) {
-    EXPECT_CALL(*connection_, VerifyHash(absl::string_view(endpoint),
-                                         AllOf(AtIndex(12), Field(&VerifyHashOptions::scan, true))))
+    EXPECT_CALL(*connection_,
+                VerifyHash(absl::string_view(endpoint), AllOf(AtIndex(12), Scans(false))))
         .WillOnce(Return(HashAt(12, 2)));
+    // Each scans what it has by then.
+    EXPECT_CALL(*connection_,
+                VerifyHash(absl::string_view(endpoint), AllOf(AtIndex(0), Scans(true))))
+        .WillOnce(Return(HashAt(endpoint[0] == 'a' ? 13 : 14, 3)));
   }
   EXPECT_EQ(RunIt(EndpointHashCommand{.scan = true}), ExitCode::kOk);
   EXPECT_EQ(out_.str(),
-            "a:1, 1, 12, 0, 0, 0000000000000002, false\nb:1, 1, 12, 0, 0, 0000000000000002, "
+            "a:1, 1, 13, 0, 0, 0000000000000003, false\nb:1, 1, 14, 0, 0, 0000000000000003, "
             "false\n");
   EXPECT_EQ(err_.str(), "All 2 endpoints that answered hold the same at index 12\n");
+}
+
+TEST_F(CommandsTest, WhoDidNotTellItsIndexIsNotCompared) {
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("a:1"), AtIndex(0)))
+      .WillOnce(Return(absl::UnavailableError("gone")));
+  EXPECT_CALL(*connection_, VerifyHash(absl::string_view("b:1"), AtIndex(0)))
+      .WillOnce(Return(absl::UnavailableError("gone")));
+  EXPECT_NE(RunIt(EndpointHashCommand{}), ExitCode::kUnhealthy);
 }
 
 TEST_F(CommandsTest, HashesThatDifferAreExit5) {
