@@ -14,8 +14,12 @@ namespace {
 constexpr MonotonicNanos kLookInterval = kNanosPerSecond;
 // While the free space is near the reserve, for what is written meanwhile comes out of it.
 constexpr MonotonicNanos kNearLookInterval = kNanosPerSecond / 20;
-// Between the end of giving back space and its next beginning; as long as it took, if that is more.
+// Between the end of giving back space and its next beginning, at least; when nothing was applied
+// since, and so only what a reader held back can have died; and in units of the time that it took,
+// since it may write everything anew.
 constexpr MonotonicNanos kGiveBackPause = 2 * kNanosPerSecond;
+constexpr MonotonicNanos kGiveBackUnchangedPause = 60 * kNanosPerSecond;
+constexpr int64_t kGiveBackPauseFactor = 9;
 
 }  // namespace
 
@@ -81,19 +85,21 @@ void DiskUsage::OnSpace(const absl::StatusOr<storage::DiskSpace>& space) {
 void DiskUsage::MaybeGiveBackSpace() {
   const MonotonicNanos begin = clock_.Now();
   const raft::LogIndex applied = storage_.state_machine()->applied().index;
-  if (!low() || begin < next_give_back_ || applied == given_back_at_) {
+  if (!low() || begin < next_give_back_ ||
+      (applied == given_back_at_ && begin < next_unchanged_give_back_)) {
     return;
   }
-  const bool submitted =
-      pool_.Submit(kv::DiskPool::Length::kLong,
-                   [this, begin, give_back = storage_.PrepareToGiveBackSpace()]() mutable {
-                     give_back();
-                     give_back = nullptr;
-                     return [this, begin] {
-                       const MonotonicNanos now = clock_.Now();
-                       next_give_back_ = now + std::max(kGiveBackPause, now - begin);
-                     };
-                   });
+  const bool submitted = pool_.Submit(
+      kv::DiskPool::Length::kLong,
+      [this, begin, give_back = storage_.PrepareToGiveBackSpace()]() mutable {
+        give_back();
+        give_back = nullptr;
+        return [this, begin] {
+          const MonotonicNanos now = clock_.Now();
+          next_give_back_ = now + std::max(kGiveBackPause, kGiveBackPauseFactor * (now - begin));
+          next_unchanged_give_back_ = now + kGiveBackUnchangedPause;
+        };
+      });
   next_give_back_ = submitted ? kNever : begin + kGiveBackPause;
   given_back_at_ = submitted ? applied : given_back_at_;
 }

@@ -41,8 +41,9 @@ class DiskUsage {
   MonotonicNanos next_look_ = 0;
   MonotonicNanos next_count_ = 0;
   MonotonicNanos next_give_back_ = 0;
-  // The applied index when space was given back last: without a change there is nothing to give.
+  // The applied index when space was given back last. Without a change there is little to give.
   raft::LogIndex given_back_at_ = raft::LogIndex(0);
+  MonotonicNanos next_unchanged_give_back_ = 0;
 };
 
 }  // namespace raftkv::server

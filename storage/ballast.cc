@@ -38,6 +38,10 @@ absl::StatusOr<DiskSpace> FindDiskSpace(const std::string& path) {
   if (statvfs(there.c_str(), &found) != 0) {
     return SystemError("tell the free space of", path, errno);
   }
+  if (found.f_blocks == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the file system of ", path, " does not say how large it is"));
+  }
   const auto unit = static_cast<int64_t>(found.f_frsize);
   return DiskSpace{.free_bytes = static_cast<int64_t>(found.f_bavail) * unit,
                    .total_bytes = static_cast<int64_t>(found.f_blocks) * unit};

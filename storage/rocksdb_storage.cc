@@ -29,8 +29,8 @@ namespace {
 constexpr size_t kReaderTasksMax = 256;
 // A snapshot that comes in leaves this part of the reserve free.
 constexpr int64_t kStagingPartOfReserve = 2;
-// What a compaction that gives back space is thought to need: most of what it reads has died.
-constexpr uint64_t kCompactionPartOfReserve = 8;
+// What one compaction may write before it deletes (FitToReserve).
+constexpr uint64_t kCompactionPartOfReserve = 2;
 // The long ones wait for flushes and for the MANIFEST; meanwhile the first thread does the others.
 constexpr int kReaderThreads = 2;
 
@@ -477,14 +477,17 @@ int64_t RocksDbStorage::DiskBytes() const {
 
 void RocksDbStorage::KeepBallast() {
   const std::string path = directory_.ballast_path();
-  const int64_t missing = BallastBytes(options_.disk_reserve_bytes) - AllocatedBytes(path);
+  const int64_t reserve = options_.disk_reserve_bytes;
+  const int64_t missing = BallastBytes(reserve) - AllocatedBytes(path);
   const absl::StatusOr<DiskSpace> space = Space();
-  if (missing <= 0 || !space.ok() || space->free_bytes < options_.disk_reserve_bytes + missing) {
+  // It must not be what makes the disk nearly full, soon after there was space again.
+  const int64_t slack = reserve / kBallastPartOfReserve;
+  if (no_ballast_ || missing <= 0 || !space.ok() || space->free_bytes < reserve + slack + missing) {
     return;
   }
-  const absl::Status made = MakeBallast(path, BallastBytes(options_.disk_reserve_bytes));
-  if (!made.ok()) {
-    LOG_FIRST_N(WARNING, 1) << made.message() << ": a start on a full disk will have no space";
+  if (const absl::Status made = MakeBallast(path, BallastBytes(reserve)); !made.ok()) {
+    LOG(WARNING) << made.message() << ": a start on a full disk will have no space";
+    no_ballast_ = true;
   }
 }
 
@@ -511,9 +514,12 @@ void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
   const rocksdb::Status flushed = db_->Flush(flush, families);
   LOG_IF(INFO, !flushed.ok()) << "giving back space: " << flushed.ToString();
   const auto reserve = static_cast<uint64_t>(options_.disk_reserve_bytes);
-  if (HasSpaceFor(reserve / kCompactionPartOfReserve)) {
-    Compact(generation.latest);
-    Compact(generation.ttl);
+  for (rocksdb::ColumnFamilyHandle* family : {generation.ttl, generation.latest}) {
+    // What is in it is an upper bound, too: of little, little is written anew.
+    const uint64_t tables = PropertyOf(family, rocksdb::DB::Properties::kTotalSstFilesSize);
+    if (HasSpaceFor(std::min(reserve / kCompactionPartOfReserve, tables))) {
+      Compact(family);
+    }
   }
   // Its one compaction writes all of it anew.
   if (HasSpaceFor(PropertyOf(families_.raft_log, rocksdb::DB::Properties::kTotalSstFilesSize))) {
@@ -530,8 +536,8 @@ uint64_t RocksDbStorage::PropertyOf(rocksdb::ColumnFamilyHandle* family,
 
 bool RocksDbStorage::HasSpaceFor(uint64_t bytes) const {
   const absl::StatusOr<DiskSpace> space = Space();
-  // Twice, since others write as well.
-  return space.ok() && static_cast<uint64_t>(space->free_bytes) / 2 >= bytes;
+  // And half as much, since others write as well.
+  return space.ok() && static_cast<uint64_t>(space->free_bytes) >= bytes + bytes / 2;
 }
 
 void RocksDbStorage::Compact(rocksdb::ColumnFamilyHandle* family) const {

@@ -77,6 +77,9 @@ class RocksDbStorage final : public Storage {
   uint64_t PropertyOf(rocksdb::ColumnFamilyHandle* family, const std::string& name) const;
   bool HasSpaceFor(uint64_t bytes) const;
 
+  // The file system gives none. KeepBallast's own.
+  bool no_ballast_ = false;
+
   // Constant after Open.
   const StorageOptions options_;
   const DatabaseMemory memory_;
