@@ -18,7 +18,7 @@ inline constexpr char kRemedy[] =
 // The same for one whose state is not what the cluster agreed on.
 inline constexpr char kDiffersRemedy[] =
     "The other members hold the data. Keep this directory for whoever looks into the cause, and "
-    "report it; replace this member by one that starts with an empty directory.";
+    "report it: the member stays away until it can be replaced.";
 
 // Logs one line that says what failed and what to do, then aborts.
 // `what` is like "sync the Raft log".

@@ -10,6 +10,7 @@
 #include "rocksdb/listener.h"
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
+#include "storage/ballast.h"
 #include "storage/disk_failure.h"
 #include "storage/info_log.h"
 #include "storage/key_layout.h"
@@ -25,16 +26,23 @@ constexpr uint64_t kMetaShare = 4;
 // full.
 constexpr int kWriteBuffers = 3;
 
-// A table is as large as a write buffer, at least this; so many make the first level below 0, and
-// so many, roughly, one compaction.
+// Tables are large, so that even much data takes few open files; so many make the first level below
+// 0, and so many, roughly, one compaction.
+constexpr uint64_t kTableBytesMax = 64 << 20;
 constexpr uint64_t kTableBytesMin = 1 << 20;
 constexpr uint64_t kBaseLevelTables = 4;
 constexpr uint64_t kCompactionTables = 8;
 
-// FitToReserve: a compaction, a flush and the write-ahead log fit into the reserve together.
+// A compaction, a flush and the write-ahead log fit into the reserve together.
+constexpr uint64_t kTablePartOfReserve = 16;
 constexpr int64_t kWriteBufferPartOfReserve = 16;
 constexpr int64_t kWalPartOfReserve = 4;
 constexpr int64_t kWriteBufferBytesMin = 1 << 20;
+
+// A piece of the cache with a lock of its own. The write buffers' share is spread unevenly over
+// them, and must leave room for blocks in each.
+constexpr uint64_t kCacheShardBytes = 8 << 20;
+constexpr int kCacheShardBitsMax = 6;
 
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr double kBloomBitsPerKey = 10;
@@ -67,21 +75,36 @@ rocksdb::BlockBasedTableOptions MakeTableOptions(const std::shared_ptr<rocksdb::
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
-  // In pieces, so that those of a large file need not be in the cache as a whole.
-  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
-  table.partition_filters = true;
-  table.metadata_block_size = kBlockBytes;
+  // Not in pieces, although those of a large file would be easier to cache: a damaged file with
+  // such an index can end the process inside RocksDB 7.8.3 instead of being refused.
   table.format_version = 5;
   return table;
 }
 
-rocksdb::ColumnFamilyOptions MakeFamily(const rocksdb::BlockBasedTableOptions& table,
+uint64_t TableBytes(const StorageOptions& options) {
+  if (options.disk_reserve_bytes == 0) {
+    return kTableBytesMax;
+  }
+  return std::clamp(static_cast<uint64_t>(options.disk_reserve_bytes) / kTablePartOfReserve,
+                    kTableBytesMin, kTableBytesMax);
+}
+
+int CacheShardBits(uint64_t cache_bytes) {
+  int bits = 0;
+  while (bits < kCacheShardBitsMax && cache_bytes >> (bits + 1) >= kCacheShardBytes) {
+    ++bits;
+  }
+  return bits;
+}
+
+rocksdb::ColumnFamilyOptions MakeFamily(const StorageOptions& options,
+                                        const rocksdb::BlockBasedTableOptions& table,
                                         uint64_t write_buffer_bytes) {
   rocksdb::ColumnFamilyOptions family;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = write_buffer_bytes;
   family.max_write_buffer_number = kWriteBuffers;
-  family.target_file_size_base = std::max(write_buffer_bytes, kTableBytesMin);
+  family.target_file_size_base = TableBytes(options);
   family.max_bytes_for_level_base = kBaseLevelTables * family.target_file_size_base;
   family.max_compaction_bytes = kCompactionTables * family.target_file_size_base;
   family.compression = rocksdb::kNoCompression;
@@ -92,14 +115,18 @@ rocksdb::ColumnFamilyOptions MakeFamily(const rocksdb::BlockBasedTableOptions& t
 
 void FitToReserve(StorageOptions* options) {
   const int64_t reserve = options->disk_reserve_bytes;
+  if (reserve == 0) {
+    return;
+  }
   const auto lessen = [](int64_t part, int64_t least, uint64_t* bytes) {
     *bytes = std::min(*bytes, static_cast<uint64_t>(std::max(part, least)));
   };
   lessen(reserve / kWriteBufferPartOfReserve, kWriteBufferBytesMin, &options->write_buffer_bytes);
   lessen(reserve / kWriteBufferPartOfReserve, kWriteBufferBytesMin,
          &options->log_write_buffer_bytes);
-  lessen(reserve / kWalPartOfReserve, kWalPartOfReserve * kWriteBufferBytesMin,
-         &options->wal_bytes_max);
+  // A start on a full disk turns it into tables, in the space of the ballast.
+  lessen(std::min(reserve / kWalPartOfReserve, kBallastBytesMax),
+         kWalPartOfReserve * kWriteBufferBytesMin, &options->wal_bytes_max);
 }
 
 rocksdb::Env* EnvOf(const StorageOptions& options) {
@@ -107,7 +134,7 @@ rocksdb::Env* EnvOf(const StorageOptions& options) {
 }
 
 DatabaseMemory::DatabaseMemory(const StorageOptions& options)
-    : cache_(rocksdb::NewLRUCache(options.cache_bytes, /*num_shard_bits=*/-1,
+    : cache_(rocksdb::NewLRUCache(options.cache_bytes, CacheShardBits(options.cache_bytes),
                                   /*strict_capacity_limit=*/false, kIndexShareOfCache)),
       write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(
           static_cast<size_t>(static_cast<double>(options.cache_bytes) * kWriteBuffersShareOfCache),
@@ -193,7 +220,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
   const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(memory.cache());
 
   // Written in order, read only at start and for followers that lag.
-  rocksdb::ColumnFamilyOptions raft_log = MakeFamily(plain, options.log_write_buffer_bytes);
+  rocksdb::ColumnFamilyOptions raft_log =
+      MakeFamily(options, plain, options.log_write_buffer_bytes);
   raft_log.level0_file_num_compaction_trigger = 8;
   // Files of a log follow each other, so a compaction need only move them, but the leveled one
   // rewrites them. Side by side, puts at 256 in flight: 1.2 times the rate, 0.8 of the p99.
@@ -210,7 +238,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
   latest_table.prepopulate_block_cache =
       rocksdb::BlockBasedTableOptions::PrepopulateBlockCache::kFlushOnly;
   latest_table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
-  rocksdb::ColumnFamilyOptions latest = MakeFamily(latest_table, options.write_buffer_bytes);
+  rocksdb::ColumnFamilyOptions latest =
+      MakeFamily(options, latest_table, options.write_buffer_bytes);
   latest.memtable_whole_key_filtering = true;
   latest.memtable_prefix_bloom_size_ratio = 0.02;
   latest.memtable_insert_with_hint_prefix_extractor =
@@ -220,10 +249,11 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
   latest.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                   rocksdb::kLZ4Compression};
 
-  rocksdb::ColumnFamilyOptions ttl = MakeFamily(plain, options.write_buffer_bytes);
+  rocksdb::ColumnFamilyOptions ttl = MakeFamily(options, plain, options.write_buffer_bytes);
   ttl.memtable_insert_with_hint_prefix_extractor =
       MakeOrderedInsertsHint(OrderedInserts::Of::kState);
-  rocksdb::ColumnFamilyOptions meta = MakeFamily(plain, options.write_buffer_bytes / kMetaShare);
+  rocksdb::ColumnFamilyOptions meta =
+      MakeFamily(options, plain, options.write_buffer_bytes / kMetaShare);
 
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const std::string& name : names) {

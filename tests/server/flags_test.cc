@@ -98,7 +98,7 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
             "name=default data_dir=./default.raftkv listen_client=127.0.0.1:2379 "
             "listen_peer=127.0.0.1:2380 advertise_client= advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
-            "log=1073741824 reflection=on\n");
+            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on\n");
 }
 
 TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
@@ -116,6 +116,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
                               {"request_timeout_ms", "50"},
                               {"memory_bytes_max", "70MiB"},
                               {"log_bytes_max", "100MiB"},
+                              {"disk_reserve_bytes", "20MiB"},
                               {"reflection", "false"}};
   ASSERT_EQ(values.size(), Option::Table().size());
   Arguments arguments;
@@ -127,7 +128,8 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
   const std::string expected =
       "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 advertise_client=c:3 "
       "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
-      "delete_range=40 timeout=50 log=104857600 reflection=off\n";
+      "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
+      "reflection=off\n";
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
 }

@@ -258,6 +258,7 @@ void MakeCorrupt(const std::string& data_dir) {
     // One table file per family, so that no compaction is due.
     store.options().write_buffer_bytes = 64 << 20;
     store.options().log_write_buffer_bytes = 64 << 20;
+    store.options().cache_bytes = 256 << 20;
     store.Open();
     for (int i = 0; i < 100; ++i) {
       store.Run({Put("key" + std::to_string(1000 + i), std::string(1000, 'v'))});
