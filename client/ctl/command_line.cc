@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "absl/strings/str_split.h"
+#include "base/duration.h"
 #include "base/version.h"
-#include "client/ctl/duration.h"
 
 namespace raftkv::ctl {
 namespace {

@@ -1,8 +1,8 @@
-#include "client/ctl/duration.h"
+#include "base/duration.h"
 
 #include <gtest/gtest.h>
 
-namespace raftkv::ctl {
+namespace raftkv {
 namespace {
 
 TEST(ParseDurationTest, TakesWhatPeopleType) {
@@ -25,4 +25,4 @@ TEST(ParseDurationTest, RefusesTheRestAndNamesIt) {
 }
 
 }  // namespace
-}  // namespace raftkv::ctl
+}  // namespace raftkv

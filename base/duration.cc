@@ -1,4 +1,4 @@
-#include "client/ctl/duration.h"
+#include "base/duration.h"
 
 #include <cmath>
 
@@ -6,7 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace raftkv::ctl {
+namespace raftkv {
 
 absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   absl::Duration duration;
@@ -24,4 +24,4 @@ absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   return duration;
 }
 
-}  // namespace raftkv::ctl
+}  // namespace raftkv
