@@ -17,7 +17,7 @@ void ClientApi::Register(grpc::ServerBuilder* builder) {
   for (ClientService* service : {&kv_.service(), &cluster_.service(), &maintenance_.service()}) {
     builder->RegisterService(service->service());
   }
-  builder->RegisterService(health_.grpc_service());
+  builder->RegisterService(health_.service().service());
 }
 
 void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {

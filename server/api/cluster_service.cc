@@ -36,18 +36,16 @@ ClusterService::ClusterService(const kv::MemberDirectory* directory, kv::Store* 
       hooks_(std::move(hooks)) {
   service_.AddMethod<v1::ListMembersRequest>(
       "ListMembers", kv::UnreadError,
-      [this](UnaryCall* call, const v1::ListMembersRequest& request) {
-        ListMembers(call, request);
-      });
+      [this](ApiCall* call, const v1::ListMembersRequest& request) { ListMembers(call, request); });
   service_.AddMethod<v1::GetStatusRequest>("GetStatus", kv::UnreadError,
-                                           [this](UnaryCall* call, const v1::GetStatusRequest&) {
+                                           [this](ApiCall* call, const v1::GetStatusRequest&) {
                                              v1::GetStatusResponse response;
                                              FillStatus(&response);
                                              call->Finish(response);
                                            });
 }
 
-void ClusterService::ListMembers(UnaryCall* call, const v1::ListMembersRequest& request) {
+void ClusterService::ListMembers(ApiCall* call, const v1::ListMembersRequest& request) {
   const kv::ReadFreshness freshness{.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
                                     .min_revision = 0,
                                     .deadline = call->AnswerBy()};
@@ -60,7 +58,7 @@ void ClusterService::ListMembers(UnaryCall* call, const v1::ListMembersRequest& 
   });
 }
 
-void ClusterService::FinishListMembers(UnaryCall* call) const {
+void ClusterService::FinishListMembers(ApiCall* call) const {
   v1::ListMembersResponse response;
   header_(store_.revision(), response.mutable_header());
   const uint64_t leader = store_.raft().leader.value();

@@ -36,8 +36,8 @@ class ClusterService final {
   ClientService& service() { return service_; }
 
  private:
-  void ListMembers(UnaryCall* call, const v1::ListMembersRequest& request);
-  void FinishListMembers(UnaryCall* call) const;
+  void ListMembers(ApiCall* call, const v1::ListMembersRequest& request);
+  void FinishListMembers(ApiCall* call) const;
   void FillStatus(v1::GetStatusResponse* response) const;
 
   const kv::MemberDirectory& directory_;

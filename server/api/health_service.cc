@@ -160,7 +160,7 @@ class HealthService::Watch final : public EventTag, private UnfinishedRequests::
 HealthService::HealthService(const kv::Store* store) : store_(*store) {
   service_.AddMethod<HealthCheckRequest>(
       "Check", kv::UnreadError,
-      [this](UnaryCall* call, const HealthCheckRequest& request) { Check(call, request); });
+      [this](ApiCall* call, const HealthCheckRequest& request) { Check(call, request); });
   watch_method_ = service_.AddStream("Watch");
 }
 
@@ -203,7 +203,7 @@ HealthService::Status HealthService::Current(Kind kind) const {
   return serving ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
-void HealthService::Check(UnaryCall* call, const HealthCheckRequest& request) {
+void HealthService::Check(ApiCall* call, const HealthCheckRequest& request) {
   const Kind kind = KindOf(request.service());
   if (kind == Kind::kUnknown) {
     call->Fail(absl::NotFoundError(

@@ -26,7 +26,7 @@ class HealthService final {
   explicit HealthService(const kv::Store* store);
 
   // What to register with the server.
-  UnaryService* grpc_service() { return service_.service(); }
+  ClientService& service() { return service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
   // Tells some of the watchers what has changed, and costs the same whether there are many or none;
@@ -49,7 +49,7 @@ class HealthService final {
 
   static Kind KindOf(const std::string& service);
   Status Current(Kind kind) const;
-  void Check(UnaryCall* call, const grpc::health::v1::HealthCheckRequest& request);
+  void Check(ApiCall* call, const grpc::health::v1::HealthCheckRequest& request);
   Watches& watches(Kind kind) { return watches_[static_cast<size_t>(kind)]; }
 
   const kv::Store& store_;

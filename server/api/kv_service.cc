@@ -17,7 +17,7 @@ using log::v1::StoredKeyValue;
 namespace {
 
 template <typename Request>
-kv::ReadFreshness FreshnessOf(const Request& request, const UnaryCall& call) {
+kv::ReadFreshness FreshnessOf(const Request& request, const ApiCall& call) {
   return {.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
           .min_revision = request.min_revision(),
           .deadline = call.AnswerBy()};
@@ -34,24 +34,22 @@ KvService::KvService(const Limits& limits, kv::Store* store, ResponseHeaderFille
     : limits_(limits), store_(*store), header_(std::move(header)) {
   service_.AddMethod<v1::GetRequest>(
       "Get", kv::UnreadError,
-      [this](UnaryCall* call, const v1::GetRequest& request) { Get(call, request); });
+      [this](ApiCall* call, const v1::GetRequest& request) { Get(call, request); });
   service_.AddMethod<v1::PutRequest>(
       "Put", kv::UnreadOutcomeError,
-      [this](UnaryCall* call, v1::PutRequest request) { Put(call, std::move(request)); });
+      [this](ApiCall* call, v1::PutRequest request) { Put(call, std::move(request)); });
   service_.AddMethod<v1::DeleteRequest>(
       "Delete", kv::UnreadOutcomeError,
-      [this](UnaryCall* call, v1::DeleteRequest request) { Delete(call, std::move(request)); });
+      [this](ApiCall* call, v1::DeleteRequest request) { Delete(call, std::move(request)); });
   service_.AddMethod<v1::ListRequest>(
       "List", kv::UnreadError,
-      [this](UnaryCall* call, const v1::ListRequest& request) { List(call, request); });
+      [this](ApiCall* call, const v1::ListRequest& request) { List(call, request); });
   service_.AddMethod<v1::DeleteRangeRequest>(
       "DeleteRange", kv::UnreadOutcomeError,
-      [this](UnaryCall* call, const v1::DeleteRangeRequest& request) {
-        DeleteRange(call, request);
-      });
+      [this](ApiCall* call, const v1::DeleteRangeRequest& request) { DeleteRange(call, request); });
 }
 
-void KvService::Get(UnaryCall* call, const v1::GetRequest& request) {
+void KvService::Get(ApiCall* call, const v1::GetRequest& request) {
   if (const absl::Status status = CheckGet(request); !status.ok()) {
     call->Fail(status);
     return;
@@ -72,7 +70,7 @@ void KvService::Get(UnaryCall* call, const v1::GetRequest& request) {
       });
 }
 
-void KvService::Put(UnaryCall* call, v1::PutRequest request) {
+void KvService::Put(ApiCall* call, v1::PutRequest request) {
   const ValueForm form(request.as_text());
   Write(call, MakeCommand(&request, limits_.value_bytes_max),
         [this, call, form](CommandOutcome outcome) {
@@ -88,7 +86,7 @@ void KvService::Put(UnaryCall* call, v1::PutRequest request) {
         });
 }
 
-void KvService::Delete(UnaryCall* call, v1::DeleteRequest request) {
+void KvService::Delete(ApiCall* call, v1::DeleteRequest request) {
   const ValueForm form(request.as_text());
   Write(call, MakeCommand(&request, limits_.value_bytes_max),
         [this, call, form](CommandOutcome outcome) {
@@ -104,7 +102,7 @@ void KvService::Delete(UnaryCall* call, v1::DeleteRequest request) {
         });
 }
 
-void KvService::DeleteRange(UnaryCall* call, const v1::DeleteRangeRequest& request) {
+void KvService::DeleteRange(ApiCall* call, const v1::DeleteRangeRequest& request) {
   const ValueForm form(request.as_text());
   Write(call, MakeCommand(request, limits_.delete_range_keys_max),
         [this, call, form](CommandOutcome outcome) {
@@ -120,7 +118,7 @@ void KvService::DeleteRange(UnaryCall* call, const v1::DeleteRangeRequest& reque
         });
 }
 
-void KvService::Write(UnaryCall* call, const absl::StatusOr<log::v1::Command>& command,
+void KvService::Write(ApiCall* call, const absl::StatusOr<log::v1::Command>& command,
                       std::function<void(CommandOutcome outcome)> finish) {
   if (!command.ok()) {
     call->Fail(command.status());
@@ -136,7 +134,7 @@ void KvService::Write(UnaryCall* call, const absl::StatusOr<log::v1::Command>& c
                });
 }
 
-void KvService::List(UnaryCall* call, const v1::ListRequest& request) {
+void KvService::List(ApiCall* call, const v1::ListRequest& request) {
   absl::StatusOr<kv::ScanOptions> scan = ListedScan(request);
   if (!scan.ok()) {
     call->Fail(scan.status());
@@ -167,7 +165,7 @@ void KvService::List(UnaryCall* call, const v1::ListRequest& request) {
               });
 }
 
-void KvService::AnswerPage(UnaryCall* call, const v1::ListRequest& request, kv::Store::Page page) {
+void KvService::AnswerPage(ApiCall* call, const v1::ListRequest& request, kv::Store::Page page) {
   v1::ListResponse response;
   header_(page.at.revision, response.mutable_header());
   response.set_count(static_cast<int64_t>(page.keys.rows.size()));

@@ -26,16 +26,16 @@ class KvService final {
   ClientService& service() { return service_; }
 
  private:
-  void Get(UnaryCall* call, const v1::GetRequest& request);
-  void Put(UnaryCall* call, v1::PutRequest request);
-  void Delete(UnaryCall* call, v1::DeleteRequest request);
-  void List(UnaryCall* call, const v1::ListRequest& request);
-  void DeleteRange(UnaryCall* call, const v1::DeleteRangeRequest& request);
+  void Get(ApiCall* call, const v1::GetRequest& request);
+  void Put(ApiCall* call, v1::PutRequest request);
+  void Delete(ApiCall* call, v1::DeleteRequest request);
+  void List(ApiCall* call, const v1::ListRequest& request);
+  void DeleteRange(ApiCall* call, const v1::DeleteRangeRequest& request);
 
   // Answers with the outcome, or fails the call.
-  void Write(UnaryCall* call, const absl::StatusOr<log::v1::Command>& command,
+  void Write(ApiCall* call, const absl::StatusOr<log::v1::Command>& command,
              std::function<void(log::v1::CommandOutcome outcome)> finish);
-  void AnswerPage(UnaryCall* call, const v1::ListRequest& request, kv::Store::Page page);
+  void AnswerPage(ApiCall* call, const v1::ListRequest& request, kv::Store::Page page);
 
   const Limits limits_;
   kv::Store& store_;

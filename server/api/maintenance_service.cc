@@ -11,10 +11,10 @@ MaintenanceService::MaintenanceService(kv::Store* store, ResponseHeaderFiller he
     : store_(*store), header_(std::move(header)) {
   service_.AddMethod<v1::VerifyHashRequest>(
       "VerifyHash", kv::UnreadError,
-      [this](UnaryCall* call, const v1::VerifyHashRequest& request) { VerifyHash(call, request); });
+      [this](ApiCall* call, const v1::VerifyHashRequest& request) { VerifyHash(call, request); });
 }
 
-void MaintenanceService::VerifyHash(UnaryCall* call, const v1::VerifyHashRequest& request) {
+void MaintenanceService::VerifyHash(ApiCall* call, const v1::VerifyHashRequest& request) {
   if (const absl::Status status = CheckIndex(request.index()); !status.ok()) {
     call->Fail(status);
     return;

@@ -18,7 +18,7 @@ class MaintenanceService final {
   ClientService& service() { return service_; }
 
  private:
-  void VerifyHash(UnaryCall* call, const v1::VerifyHashRequest& request);
+  void VerifyHash(ApiCall* call, const v1::VerifyHashRequest& request);
 
   kv::Store& store_;
   const ResponseHeaderFiller header_;

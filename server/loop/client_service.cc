@@ -11,17 +11,23 @@ int ClientService::AddStream(const std::string& method) {
 }
 
 void ClientService::Add(const std::string& method, absl::Status (*unsendable)(),
-                        std::function<void(UnaryCall*)> handle) {
-  methods_.push_back({.service = &service_,
-                      .number = AddStream(method),
-                      .handle = std::move(handle),
-                      .unsendable = unsendable,
-                      .queue = nullptr,
-                      .accounting = nullptr});
+                        std::function<void(UnaryCall*)> handle_bytes,
+                        const google::protobuf::Message* request,
+                        std::function<void(ApiCall*, google::protobuf::Message*)> handle_message) {
+  grpc_methods_.push_back({.service = &service_,
+                           .number = AddStream(method),
+                           .handle = std::move(handle_bytes),
+                           .unsendable = unsendable,
+                           .queue = nullptr,
+                           .accounting = nullptr});
+  methods_.push_back({.path = paths_.back(),
+                      .request = request,
+                      .handle = std::move(handle_message),
+                      .unsendable = unsendable});
 }
 
 void ClientService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  for (UnaryCall::Method& method : methods_) {
+  for (UnaryCall::Method& method : grpc_methods_) {
     method.queue = queue;
     method.accounting = accounting;
     UnaryCall::Announce(method, kPostedCallsPerMethod);

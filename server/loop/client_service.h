@@ -1,5 +1,8 @@
-// ClientService is one service of the client API: its methods by name, and what handles each.
+// ClientService is one service of the client API: its methods by name, and what handles each,
+// whichever front-end a call comes by.
 #pragma once
+
+#include <google/protobuf/message.h>
 
 #include <functional>
 #include <list>
@@ -7,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "server/loop/api_call.h"
 #include "server/loop/unary_call.h"
 #include "server/loop/unary_service.h"
 
@@ -15,6 +19,19 @@ namespace raftkv::server {
 // Confined to the loop once its server is started.
 class ClientService final {
  public:
+  // A unary method for a front-end that is not gRPC. Constant once the server is started.
+  struct Method {
+    // "/package.Service/Method".
+    std::string path;
+    // An empty one of the type of its requests.
+    const google::protobuf::Message* request = nullptr;
+    // Takes a call, and the request's values out. REQUIRES: the request is of this type, and has no
+    // field that this version does not know; called on the loop.
+    std::function<void(ApiCall* call, google::protobuf::Message* request)> handle;
+    // What a call is answered with when too many answers wait already.
+    absl::Status (*unsendable)() = nullptr;
+  };
+
   // `name` is the full one, "raftkv.v1.KvService".
   explicit ClientService(std::string name) : name_(std::move(name)) {}
 
@@ -23,13 +40,17 @@ class ClientService final {
   // answered with when too many answers wait. REQUIRES: the server is not started.
   template <typename Request>
   void AddMethod(const std::string& method, absl::Status (*unsendable)(),
-                 std::function<void(UnaryCall* call, Request request)> handle) {
-    Add(method, unsendable, [handle = std::move(handle)](UnaryCall* call) {
+                 std::function<void(ApiCall* call, Request request)> handle) {
+    const auto handle_message = [handle](ApiCall* call, google::protobuf::Message* request) {
+      handle(call, std::move(static_cast<Request&>(*request)));
+    };
+    const auto handle_bytes = [handle = std::move(handle)](UnaryCall* call) {
       Request request;
       if (call->Parse(&request)) {
         handle(call, std::move(request));
       }
-    });
+    };
+    Add(method, unsendable, handle_bytes, &Request::default_instance(), handle_message);
   }
   // A method whose calls are handled elsewhere; returns its number for service()->Announce.
   int AddStream(const std::string& method);
@@ -38,15 +59,19 @@ class ClientService final {
   UnaryService* service() { return &service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
+  // Of the unary ones, each; it stays where it is.
+  const std::list<Method>& methods() const { return methods_; }
 
  private:
   void Add(const std::string& method, absl::Status (*unsendable)(),
-           std::function<void(UnaryCall*)> handle);
+           std::function<void(UnaryCall*)> handle_bytes, const google::protobuf::Message* request,
+           std::function<void(ApiCall*, google::protobuf::Message*)> handle_message);
 
   const std::string name_;
   // gRPC keeps pointers to the names, and calls to their methods: neither may move.
   std::list<std::string> paths_;
-  std::list<UnaryCall::Method> methods_;
+  std::list<UnaryCall::Method> grpc_methods_;
+  std::list<Method> methods_;
   UnaryService service_;
 };
 

@@ -120,8 +120,8 @@ bool UnaryCall::Parse(google::protobuf::Message* request) {
     Fail(kv::MalformedError(request->GetDescriptor()->full_name()));
     return false;
   }
-  if (std::optional<std::string> unknown = FindUnknownField(*request); unknown.has_value()) {
-    Fail(kv::UnknownFieldError(*unknown));
+  if (const absl::Status known = CheckFieldsAreKnown(*request); !known.ok()) {
+    Fail(known);
     return false;
   }
   return true;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "server/limits.h"
 #include "server/loop/answer_backlog.h"
+#include "server/loop/api_call.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/unary_service.h"
 #include "server/loop/unfinished_requests.h"
@@ -46,7 +47,7 @@ MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
 
 // Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail
 // must be called.
-class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
+class UnaryCall final : public EventTag, public ApiCall, private UnfinishedRequests::Request {
  public:
   // Which method of a service it is, and what handles a call. Outlives its calls.
   struct Method {
@@ -65,15 +66,12 @@ class UnaryCall final : public EventTag, private UnfinishedRequests::Request {
   // Parses the request and looks for fields that this version does not know. Fails the call and
   // returns false when either goes wrong.
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
-  // When a call that still waits must be answered, so that the client hears what it waited for
-  // instead of its own "deadline exceeded".
-  MonotonicNanos AnswerBy() const;
 
-  // Answers, or fails the call when there is no room for the answer. One that the client has not
-  // taken by the deadline, or for as long as a call without one would be waited for, is given up.
-  void Finish(const google::protobuf::Message& response);
-  // REQUIRES: !error.ok().
-  void Fail(const absl::Status& error);
+  MonotonicNanos AnswerBy() const override;
+  // An answer that the client has not taken by the deadline, or for as long as a call without one
+  // would be waited for, is given up.
+  void Finish(const google::protobuf::Message& response) override;
+  void Fail(const absl::Status& error) override;
 
   void OnEvent(bool ok) override;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kv/errors.h"
 
 namespace raftkv::server {
 namespace {
@@ -62,5 +63,10 @@ std::optional<std::string> Find(const Message& message, const std::string& path)
 }  // namespace
 
 std::optional<std::string> FindUnknownField(const Message& message) { return Find(message, ""); }
+
+absl::Status CheckFieldsAreKnown(const Message& message) {
+  const std::optional<std::string> unknown = FindUnknownField(message);
+  return unknown.has_value() ? kv::UnknownFieldError(*unknown) : absl::OkStatus();
+}
 
 }  // namespace raftkv::server
