@@ -1,6 +1,7 @@
 #include "server/loop/listen_addresses.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -165,6 +166,16 @@ absl::Status ListenAddresses::Hold(const std::vector<SocketAddress>& wanted) {
     addresses_.push_back(ToText(one));
   }
   return addresses_.empty() ? absl::UnavailableError(failure) : absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int>> ListenAddresses::Listen(int backlog) {
+  for (size_t i = 0; i < fds_.size(); ++i) {
+    if (listen(fds_[i], backlog) != 0 || fcntl(fds_[i], F_SETFL, O_NONBLOCK) != 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", addresses_[i], ": ",
+                                                 std::generic_category().message(errno)));
+    }
+  }
+  return std::exchange(fds_, {});
 }
 
 ListenAddresses::~ListenAddresses() {

@@ -13,9 +13,9 @@ namespace raftkv::server {
 
 struct SocketAddress;
 
-// Finds them and holds them, without listening, until gRPC does. gRPC itself is content with one of
-// the addresses that a name means, says nothing of the others, and does not tell why it has none.
-// Confined to one thread.
+// Finds them and holds them, without listening, until gRPC or Listen does. gRPC itself is content
+// with one of the addresses that a name means, says nothing of the others, and does not tell why it
+// has none. Confined to one thread.
 class ListenAddresses final {
  public:
   // Resolves a name, which blocks, and takes every address that it has; for a wildcard, every
@@ -26,6 +26,9 @@ class ListenAddresses final {
   ~ListenAddresses();
   ListenAddresses(const ListenAddresses&) = delete;
   ListenAddresses& operator=(const ListenAddresses&) = delete;
+
+  // Listens on all of them, and hands the sockets over, which do not block: for what is not gRPC's.
+  absl::StatusOr<std::vector<int>> Listen(int backlog);
 
   // Never empty; in numbers, each with port().
   const std::vector<std::string>& addresses() const { return addresses_; }

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/limits.h"
-#include "server/loop/listen_addresses.h"
 #include "server/memory_budget.h"
 
 namespace raftkv::server {
@@ -106,18 +105,27 @@ void SetUpPeerPort(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetMaxSendMessageSize(kPeerMessageBytesMax);
 }
 
-absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
-                                             grpc::ServerBuilder* builder) {
+absl::StatusOr<std::unique_ptr<ListenAddresses>> TakeAddresses(const std::string& flag,
+                                                               const std::string& address) {
   const std::string context = absl::StrCat("--", flag, "=", address, ": ");
-  const auto taken = ListenAddresses::Take(*HostPort::Parse(address));
+  auto taken = ListenAddresses::Take(*HostPort::Parse(address));
   if (!taken.ok()) {
     return absl::Status(taken.status().code(), absl::StrCat(context, taken.status().message()));
   }
-  const ListenAddresses& addresses = **taken;
-  for (const std::string& left_out : addresses.left_out()) {
+  for (const std::string& left_out : (*taken)->left_out()) {
     LOG(WARNING) << context << "not listening on " << left_out
                  << ": this machine has no address of its kind";
   }
+  return taken;
+}
+
+absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
+                                             grpc::ServerBuilder* builder) {
+  const auto taken = TakeAddresses(flag, address);
+  if (!taken.ok()) {
+    return taken.status();
+  }
+  const ListenAddresses& addresses = **taken;
   std::vector<int> ports(addresses.addresses().size());
   for (size_t i = 0; i < ports.size(); ++i) {
     builder->AddListeningPort(addresses.addresses()[i], grpc::InsecureServerCredentials(),
@@ -126,8 +134,9 @@ absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std:
   std::unique_ptr<grpc::Server> server = builder->BuildAndStart();
   for (size_t i = 0; i < ports.size(); ++i) {
     if (server == nullptr || ports[i] != addresses.port()) {
-      return absl::UnavailableError(absl::StrCat(
-          context, "cannot listen on ", addresses.addresses()[i], ": gRPC does not say why"));
+      return absl::UnavailableError(absl::StrCat("--", flag, "=", address, ": cannot listen on ",
+                                                 addresses.addresses()[i],
+                                                 ": gRPC does not say why"));
     }
   }
   return StartedServer{.server = std::move(server), .port = addresses.port()};

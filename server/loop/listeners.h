@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/loop/listen_addresses.h"
 #include "server/options.h"
 
 namespace raftkv::server {
@@ -20,15 +21,19 @@ void SetUpPeerPort(const ServerOptions& options, grpc::ServerBuilder* builder);
 // The largest request that the client port takes.
 uint64_t ClientMessageBytesMax(const ServerOptions& options);
 
+// Takes every address that `address`, the value of --`flag`, means: all or none. An error is one
+// line that names flag, value, and what is in the way. Addresses that are left out
+// (listen_addresses.h) are logged.
+absl::StatusOr<std::unique_ptr<ListenAddresses>> TakeAddresses(const std::string& flag,
+                                                               const std::string& address);
+
 // A server that listens, and on which port.
 struct StartedServer {
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 };
 
-// Starts a server on every address that `address`, the value of --`flag`, means: all or none. An
-// error is one line that names flag, value, and what is in the way. Addresses that are left out
-// (listen_addresses.h) are logged.
+// Starts a server on every address of TakeAddresses, and fails as that does.
 absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
                                              grpc::ServerBuilder* builder);
 

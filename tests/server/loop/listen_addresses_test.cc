@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -125,6 +128,22 @@ TEST(ListenAddressesTest, SomebodyElseCanListenWhereItHolds) {
   EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   EXPECT_EQ(listen(fd, 1), 0);
   close(fd);
+}
+
+TEST(ListenAddressesTest, SocketsThatAreHandedOverListenAndDoNotBlock) {
+  std::vector<int> sockets;
+  std::string port;
+  {
+    auto taken = *Take("127.0.0.1:0");
+    port = std::to_string(taken->port());
+    EXPECT_EQ(Why("127.0.0.1:" + port), "") << "it is only held as yet";
+    sockets = *taken->Listen(/*backlog=*/1);
+  }
+  ASSERT_EQ(sockets.size(), 1U);
+  EXPECT_THAT(Why("127.0.0.1:" + port), HasSubstr("Address already in use"));
+  EXPECT_EQ(accept(sockets[0], nullptr, nullptr), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  close(sockets[0]);
 }
 
 }  // namespace
