@@ -164,6 +164,14 @@ for node in "${NODES[@]}"; do
   expect "$node" key20 value20
 done
 
+begin "ask each node by HTTP"
+for port in 8080 28080 38080; do
+  [[ $(curl -s --max-time 10 "http://127.0.0.1:$port/kv/key1") == '{"key":"key1","value":"value1"}' ]] ||
+    fail "port $port does not tell of key1"
+  [[ $(curl -s --max-time 10 "http://127.0.0.1:$port/health") == '{"healthy":true}' ]] ||
+    fail "port $port says that it is not healthy"
+done
+
 begin "kill the leader's container"
 victim=$(leader "${NODES[@]}")
 mapfile -t rest < <(others "$victim")

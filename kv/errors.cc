@@ -197,6 +197,10 @@ absl::Status MalformedError(absl::string_view message_type) {
                                 "; are all of its strings (keys, text) UTF-8?"));
 }
 
+absl::Status MalformedTextError(absl::string_view problem) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "MALFORMED", problem);
+}
+
 absl::Status UnknownFieldError(absl::string_view field) {
   return MakeError(absl::StatusCode::kUnimplemented, "UNKNOWN_FIELD",
                    absl::StrCat(field, ": this server's version does not know it"),

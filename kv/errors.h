@@ -43,6 +43,8 @@ absl::Status BadIndexError(uint64_t index);
 absl::Status BadPageTokenError(absl::string_view problem);
 absl::Status BadPreconditionError(absl::string_view problem);
 absl::Status MalformedError(absl::string_view message_type);
+// Text of a request, as its JSON or its address, that is not what it should be.
+absl::Status MalformedTextError(absl::string_view problem);
 // UNIMPLEMENTED. `field` is the path of what this version does not know.
 absl::Status UnknownFieldError(absl::string_view field);
 // Not every member knows what the request needs: certainly not proposed.

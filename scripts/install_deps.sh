@@ -20,6 +20,7 @@ readonly BUILD_PACKAGES=(
   g++
   libabsl-dev
   libcli11-dev
+  libcpp-httplib-dev
   libgflags-dev
   libgmock-dev
   libgoogle-glog-dev
@@ -38,6 +39,7 @@ readonly BUILD_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
   clang-format-14
+  curl
   e2fsprogs
   mount
   python3
@@ -50,6 +52,7 @@ readonly LONG_PACKAGES=(
 )
 readonly RUNTIME_PACKAGES=(
   libabsl20220623
+  libcpp-httplib0.11
   libgflags2.2
   libgoogle-glog0v6
   libgrpc++1.51

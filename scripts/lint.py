@@ -31,14 +31,15 @@ LAYERS = {
     "kv": {"base", "raft/core", "raft/runtime", "proto"},
     "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "proto"},
     "server": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server/loop", "server/peer",
-               "server/api", "proto"},
+               "server/api", "server/http", "proto"},
     "server/loop": {"base", "raft/core", "raft/runtime", "kv", "server", "proto"},
     "server/peer": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
                     "proto"},
     "server/api": {"base", "raft/core", "raft/runtime", "kv", "server", "server/loop", "proto"},
+    "server/http": {"base", "kv", "server", "server/loop", "proto"},
     "client": {"base", "proto"},
     "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
-              "server/peer", "server/api", "client", "proto"},
+              "server/peer", "server/api", "server/http", "client", "proto"},
 }
 # What an included header belongs to, by its path; the first match counts.
 INCLUDE_OWNERS = [
@@ -52,7 +53,9 @@ RESTRICTED_INCLUDES = [
     (re.compile(r"\.grpc\.pb\.h$"), ("server/", "client/", "tests/")),
     (re.compile(r"^rocksdb/"), ("storage/", "tests/")),
     (re.compile(r"^gflags/"), ("server/flags.",)),
-    (re.compile(r"^(CLI/|nlohmann/)"), ("client/", "tests/")),
+    (re.compile(r"^CLI/"), ("client/", "tests/")),
+    (re.compile(r"^nlohmann/"), ("client/", "server/http/", "tests/")),
+    (re.compile(r"^httplib\.h$"), ("server/http/http_server.",)),
     (re.compile(r"^(gtest|gmock)/"), ("tests/",)),
 ]
 # The core is a function of its inputs: nothing in it can block, wait, log or ask for the time.

@@ -61,12 +61,12 @@ port_is_free() {
 choose_ports() {
   local offset port
   for offset in 0 1000 2000 3000 4000; do
-    for port in 2379 2380 22379 22380 32379 32380; do
+    for port in 2379 2380 8080 22379 22380 28080 32379 32380 38080; do
       port_is_free $((port + offset)) || continue 2
     done
-    client1=127.0.0.1:$((2379 + offset)) peer1=127.0.0.1:$((2380 + offset))
-    client2=127.0.0.1:$((22379 + offset)) peer2=127.0.0.1:$((22380 + offset))
-    client3=127.0.0.1:$((32379 + offset)) peer3=127.0.0.1:$((32380 + offset))
+    client1=127.0.0.1:$((2379 + offset)) peer1=127.0.0.1:$((2380 + offset)) http1=127.0.0.1:$((8080 + offset))
+    client2=127.0.0.1:$((22379 + offset)) peer2=127.0.0.1:$((22380 + offset)) http2=127.0.0.1:$((28080 + offset))
+    client3=127.0.0.1:$((32379 + offset)) peer3=127.0.0.1:$((32380 + offset)) http3=127.0.0.1:$((38080 + offset))
     return
   done
   fail "no free ports: something listens on 2379 and on all others that were tried"
@@ -74,10 +74,10 @@ choose_ports() {
 
 # start_node <1|2|3>
 start_node() {
-  local name=n$1 client=client$1 peer=peer$1 command
+  local name=n$1 client=client$1 peer=peer$1 http=http$1 command
   command="raftkvd --name $name --data_dir \$DIR/$name --listen_client ${!client} --listen_peer ${!peer}"
   command+=" \\
-    --initial_cluster \$CLUSTER"
+    --listen_http ${!http} --initial_cluster \$CLUSTER"
   printf '$ %s 2>>%s &\n' "$command" "\$DIR/$name.log"
   # The command itself, not a shell around it, gets the signals below.
   eval "exec_in_background $name $command"
@@ -187,6 +187,7 @@ else
   expect hello "raftkvctl --endpoints $client2 get greeting --print-value-only"
 fi
 expect hello "raftkvctl --endpoints $client3 get greeting --print-value-only"
+expect '{"key":"greeting","value":"hello"}' "curl -s http://$http3/kv/greeting"
 expect OK "raftkvctl put colour blue"
 expect $'colour\nblue\ngreeting\nhello' "raftkvctl get --prefix ''"
 

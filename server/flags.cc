@@ -44,7 +44,7 @@ const std::map<std::string, std::string>& ForeignFlags() {
       {"id", "--name"},
       {"node-id", "--name"},
       {"addr", "--listen_client"},
-      {"http", "--listen_client (gRPC; this version has no HTTP API)"},
+      {"http", "--listen_http"},
       {"peers",
        "--initial_cluster (name=host:port of every member, this one included, with peer "
        "ports)"},

@@ -11,5 +11,9 @@ void TakeGrpcLog();
 // enough (too many open files, no memory): gRPC 1.51 never looks at that port again, and only its
 // log tells (grpc#20418). Thread-safe.
 bool GrpcGaveUpPort();
+// What to say when it did.
+inline constexpr char kDeafMessage[] =
+    "cannot take new connections any more: stopping, because only a restart opens the port again. "
+    "Is the limit of open files (ulimit -n) high enough?";
 
 }  // namespace raftkv::server

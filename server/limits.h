@@ -75,6 +75,14 @@ inline constexpr int kUpkeepPoolThreads = 2;
 // Threads of the read pool.
 inline constexpr int kPoolThreads = 2;
 
+// Threads of the HTTP port, one a connection that is served; connections that wait for one; and the
+// bodies of all requests that are under way.
+inline constexpr int kHttpThreads = 128;
+inline constexpr size_t kHttpWaitingMax = 256;
+inline constexpr uint64_t kHttpBodiesBytesMax = 256 * kMiB;
+// Connections that the kernel keeps until they are taken.
+inline constexpr int kHttpBacklog = 1024;
+
 // Watchers of health that hear of a change in one turn of the loop.
 inline constexpr size_t kWatchesPerTurnMax = 256;
 // Events taken in one turn of the loop.

@@ -67,13 +67,16 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address, boo
   return absl::OkStatus();
 }
 
-// The client and the peer API are two servers.
-absl::Status CheckApart(const HostPort& client, const HostPort& peer) {
-  const bool same_host = client.host == peer.host || client.IsWildcard() || peer.IsWildcard();
-  if (same_host && client.port == peer.port && client.port != 0) {
+// Each API is a server of its own. The values are those of the flags, well formed.
+absl::Status CheckApart(absl::string_view flag, absl::string_view value,
+                        absl::string_view other_flag, absl::string_view other_value) {
+  const HostPort one = *HostPort::Parse(value);
+  const HostPort other = *HostPort::Parse(other_value);
+  const bool same_host = one.host == other.host || one.IsWildcard() || other.IsWildcard();
+  if (same_host && one.port == other.port && one.port != 0) {
     return Refusal(
-        "listen_peer", peer.ToString(),
-        absl::StrCat("must be another address than --listen_client=", client.ToString()));
+        flag, one.ToString(),
+        absl::StrCat("must be another address than --", other_flag, "=", other.ToString()));
   }
   return absl::OkStatus();
 }
@@ -108,6 +111,9 @@ const std::vector<Option>& Option::Table() {
        Text{&ServerOptions::listen_client, "127.0.0.1:2379"}},
       {"Addresses", "listen_peer", "gRPC peer API",
        Text{&ServerOptions::listen_peer, "127.0.0.1:2380"}},
+      {"Addresses", "listen_http",
+       "the client API as HTTP and JSON, and status pages; empty is off",
+       Text{&ServerOptions::listen_http, "127.0.0.1:8080"}},
       {"Addresses", "advertise_client",
        "what clients are told; default what is listened on, a wildcard becoming the host of "
        "--advertise_peer",
@@ -207,8 +213,12 @@ absl::Status ServerOptions::Complete() {
   }
   RAFTKV_RETURN_IF_ERROR(CheckAddress("listen_client", listen_client, /*dialled=*/false));
   RAFTKV_RETURN_IF_ERROR(CheckAddress("listen_peer", listen_peer, /*dialled=*/false));
-  RAFTKV_RETURN_IF_ERROR(
-      CheckApart(*HostPort::Parse(listen_client), *HostPort::Parse(listen_peer)));
+  RAFTKV_RETURN_IF_ERROR(CheckApart("listen_peer", listen_peer, "listen_client", listen_client));
+  if (!listen_http.empty()) {
+    RAFTKV_RETURN_IF_ERROR(CheckAddress("listen_http", listen_http, /*dialled=*/false));
+    RAFTKV_RETURN_IF_ERROR(CheckApart("listen_http", listen_http, "listen_client", listen_client));
+    RAFTKV_RETURN_IF_ERROR(CheckApart("listen_http", listen_http, "listen_peer", listen_peer));
+  }
   if (!advertise_client.empty()) {
     RAFTKV_RETURN_IF_ERROR(CheckAddress("advertise_client", advertise_client, /*dialled=*/true));
   }

@@ -29,6 +29,7 @@ struct ServerOptions {
   std::string data_dir;
   std::string listen_client;
   std::string listen_peer;
+  std::string listen_http;
   std::string advertise_client;
   std::string advertise_peer;
   std::string initial_cluster;

@@ -13,8 +13,10 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "base/version.h"
 #include "kv/member.h"
 #include "server/api/client_api.h"
@@ -23,6 +25,7 @@
 #include "server/event_log.h"
 #include "server/exit_code.h"
 #include "server/grpc_log.h"
+#include "server/http/gateway.h"
 #include "server/limits.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/listeners.h"
@@ -56,9 +59,9 @@ class Server final {
   int Run();
 
  private:
-  // Each returns an exit code when the server cannot go on.
+  // Returns an exit code when the server cannot go on.
   std::optional<int> OpenData();
-  std::optional<int> StartListening();
+  absl::Status StartListening();
 
   void MakeMember(StartingPoint start);
   void MakeServices();
@@ -96,6 +99,7 @@ class Server final {
   CallAccounting calls_{memory_.unsent_answers};
   std::unique_ptr<MemoryUsage> memory_usage_;
   std::unique_ptr<ClientApi> client_api_;
+  std::unique_ptr<Gateway> http_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<grpc::Server> client_server_;
   std::unique_ptr<grpc::Server> peer_server_;
@@ -107,15 +111,17 @@ int Server::Run() {
   TakeGrpcLog();
   loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
                                       peer_builder_.AddCompletionQueue(), &clock_);
-  for (auto step : {&Server::OpenData, &Server::StartListening}) {
-    if (std::optional<int> exit_code = (this->*step)(); exit_code.has_value()) {
-      return *exit_code;
-    }
+  if (const std::optional<int> exit_code = OpenData(); exit_code.has_value()) {
+    return *exit_code;
+  }
+  if (const absl::Status listening = StartListening(); !listening.ok()) {
+    return Fail(kExitBadConfiguration, listening.message());
   }
   StartServices();
   LOG(INFO) << "raftkv " << kVersion << " (pid " << getpid() << ")";
   peers_->LogCluster();
-  LogStart(options_, directory_->self(), member_->store(), storage_->disk_reserve_bytes());
+  LogStart(options_, directory_->self(), http_->port(), member_->store(),
+           storage_->disk_reserve_bytes());
   peers_->Join();
   startup_signals.reset();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});
@@ -196,6 +202,8 @@ void Server::MakeServices() {
                             .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
                             .warnings = [this] { return peers_->Warnings(); }},
       directory_.get(), store, &clock_);
+  http_ =
+      std::make_unique<Gateway>(options_, client_api_->services(), loop_.get(), &calls_, &clock_);
   stop_ = std::make_unique<Stop>(
       &clock_, [this] { return calls_.in_flight; },
       Stop::Steps{.refuse_new = [store] { store->Drain(); },
@@ -208,39 +216,37 @@ void Server::MakeServices() {
                   .end_connections = [this] { EndConnections(); }});
 }
 
-std::optional<int> Server::StartListening() {
+absl::Status Server::StartListening() {
+  // First, while nothing has to be taken down again when it fails.
+  RAFTKV_RETURN_IF_ERROR(http_->Listen());
   SetUpClientPort(options_, &client_builder_);
   client_api_->Register(&client_builder_);
-  auto client = server::StartListening("listen_client", options_.listen_client, &client_builder_);
-  if (!client.ok()) {
-    return Fail(kExitBadConfiguration, client.status().message());
-  }
-  client_server_ = std::move(client->server);
+  RAFTKV_ASSIGN_OR_RETURN(
+      auto client,
+      server::StartListening("listen_client", options_.listen_client, &client_builder_));
+  client_server_ = std::move(client.server);
 
   SetUpPeerPort(options_, &peer_builder_);
   peers_->Register(&peer_builder_);
-  auto peer = server::StartListening("listen_peer", options_.listen_peer, &peer_builder_);
-  if (!peer.ok()) {
-    return Fail(kExitBadConfiguration, peer.status().message());
-  }
-  peer_server_ = std::move(peer->server);
+  RAFTKV_ASSIGN_OR_RETURN(
+      auto peer, server::StartListening("listen_peer", options_.listen_peer, &peer_builder_));
+  peer_server_ = std::move(peer.server);
 
-  AdvertisedAddresses advertised = WhatToAdvertise(options_, founders_, client->port, peer->port);
+  AdvertisedAddresses advertised = WhatToAdvertise(options_, founders_, client.port, peer.port);
   directory_->SetSelfAddresses(std::move(advertised.client), std::move(advertised.peer));
-  return std::nullopt;
+  return absl::OkStatus();
 }
 
 void Server::StartServices() {
   client_api_->Start(loop_->queue(), &calls_);
+  http_->Start();
   peers_->Start();
 }
 
 void Server::OnTick() {
   stop_->Tick();
   if (GrpcGaveUpPort() && !stop_->begun()) {
-    stop_->Begin(Fail(kExitDeaf,
-                      "cannot take new connections any more: stopping, because only a restart "
-                      "opens the port again. Is the limit of open files (ulimit -n) high enough?"));
+    stop_->Begin(Fail(kExitDeaf, kDeafMessage));
   }
   peers_->Tick();
   member_->Tick();
@@ -270,6 +276,7 @@ void Server::StopUnusable(const std::string& reason) {
 void Server::EndConnections() {
   peers_->Shutdown();
   shutdown_thread_ = std::thread([this] {
+    http_->Stop();
     const auto now = std::chrono::system_clock::now();
     client_server_->Shutdown(now);
     peer_server_->Shutdown(now);

@@ -40,6 +40,14 @@ std::string HostName() {
   return gethostname(name, HOST_NAME_MAX) == 0 ? name : "localhost";
 }
 
+// Where others reach what listens on `listen`: a wildcard is reached as the peer port is.
+std::string Reachable(const std::string& listen, int port, const std::string& peer_address) {
+  const HostPort address = *HostPort::Parse(listen);
+  const std::string host =
+      address.IsWildcard() ? HostPort::Parse(peer_address)->host : address.host;
+  return HostPort{.host = host, .port = port}.ToString();
+}
+
 uint64_t RandomNonZero() {
   std::random_device entropy;
   const uint64_t value = static_cast<uint64_t>(entropy()) << 32 | entropy();
@@ -167,16 +175,13 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
     advertised.peer = HostPort{.host = host, .port = peer_port}.ToString();
   }
   if (advertised.client.empty()) {
-    const HostPort listen = *HostPort::Parse(options.listen_client);
-    const std::string host =
-        listen.IsWildcard() ? HostPort::Parse(advertised.peer)->host : listen.host;
-    advertised.client = HostPort{.host = host, .port = client_port}.ToString();
+    advertised.client = Reachable(options.listen_client, client_port, advertised.peer);
   }
   return advertised;
 }
 
 void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
-              const kv::Store& store, int64_t disk_reserve_bytes) {
+              std::optional<int> http_port, const kv::Store& store, int64_t disk_reserve_bytes) {
   const raft::RaftStatus raft = store.raft();
   LOG(INFO) << "recovered term " << raft.term << ", log to index " << raft.last_entry.index
             << ", applied " << raft.applied.index << ", revision " << store.revision() << ", "
@@ -187,9 +192,11 @@ void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& sel
             << FormatByteSize(options.memory_bytes_max) << " of memory planned; a log of up to "
             << FormatByteSize(options.log_bytes_max) << "; puts while "
             << FormatByteSize(disk_reserve_bytes) << " of the disk are free";
+  const std::string http =
+      http_port.has_value() ? Reachable(options.listen_http, *http_port, self.peer_address) : "off";
   std::cerr << absl::StrCat("raftkvd ready name=", self.name, " id=", self.id,
                             " client=", self.client_address, " peer=", self.peer_address,
-                            " http=off data=", options.data_dir, "\n");
+                            " http=", http, " data=", options.data_dir, "\n");
 }
 
 }  // namespace raftkv::server

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,8 +49,8 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
                                     int peer_port);
 
 // Says what was recovered and what was chosen, and then, in one line for whoever waits for it, that
-// the member is ready.
+// the member is ready. `http_port` is the one that is listened on; nullopt: none.
 void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
-              const kv::Store& store, int64_t disk_reserve_bytes);
+              std::optional<int> http_port, const kv::Store& store, int64_t disk_reserve_bytes);
 
 }  // namespace raftkv::server

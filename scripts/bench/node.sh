@@ -21,7 +21,7 @@ members() {
 case $store in
   raftkv)
     exec "$program" --name "n$number" --data_dir "$folder" --listen_client "$client" --listen_peer "$peer" \
-      --initial_cluster "$(members n%=)"
+      --listen_http= --initial_cluster "$(members n%=)"
     ;;
   etcd)
     exec "$program" --name "n$number" --data-dir "$folder" --log-level error \

@@ -14,10 +14,9 @@ ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hook
       health_(store) {}
 
 void ClientApi::Register(grpc::ServerBuilder* builder) {
-  for (ClientService* service : {&kv_.service(), &cluster_.service(), &maintenance_.service()}) {
+  for (ClientService* service : services()) {
     builder->RegisterService(service->service());
   }
-  builder->RegisterService(health_.service().service());
 }
 
 void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {

@@ -3,6 +3,8 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <vector>
+
 #include "base/clock.h"
 #include "kv/member_directory.h"
 #include "kv/store.h"
@@ -20,6 +22,11 @@ class ClientApi final {
   // Borrows all that is pointed to.
   ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
             const kv::MemberDirectory* directory, kv::Store* store, const MonotonicClock* clock);
+
+  // For other front-ends; they stay where they are.
+  std::vector<ClientService*> services() {
+    return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &health_.service()};
+  }
 
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.

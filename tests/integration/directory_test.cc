@@ -116,8 +116,9 @@ TEST(DirectoryTest, APlaceThatCannotHoldADirectoryIsRefused) {
   TempDir dir;
   WriteFile(dir.File("file"), "x");
   for (const std::string& place : {dir.File("file"), std::string("/proc/raftkv")}) {
-    const CommandResult result = RunRaftkvd(
-        {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0", "--data_dir=" + place});
+    const CommandResult result =
+        RunRaftkvd({"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0",
+                    "--listen_http=", "--data_dir=" + place});
     EXPECT_EQ(result.exit, kDirectoryUnusable) << result;
     EXPECT_THAT(Reason(result.err), HasSubstr(place));
   }

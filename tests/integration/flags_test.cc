@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/http2_client.h"
 #include "tests/support/parallel.h"
 #include "tests/support/single_node.h"
 
@@ -33,7 +34,8 @@ std::vector<std::string> Lines(const std::string& text) {
 
 // Flags that do not clash with anything on this machine, before the ones under test.
 std::vector<std::string> WithPorts(std::vector<std::string> flags) {
-  flags.insert(flags.begin(), {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0"});
+  flags.insert(flags.begin(),
+               {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0", "--listen_http="});
   return flags;
 }
 
@@ -55,6 +57,7 @@ TEST(BadFlagsTest, OneLineNamesFlagValueAndWhatIsAllowed) {
   ExpectBadFlags({"--listen_client=127.0.0.1:70000"}, {"listen_client", "70000", "65535"});
   ExpectBadFlags({"--listen_client=nonsense"}, {"listen_client", "nonsense", "host:port"});
   ExpectBadFlags({"--listen_peer=127.0.0.1:x"}, {"listen_peer", "127.0.0.1:x"});
+  ExpectBadFlags({"--listen_http=127.0.0.1"}, {"listen_http", "127.0.0.1", "host:port"});
   ExpectBadFlags({"--heartbeat_interval_ms=0"}, {"heartbeat_interval_ms", "0", "10"});
   ExpectBadFlags({"--heartbeat_interval_ms=soon"}, {"heartbeat_interval_ms", "soon"});
   ExpectBadFlags({"--election_timeout_ms=300"},
@@ -90,7 +93,7 @@ TEST(BadFlagsTest, FlagsOfOtherStoresNameOurs) {
   ExpectBadFlags({"-id", "1"}, {"-id", "--name"});
   ExpectBadFlags({"-node-id=n1"}, {"-node-id", "--name"});
   ExpectBadFlags({"-addr", ":8080"}, {"-addr", "--listen_"});
-  ExpectBadFlags({"-http=:8080"}, {"-http", "--listen_"});
+  ExpectBadFlags({"-http=:8080"}, {"-http", "--listen_http"});
   ExpectBadFlags({"--peers=a:1,b:2"}, {"-peers", "--initial_cluster"});
   ExpectBadFlags({"-raft-addr", ":9000"}, {"-raft-addr", "--listen_peer"});
 }
@@ -105,9 +108,9 @@ TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
   EXPECT_EQ(help.exit, (ExitStatus{.code = 0})) << help;
   const std::string text = help.out + help.err;
   for (const char* flag :
-       {"name", "data_dir", "listen_client", "listen_peer", "advertise_peer", "advertise_client",
-        "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms", "value_bytes_max",
-        "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
+       {"name", "data_dir", "listen_client", "listen_peer", "listen_http", "advertise_peer",
+        "advertise_client", "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms",
+        "value_bytes_max", "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
     EXPECT_THAT(text, HasSubstr(flag));
   }
   const CommandResult version = RunRaftkvd({"--version"});
@@ -145,8 +148,9 @@ TEST(StartTest, WithoutAnyFlagsItIsAWorkingStore) {
     return absl::StrContains(ReadFile(dir.File("log")), "raftkvd ready") || !server.running();
   }));
   if (!server.running() && absl::StrContains(ReadFile(dir.File("log")), "in use")) {
-    GTEST_SKIP() << "port 2379 or 2380 is in use on this machine";
+    GTEST_SKIP() << "port 2379, 2380 or 8080 is in use on this machine";
   }
+  EXPECT_THAT(ReadFile(dir.File("log")), HasSubstr(" http=127.0.0.1:8080 "));
   NodeClient client("127.0.0.1:2379");
   EXPECT_TRUE(client.PutText("a", "1").ok());
   EXPECT_EQ(client.GetText("a")->kv().text(), "1");
@@ -174,11 +178,12 @@ TEST(StartTest, DashesInFlagsAndTheEnvironmentWorkAndFlagsWin) {
 
 TEST(StartTest, AnAddressInUseIsNamedWithItsFlag) {
   SingleNode node;
+  node.server().options().listen_http = "127.0.0.1:0";
   ASSERT_TRUE(node.Start());
   for (const auto& [flag, address] : {std::pair("--listen_client", node.server().client_address()),
-                                      std::pair("--listen_peer", node.server().peer_address())}) {
-    std::vector<std::string> flags = {"--listen_client=127.0.0.1:0", "--listen_peer=127.0.0.1:0"};
-    flags.push_back(absl::StrCat(flag, "=", address));
+                                      std::pair("--listen_peer", node.server().peer_address()),
+                                      std::pair("--listen_http", node.server().http_address())}) {
+    std::vector<std::string> flags = WithPorts({absl::StrCat(flag, "=", address)});
     const CommandResult result = RunRaftkvd(flags);
     EXPECT_EQ(result.exit, (ExitStatus{.code = 1})) << result;
     EXPECT_THAT(result.err, AllOf(HasSubstr(flag), HasSubstr(address), HasSubstr("in use")));
@@ -199,6 +204,7 @@ TEST(StartTest, EveryAddressOfANameIsListenedOn) {
                         .data_dir = dir.File("data"),
                         .listen_client = "two-addresses.test:0",
                         .listen_peer = "two-addresses.test:0",
+                        .listen_http = "two-addresses.test:0",
                         .initial_cluster = "",
                         .flags = {"--advertise_peer=127.0.0.1:1"},
                         .env = WithTwoAddresses()});
@@ -209,6 +215,8 @@ TEST(StartTest, EveryAddressOfANameIsListenedOn) {
   for (const std::string host : {"127.0.0.1", "127.0.0.2"}) {
     NodeClient client(host + port);
     EXPECT_TRUE(client.GetStatus().ok()) << host;
+    const std::string http = server.http_address();
+    close(ConnectTcp(host + http.substr(http.find(':'))));
   }
 }
 
@@ -225,7 +233,7 @@ TEST(StartTest, ANameOfWhichOneAddressIsInUseIsRefused) {
   other.Start();
   ASSERT_TRUE(other.WaitReady()) << other.LogTail();
   const std::string port = other.client_address().substr(other.client_address().find(':'));
-  for (const std::string flag : {"--listen_client", "--listen_peer"}) {
+  for (const std::string flag : {"--listen_client", "--listen_peer", "--listen_http"}) {
     const std::string both = flag + "=two-addresses.test" + port;
     std::vector<std::string> flags = WithPorts({"--data_dir=" + dir.File("own"), both});
     const CommandResult result = RunRaftkvd(flags, WithTwoAddresses());

@@ -156,14 +156,15 @@ TEST(StuckLogClusterTest, TheClusterGoesOnUnderALeaderWhoseLogIsStuck) {
 void RunWithStderr(const std::string& redirection) {
   TempDir dir;
   const std::string address = Loopback(PickFreePort());
-  ChildProcess server({.argv = {"/bin/sh", "-c", absl::StrCat("exec \"$@\" ", redirection), "sh",
-                                RaftkvdPath(), "--data_dir=" + dir.File("data"),
-                                "--listen_client=" + address, "--listen_peer=127.0.0.1:0"},
-                       .env = {},
-                       .stdin_path = "",
-                       .stdout_path = "",
-                       .stderr_path = "",
-                       .working_dir = ""});
+  ChildProcess server(
+      {.argv = {"/bin/sh", "-c", absl::StrCat("exec \"$@\" ", redirection), "sh", RaftkvdPath(),
+                "--data_dir=" + dir.File("data"), "--listen_client=" + address,
+                "--listen_peer=127.0.0.1:0", "--listen_http="},
+       .env = {},
+       .stdin_path = "",
+       .stdout_path = "",
+       .stderr_path = "",
+       .working_dir = ""});
   NodeClient client(address);
   EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
     return client.PutText("key", "value", Millis(1000)).ok();

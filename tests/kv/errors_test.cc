@@ -86,6 +86,7 @@ std::vector<ErrorCase> ErrorTable() {
        {{"field", "precondition"}},
        kNone},
       {MalformedError("raftkv.v1.GetRequest"), kInvalid, "MALFORMED", {}, kNone},
+      {MalformedTextError("no"), kInvalid, "MALFORMED", {}, kNone},
       {UnknownFieldError("ttl.field 3"),
        StatusCode::kUnimplemented,
        "UNKNOWN_FIELD",

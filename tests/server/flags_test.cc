@@ -30,12 +30,12 @@ std::string Describe(const ServerOptions& options) {
   return absl::StrCat(
       "name=", options.name, " data_dir=", options.data_dir,
       " listen_client=", options.listen_client, " listen_peer=", options.listen_peer,
-      " advertise_client=", options.advertise_client, " advertise_peer=", options.advertise_peer,
-      " initial_cluster=", options.initial_cluster, " heartbeat=", options.heartbeat_interval_ms,
-      " election=", options.election_timeout_ms, " value=", options.value_bytes_max,
-      " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
-      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max,
-      " disk_reserve=", options.disk_reserve_bytes,
+      " listen_http=", options.listen_http, " advertise_client=", options.advertise_client,
+      " advertise_peer=", options.advertise_peer, " initial_cluster=", options.initial_cluster,
+      " heartbeat=", options.heartbeat_interval_ms, " election=", options.election_timeout_ms,
+      " value=", options.value_bytes_max, " delete_range=", options.delete_range_keys_max,
+      " timeout=", options.request_timeout_ms, " memory=", options.memory_bytes_max,
+      " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
       " reflection=", options.reflection ? "on" : "off", "\n");
 }
 
@@ -96,7 +96,8 @@ std::string ErrorOf(const Arguments& arguments, const Environment& environment =
 TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
   EXPECT_EQ(Parse({}),
             "name=default data_dir=./default.raftkv listen_client=127.0.0.1:2379 "
-            "listen_peer=127.0.0.1:2380 advertise_client= advertise_peer= initial_cluster= "
+            "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
+            "advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
             "memory=268435456 log=1073741824 disk_reserve=0 reflection=on\n");
 }
@@ -106,6 +107,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
                               {"data_dir", "d"},
                               {"listen_client", "a:1"},
                               {"listen_peer", "b:2"},
+                              {"listen_http", "h:9"},
                               {"advertise_client", "c:3"},
                               {"advertise_peer", "d:4"},
                               {"initial_cluster", "n1=e:5"},
@@ -126,7 +128,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
     environment.emplace_back(absl::StrCat("RAFTKV_", absl::AsciiStrToUpper(name)), value);
   }
   const std::string expected =
-      "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 advertise_client=c:3 "
+      "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
       "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
       "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
       "reflection=off\n";
@@ -249,12 +251,9 @@ TEST(ParseFlagsTest, OnlyFlagsAreTaken) {
 }
 
 TEST(ParseFlagsTest, FlagsOfOtherStoresNameOurs) {
-  const std::vector<std::pair<std::string, std::string>> cases = {{"id", "--name"},
-                                                                  {"node-id", "--name"},
-                                                                  {"addr", "--listen_client"},
-                                                                  {"http", "--listen_client"},
-                                                                  {"peers", "--initial_cluster"},
-                                                                  {"raft-addr", "--listen_peer"}};
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"id", "--name"},          {"node-id", "--name"},          {"addr", "--listen_client"},
+      {"http", "--listen_http"}, {"peers", "--initial_cluster"}, {"raft-addr", "--listen_peer"}};
   for (const auto& [foreign, ours] : cases) {
     for (const std::string& argument : {absl::StrCat("-", foreign), absl::StrCat("--", foreign),
                                         absl::StrCat("-", foreign, "=x")}) {
@@ -292,6 +291,8 @@ constexpr char kHelp[] =
     ":port is all interfaces, port 0 any port\n"
     "  --listen_peer=127.0.0.1:2380\n"
     "      gRPC peer API\n"
+    "  --listen_http=127.0.0.1:8080\n"
+    "      the client API as HTTP and JSON, and status pages; empty is off\n"
     "  --advertise_client\n"
     "      what clients are told; default what is listened on, a wildcard becoming the "
     "host of --advertise_peer\n"

@@ -200,7 +200,14 @@ TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
     options.listen_client = "127.0.0.1:0";
     options.listen_peer = address;
     EXPECT_TRUE(options.Complete().ok()) << address;
+    options.listen_peer = "127.0.0.1:0";
+    options.listen_http = address;
+    EXPECT_TRUE(options.Complete().ok()) << address;
   }
+  EXPECT_TRUE(With(&ServerOptions::listen_http, "").Complete().ok()) << "off";
+  ServerOptions http = With(&ServerOptions::listen_http, "127.0.0.1");
+  EXPECT_THAT(ErrorOf(http.Complete()),
+              AllOf(HasSubstr("--listen_http=127.0.0.1"), HasSubstr("host:port")));
   ServerOptions client = With(&ServerOptions::listen_client, "127.0.0.1:70000");
   EXPECT_THAT(ErrorOf(client.Complete()),
               AllOf(HasSubstr("--listen_client=127.0.0.1:70000"), HasSubstr("65535")));
@@ -209,13 +216,18 @@ TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
               AllOf(HasSubstr("--listen_peer=nowhere"), HasSubstr("host:port")));
 }
 
-TEST(ServerOptionsTest, TheTwoApisListenApart) {
+TEST(ServerOptionsTest, ApisListenApart) {
   ServerOptions options;
   for (const char* client : {"127.0.0.1:2380", ":2380", "0.0.0.0:2380", "[::]:2380"}) {
     options.listen_client = client;
     EXPECT_THAT(ErrorOf(options.Complete()),
                 AllOf(HasSubstr("--listen_peer=127.0.0.1:2380"), HasSubstr("--listen_client=")))
         << client;
+  }
+  for (const char* http : {"127.0.0.1:2379", ":2380", "0.0.0.0:2379"}) {
+    EXPECT_THAT(ErrorOf(With(&ServerOptions::listen_http, http).Complete()),
+                AllOf(HasSubstr("--listen_http="), HasSubstr("must be another address")))
+        << http;
   }
   options.listen_client = "127.0.0.2:2380";
   EXPECT_TRUE(options.Complete().ok());

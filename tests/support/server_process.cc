@@ -72,6 +72,7 @@ void ServerProcess::Start() {
   AddFlag("data_dir", options_.data_dir, &argv);
   AddFlag("listen_client", options_.listen_client, &argv);
   AddFlag("listen_peer", options_.listen_peer, &argv);
+  argv.push_back(absl::StrCat("--listen_http=", options_.listen_http));
   AddFlag("initial_cluster", options_.initial_cluster, &argv);
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   child_ = std::make_unique<ChildProcess>(ChildOptions{.argv = argv,
@@ -95,6 +96,7 @@ bool ServerProcess::ParseReadyLine() {
       const std::string ready(line.substr(at));
       client_address_ = Field(ready, "client");
       peer_address_ = Field(ready, "peer");
+      http_address_ = Field(ready, "http");
       member_id_ = Field(ready, "id");
       return true;
     }

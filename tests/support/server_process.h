@@ -20,6 +20,8 @@ struct ServerOptions {
   std::string data_dir;
   std::string listen_client = "127.0.0.1:0";
   std::string listen_peer = "127.0.0.1:0";
+  // Empty is off, and not the default, which two members of one machine cannot both have.
+  std::string listen_http = {};
   std::string initial_cluster;
   // More flags, as typed.
   std::vector<std::string> flags;
@@ -56,6 +58,8 @@ class ServerProcess {
   // What the ready line said. REQUIRES: WaitReady succeeded for this run.
   const std::string& client_address() const { return client_address_; }
   const std::string& peer_address() const { return peer_address_; }
+  // "off" when there is none.
+  const std::string& http_address() const { return http_address_; }
   const std::string& member_id() const { return member_id_; }
 
   // Every line that this run has logged so far, without one that it is still writing.
@@ -75,6 +79,7 @@ class ServerProcess {
   std::string log_path_;
   std::string client_address_;
   std::string peer_address_;
+  std::string http_address_;
   std::string member_id_;
 };
 

@@ -49,6 +49,7 @@ void TestCluster::ChoosePorts() {
                       .data_dir = data_dir(node),
                       .listen_client = client_address,
                       .listen_peer = peer_addresses_[node],
+                      .listen_http = options_.http ? "127.0.0.1:0" : "",
                       .initial_cluster = absl::StrJoin(entries, ","),
                       .flags = options_.flags,
                       .env = {}}));

@@ -14,6 +14,8 @@ namespace raftkv::integration {
 
 struct ClusterOptions {
   size_t size = 3;
+  // Whether members have an HTTP port.
+  bool http = false;
   // Given to every member.
   std::vector<std::string> flags;
 };

@@ -20,7 +20,7 @@ class BenchSmokeTest(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.server = subprocess.Popen(
             [RAFTKVD, "--data_dir", cls.folder.name + "/data", "--listen_client", "127.0.0.1:0",
-             "--listen_peer", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+             "--listen_peer", "127.0.0.1:0", "--listen_http", ""], stderr=subprocess.PIPE, text=True)
         for line in cls.server.stderr:
             ready = re.search(r"raftkvd ready .*\bclient=(\S+)", line)
             if ready:

@@ -1,0 +1,75 @@
+#include "server/http/gateway.h"
+
+#include <glog/logging.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/http/kv_routes.h"
+#include "server/http/rpc_routes.h"
+#include "server/http/status_routes.h"
+#include "server/limits.h"
+#include "server/loop/listen_addresses.h"
+#include "server/loop/listeners.h"
+
+namespace raftkv::server {
+namespace {
+
+std::vector<Route> AllRoutes(LoopCaller* caller) {
+  std::vector<Route> routes = KvRoutes(caller);
+  for (Route& route : StatusRoutes(caller)) {
+    routes.push_back(std::move(route));
+  }
+  for (const auto& [path, method] : caller->methods()) {
+    routes.push_back(RpcRoute(method, caller));
+  }
+  return routes;
+}
+
+}  // namespace
+
+Gateway::Gateway(const ServerOptions& options, const std::vector<ClientService*>& services,
+                 EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock)
+    : options_(options),
+      caller_(services, loop, accounting, clock),
+      routes_(AllRoutes(&caller_)),
+      server_({.threads = kHttpThreads,
+               .waiting_max = kHttpWaitingMax,
+               .body_bytes_max = ClientMessageBytesMax(options),
+               .bodies_bytes_max = kHttpBodiesBytesMax},
+              this) {}
+
+absl::Status Gateway::Listen() {
+  if (options_.listen_http.empty()) {
+    return absl::OkStatus();
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const std::unique_ptr<ListenAddresses> addresses,
+                          TakeAddresses("listen_http", options_.listen_http));
+  auto sockets = addresses->Listen(kHttpBacklog);
+  if (!sockets.ok()) {
+    return absl::UnavailableError(
+        absl::StrCat("--listen_http=", options_.listen_http, ": ", sockets.status().message()));
+  }
+  listening_ = *std::move(sockets);
+  port_ = addresses->port();
+  return absl::OkStatus();
+}
+
+void Gateway::Start() {
+  if (!listening_.empty()) {
+    server_.Start(std::exchange(listening_, {}));
+  }
+}
+
+void Gateway::Stop() {
+  caller_.Close();
+  server_.Stop();
+}
+
+std::optional<HttpAnswer> Gateway::Refuse(const HttpRequest& head) { return routes_.Refuse(head); }
+
+HttpAnswer Gateway::Handle(const HttpRequest& request) { return routes_.Handle(request); }
+
+}  // namespace raftkv::server

@@ -1,0 +1,137 @@
+#include "server/http/loop_caller.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/deadline.h"
+#include "base/mutex.h"
+#include "kv/errors.h"
+
+namespace raftkv::server {
+namespace {
+
+using google::protobuf::Message;
+
+// How often a waiting thread looks whether it still has to.
+constexpr MonotonicNanos kLookNanos = 100 * kNanosPerMilli;
+
+// Where the loop leaves an answer for the thread that waits. Shared, because either may be done
+// with it first. Thread-safe.
+class Mailbox {
+ public:
+  void Put(absl::StatusOr<ApiCaller::Answer> answer) {
+    MutexLock lock(&mutex_);
+    answer_ = std::move(answer);
+    arrived_.NotifyOne();
+  }
+  // nullopt when none came within `timeout`.
+  std::optional<absl::StatusOr<ApiCaller::Answer>> Take(MonotonicNanos timeout) {
+    MutexLock lock(&mutex_);
+    if (!answer_.has_value()) {
+      arrived_.WaitFor(&mutex_, timeout);
+    }
+    return std::exchange(answer_, std::nullopt);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar arrived_;
+  std::optional<absl::StatusOr<ApiCaller::Answer>> answer_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One call on the loop. Deletes itself when it is answered.
+class WaitedCall final : public ApiCall {
+ public:
+  WaitedCall(const ClientService::Method& method, MonotonicNanos deadline,
+             CallAccounting* accounting, EventLoop* loop, std::shared_ptr<Mailbox> mailbox)
+      : method_(method),
+        deadline_(deadline),
+        accounting_(*accounting),
+        loop_(*loop),
+        mailbox_(std::move(mailbox)) {
+    ++accounting_.in_flight;
+  }
+
+  MonotonicNanos AnswerBy() const override {
+    const MonotonicNanos now = accounting_.clock->Now();
+    return deadline_ - AnswerMargin(std::max<MonotonicNanos>(deadline_ - now, 0));
+  }
+
+  void Finish(const Message& response) override {
+    const uint64_t bytes = response.ByteSizeLong();
+    if (!accounting_.backlog.HasRoomFor(bytes)) {
+      Fail(method_.unsendable());
+      return;
+    }
+    ApiCaller::Answer answer;
+    if (bytes >= kSmallAnswerBytes) {
+      answer.room = MakeRoom(bytes);
+    }
+    // Written as text on the other thread, where it holds nobody up.
+    answer.message.reset(response.New());
+    answer.message->CopyFrom(response);
+    Answer(std::move(answer));
+  }
+
+  void Fail(const absl::Status& error) override { Answer(error); }
+
+ private:
+  // Whoever holds it gives it back in bounded time (HttpServer), so nothing has to give it up.
+  std::shared_ptr<void> MakeRoom(uint64_t bytes) {
+    const AnswerBacklog::Ticket ticket = accounting_.backlog.Add(bytes, kNever, [] {});
+    return {nullptr, [ticket, accounting = &accounting_, loop = &loop_](std::nullptr_t) {
+              loop->Post([ticket, accounting] { accounting->backlog.Remove(ticket); });
+            }};
+  }
+
+  void Answer(absl::StatusOr<ApiCaller::Answer> answer) {
+    mailbox_->Put(std::move(answer));
+    --accounting_.in_flight;
+    delete this;
+  }
+
+  const ClientService::Method& method_;
+  const MonotonicNanos deadline_;
+  CallAccounting& accounting_;
+  EventLoop& loop_;
+  const std::shared_ptr<Mailbox> mailbox_;
+};
+
+}  // namespace
+
+LoopCaller::LoopCaller(const std::vector<ClientService*>& services, EventLoop* loop,
+                       CallAccounting* accounting, const MonotonicClock* clock)
+    : loop_(*loop), accounting_(*accounting), clock_(*clock) {
+  for (ClientService* service : services) {
+    for (const ClientService::Method& method : service->methods()) {
+      methods_.emplace(method.path, &method);
+    }
+  }
+}
+
+absl::StatusOr<ApiCaller::Answer> LoopCaller::Call(const std::string& path,
+                                                   std::unique_ptr<Message> request,
+                                                   MonotonicNanos timeout) {
+  const ClientService::Method& method = *methods_.at(path);
+  CHECK(request->GetDescriptor() == method.request->GetDescriptor()) << path;
+  const MonotonicNanos deadline = DeadlineAfter(clock_.Now(), timeout);
+  const auto mailbox = std::make_shared<Mailbox>();
+  // Shared, because what is posted must be copyable.
+  loop_.Post([this, &method, deadline, mailbox,
+              request = std::shared_ptr<Message>(std::move(request))] {
+    method.handle(new WaitedCall(method, deadline, &accounting_, &loop_, mailbox), request.get());
+  });
+  const MonotonicNanos give_up_at = DeadlineAfter(deadline, kGrace);
+  while (!closed_ && clock_.Now() < give_up_at) {
+    if (auto answer = mailbox->Take(kLookNanos); answer.has_value()) {
+      return *std::move(answer);
+    }
+  }
+  return absl::DeadlineExceededError(
+      "the member does not answer: what it was asked to write may have happened, or may yet");
+}
+
+}  // namespace raftkv::server
