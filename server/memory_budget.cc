@@ -28,10 +28,10 @@ MemoryBudget ShareOutMemory(const ServerOptions& options) {
   // Four of each fit in, so that they are flushed because they are full.
   budget.wal = 4 * (budget.write_buffer + budget.log_write_buffer);
   budget.log_tail = std::min(whole / 32, 64 * kMiB);
-  budget.proposals = std::clamp(whole / 8, kQueueFloor, 64 * kMiB);
+  budget.proposals = std::clamp(whole / 4, kQueueFloor, 64 * kMiB);
   budget.unsent_answers = std::clamp(whole / 8, kQueueFloor, 256 * kMiB);
-  budget.client_port = std::clamp(2 * whole, kPortFloor, 1024 * kMiB);
-  budget.peer_port = std::clamp(whole, kPortFloor, 512 * kMiB);
+  budget.client_port = std::clamp(4 * whole, kPortFloor, 1024 * kMiB);
+  budget.peer_port = std::clamp(2 * whole, kPortFloor, 512 * kMiB);
   budget.slow_requests_max =
       std::clamp<size_t>(budget.client_port / 2 / static_cast<uint64_t>(options.value_bytes_max),
                          kSlowRequestsMin, kSlowRequestsMax);

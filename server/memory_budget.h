@@ -8,7 +8,7 @@
 
 namespace raftkv::server {
 
-// In bytes, but for slow_requests_max. What the node may hold for itself is three fifths of the
+// In bytes, but for slow_requests_max. What the node may hold for itself is three quarters of the
 // whole, and most of it is rarely used up, so that threads, connections and what the allocator
 // keeps fit in beside it. What gRPC holds for the connections of a port has a bound that is far
 // above it: only clients that send large values faster than the cluster takes them come near.
