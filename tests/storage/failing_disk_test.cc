@@ -177,7 +177,9 @@ class FailingDiskTest : public testing::Test {
       Report(absl::StrCat(what, "_refused"), outcomes.refused);
       Report(absl::StrCat(what, "_finished"), outcomes.finished);
     }
-    EXPECT_GT(outcomes_["write_wal"].aborted, 0U);
+    if (every == 1) {
+      EXPECT_GT(outcomes_["write_wal"].aborted, 0U) << "a sample may miss them";
+    }
   }
 
   // All that is acknowledged hangs on these, and a sample of all operations may miss them.

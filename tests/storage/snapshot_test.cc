@@ -1,5 +1,6 @@
 // Snapshots of the applied state, from one store to another.
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -76,10 +77,12 @@ struct Rows {
   std::vector<Row> rows;
 };
 
+// Of large values only what the states differ by: escaping 180 MiB takes longer than the test.
 std::string Values(Store& store) {
   std::string text;
-  for (const auto& [key, record] : store.Records()) {
-    absl::StrAppend(&text, record.ShortDebugString().substr(0, 80), "\n");
+  for (auto& [key, record] : store.Records()) {
+    record.mutable_value()->resize(std::min<size_t>(record.value().size(), 40));
+    absl::StrAppend(&text, key, ": ", record.ShortDebugString(), "\n");
   }
   return text;
 }
@@ -476,8 +479,9 @@ TEST_F(SnapshotTest, LargeValuesAndManyFilesTakeLittleMemory) {
   Rng rng(1);
   for (int i = 0; i < 60; ++i) {
     std::string value(3 << 20, '\0');
-    for (char& byte : value) {
-      byte = static_cast<char>(rng.Next());
+    for (size_t at = 0; at < value.size(); at += sizeof(uint64_t)) {
+      const uint64_t random = rng.Next();
+      std::memcpy(&value[at], &random, sizeof(random));
     }
     leader_.Run({Put("key" + std::to_string(1000 + i), value)});
   }
@@ -502,7 +506,9 @@ TEST_F(SnapshotTest, LargeValuesAndManyFilesTakeLittleMemory) {
   most = std::max(most, ResidentBytes());
   EXPECT_EQ(files, 4u) << "one of `state`, and one of `latest` for each 64 MiB";
   RecordProperty("resident_bytes_more", static_cast<int>(most - before));
+#if !defined(__SANITIZE_ADDRESS__)  // It keeps what is freed.
   EXPECT_LE(most - before, uint64_t{64} << 20) << "180 MiB were brought over";
+#endif
   writer.reset();
   follower_.Install(*std::move(staged), /*keeps_log=*/false);
   ExpectEqualStates();
