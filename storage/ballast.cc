@@ -7,24 +7,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/byte_size.h"
 #include "glog/logging.h"
+#include "storage/file_io.h"
 
 namespace raftkv::storage {
 namespace {
 
 // The unit of st_blocks, whatever the file system's blocks are.
 constexpr int64_t kStatBlockBytes = 512;
-
-absl::Status SystemError(absl::string_view what, absl::string_view path, int error) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(error)));
-}
 
 }  // namespace
 
@@ -36,7 +31,7 @@ absl::StatusOr<DiskSpace> FindDiskSpace(const std::string& path) {
   }
   struct statvfs found;
   if (statvfs(there.c_str(), &found) != 0) {
-    return SystemError("tell the free space of", path, errno);
+    return FileFailure("tell the free space of", path, errno);
   }
   if (found.f_blocks == 0) {
     return absl::FailedPreconditionError(
@@ -60,7 +55,7 @@ int64_t AllocatedBytes(const std::string& path) {
 absl::Status MakeBallast(const std::string& path, int64_t bytes) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return SystemError("create", path, errno);
+    return FileFailure("create", path, errno);
   }
   const absl::Cleanup close_fd = [fd] { close(fd); };
   // Not posix_fallocate, which writes where the file system cannot do it.
@@ -69,7 +64,7 @@ absl::Status MakeBallast(const std::string& path, int64_t bytes) {
   }
   const int failed = errno;
   unlink(path.c_str());
-  return SystemError("get space for", path, failed);
+  return FileFailure("get space for", path, failed);
 }
 
 void GiveUpBallastIfFull(const std::string& path) {
@@ -79,7 +74,7 @@ void GiveUpBallastIfFull(const std::string& path) {
     return;
   }
   if (unlink(path.c_str()) != 0) {
-    LOG(WARNING) << SystemError("remove", path, errno).message();
+    LOG(WARNING) << FileFailure("remove", path, errno).message();
     return;
   }
   LOG(WARNING) << "the disk is full (" << space->free_bytes << " bytes free), so " << path << ", "

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -37,26 +36,21 @@ constexpr char kNewDatabase[] = "db.new";
 constexpr char kStaging[] = "db.staging";
 constexpr char kFormatPrefix[] = "raftkv ";
 
-absl::Status SystemError(absl::string_view what, absl::string_view path, int error) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(error)));
-}
-
 absl::Status SyncPath(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return SystemError("open", path, errno);
+    return FileFailure("open", path, errno);
   }
   const int failed = fsync(fd) == 0 ? 0 : errno;
   close(fd);
-  return failed == 0 ? absl::OkStatus() : SystemError("sync", path, failed);
+  return failed == 0 ? absl::OkStatus() : FileFailure("sync", path, failed);
 }
 
 absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written < 0) {
-      return SystemError("write", path, errno);
+      return FileFailure("write", path, errno);
     }
     bytes.remove_prefix(static_cast<size_t>(written));
   }
@@ -132,17 +126,17 @@ absl::Status MakeDirectory(const std::string& path) {
     return SyncPath(parent.empty() ? "." : parent.string());
   }
   if (errno != EEXIST) {
-    return SystemError("create the data directory", path, errno);
+    return FileFailure("create the data directory", path, errno);
   }
   struct stat status;
   if (stat(path.c_str(), &status) != 0) {
-    return SystemError("look at", path, errno);
+    return FileFailure("look at", path, errno);
   }
   if (!S_ISDIR(status.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(path, " is not a directory"));
   }
   if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
-    return SystemError("use the data directory", path, errno);
+    return FileFailure("use the data directory", path, errno);
   }
   if ((status.st_mode & 077) != 0) {
     LOG(WARNING) << "other users may enter the data directory " << path
@@ -156,12 +150,12 @@ absl::StatusOr<int> Lock(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/", kLockFile);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return SystemError("open", path, errno);
+    return FileFailure("open", path, errno);
   }
   absl::Cleanup close_fd = [fd] { close(fd); };
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) {
-      return SystemError("lock", path, errno);
+      return FileFailure("lock", path, errno);
     }
     const std::string holder = ReadStart(path);
     const std::string pid =
@@ -174,7 +168,7 @@ absl::StatusOr<int> Lock(const std::string& directory) {
   // Only for that message; the lock itself is the kernel's and ends with the process.
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(fd, 0) != 0) {
-    return SystemError("write", path, errno);
+    return FileFailure("write", path, errno);
   }
   RAFTKV_RETURN_IF_ERROR(WriteAll(fd, pid, path));
   std::move(close_fd).Cancel();

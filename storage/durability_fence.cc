@@ -28,8 +28,6 @@ constexpr size_t kWrittenSlot = kSyncedSlot + kPair;
 constexpr size_t kManifestSlot = kWrittenSlot + 1;
 constexpr size_t kSlots = kManifestSlot + kPair;
 
-const rocksdb::IOOptions kIoOptions;
-
 // A slot's bytes but for the zeros at its end.
 template <size_t kNumbers>
 std::string EncodeNumbers(absl::string_view magic, const std::array<uint64_t, kNumbers>& numbers) {

@@ -1,5 +1,6 @@
 #include "storage/file_io.h"
 
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -10,8 +11,6 @@
 
 namespace raftkv::storage {
 namespace {
-
-const rocksdb::IOOptions kIoOptions;
 
 // Not WriteStringToFile, which leaves out the close.
 absl::Status WriteFile(rocksdb::FileSystem* files, const std::string& path,
@@ -33,6 +32,11 @@ absl::Status WriteFile(rocksdb::FileSystem* files, const std::string& path,
 }
 
 }  // namespace
+
+absl::Status FileFailure(absl::string_view what, absl::string_view path, int error) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(error)));
+}
 
 absl::Status FileFailure(absl::string_view what, absl::string_view path,
                          const rocksdb::Status& status) {

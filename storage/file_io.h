@@ -11,6 +11,9 @@
 
 namespace raftkv::storage {
 
+// RocksDB's own way, without a limit in time or rate.
+inline const rocksdb::IOOptions kIoOptions;
+
 // All of these fail with FailedPrecondition, "cannot <do what> <path>: <why>".
 
 // Makes what was created, renamed or removed in a directory durable.
@@ -26,7 +29,8 @@ absl::StatusOr<std::string> ReadSmallFile(rocksdb::FileSystem* files, const std:
 // Removes a directory with all that is in it; does nothing when it is not there.
 absl::Status RemoveTree(rocksdb::FileSystem* files, const std::string& path);
 
-// A failed call as such a status. REQUIRES: !status.ok().
+// A failed call as such a status: of the system, by its errno, or of RocksDB. REQUIRES: it failed.
+absl::Status FileFailure(absl::string_view what, absl::string_view path, int error);
 absl::Status FileFailure(absl::string_view what, absl::string_view path,
                          const rocksdb::Status& status);
 

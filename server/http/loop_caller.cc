@@ -16,7 +16,7 @@ namespace {
 using google::protobuf::Message;
 
 // How often a waiting thread looks whether it still has to.
-constexpr MonotonicNanos kLookNanos = 100 * kNanosPerMilli;
+constexpr MonotonicNanos kAnswerLookNanos = 100 * kNanosPerMilli;
 
 // Where the loop leaves an answer for the thread that waits. Shared, because either may be done
 // with it first. Thread-safe.
@@ -126,7 +126,7 @@ absl::StatusOr<ApiCaller::Answer> LoopCaller::Call(const std::string& path,
   });
   const MonotonicNanos give_up_at = DeadlineAfter(deadline, kGrace);
   while (!closed_ && clock_.Now() < give_up_at) {
-    if (auto answer = mailbox->Take(kLookNanos); answer.has_value()) {
+    if (auto answer = mailbox->Take(kAnswerLookNanos); answer.has_value()) {
       return *std::move(answer);
     }
   }

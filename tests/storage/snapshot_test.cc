@@ -603,7 +603,7 @@ TEST_F(BadSnapshotTest, RowsThatMakeNoState) {
   --applied.key_count;
   ++applied.rows_hash;
   change(0, kAppliedKey, EncodeAppliedState(applied), "keys that are not those of its state");
-  const std::string& deadline_hash = Rows(chunks_).rows.back().value;
+  const std::string deadline_hash = Rows(chunks_).rows.back().value;
   change(2, Rows(chunks_).rows.back().key, EncodeRowHash(*DecodeRowHash(deadline_hash) + 1),
          "rows of deadlines");
 
