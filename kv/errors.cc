@@ -214,6 +214,16 @@ absl::Status ClusterTooOldError(uint32_t needed_version, uint32_t cluster_versio
                                 " until the oldest member is upgraded; nothing was written"));
 }
 
+absl::Status MemberNotFoundError(absl::string_view field, absl::string_view wanted) {
+  return MakeError(absl::StatusCode::kNotFound, "MEMBER_NOT_FOUND",
+                   absl::StrCat("no member has ", field, " ", EchoKey(wanted)),
+                   {{"field", std::string(field)}});
+}
+
+absl::Status NotCaughtUpError(absl::string_view problem) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_CAUGHT_UP", problem);
+}
+
 absl::Status NoLeaderError() {
   return Unavailable("NO_LEADER",
                      "no leader: a majority of the members may be down or cut off; nothing was "

@@ -49,6 +49,10 @@ absl::Status MalformedTextError(absl::string_view problem);
 absl::Status UnknownFieldError(absl::string_view field);
 // Not every member knows what the request needs: certainly not proposed.
 absl::Status ClusterTooOldError(uint32_t needed_version, uint32_t cluster_version);
+// NOT_FOUND. `wanted` is the id or the name that no member has.
+absl::Status MemberNotFoundError(absl::string_view field, absl::string_view wanted);
+// FAILED_PRECONDITION: a member that cannot lead now, as `problem` says.
+absl::Status NotCaughtUpError(absl::string_view problem);
 // UNAVAILABLE: certainly not proposed.
 absl::Status NoLeaderError();
 absl::Status ShuttingDownError();

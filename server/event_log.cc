@@ -15,6 +15,8 @@ void EventLog::OnEvent(const raft::Event& event) {
     case raft::Event::Kind::kLogTruncated:
     case raft::Event::Kind::kConfigurationChanged:
     case raft::Event::Kind::kSnapshotInstalled:
+    case raft::Event::Kind::kHandoverBegun:
+    case raft::Event::Kind::kHandoverGivenUp:
       LOG(INFO) << EventText(event);
       return;
     case raft::Event::Kind::kLeaderChanged:

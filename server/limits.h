@@ -48,6 +48,8 @@ inline constexpr uint64_t kPeerForwardQueueBytesMax = 1 * kMiB;
 inline constexpr uint64_t kPeerQueueBytesMax = 32 * kMiB;
 // Votes that wait for their answer, per peer; the oldest is given up beyond it.
 inline constexpr uint64_t kPendingVotesMax = 8;
+// Clients' requests to hand leadership over that wait for the leader's answer, per leader.
+inline constexpr size_t kForwardedTransfersMax = 64;
 
 // Of a snapshot that is brought to a follower: so fast at most, so that its bytes leave room for
 // entries on the link and on the disks; bursts are a few chunks.

@@ -68,6 +68,7 @@ class Server final {
   void StartServices();
   void OnTick();
   bool OnTurn();
+  void BeginDrain();
   // The data directory turned out to be unusable.
   void StopUnusable(const std::string& reason);
   void EndConnections();
@@ -200,13 +201,19 @@ void Server::MakeServices() {
       ClusterService::Hooks{.started_at = started_at_,
                             .disk_bytes = [this] { return disk_usage_->bytes(); },
                             .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
+                            .transfer_at =
+                                [this](raft::NodeId leader, raft::NodeId target,
+                                       MonotonicNanos deadline, raft::TransferCallback done) {
+                                  peers_->TransferLeadership(leader, target, deadline,
+                                                             std::move(done));
+                                },
                             .warnings = [this] { return peers_->Warnings(); }},
-      directory_.get(), store, &clock_);
+      directory_.get(), store, &member_->driver(), &clock_);
   http_ =
       std::make_unique<Gateway>(options_, client_api_->services(), loop_.get(), &calls_, &clock_);
   stop_ = std::make_unique<Stop>(
-      &clock_, [this] { return calls_.in_flight; },
-      Stop::Steps{.refuse_new = [store] { store->Drain(); },
+      &clock_, [this] { return calls_.in_flight + (member_->driver().is_handing_over() ? 1 : 0); },
+      Stop::Steps{.refuse_new = [this] { BeginDrain(); },
                   .answer_all =
                       [this] {
                         member_->driver().Shutdown();
@@ -261,6 +268,16 @@ bool Server::OnTurn() {
   peers_->ReportLosses();
   const bool more = member_->RunTurn();
   return client_api_->OnTurn() || more;
+}
+
+// Followers would notice an election timeout later that their leader is gone.
+void Server::BeginDrain() {
+  member_->store().Drain();
+  member_->driver().TransferLeadership(raft::kNobody, [](const absl::Status& status) {
+    if (!status.ok() && !absl::IsUnavailable(status)) {
+      LOG(WARNING) << "leadership is not handed over: " << status.message();
+    }
+  });
 }
 
 void Server::StopUnusable(const std::string& reason) {

@@ -39,7 +39,7 @@ std::string DescribeRange(const std::vector<Entry>& entries) {
 struct MessageText {
   std::string operator()(const VoteRequest& m) const {
     return absl::StrCat(m.pre_vote ? "PreVoteRequest" : "VoteRequest",
-                        " last=", Describe(m.last_entry));
+                        " last=", Describe(m.last_entry), m.transfer ? " transfer" : "");
   }
   std::string operator()(const VoteReply& m) const {
     return absl::StrCat(m.pre_vote ? "PreVoteReply " : "VoteReply ",
@@ -67,6 +67,7 @@ struct MessageText {
   std::string operator()(const HeartbeatReply& m) const {
     return absl::StrCat("HeartbeatReply round=", m.round.value());
   }
+  std::string operator()(const TimeoutNow& /*m*/) const { return "TimeoutNow"; }
 };
 
 std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
@@ -87,6 +88,15 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
       return absl::StrCat("higher term ", event.term.value(), " from ", cause.peer.value());
     case EventCause::Reason::kVoteGiven:
       return absl::StrCat("voted for ", cause.peer.value());
+    case EventCause::Reason::kAskedToStand:
+      return absl::StrCat("leader ", cause.peer.value(), " hands over");
+    case EventCause::Reason::kToldToHandOver:
+      return absl::StrCat("to node ", cause.peer.value());
+    case EventCause::Reason::kHandoverLate:
+      return absl::StrCat("node ", cause.peer.value(), " did not take over within ",
+                          describe_ticks(cause.ticks));
+    case EventCause::Reason::kHandoverInVain:
+      return absl::StrCat("node ", cause.peer.value(), " does not vote any more");
     case EventCause::Reason::kLeaderHeard:
       return absl::StrCat("heard from leader ", cause.peer.value());
     case EventCause::Reason::kQuorumLost:
@@ -204,6 +214,10 @@ std::string Describe(const Event& event, DescribeTicks describe_ticks) {
     case Event::Kind::kConfigurationChanged:
       return absl::StrCat("configuration of ", event.index.value(), ": ",
                           Describe(*event.configuration), because);
+    case Event::Kind::kHandoverBegun:
+      return absl::StrCat("hands over leadership of term ", event.term.value(), because);
+    case Event::Kind::kHandoverGivenUp:
+      return absl::StrCat("keeps leading term ", event.term.value(), because);
     case Event::Kind::kSnapshotInstalled:
       return absl::StrCat("installed a snapshot up to ", event.index.value(), because);
   }

@@ -119,22 +119,22 @@ void RaftCore::BecomePreCandidate(EventCause cause) {
   if (!was_pre_candidate) {
     EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
   }
-  RequestVotes(term().Next(), /*pre_vote=*/true);
+  RequestVotes(term().Next(), {.pre_vote = true, .last_entry = log_.last()});
   MaybeWinPreVote();
 }
 
-void RaftCore::BecomeCandidate(EventCause cause) {
+void RaftCore::BecomeCandidate(EventCause cause, bool transfer) {
   SetHardState({.term = term().Next(), .vote = self_});
   role_ = Candidate{.votes = {}, .retry = NewRetryTimer()};
   EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
-  RequestVotes(term(), /*pre_vote=*/false);
+  RequestVotes(term(), {.last_entry = log_.last(), .transfer = transfer});
 }
 
 // Learners are not asked, but grant when they are: a voter may not yet know that it was promoted.
-void RaftCore::RequestVotes(Term election_term, bool pre_vote) {
+void RaftCore::RequestVotes(Term election_term, const VoteRequest& request) {
   for (NodeId node : configuration().Members()) {
     if (node != self_ && configuration().IsVoter(node)) {
-      Send(node, election_term, VoteRequest{.pre_vote = pre_vote, .last_entry = log_.last()});
+      Send(node, election_term, request);
     }
   }
 }
@@ -192,8 +192,8 @@ void RaftCore::HandleVoteRequest(const Envelope& envelope, const VoteRequest& re
   CHECK_EQ(envelope.term, term());
   const NodeId candidate = envelope.from;
   const bool vote_is_free = vote() == kNobody || vote() == candidate;
-  const bool grant =
-      vote_is_free && !HasLiveLeaderOtherThan(candidate) && IsUpToDate(request.last_entry);
+  const bool grant = vote_is_free && (request.transfer || !HasLiveLeaderOtherThan(candidate)) &&
+                     IsUpToDate(request.last_entry);
   if (grant) {
     SetHardState({.term = term(), .vote = candidate});
     if (auto* follower = std::get_if<Follower>(&role_)) {

@@ -47,8 +47,12 @@ void RaftCore::TickLeader(Leader& leader) {
   if (!HasQuorumContact()) {
     return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kQuorumLost});
   }
+  TickHandover(leader);
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
     leader.ticks_since_heartbeat = 0;
+    if (leader.handover.has_value()) {
+      leader.handover->asked = false;  // It may have been lost.
+    }
     BeginRound(leader, /*with_learners=*/true);
   }
 }
@@ -74,6 +78,10 @@ absl::Status RaftCore::CheckRoom(uint64_t payload_bytes) const {
   if (leader == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("node ", self_.value(), " does not lead term ", term().value()));
+  }
+  if (leader->handover.has_value()) {
+    return absl::UnavailableError(
+        absl::StrCat("node ", self_.value(), " hands over to ", leader->handover->target.value()));
   }
   const uint64_t bytes = leader->uncommitted_bytes + payload_bytes + Entry::kOverheadBytes;
   // One entry is always possible, however large, or it never would be.
@@ -239,7 +247,7 @@ RaftCore::ReplicationStep RaftCore::NextStep(NodeId peer, const FollowerProgress
 }
 
 bool RaftCore::LeaderHasOutput(const Leader& leader) const {
-  if (leader.commit_index_wanted || MayBeginRound(leader)) {
+  if (leader.commit_index_wanted || MayBeginRound(leader) || MayAskToStand(leader)) {
     return true;
   }
   return std::any_of(leader.followers.begin(), leader.followers.end(), [this](const auto& item) {
@@ -253,6 +261,10 @@ void RaftCore::SendLeaderOutput(Leader& leader) {
   }
   for (auto& [peer, progress] : leader.followers) {
     Replicate(peer, progress);
+  }
+  if (MayAskToStand(leader)) {
+    leader.handover->asked = true;
+    Send(leader.handover->target, term(), TimeoutNow());
   }
   if (std::exchange(leader.commit_index_wanted, false)) {
     SendUntoldCommitIndex(leader);

@@ -60,6 +60,10 @@ void RaftCore::UpdateFollowers(Leader& leader) {
       leader.followers.try_emplace(member, log_.last().index.Next(), config_);
     }
   }
+  if (leader.handover.has_value() && !configuration().voters.contains(leader.handover->target)) {
+    EndHandover(leader,
+                {.reason = EventCause::Reason::kHandoverInVain, .peer = leader.handover->target});
+  }
   // Whoever is added again starts anew: an answer of before is for nobody.
   for (auto& [peer, load] : open_loads_) {
     if (!configuration().IsMember(peer)) {

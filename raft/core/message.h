@@ -14,6 +14,9 @@ namespace raftkv::raft {
 struct VoteRequest {
   bool pre_vote = false;
   EntryId last_entry;
+  // The leader asked the sender to stand (TimeoutNow), so that it stands in nobody's way (thesis
+  // §4.2.3). Never of a PreVote.
+  bool transfer = false;
 };
 
 // The envelope's term is the sender's own; of a granted PreVote the term asked about.
@@ -83,13 +86,17 @@ struct HeartbeatReply {
   MemberNews news = {};
 };
 
+// The leader, which has handed the addressee all of its log, asks it to stand for election at once
+// (thesis §3.10).
+struct TimeoutNow {};
+
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendAccepted, AppendRejected,
-                             Heartbeat, HeartbeatReply>;
+                             Heartbeat, HeartbeatReply, TimeoutNow>;
 
 // What only a leader says.
 inline bool IsFromLeader(const Message& message) {
   return std::holds_alternative<AppendRequest>(message) ||
-         std::holds_alternative<Heartbeat>(message);
+         std::holds_alternative<Heartbeat>(message) || std::holds_alternative<TimeoutNow>(message);
 }
 // What only answers another message.
 inline bool IsReply(const Message& message) {

@@ -47,7 +47,8 @@ absl::Status RaftCore::CheckMessage(const Envelope& envelope) const {
   if (const auto* append = std::get_if<AppendRequest>(&envelope.message)) {
     status = CheckClaimToLead(envelope);
     status.Update(CheckAgainstAgreed(envelope, *append));
-  } else if (std::holds_alternative<Heartbeat>(envelope.message)) {
+  } else if (std::holds_alternative<Heartbeat>(envelope.message) ||
+             std::holds_alternative<TimeoutNow>(envelope.message)) {
     status = CheckClaimToLead(envelope);
   } else if (const auto* reply = std::get_if<VoteReply>(&envelope.message)) {
     // A candidate asks for votes when its own is durable (thesis §3.8).
@@ -71,6 +72,10 @@ absl::Status RaftCore::CheckEnvelope(const Envelope& envelope) const {
   }
   if (const auto* append = std::get_if<AppendRequest>(&envelope.message)) {
     return CheckAppend(envelope.term, *append);
+  }
+  const auto* vote = std::get_if<VoteRequest>(&envelope.message);
+  if (vote != nullptr && vote->pre_vote && vote->transfer) {
+    return absl::InvalidArgumentError("nobody is asked to stand for a PreVote");
   }
   return envelope.term < term() ? absl::OkStatus() : CheckAgainstLog(envelope);
 }

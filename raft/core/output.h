@@ -50,6 +50,10 @@ struct EventCause {
     kVotesWon,        // Of `nodes`.
     kHigherTerm,      // Of `peer`.
     kVoteGiven,       // To `peer`.
+    kAskedToStand,    // By leader `peer`.
+    kToldToHandOver,  // To `peer`: RaftCore::TransferLeadership.
+    kHandoverLate,    // `peer` did not take over within `ticks`.
+    kHandoverInVain,  // `peer` does not vote any more.
     kLeaderHeard,     // `peer`.
     kQuorumLost,      // A leader heard of no quorum for an election timeout.
     kDiskStalled,     // A leader's log write took longer than `ticks`.
@@ -77,6 +81,8 @@ struct Event {
     // was applied before the start.
     kConfigurationChanged,
     kSnapshotInstalled,  // This follower's state is that of the leader as of `index`.
+    kHandoverBegun,      // This leader appends nothing until another leads.
+    kHandoverGivenUp,    // This leader goes on.
   };
   Kind kind;
   RaftRole role = RaftRole::kFollower;

@@ -61,6 +61,7 @@ class RaftCore::Dispatch {
   void operator()(const AppendRejected& reply) { core_.HandleAppendRejected(envelope_, reply); }
   void operator()(const Heartbeat& heartbeat) { core_.HandleHeartbeat(envelope_, heartbeat); }
   void operator()(const HeartbeatReply& reply) { core_.HandleHeartbeatReply(envelope_, reply); }
+  void operator()(const TimeoutNow& /*request*/) { core_.HandleTimeoutNow(envelope_); }
 
  private:
   RaftCore& core_;
@@ -83,9 +84,9 @@ absl::Status RaftCore::Take(Envelope envelope) {
 
 // Thesis §3.3: whoever sees a higher term adopts it, and messages of lower terms are answered with
 // the own one. Three exceptions: the term of a PreVote request or grant is one that nobody has
-// started; and a RequestVote does not reach who has a live leader (thesis §4.2.3). A node that is
-// ahead of its leader is not lost by the last: it answers the leader's next message with its own
-// term.
+// started; and a RequestVote does not reach who has a live leader (thesis §4.2.3), unless that leader
+// asked for it. A node that is ahead of its leader is not lost by the last: it answers the leader's
+// next message with its own term.
 bool RaftCore::AdoptTerm(const Envelope& envelope) {
   const auto* request = std::get_if<VoteRequest>(&envelope.message);
   const auto* reply = std::get_if<VoteReply>(&envelope.message);
@@ -104,7 +105,7 @@ bool RaftCore::AdoptTerm(const Envelope& envelope) {
   if (envelope.term == term()) {
     return true;
   }
-  if (request != nullptr && HasLiveLeaderOtherThan(envelope.from)) {
+  if (request != nullptr && !request->transfer && HasLiveLeaderOtherThan(envelope.from)) {
     return false;
   }
   BecomeFollower(envelope.term, IsFromLeader(envelope.message) ? envelope.from : kNobody,

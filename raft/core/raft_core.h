@@ -54,8 +54,8 @@ class RaftCore {
   // asking who is a member (thesis §4.1, ADR 14); replies of strangers are dropped.
   [[nodiscard]] absl::Status Take(Envelope envelope);
   // Appends one entry of commands and returns its id. Unavailable when this node does not lead,
-  // ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp below the last
-  // entry's is raised to it.
+  // or hands over, ResourceExhausted at uncommitted_bytes_max; the log is then unchanged. A stamp
+  // below the last entry's is raised to it.
   absl::StatusOr<EntryId> Propose(std::string payload, ClusterMillis stamp);
   // Appends an entry that makes `to` the configuration that counts, at once (thesis §4.1), and
   // returns its id. `payload` says the same to state machines. As Propose; also FailedPrecondition
@@ -63,6 +63,13 @@ class RaftCore {
   // InvalidArgument when `to` may not follow (CheckSuccessor).
   absl::StatusOr<EntryId> ProposeConfiguration(Configuration to, std::string payload,
                                                ClusterMillis stamp);
+  // Hands leadership over (thesis §3.10) to `target`, or with kNobody to the voter that is heard and
+  // whose log is longest: nothing is appended meanwhile, and as soon as the target's log is as long
+  // as this one it is asked to stand. Given up when an election timeout later this node still leads.
+  // Returns OK when that has begun, or `target` leads already, or is being handed to. Unavailable
+  // when this node does not lead; InvalidArgument when `target` does not vote; FailedPrecondition
+  // when it is not heard, nobody is, or another is being handed to. Nothing changes then.
+  absl::Status TransferLeadership(NodeId target);
   // What cluster time is by now; stamps the no-op of a term that begins. Unless told, the no-op has
   // the last entry's stamp.
   void SetClusterTime(ClusterMillis now) { cluster_time_ = now; }
@@ -133,6 +140,8 @@ class RaftCore {
   uint64_t uncommitted_entries() const;
   // Whether this leader has committed an entry of its own term; false elsewhere.
   bool has_committed_in_term() const;
+  // To whom this leader hands over; kNobody: it does not, or does not lead.
+  NodeId handing_over_to() const;
   // Every member of the configuration holds the log up to here durably, for all that this leader
   // knows, or that this follower's leader told; 0: nothing is known.
   LogIndex held_by_all() const;
@@ -196,8 +205,8 @@ class RaftCore {
   void TickCandidacy(TickTimer& retry);
   void BecomeFollower(Term term, NodeId leader, EventCause cause);
   void BecomePreCandidate(EventCause cause);
-  void BecomeCandidate(EventCause cause);
-  void RequestVotes(Term term, bool pre_vote);
+  void BecomeCandidate(EventCause cause, bool transfer = false);
+  void RequestVotes(Term term, const VoteRequest& request);
   void CountOwnVote();
   void MaybeWinPreVote();
   void MaybeWinVote();
@@ -252,6 +261,13 @@ class RaftCore {
   void SendAppend(NodeId peer, FollowerProgress& progress, EntryId previous,
                   std::vector<Entry> entries);
   void SendUntoldCommitIndex(Leader& leader);
+
+  // Handing over (transfer.cc).
+  NodeId BestTarget(const Leader& leader) const;
+  void TickHandover(Leader& leader);
+  void EndHandover(Leader& leader, EventCause cause);
+  bool MayAskToStand(const Leader& leader) const;
+  void HandleTimeoutNow(const Envelope& envelope);
 
   // Members (membership.cc).
   // Goes by the newest configuration in the log, which may have changed.

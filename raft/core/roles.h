@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <variant>
 
 #include "raft/core/progress.h"
@@ -43,6 +44,13 @@ struct Candidate {
   TickTimer retry;
 };
 
+// A leader that hands over (thesis §3.10) appends nothing meanwhile.
+struct Handover {
+  NodeId target;
+  uint64_t ticks = 0;
+  bool asked = false;  // To stand, since the last heartbeat.
+};
+
 struct Leader {
   LogIndex term_start;  // Its no-op; entries from here on are of its own term.
   std::map<NodeId, FollowerProgress> followers;  // Every other member of the configuration.
@@ -50,6 +58,7 @@ struct Leader {
   uint64_t uncommitted_bytes = 0;
   bool commit_index_wanted = false;  // SendCommitIndex was called since the last output.
   ReadRounds rounds;
+  std::optional<Handover> handover;
 
   // Null when `peer` is no other member.
   FollowerProgress* Find(NodeId peer) {

@@ -82,6 +82,7 @@ void RaftDriver::Tick() {
   WatchDisks();
   MaybeTrimLog();
   TickAudit();
+  MaybeFinishTransfers(now);
 }
 
 void RaftDriver::Retire() {
@@ -208,6 +209,7 @@ bool RaftDriver::RunTurn() {
       break;
     }
   }
+  MaybeFinishTransfers(clock_->Now());
   SendForwardReplies();
   core_->SendCommitIndex();
   CarryOutOutput();
@@ -220,6 +222,7 @@ void RaftDriver::Shutdown() {
   shut_down_ = true;
   proposals_.Shutdown();
   reads_.Shutdown();
+  FinishTransfers(absl::UnavailableError("this node is stopping"));
   // Term 0 is nobody's: all that is queued for this member as a leader is refused.
   forwarded_.RefuseOtherTerms(Term(0));
   SendForwardReplies();
@@ -294,7 +297,8 @@ bool RaftDriver::MayProposeNextEntry() const {
   const uint64_t entries_max =
       large ? std::max(options_.uncommitted_entries_max, options_.uncommitted_large_entries_max)
             : options_.uncommitted_entries_max;
-  return !log_full_ && core_->uncommitted_entries() < entries_max;
+  return !log_full_ && core_->handing_over_to() == kNobody &&
+         core_->uncommitted_entries() < entries_max;
 }
 
 void RaftDriver::ProposeNextEntry(MonotonicNanos now) {

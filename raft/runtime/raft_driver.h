@@ -87,6 +87,14 @@ class RaftDriver final : public OutcomeObserver {
   // tick) at the latest.
   void Read(MonotonicNanos deadline, ReadCallback done);
 
+  // Hands leadership over, as RaftCore's; `done` hears how that ended. OK: another member is known
+  // to lead, or the target did already. Aborted: this one goes on leading. ResourceExhausted: as
+  // many wait as may. Unavailable: this member does not lead, nobody is known to after leader_wait,
+  // or it is stopping. Otherwise what the core refuses it with.
+  void TransferLeadership(NodeId target, TransferCallback done);
+  // Somebody waits for a handover to end.
+  bool is_handing_over() const { return !transfers_waiting_.empty(); }
+
   // A follower's request to this member as the leader, and the answer to one of ours.
   void OnForwardRequest(NodeId origin, ForwardRequest request);
   void OnForwardReply(NodeId from, ForwardReply reply);
@@ -146,6 +154,9 @@ class RaftDriver final : public OutcomeObserver {
   void ApplyCommitted();
   void SendForwardReplies();
   void DeliverAnswers();
+  // Looks whether a handover has ended.
+  void MaybeFinishTransfers(MonotonicNanos now);
+  void FinishTransfers(const absl::Status& status);
   // Snapshots of this leader.
   void BeginSnapshots();
   void StopSnapshots();
@@ -200,6 +211,10 @@ class RaftDriver final : public OutcomeObserver {
   // The core refused an entry for want of room; the next is not tried before something was applied
   // or time has passed.
   bool log_full_ = false;
+
+  // Who waits for the handover that has begun, at most kTransfersWaitingMax, and until when at most.
+  std::vector<TransferCallback> transfers_waiting_;
+  MonotonicNanos transfer_deadline_ = 0;
 
   // Applying.
   ApplyQueue apply_queue_;

@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
+
 namespace raftkv::raft {
 
 // How a proposal ended.
@@ -24,5 +26,8 @@ enum class ReadResult {
   kShuttingDown,
 };
 using ReadCallback = std::function<void(ReadResult result)>;
+
+// How a leader's handover ended: RaftDriver::TransferLeadership.
+using TransferCallback = std::function<void(const absl::Status& status)>;
 
 }  // namespace raftkv::raft

@@ -337,6 +337,14 @@ peer::v1::RequestVoteRequest ToVoteRequestProto(const raft::Envelope& envelope) 
   out.set_last_log_index(request.last_entry.index.value());
   out.set_last_log_term(request.last_entry.term.value());
   out.set_pre_vote(request.pre_vote);
+  out.set_leadership_transfer(request.transfer);
+  return out;
+}
+
+peer::v1::TimeoutNowRequest ToTimeoutNowProto(const raft::Envelope& envelope) {
+  CHECK(std::holds_alternative<raft::TimeoutNow>(envelope.message));
+  peer::v1::TimeoutNowRequest out;
+  out.set_term(envelope.term.value());
   return out;
 }
 
@@ -395,11 +403,19 @@ absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteRequest& req
   RAFTKV_ASSIGN_OR_RETURN(const EntryId last_entry,
                           PlaceFromProto("last log entry", request.last_log_term(),
                                          request.last_log_index(), Term(request.term())));
+  return raft::Envelope{.from = from,
+                        .to = to,
+                        .term = Term(request.term()),
+                        .message = raft::VoteRequest{.pre_vote = request.pre_vote(),
+                                                     .last_entry = last_entry,
+                                                     .transfer = request.leadership_transfer()}};
+}
+
+absl::StatusOr<raft::Envelope> FromProto(const peer::v1::TimeoutNowRequest& request, NodeId from,
+                                         NodeId to) {
+  RAFTKV_RETURN_IF_ERROR(CheckNotZero("term", request.term()));
   return raft::Envelope{
-      .from = from,
-      .to = to,
-      .term = Term(request.term()),
-      .message = raft::VoteRequest{.pre_vote = request.pre_vote(), .last_entry = last_entry}};
+      .from = from, .to = to, .term = Term(request.term()), .message = raft::TimeoutNow()};
 }
 
 absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteResponse& response, NodeId from,

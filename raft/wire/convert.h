@@ -32,7 +32,8 @@ inline constexpr uint64_t kSnapshotChunkBytesMax = 8 << 20;
 // drive the clocks of all members to where deadlines overflow, and clocks never go back.
 inline constexpr uint64_t kClusterMillisMax = uint64_t{1} << 53;
 
-// Which stream carries a message: a leader's frames and a follower's frames. Votes travel alone.
+// Which stream carries a message: a leader's frames and a follower's frames. Votes and TimeoutNow travel
+// alone.
 bool IsLeaderMessage(const raft::Message& message);
 bool IsFollowerMessage(const raft::Message& message);
 
@@ -42,10 +43,11 @@ bool IsFollowerMessage(const raft::Message& message);
 void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesRequest* frame);
 void AppendToFrame(const raft::Envelope& envelope, peer::v1::AppendEntriesResponse* frame);
 
-// The identity is left to the caller. REQUIRES: the message is a VoteRequest,
-// respectively a VoteReply.
+// The identity is left to the caller. REQUIRES: the message is a VoteRequest, a VoteReply,
+// respectively a TimeoutNow.
 peer::v1::RequestVoteRequest ToVoteRequestProto(const raft::Envelope& envelope);
 peer::v1::RequestVoteResponse ToVoteResponseProto(const raft::Envelope& envelope);
+peer::v1::TimeoutNowRequest ToTimeoutNowProto(const raft::Envelope& envelope);
 
 peer::v1::ForwardRequest ToProto(raft::ForwardRequest request);
 peer::v1::ForwardResponse ToProto(const raft::ForwardReply& reply);
@@ -59,6 +61,8 @@ absl::StatusOr<std::vector<raft::Envelope>> FromProto(const peer::v1::AppendEntr
 absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteRequest& request,
                                          raft::NodeId from, raft::NodeId to);
 absl::StatusOr<raft::Envelope> FromProto(const peer::v1::RequestVoteResponse& response,
+                                         raft::NodeId from, raft::NodeId to);
+absl::StatusOr<raft::Envelope> FromProto(const peer::v1::TimeoutNowRequest& request,
                                          raft::NodeId from, raft::NodeId to);
 absl::StatusOr<raft::ForwardRequest> FromProto(peer::v1::ForwardRequest frame);
 absl::StatusOr<raft::ForwardReply> FromProto(const peer::v1::ForwardResponse& frame);

@@ -6,10 +6,10 @@ namespace raftkv::server {
 
 ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
                      const kv::MemberDirectory* directory, kv::Store* store,
-                     const MonotonicClock* clock)
+                     raft::RaftDriver* driver, const MonotonicClock* clock)
     : header_(directory, store),
       kv_(limits, store, header_),
-      cluster_(directory, store, clock, header_, std::move(hooks)),
+      cluster_(directory, store, driver, clock, header_, std::move(hooks)),
       maintenance_(store, header_),
       health_(store) {}
 

@@ -21,7 +21,8 @@ class ClientApi final {
  public:
   // Borrows all that is pointed to.
   ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
-            const kv::MemberDirectory* directory, kv::Store* store, const MonotonicClock* clock);
+            const kv::MemberDirectory* directory, kv::Store* store, raft::RaftDriver* driver,
+            const MonotonicClock* clock);
 
   // For other front-ends; they stay where they are.
   std::vector<ClientService*> services() {

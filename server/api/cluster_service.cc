@@ -24,19 +24,41 @@ v1::RaftState ToProto(raft::RaftRole role) {
   return v1::RAFT_STATE_UNSPECIFIED;
 }
 
+// What a client is told of how a leader's driver ended its handover.
+absl::Status TransferError(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAborted:
+      return kv::NotCaughtUpError(status.message());
+    case absl::StatusCode::kResourceExhausted:
+      return kv::OverloadedError();
+    case absl::StatusCode::kUnavailable:
+      return kv::NoLeaderError();
+    default:
+      return absl::Status(status.code(), absl::StrCat("the leader answered: ", status.message()));
+  }
+}
+
 }  // namespace
 
 ClusterService::ClusterService(const kv::MemberDirectory* directory, kv::Store* store,
-                               const MonotonicClock* clock, ResponseHeaderFiller header,
-                               Hooks hooks)
+                               raft::RaftDriver* driver, const MonotonicClock* clock,
+                               ResponseHeaderFiller header, Hooks hooks)
     : directory_(*directory),
       store_(*store),
+      driver_(*driver),
       clock_(*clock),
       header_(std::move(header)),
       hooks_(std::move(hooks)) {
   service_.AddMethod<v1::ListMembersRequest>(
       "ListMembers", kv::UnreadError,
       [this](ApiCall* call, const v1::ListMembersRequest& request) { ListMembers(call, request); });
+  service_.AddMethod<v1::TransferLeadershipRequest>(
+      "TransferLeadership", kv::UnreadError,
+      [this](ApiCall* call, const v1::TransferLeadershipRequest& request) {
+        TransferLeadership(call, request);
+      });
   service_.AddMethod<v1::GetStatusRequest>("GetStatus", kv::UnreadError,
                                            [this](ApiCall* call, const v1::GetStatusRequest&) {
                                              v1::GetStatusResponse response;
@@ -73,6 +95,64 @@ void ClusterService::FinishListMembers(ApiCall* call) const {
     member->set_version(entry.version);
   }
   call->Finish(response);
+}
+
+absl::StatusOr<raft::NodeId> ClusterService::FindTarget(
+    const v1::TransferLeadershipRequest& request) const {
+  if (request.target_case() == v1::TransferLeadershipRequest::TARGET_NOT_SET) {
+    return raft::kNobody;
+  }
+  for (const kv::MemberEntry& member : directory_.Members()) {
+    if (request.has_id() ? member.id == request.id() : member.name == request.name()) {
+      return raft::NodeId(member.id);
+    }
+  }
+  return request.has_id() ? kv::MemberNotFoundError("id", absl::StrCat(request.id()))
+                          : kv::MemberNotFoundError("name", request.name());
+}
+
+// First a read index: it waits for a leader as every request does.
+void ClusterService::TransferLeadership(ApiCall* call,
+                                        const v1::TransferLeadershipRequest& request) {
+  const kv::ReadFreshness freshness{
+      .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness, [this, call, request](const absl::Status& fresh) {
+    const absl::StatusOr<raft::NodeId> target = FindTarget(request);
+    if (!fresh.ok() || !target.ok()) {
+      call->Fail(fresh.ok() ? target.status() : fresh);
+      return;
+    }
+    const auto done = [this, call](const absl::Status& status) { FinishTransfer(call, status); };
+    const raft::RaftStatus raft = store_.raft();
+    if (raft.leader == raft::kNobody) {
+      call->Fail(kv::NoLeaderError());
+    } else if (raft.role == raft::RaftRole::kLeader) {
+      driver_.TransferLeadership(*target, done);
+    } else if (raft.leader == *target) {
+      done(absl::OkStatus());
+    } else {
+      hooks_.transfer_at(raft.leader, *target, call->AnswerBy(), done);
+    }
+  });
+}
+
+void ClusterService::FinishTransfer(ApiCall* call, const absl::Status& status) {
+  if (!status.ok()) {
+    call->Fail(TransferError(status));
+    return;
+  }
+  // So that this member, too, knows who leads, and that it can.
+  const kv::ReadFreshness freshness{
+      .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness, [this, call](const absl::Status& fresh) {
+    if (!fresh.ok()) {
+      call->Fail(fresh);
+      return;
+    }
+    v1::TransferLeadershipResponse response;
+    header_(store_.revision(), response.mutable_header());
+    call->Finish(response);
+  });
 }
 
 void ClusterService::FillStatus(v1::GetStatusResponse* response) const {

@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "kv/member_directory.h"
 #include "kv/store.h"
+#include "raft/runtime/raft_driver.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
@@ -24,12 +26,17 @@ class ClusterService final {
     std::function<int64_t()> disk_bytes;
     // Fills in all but what the log has.
     std::function<void(v1::MemoryUse* use)> fill_memory;
+    // Asks member `leader` to hand over to `target`; `done` hears what its driver says
+    // (raft::RaftDriver::TransferLeadership).
+    std::function<void(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
+                       raft::TransferCallback done)>
+        transfer_at;
     // What is wrong with the member's connections; empty: nothing.
     std::function<std::vector<std::string>()> warnings;
   };
 
   // Borrows all that is pointed to.
-  ClusterService(const kv::MemberDirectory* directory, kv::Store* store,
+  ClusterService(const kv::MemberDirectory* directory, kv::Store* store, raft::RaftDriver* driver,
                  const MonotonicClock* clock, ResponseHeaderFiller header, Hooks hooks);
 
   // What to register with the server and to start.
@@ -38,10 +45,15 @@ class ClusterService final {
  private:
   void ListMembers(ApiCall* call, const v1::ListMembersRequest& request);
   void FinishListMembers(ApiCall* call) const;
+  void TransferLeadership(ApiCall* call, const v1::TransferLeadershipRequest& request);
+  // The target's id, kNobody when the request names none.
+  absl::StatusOr<raft::NodeId> FindTarget(const v1::TransferLeadershipRequest& request) const;
+  void FinishTransfer(ApiCall* call, const absl::Status& status);
   void FillStatus(v1::GetStatusResponse* response) const;
 
   const kv::MemberDirectory& directory_;
   kv::Store& store_;
+  raft::RaftDriver& driver_;
   const MonotonicClock& clock_;
   const ResponseHeaderFiller header_;
   const Hooks hooks_;

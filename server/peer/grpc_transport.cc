@@ -95,8 +95,7 @@ void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_ti
     incoming_->SendVoteReply(envelope);
     return;
   }
-  if (!wire::IsLeaderMessage(envelope.message) &&
-      !std::holds_alternative<raft::VoteRequest>(envelope.message)) {
+  if (wire::IsFollowerMessage(envelope.message)) {
     incoming_->SendAppendReply(envelope);
     return;
   }
@@ -106,8 +105,19 @@ void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_ti
   }
   if (std::holds_alternative<raft::VoteRequest>(envelope.message)) {
     link->RequestVote(envelope);
+  } else if (std::holds_alternative<raft::TimeoutNow>(envelope.message)) {
+    link->SendTimeoutNow(envelope);
   } else {
     link->SendAppend(envelope, cluster_time);
+  }
+}
+
+void GrpcTransport::TransferLeadership(raft::NodeId leader, raft::NodeId target,
+                                       MonotonicNanos deadline, raft::TransferCallback done) {
+  if (PeerLink* const link = LinkTo(leader); link != nullptr) {
+    link->TransferLeadership(target, deadline, std::move(done));
+  } else {
+    done(absl::UnavailableError(absl::StrCat("there is no link to member ", leader.value())));
   }
 }
 

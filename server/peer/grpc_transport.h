@@ -34,6 +34,9 @@ class GrpcTransport final : public raft::Transport {
   // `address` (empty: it does not say). A peer that moved may have no other way to say so: without
   // a leader it cannot publish.
   void OnPeerSeen(raft::NodeId peer, const std::string& address, const std::string& caller);
+  // Asks `leader` to hand over to `target` (PeerLink::TransferLeadership).
+  void TransferLeadership(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
+                          raft::TransferCallback done);
   // Who cannot be reached, since when and why; empty: everybody can.
   std::string UnreachableText() const;
 

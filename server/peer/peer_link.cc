@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadline.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
 #include "server/log_text.h"
 #include "server/peer/founding.h"
+#include "server/peer/grpc_status.h"
 #include "server/peer/snapshot_call.h"
 
 namespace raftkv::server {
@@ -62,6 +64,7 @@ void PeerLink::Tick() {
     votes_.front().call->Abandon();
     votes_.pop_front();
   }
+  GiveUpTransfers(now);
   if (unreachable_since() != 0) {
     return;
   }
@@ -82,6 +85,7 @@ void PeerLink::OnReplaced() {
   GiveUpStreams(status);
   generic_stub_ = grpc::GenericStub(connection_.channel());
   raft_stub_ = peer::v1::RaftService::NewStub(connection_.channel());
+  forward_stub_ = peer::v1::ForwardService::NewStub(connection_.channel());
   // Whoever answers there says at once who it is.
   next_hello_ = 0;
 }
@@ -92,6 +96,23 @@ void PeerLink::GiveUpCalls() {
   }
   if (hello_ != nullptr) {
     std::exchange(hello_, nullptr)->Abandon();
+  }
+  if (timeout_now_ != nullptr) {
+    std::exchange(timeout_now_, nullptr)->Abandon();
+  }
+  GiveUpTransfers(kNever);
+}
+
+void PeerLink::GiveUpTransfers(MonotonicNanos now) {
+  for (auto transfer = transfers_.begin(); transfer != transfers_.end();) {
+    if (transfer->deadline > now) {
+      ++transfer;
+      continue;
+    }
+    transfer->call->Abandon();
+    const raft::TransferCallback done = std::move(transfer->done);
+    transfer = transfers_.erase(transfer);
+    done(absl::UnavailableError(absl::StrCat("member ", peer_.value(), " does not answer")));
   }
 }
 
@@ -157,6 +178,52 @@ void PeerLink::OnVoteAnswer(const grpc::Status& status,
   if (!taken.ok()) {
     context_->RefuseContent(peer_, taken);
   }
+}
+
+void PeerLink::SendTimeoutNow(const raft::Envelope& envelope) {
+  if (shut_down_ || raft_stub_ == nullptr || timeout_now_ != nullptr) {
+    return;  // The leader asks again with each heartbeat.
+  }
+  peer::v1::TimeoutNowRequest request = wire::ToTimeoutNowProto(envelope);
+  *request.mutable_identity() = Identity();
+  timeout_now_ = new TimeoutNowCall(
+      [&](grpc::ClientContext* context) {
+        return raft_stub_->AsyncTimeoutNow(context, request, context_->loop->queue());
+      },
+      [this](const grpc::Status& status, const peer::v1::TimeoutNowResponse&) {
+        timeout_now_ = nullptr;
+        if (!status.ok()) {
+          LOG(WARNING) << "member " << peer_ << " \"" << name_
+                       << "\" does not take leadership over: " << status.error_message();
+        }
+      });
+}
+
+void PeerLink::TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
+                                  raft::TransferCallback done) {
+  if (shut_down_ || forward_stub_ == nullptr) {
+    done(absl::UnavailableError(absl::StrCat("member ", peer_.value(), " is not connected")));
+    return;
+  }
+  if (transfers_.size() >= kForwardedTransfersMax) {
+    done(absl::ResourceExhaustedError(
+        absl::StrCat("already ", transfers_.size(), " wait for leadership to change hands")));
+    return;
+  }
+  peer::v1::ForwardedTransferRequest request;
+  *request.mutable_identity() = Identity();
+  request.set_target_id(target.value());
+  transfers_.push_back({.call = nullptr, .deadline = deadline, .done = std::move(done)});
+  const auto transfer = std::prev(transfers_.end());
+  transfer->call = new TransferCall(
+      [&](grpc::ClientContext* context) {
+        return forward_stub_->AsyncTransferLeadership(context, request, context_->loop->queue());
+      },
+      [this, transfer](const grpc::Status& status, const peer::v1::ForwardedTransferResponse&) {
+        const raft::TransferCallback answered = std::move(transfer->done);
+        transfers_.erase(transfer);
+        answered(FromGrpc(status));
+      });
 }
 
 void PeerLink::SayHello() {

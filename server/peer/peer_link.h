@@ -15,7 +15,7 @@
 #include "raft/core/message.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/log/v1/configuration.pb.h"
-#include "raftkv/peer/v1/forward.pb.h"
+#include "raftkv/peer/v1/forward.grpc.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
 #include "server/peer/peer_call.h"
 #include "server/peer/peer_channel.h"
@@ -41,6 +41,12 @@ class PeerLink final {
   void Tick();
   // The answer, if one comes, is given to the driver.
   void RequestVote(const raft::Envelope& envelope);
+  // Asks the peer to stand for election. Lost when there is no connection.
+  void SendTimeoutNow(const raft::Envelope& envelope);
+  // Asks the peer, as the leader, to hand over to `target`; `done` hears, by `deadline` plus a tick,
+  // what its driver says, or Unavailable.
+  void TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
+                          raft::TransferCallback done);
   // Opens the stream when there is none. While that is not possible messages are dropped, and
   // reported as a lost stream once one is open again.
   void SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time);
@@ -75,9 +81,16 @@ class PeerLink final {
 
   using HelloCall = PeerCall<peer::v1::HelloResponse>;
   using VoteCall = PeerCall<peer::v1::RequestVoteResponse>;
+  using TimeoutNowCall = PeerCall<peer::v1::TimeoutNowResponse>;
+  using TransferCall = PeerCall<peer::v1::ForwardedTransferResponse>;
   struct OpenVote {
     VoteCall* call;
     MonotonicNanos asked_at;
+  };
+  struct OpenTransfer {
+    TransferCall* call;
+    MonotonicNanos deadline;
+    raft::TransferCallback done;
   };
 
   peer::v1::PeerIdentity Identity() const;
@@ -90,6 +103,8 @@ class PeerLink final {
   void OnReplaced();
   void SayHello();
   void GiveUpCalls();
+  // Those whose time is over by `now`.
+  void GiveUpTransfers(MonotonicNanos now);
   void GiveUpStreams(const grpc::Status& status);
   void OpenAppendStream();
   void OpenForwardStream();
@@ -108,10 +123,13 @@ class PeerLink final {
   // Of the connection; null while there is none.
   grpc::GenericStub generic_stub_{nullptr};
   std::unique_ptr<peer::v1::RaftService::Stub> raft_stub_;
+  std::unique_ptr<peer::v1::ForwardService::Stub> forward_stub_;
 
   // Streams that have ended outlive the link until their last event, which must not reach it then.
   const std::shared_ptr<PeerLink*> self_ = std::make_shared<PeerLink*>(this);
   std::list<OpenVote> votes_;  // Oldest first.
+  TimeoutNowCall* timeout_now_ = nullptr;
+  std::list<OpenTransfer> transfers_;  // At most kForwardedTransfersMax.
   HelloCall* hello_ = nullptr;
   MonotonicNanos next_hello_ = 0;
   uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.

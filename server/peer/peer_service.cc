@@ -119,7 +119,7 @@ std::string TooOldFor(const PeerContext& context, const peer::v1::PeerIdentity& 
 }  // namespace
 
 // One unary call of a peer, from its announcement to the end of its answer. Deletes itself.
-template <typename Request, typename Response>
+template <typename GrpcService, typename Request, typename Response>
 class PeerService::IncomingCall : public EventTag {
  public:
   std::string caller() const { return context_.peer(); }
@@ -141,14 +141,15 @@ class PeerService::IncomingCall : public EventTag {
   }
 
  protected:
-  using Announce = void (RaftGrpcService::*)(grpc::ServerContext*, Request*,
-                                             grpc::ServerAsyncResponseWriter<Response>*,
-                                             grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                             void*);
-  IncomingCall(PeerService* service, Announce announce) : service_(service), responder_(&context_) {
+  using Announce = void (GrpcService::*)(grpc::ServerContext*, Request*,
+                                         grpc::ServerAsyncResponseWriter<Response>*,
+                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                         void*);
+  IncomingCall(PeerService* service, GrpcService* grpc_service, Announce announce)
+      : service_(service), responder_(&context_) {
     EventLoop* const loop = service_->context_->loop;
-    (service_->raft_service_.*announce)(&context_, &request_, &responder_, loop->queue(),
-                                        loop->announcements(), this);
+    (grpc_service->*announce)(&context_, &request_, &responder_, loop->queue(),
+                              loop->announcements(), this);
   }
 
   // Announces the next call, and answers this one, at once or later.
@@ -164,10 +165,10 @@ class PeerService::IncomingCall : public EventTag {
 };
 
 class PeerService::HelloCall final
-    : public IncomingCall<peer::v1::HelloRequest, peer::v1::HelloResponse> {
+    : public IncomingCall<RaftGrpcService, peer::v1::HelloRequest, peer::v1::HelloResponse> {
  public:
   explicit HelloCall(PeerService* service)
-      : IncomingCall(service, &RaftGrpcService::RequestHello) {}
+      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestHello) {}
 
  private:
   void OnArrived(const peer::v1::HelloRequest& request) override {
@@ -178,10 +179,11 @@ class PeerService::HelloCall final
 
 // Open until the core answers.
 class PeerService::VoteCall final
-    : public IncomingCall<peer::v1::RequestVoteRequest, peer::v1::RequestVoteResponse> {
+    : public IncomingCall<RaftGrpcService, peer::v1::RequestVoteRequest,
+                          peer::v1::RequestVoteResponse> {
  public:
   explicit VoteCall(PeerService* service)
-      : IncomingCall(service, &RaftGrpcService::RequestRequestVote) {}
+      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestRequestVote) {}
 
   bool pre_vote() const { return request_.pre_vote(); }
   MonotonicNanos arrived_at() const { return arrived_at_; }
@@ -194,6 +196,36 @@ class PeerService::VoteCall final
   }
 
   MonotonicNanos arrived_at_ = 0;
+};
+
+class PeerService::TimeoutNowCall final
+    : public IncomingCall<RaftGrpcService, peer::v1::TimeoutNowRequest,
+                          peer::v1::TimeoutNowResponse> {
+ public:
+  explicit TimeoutNowCall(PeerService* service)
+      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestTimeoutNow) {}
+
+ private:
+  void OnArrived(const peer::v1::TimeoutNowRequest& request) override {
+    new TimeoutNowCall(service_);
+    service_->OnTimeoutNow(this, request);
+  }
+};
+
+// Open until the handover has ended, which the driver says.
+class PeerService::TransferCall final
+    : public IncomingCall<ForwardGrpcService, peer::v1::ForwardedTransferRequest,
+                          peer::v1::ForwardedTransferResponse> {
+ public:
+  explicit TransferCall(PeerService* service)
+      : IncomingCall(service, &service->forward_service_,
+                     &ForwardGrpcService::RequestTransferLeadership) {}
+
+ private:
+  void OnArrived(const peer::v1::ForwardedTransferRequest& request) override {
+    new TransferCall(service_);
+    service_->OnTransfer(this, request);
+  }
 };
 
 SnapshotReceiver::Hooks PeerService::SnapshotHooks() {
@@ -298,6 +330,8 @@ void PeerService::Start(Hooks hooks) {
   };
   new HelloCall(this);
   new VoteCall(this);
+  new TimeoutNowCall(this);
+  new TransferCall(this);
   StartSnapshots();
   const BulkWindow window(context_->clock, context_->election_timeout);
   AppendStream::AnnounceNext(&announce_append_, &accept_append_, window);
@@ -441,6 +475,40 @@ void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteReque
     open.pop_front();
   }
   open.push_back(call);
+}
+
+void PeerService::OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowRequest& request) {
+  if (grpc::Status status = CheckIdentity(*context_, request.identity()); !status.ok()) {
+    call->Refuse(context_->refusals.Refuse(status));
+    return;
+  }
+  const raft::NodeId sender(request.identity().sender_id());
+  auto envelope = wire::FromProto(request, sender, context_->self_id());
+  absl::Status taken = envelope.status();
+  if (taken.ok()) {
+    taken = context_->driver->Take(*std::move(envelope));
+  }
+  if (taken.ok()) {
+    call->Answer({});
+  } else {
+    call->Refuse(context_->RefuseContent(sender, taken));
+  }
+}
+
+void PeerService::OnTransfer(TransferCall* call,
+                             const peer::v1::ForwardedTransferRequest& request) {
+  if (grpc::Status status = CheckIdentity(*context_, request.identity()); !status.ok()) {
+    call->Refuse(context_->refusals.Refuse(status));
+    return;
+  }
+  context_->driver->TransferLeadership(raft::NodeId(request.target_id()),
+                                       [call](const absl::Status& status) {
+                                         if (status.ok()) {
+                                           call->Answer({});
+                                         } else {
+                                           call->Refuse(ToGrpc(status));
+                                         }
+                                       });
 }
 
 void PeerService::SendVoteReply(const raft::Envelope& envelope) {

@@ -25,11 +25,13 @@ class PeerService final {
  public:
   using RaftGrpcService = peer::v1::RaftService::WithAsyncMethod_Hello<
       peer::v1::RaftService::WithAsyncMethod_RequestVote<
-          peer::v1::RaftService::WithRawMethod_AppendEntries<
-              peer::v1::RaftService::WithRawMethod_InstallSnapshot<
-                  peer::v1::RaftService::Service>>>>;
-  using ForwardGrpcService =
-      peer::v1::ForwardService::WithRawMethod_Forward<peer::v1::ForwardService::Service>;
+          peer::v1::RaftService::WithAsyncMethod_TimeoutNow<
+              peer::v1::RaftService::WithRawMethod_AppendEntries<
+                  peer::v1::RaftService::WithRawMethod_InstallSnapshot<
+                      peer::v1::RaftService::Service>>>>>;
+  using ForwardGrpcService = peer::v1::ForwardService::WithRawMethod_Forward<
+      peer::v1::ForwardService::WithAsyncMethod_TransferLeadership<
+          peer::v1::ForwardService::Service>>;
 
   struct Hooks {
     std::function<peer::v1::HelloResponse(const peer::v1::HelloRequest&)> on_hello;
@@ -60,10 +62,12 @@ class PeerService final {
   void SendForwardReply(raft::NodeId origin, raft::ForwardReply reply);
 
  private:
-  template <typename Request, typename Response>
+  template <typename GrpcService, typename Request, typename Response>
   class IncomingCall;
   class HelloCall;
   class VoteCall;
+  class TimeoutNowCall;
+  class TransferCall;
   using AppendStream =
       IncomingPeerStream<peer::v1::AppendEntriesRequest, peer::v1::AppendEntriesResponse>;
   using ForwardStream = IncomingPeerStream<peer::v1::ForwardRequest, peer::v1::ForwardResponse>;
@@ -84,6 +88,8 @@ class PeerService final {
                          std::map<raft::NodeId, Stream*>* streams);
   peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request, const std::string& caller);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
+  void OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowRequest& request);
+  void OnTransfer(TransferCall* call, const peer::v1::ForwardedTransferRequest& request);
 
   PeerContext* const context_;
   Hooks hooks_;

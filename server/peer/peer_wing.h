@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kv/member_directory.h"
@@ -34,6 +35,11 @@ class PeerWing {
            std::function<void(const std::string& reason)> stop_unusable);
 
   raft::Transport* transport() { return &transport_; }
+  // As GrpcTransport's.
+  void TransferLeadership(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
+                          raft::TransferCallback done) {
+    transport_.TransferLeadership(leader, target, deadline, std::move(done));
+  }
   // REQUIRES: before anything below.
   void SetDriver(raft::RaftDriver* driver) { context_.driver = driver; }
 

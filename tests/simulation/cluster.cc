@@ -104,6 +104,15 @@ void Cluster::Continue(NodeId id) {
   }
 }
 
+void Cluster::TransferLeadership(NodeId target) {
+  const NodeId leader = Leader();
+  if (leader != raft::kNobody && node(leader).is_running()) {
+    node(leader).TransferLeadership(target, [this, leader](const absl::Status& status) {
+      counters_.Note(Situation::kLeadershipTransferred, status.ok() && Leader() != leader ? 1 : 0);
+    });
+  }
+}
+
 void Cluster::Bend(NodeId id) {
   SimNode& bent = node(id);
   if (!bent.is_up() || AnyBent()) {
@@ -254,6 +263,8 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
         counters_.Note(Situation::kLeaderResignedOverDisk);
       } else if (event.cause.reason == EventCause::Reason::kElectionNotWon) {
         counters_.Note(Situation::kCandidateGaveUp);
+      } else if (event.cause.reason == EventCause::Reason::kAskedToStand) {
+        counters_.Note(Situation::kAskedToStand);
       }
       if (event.role == RaftRole::kLeader && on_leader_) {
         on_leader_(node.id());
@@ -264,8 +275,12 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
                          ? Situation::kSnapshotKeptLog
                          : Situation::kSnapshotReplacedLog);
       break;
+    case Event::Kind::kHandoverGivenUp:
+      counters_.Note(Situation::kHandoverGivenUp);
+      break;
     case Event::Kind::kLeaderChanged:
     case Event::Kind::kConfigurationChanged:
+    case Event::Kind::kHandoverBegun:
       break;
   }
 }

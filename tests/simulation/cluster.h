@@ -35,6 +35,8 @@ class Cluster final : public NodeObserver {
   void End(raft::NodeId node, Ending ending);
   void Pause(raft::NodeId node);
   void Continue(raft::NodeId node);
+  // Has the leader hand over to `target`; kNobody: to whom it likes.
+  void TransferLeadership(raft::NodeId target);
   // One node at a time.
   void Bend(raft::NodeId node);
   bool AnyBent() const;

@@ -19,6 +19,9 @@ enum class Situation {
   kTwoLeadersAtOnce,
   kLeaderLostQuorum,
   kLeaderResignedOverDisk,
+  kAskedToStand,
+  kLeadershipTransferred,
+  kHandoverGivenUp,
   // Log.
   kLeaderCrashedWithUncommittedTail,
   kAppendRejected,

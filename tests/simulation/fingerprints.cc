@@ -35,7 +35,7 @@ class Fingerprint {
   }
 
   Fingerprint& Add(const raft::VoteRequest& request) {
-    return Add(request.pre_vote).Add(request.last_entry);
+    return Add(request.pre_vote).Add(request.last_entry).Add(request.transfer);
   }
   Fingerprint& Add(const raft::VoteReply& reply) { return Add(reply.pre_vote).Add(reply.granted); }
   Fingerprint& Add(const raft::AppendRequest& append) {
@@ -58,6 +58,8 @@ class Fingerprint {
     const raft::MemberNews& news = reply.news;
     return Add(reply.round).Add(news.low_on_disk).Add(news.audited).Add(news.state_hash);
   }
+
+  Fingerprint& Add(const raft::TimeoutNow& /*request*/) { return *this; }
 
   uint64_t value() const { return value_; }
 

@@ -27,6 +27,7 @@ struct FollowerFrame {
   std::vector<raft::Envelope> messages;
 };
 
+// What travels as a call of its own: votes, and TimeoutNow.
 struct VoteFrame {
   raft::Envelope message;
 };

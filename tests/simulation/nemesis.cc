@@ -19,6 +19,7 @@ constexpr int64_t kAbsenceTimeoutsMax = 30;
 constexpr int64_t kUnheardTimeoutsMax = 8;
 constexpr int64_t kAbsencePauseTimeoutsMax = 20;
 constexpr int64_t kBendPauseTimeoutsMax = 40;
+constexpr int64_t kTransferPauseTimeoutsMax = 30;
 constexpr uint64_t kPowerLostAtInstallPermille = 200;
 // What a slow link carries in an election timeout.
 constexpr int64_t kSlowLinkBytesMin = 500;
@@ -34,7 +35,8 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       cluster_(*cluster),
       counters_(*counters),
       dice_(options->seed, "nemesis"),
-      full_disk_dice_(options->seed, "full disks of the nemesis") {
+      full_disk_dice_(options->seed, "full disks of the nemesis"),
+      transfer_dice_(options->seed, "transfers of the nemesis") {
   cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
   cluster_.set_on_install([this](NodeId node) { OnInstall(node); });
   cluster_.set_on_aborted([this](NodeId node) {
@@ -60,6 +62,20 @@ void Nemesis::Start() {
   if (options_.full_disks) {
     BeginFullDisks();
   }
+  if (options_.nodes > 1) {
+    BeginTransfers();
+  }
+}
+
+void Nemesis::BeginTransfers() {
+  scheduler_.After(
+      transfer_dice_.Between(0, kTransferPauseTimeoutsMax * options_.ElectionTimeout()), [this] {
+        if (!frozen_) {
+          cluster_.TransferLeadership(
+              transfer_dice_.Chance(500) ? raft::kNobody : transfer_dice_.Pick(cluster_.ids()));
+          BeginTransfers();
+        }
+      });
 }
 
 void Nemesis::BeginBends() {

@@ -55,6 +55,8 @@ class Nemesis {
   // without it.
   void BeginAbsences();
   void BeginAbsence();
+  // Another: somebody has the leader hand over, to whoever that is.
+  void BeginTransfers();
   // Another: a member's state becomes wrong, until an audit finds that. REQUIRES: three members, so
   // that one is a minority.
   void BeginBends();
@@ -81,6 +83,7 @@ class Nemesis {
   Counters& counters_;
   Dice dice_;
   Dice full_disk_dice_;
+  Dice transfer_dice_;
   bool frozen_ = false;
   // Of Juggle: kNobody when there is none, and what keeps the newest leader from the others.
   raft::NodeId pivot_ = raft::kNobody;

@@ -87,15 +87,37 @@ void Network::SendVoteRequest(Envelope message) {
   if (SentAsDatagram(link, &message)) {
     return;
   }
-  // A call needs a connection, so both ways.
-  if (IsLost(link) || links_.IsCut({link.second, link.first})) {
+  const std::optional<SimTime> delay = DelayOfCall(link);
+  if (!delay.has_value()) {
     return;
   }
-  const SimTime delay = links_.Carry(link, kVoteBytes) + links_.DrawDelay(link);
-  scheduler_.After(delay, [this, message = std::move(message), asked_at = scheduler_.now(),
-                           life = lives_[link.first]]() mutable {
+  scheduler_.After(*delay, [this, message = std::move(message), asked_at = scheduler_.now(),
+                            life = lives_[link.first]]() mutable {
     DeliverVoteRequest(std::move(message), asked_at, life);
   });
+}
+
+void Network::SendTimeoutNow(Envelope message) {
+  const Link link(message.from, message.to);
+  if (SentAsDatagram(link, &message)) {
+    return;
+  }
+  if (const std::optional<SimTime> delay = DelayOfCall(link); delay.has_value()) {
+    scheduler_.After(*delay, [this, message = std::move(message)]() mutable {
+      const NodeId from = message.from;
+      const NodeId to = message.to;
+      if (IsUp(to)) {
+        endpoints_.at(to)->OnFrame(from, VoteFrame{std::move(message)});
+      }
+    });
+  }
+}
+
+std::optional<SimTime> Network::DelayOfCall(Link link) {
+  if (IsLost(link) || links_.IsCut({link.second, link.first})) {
+    return std::nullopt;
+  }
+  return links_.Carry(link, kVoteBytes) + links_.DrawDelay(link);
 }
 
 void Network::DeliverVoteRequest(Envelope message, SimTime asked_at, uint64_t callers_life) {

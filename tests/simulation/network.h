@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "tests/simulation/counters.h"
@@ -33,6 +34,7 @@ class Network {
   void SendVoteRequest(raft::Envelope message);
   // Answers the oldest open request of the addressee and kind; dropped when there is none.
   void SendVoteReply(raft::Envelope message);
+  void SendTimeoutNow(raft::Envelope message);
   // False while the stream has as much under way as it takes.
   [[nodiscard]] bool HasForwardRoom(raft::NodeId from, raft::NodeId leader) const {
     return streams_.HasForwardRoom(from, leader);
@@ -73,10 +75,12 @@ class Network {
   SimTime VoteTimeout() const { return options_.ElectionTimeout(); }
   // Sends one message by itself, with all that may befall it.
   void SendDatagram(Link link, const Frame& frame);
-  // Takes a message about votes through the wire's bytes, where they are simulated, and sends it by
+  // Takes a message that is a call through the wire's bytes, where they are simulated, and sends it by
   // itself, where messages travel so. Returns whether it sent it.
   bool SentAsDatagram(Link link, raft::Envelope* message);
   void SendOneDatagram(Link link, const Frame& frame);
+  // Whether a call reaches the callee, and when; it needs a connection, so both ways.
+  std::optional<SimTime> DelayOfCall(Link link);
   void DeliverVoteRequest(raft::Envelope message, SimTime asked_at, uint64_t callers_life);
   void DeliverVoteReply(raft::Envelope message, const VoteCall& call);
   bool IsLost(Link link);

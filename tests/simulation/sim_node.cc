@@ -216,6 +216,11 @@ void SimNode::Handle(Request request, ReplyCallback done) {
   });
 }
 
+void SimNode::TransferLeadership(NodeId target, raft::TransferCallback done) {
+  process_->member->driver().TransferLeadership(target, std::move(done));
+  RequestTurn();
+}
+
 void SimNode::OnFrame(NodeId from, Frame frame) {
   process_->events.Now([this, from, frame = std::move(frame)]() mutable {
     TakeFrame(from, std::move(frame));

@@ -97,6 +97,8 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   // SIGSTOP and SIGCONT. REQUIRES: is_up().
   void Pause();
   void Continue();
+  // An administrator's request arrives. REQUIRES: is_running().
+  void TransferLeadership(raft::NodeId target, raft::TransferCallback done);
   // A client's request arrives. REQUIRES: is_up().
   void Handle(Request request, ReplyCallback done);
 

@@ -12,6 +12,8 @@ void SimTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_tim
     network_.SendVoteRequest(std::move(envelope));
   } else if (std::holds_alternative<raft::VoteReply>(envelope.message)) {
     network_.SendVoteReply(std::move(envelope));
+  } else if (std::holds_alternative<raft::TimeoutNow>(envelope.message)) {
+    network_.SendTimeoutNow(std::move(envelope));
   } else if (wire::IsLeaderMessage(envelope.message)) {
     std::vector<LeaderFrame>& frames = to_followers_[envelope.to];
     if (frames.empty() || frames.back().term != envelope.term) {

@@ -51,13 +51,17 @@ FollowerFrame ThroughWire(FollowerFrame frame, NodeId from, NodeId to) {
   return frame;
 }
 
-Envelope ThroughWire(const Envelope& vote) {
-  if (std::holds_alternative<raft::VoteRequest>(vote.message)) {
+Envelope ThroughWire(const Envelope& call) {
+  if (std::holds_alternative<raft::VoteRequest>(call.message)) {
     return Accepted(
-        wire::FromProto(ThroughBytes(wire::ToVoteRequestProto(vote)), vote.from, vote.to));
+        wire::FromProto(ThroughBytes(wire::ToVoteRequestProto(call)), call.from, call.to));
+  }
+  if (std::holds_alternative<raft::TimeoutNow>(call.message)) {
+    return Accepted(
+        wire::FromProto(ThroughBytes(wire::ToTimeoutNowProto(call)), call.from, call.to));
   }
   return Accepted(
-      wire::FromProto(ThroughBytes(wire::ToVoteResponseProto(vote)), vote.from, vote.to));
+      wire::FromProto(ThroughBytes(wire::ToVoteResponseProto(call)), call.from, call.to));
 }
 
 raft::ForwardRequest ThroughWire(raft::ForwardRequest request) {

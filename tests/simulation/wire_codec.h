@@ -8,8 +8,8 @@ namespace raftkv::simulation {
 
 LeaderFrame ThroughWire(LeaderFrame frame, raft::NodeId from, raft::NodeId to);
 FollowerFrame ThroughWire(FollowerFrame frame, raft::NodeId from, raft::NodeId to);
-// A VoteRequest or a VoteReply.
-raft::Envelope ThroughWire(const raft::Envelope& vote);
+// A VoteRequest, a VoteReply or a TimeoutNow.
+raft::Envelope ThroughWire(const raft::Envelope& call);
 raft::ForwardRequest ThroughWire(raft::ForwardRequest request);
 raft::ForwardReply ThroughWire(const raft::ForwardReply& reply);
 

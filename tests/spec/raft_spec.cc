@@ -146,8 +146,10 @@ void RaftSpec::ChangeHardState(NodeId id, HardState before, EntryId last_before)
   if (now.vote == id) {
     const std::set<NodeId>& granted = term.pre_votes[id];
     const auto grants = [&](NodeId voter) { return voter == id || granted.contains(voter); };
-    Require(IsQuorum(servers_[id].log, grants),
-            "§9.6: who begins a term has the PreVotes of a quorum");
+    // A term ends with the leader's asking: whom it asked stands in the next.
+    const bool was_asked = terms_[Term(now.term.value() - 1)].asked_to_stand.contains(id);
+    Require(was_asked || IsQuorum(servers_[id].log, grants),
+            "§9.6: who begins a term has the PreVotes of a quorum, or (§3.10) its leader asked it");
   } else if (now.vote != kNobody) {
     const EntryId told = ValueOf(term.candidates, now.vote);
     const auto is_up_to_date = [&](EntryId own) {
@@ -182,6 +184,9 @@ void RaftSpec::Say(const Envelope& sent, const VoteRequest& request) {
   const StableStorage& storage = servers_[sent.from].storage;
   Require(storage.hard_state->vote == sent.from, "§3.8: a candidate's own vote is durable");
   Require(request.last_entry == LastOf(*storage.log), "§3.8: the log that it tells is durable");
+  Require(
+      !request.transfer || terms_[Term(sent.term.value() - 1)].asked_to_stand.contains(sent.from),
+      "§4.2.3: who was not asked to stand does not say so");
   terms_[sent.term].candidates[sent.from] = request.last_entry;
   terms_[sent.term].votes.emplace(sent.from, sent.from);
 }
@@ -238,6 +243,14 @@ void RaftSpec::Say(const Envelope& sent, const HeartbeatReply& reply) {
     Require(reply.round <= ValueOf(term.sent_round, sent.from), "§6.4: only a begun round counts");
     Raise(&term.answered_round[sent.from], reply.round);
   }
+}
+
+void RaftSpec::Say(const Envelope& sent, const TimeoutNow& /*request*/) {
+  RequireLeader(sent.from, sent.term);
+  TermState& term = terms_[sent.term];
+  Require(ValueOf(term.match_index, sent.to) == LastOf(term.log).index,
+          "§3.10: a leader hands over to whom it has brought all of its log");
+  term.asked_to_stand.insert(sent.to);
 }
 
 void RaftSpec::OnCommitIndex(NodeId id, LogIndex commit_index) {

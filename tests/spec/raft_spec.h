@@ -77,7 +77,8 @@ class RaftSpec {
     std::map<NodeId, EntryId> candidates;          // And the end of their logs.
     std::map<NodeId, NodeId> votes;                // Voter: candidate.
     NodeId leader = kNobody;
-    Log log;  // The leader's. It only grows, and outlives the leader.
+    std::set<NodeId> asked_to_stand;  // In the next term, by the leader.
+    Log log;                          // The leader's. It only grows, and outlives the leader.
     std::map<NodeId, LogIndex> match_index;
     RoundId last_round;
     std::map<NodeId, RoundId> sent_round, answered_round;
@@ -97,6 +98,7 @@ class RaftSpec {
   void Say(const Envelope&, const AppendRejected&) {}  // Promises nothing.
   void Say(const Envelope& sent, const Heartbeat& heartbeat);
   void Say(const Envelope& sent, const HeartbeatReply& reply);
+  void Say(const Envelope& sent, const TimeoutNow& request);
 
   Entry founded_;  // Not in any log; holds what counts where no entry does.
   const std::function<void(const std::string&)> reject_;

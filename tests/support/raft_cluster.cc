@@ -66,6 +66,12 @@ absl::Status RaftCluster::Propose(NodeId id, const std::vector<std::string>& pay
   return status;
 }
 
+absl::Status RaftCluster::TransferLeadership(NodeId id, NodeId target) {
+  const absl::Status status = nodes_.at(id).core->TransferLeadership(target);
+  Drain(id);
+  return status;
+}
+
 absl::Status RaftCluster::ProposeConfiguration(NodeId id, Configuration to) {
   const absl::Status status =
       nodes_.at(id)

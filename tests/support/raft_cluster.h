@@ -83,6 +83,7 @@ class RaftCluster {
   // why.
   absl::Status Propose(NodeId node, const std::vector<std::string>& payloads);
   absl::Status ProposeConfiguration(NodeId node, Configuration to);
+  absl::Status TransferLeadership(NodeId node, NodeId target);
   void Read(NodeId node, ReadId id);
   // A read that `asker` wants to forward: HandRead brings it to any node at any later time, which
   // refuses it unless it leads the term in which it was asked.

@@ -102,6 +102,8 @@ class RandomRun {
   // That a leader took.
   uint64_t changes() const { return changes_; }
   uint64_t reads_handed() const { return reads_handed_; }
+  // That a leader began.
+  uint64_t transfers() const { return transfers_; }
   // Installed, with and without the log.
   uint64_t logs_kept() const { return logs_kept_; }
   uint64_t logs_replaced() const { return logs_replaced_; }
@@ -143,6 +145,9 @@ class RandomRun {
     }
     if (cluster_.IsUp(id) && rng_.Below(20) == 0) {
       StepSnapshots(id);
+    }
+    if (rng_.Below(60) == 0) {
+      TransferSomewhere();
     }
     if (members_change_ && rng_.Below(30) == 0) {
       ChangeMembersSomewhere();
@@ -286,6 +291,15 @@ class RandomRun {
     return proposed;
   }
 
+  void TransferSomewhere() {
+    const NodeId target = rng_.Below(3) == 0 ? kNobody : Any();
+    for (NodeId id : ids_) {
+      if (cluster_.IsUp(id) && cluster_.node(id).core->role() == RaftRole::kLeader) {
+        transfers_ += cluster_.TransferLeadership(id, target).ok() ? 1 : 0;
+      }
+    }
+  }
+
   void ChangeMembersSomewhere() {
     for (NodeId id : ids_) {
       if (cluster_.IsUp(id) && cluster_.node(id).core->role() == RaftRole::kLeader) {
@@ -352,6 +366,7 @@ class RandomRun {
   uint64_t reads_ = 0;
   uint64_t reads_handed_ = 0;  // To a leader that took them.
   uint64_t changes_ = 0;
+  uint64_t transfers_ = 0;
   uint64_t terms_ = 0;
   std::vector<RaftCluster::Snapshot> snapshots_;
   uint64_t logs_kept_ = 0;
