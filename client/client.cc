@@ -86,6 +86,11 @@ absl::StatusOr<ListMembersResult> Client::ListMembers(const MemberOptions& optio
   return connection_->ListMembers(options);
 }
 
+absl::StatusOr<TransferLeadershipResult> Client::TransferLeadership(
+    absl::string_view target, const TransferLeadershipOptions& options) {
+  return connection_->TransferLeadership(target, options);
+}
+
 absl::StatusOr<MemberStatus> Client::GetStatus(absl::string_view endpoint,
                                                const MemberOptions& options) {
   return connection_->GetStatus(endpoint, options);

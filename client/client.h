@@ -70,6 +70,11 @@ class Client {
 
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options = {});
 
+  // Has the leader hand over to the member called `target`, or with "" to whichever can take over
+  // soonest; returns when that one leads. FAILED_PRECONDITION / NOT_CAUGHT_UP when it cannot.
+  absl::StatusOr<TransferLeadershipResult> TransferLeadership(
+      absl::string_view target = "", const TransferLeadershipOptions& options = {});
+
   // The state of the member at `endpoint` itself, which need not be one of the options' endpoints.
   // Answers without a quorum. Not tried again.
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,

@@ -23,6 +23,8 @@ class Connection {
                                                         const DeleteRangeOptions& options) = 0;
   virtual absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) = 0;
   virtual absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) = 0;
+  virtual absl::StatusOr<TransferLeadershipResult> TransferLeadership(
+      absl::string_view target, const TransferLeadershipOptions& options) = 0;
   virtual absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                                  const MemberOptions& options) = 0;
   virtual absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,

@@ -217,6 +217,14 @@ v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options) {
   return request;
 }
 
+v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target) {
+  v1::TransferLeadershipRequest request;
+  if (!target.empty()) {
+    request.set_name(std::string(target));
+  }
+  return request;
+}
+
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options) {
   v1::VerifyHashRequest request;
   request.set_index(options.index);
@@ -280,6 +288,10 @@ ListMembersResult ToResult(const v1::ListMembersResponse& response) {
     });
   }
   return result;
+}
+
+TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response) {
+  return TransferLeadershipResult{.header = FromProto(response.header())};
 }
 
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response) {

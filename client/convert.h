@@ -29,6 +29,7 @@ absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& ra
                                                               const DeleteRangeOptions& options);
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
+v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target);
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options);
 
 // Answers. An enum value that this version does not know becomes kUnspecified.
@@ -39,6 +40,7 @@ DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response);
 ListResult ToResult(const v1::ListResponse& response);
 ListMembersResult ToResult(const v1::ListMembersResponse& response);
 MemberStatus ToResult(const v1::GetStatusResponse& response);
+TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response);
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
 
 }  // namespace raftkv::client

@@ -155,6 +155,11 @@ absl::StatusOr<ListMembersResult> RetryingConnection::ListMembers(const MemberOp
   return Call(kListMembers, options.timeout, MakeListMembersRequest(options));
 }
 
+absl::StatusOr<TransferLeadershipResult> RetryingConnection::TransferLeadership(
+    absl::string_view target, const TransferLeadershipOptions& options) {
+  return Call(kTransferLeadership, options.timeout, MakeTransferLeadershipRequest(target));
+}
+
 absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view endpoint,
                                                            const MemberOptions& options) {
   RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, options.timeout));

@@ -54,6 +54,8 @@ class RetryingConnection final : public Connection {
                                                 const DeleteRangeOptions& options) override;
   absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) override;
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
+  absl::StatusOr<TransferLeadershipResult> TransferLeadership(
+      absl::string_view target, const TransferLeadershipOptions& options) override;
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                          const MemberOptions& options) override;
   absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,

@@ -31,6 +31,9 @@ inline constexpr Rpc<v1::ListRequest, v1::ListResponse> kList{"/raftkv.v1.KvServ
                                                               CallKind::kRead};
 inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembers{
     "/raftkv.v1.ClusterService/ListMembers", CallKind::kRead};
+// Made again, it finds what it wanted, or begins once more.
+inline constexpr Rpc<v1::TransferLeadershipRequest, v1::TransferLeadershipResponse>
+    kTransferLeadership{"/raftkv.v1.ClusterService/TransferLeadership", CallKind::kRead};
 inline constexpr Rpc<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
     "/raftkv.v1.ClusterService/GetStatus", CallKind::kRead};
 inline constexpr Rpc<v1::VerifyHashRequest, v1::VerifyHashResponse> kVerifyHash{

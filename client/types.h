@@ -133,6 +133,10 @@ struct VerifyHashOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
+struct TransferLeadershipOptions {
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
 struct GetResult {
   ResponseHeader header = {};
   std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
@@ -180,6 +184,10 @@ struct Member {
 struct ListMembersResult {
   ResponseHeader header = {};
   std::vector<Member> members = {};
+};
+
+struct TransferLeadershipResult {
+  ResponseHeader header = {};  // `leader_id` leads now
 };
 
 // A member that can serve linearizable reads.

@@ -31,6 +31,7 @@ struct Words {
   PutCommand put;
   GetCommand get;
   DeleteCommand del;
+  MoveLeaderCommand move_leader;
   EndpointStatusCommand status;
   EndpointHealthCommand health;
   EndpointHashCommand hash;
@@ -116,6 +117,14 @@ void AddClusterCommands(CLI::App& app, Words& words) {
   member->require_subcommand(1);
   member->add_subcommand("list", "List the members");
 
+  CLI::App* move_leader =
+      app.add_subcommand("move-leader", "Have the leader hand over; nothing fails meanwhile")
+          ->group(kGroup);
+  move_leader
+      ->add_option("name", words.move_leader.name,
+                   "The member that is to lead; without it whichever can take over soonest")
+      ->option_text("NAME");
+
   CLI::App* endpoint = app.add_subcommand("endpoint", "Ask single endpoints")->group(kGroup);
   endpoint->require_subcommand(1);
   endpoint->add_subcommand("status", "Print each endpoint's own state")
@@ -156,6 +165,9 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   }
   if (app.got_subcommand("member")) {
     return MemberListCommand{};
+  }
+  if (app.got_subcommand("move-leader")) {
+    return words.move_leader;
   }
   if (app.got_subcommand("version")) {
     return VersionCommand{};

@@ -46,6 +46,10 @@ struct DeleteCommand {
 
 struct MemberListCommand {};
 
+struct MoveLeaderCommand {
+  std::string name = {};  // of the member that is to lead; empty: any
+};
+
 struct EndpointStatusCommand {
   bool cluster = false;  // all members' endpoints instead of --endpoints
 };
@@ -62,8 +66,8 @@ struct EndpointHashCommand {
 struct VersionCommand {};
 
 using Command =
-    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, EndpointStatusCommand,
-                 EndpointHealthCommand, EndpointHashCommand, VersionCommand>;
+    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MoveLeaderCommand,
+                 EndpointStatusCommand, EndpointHealthCommand, EndpointHashCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

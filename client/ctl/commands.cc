@@ -100,6 +100,16 @@ class Run {
     return ExitCode::kOk;
   }
 
+  ExitCode operator()(const MoveLeaderCommand& command) {
+    const absl::StatusOr<TransferLeadershipResult> result =
+        client_.TransferLeadership(command.name);
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatLeader(global_.format, result->header);
+    return ExitCode::kOk;
+  }
+
   ExitCode operator()(const EndpointStatusCommand& command) {
     const absl::StatusOr<Targets> targets = FindTargets(command.cluster);
     if (!targets.ok()) {

@@ -284,6 +284,19 @@ std::string FormatDeleted(OutputFormat format, const ResponseHeader& header, int
   return "";
 }
 
+std::string FormatLeader(OutputFormat format, const ResponseHeader& header) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat("member ", header.leader_id, " leads\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(header)}});
+    case OutputFormat::kTable:
+      return FormatTable({"LEADER ID", "TERM"},
+                         {{absl::StrCat(header.leader_id), absl::StrCat(header.raft_term)}});
+  }
+  return "";
+}
+
 std::string FormatKeySimple(const KeyValue& kv, const KeyView& view) {
   std::string text;
   if (!view.print_value_only) {

@@ -45,6 +45,8 @@ std::string FormatKeySimple(const KeyValue& kv, const KeyView& view);
 std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
                        const std::vector<KeyValue>& kvs, const KeyView& view);
 std::string FormatMembers(OutputFormat format, const ListMembersResult& result);
+// Who leads.
+std::string FormatLeader(OutputFormat format, const ResponseHeader& header);
 // In the simple format endpoints that failed are left out: their errors belong to stderr.
 std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus>& statuses);
 std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>& endpoints);

@@ -84,7 +84,7 @@ absl::Status RaftCore::Take(Envelope envelope) {
 
 // Thesis §3.3: whoever sees a higher term adopts it, and messages of lower terms are answered with
 // the own one. Three exceptions: the term of a PreVote request or grant is one that nobody has
-// started; and a RequestVote does not reach who has a live leader (thesis §4.2.3), unless that leader
+// started; and a RequestVote does not reach who has a live leader (thesis §4.2.3), unless a leader
 // asked for it. A node that is ahead of its leader is not lost by the last: it answers the leader's
 // next message with its own term.
 bool RaftCore::AdoptTerm(const Envelope& envelope) {

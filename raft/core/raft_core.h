@@ -63,12 +63,13 @@ class RaftCore {
   // InvalidArgument when `to` may not follow (CheckSuccessor).
   absl::StatusOr<EntryId> ProposeConfiguration(Configuration to, std::string payload,
                                                ClusterMillis stamp);
-  // Hands leadership over (thesis §3.10) to `target`, or with kNobody to the voter that is heard and
-  // whose log is longest: nothing is appended meanwhile, and as soon as the target's log is as long
-  // as this one it is asked to stand. Given up when an election timeout later this node still leads.
-  // Returns OK when that has begun, or `target` leads already, or is being handed to. Unavailable
-  // when this node does not lead; InvalidArgument when `target` does not vote; FailedPrecondition
-  // when it is not heard, nobody is, or another is being handed to. Nothing changes then.
+  // Hands leadership over (thesis §3.10) to `target`, or with kNobody to the voter that is heard
+  // and whose log is longest: nothing is appended meanwhile, and as soon as the target's log is as
+  // long as this one it is asked to stand. Given up when this node still leads an election timeout
+  // later. Returns OK when that has begun, or `target` leads already, or is being handed to.
+  // Unavailable when this node does not lead; InvalidArgument when `target` does not vote;
+  // FailedPrecondition when it is not heard, nobody is, or another is being handed to. Nothing
+  // changes then.
   absl::Status TransferLeadership(NodeId target);
   // What cluster time is by now; stamps the no-op of a term that begins. Unless told, the no-op has
   // the last entry's stamp.

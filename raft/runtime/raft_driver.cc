@@ -82,7 +82,7 @@ void RaftDriver::Tick() {
   WatchDisks();
   MaybeTrimLog();
   TickAudit();
-  MaybeFinishTransfers(now);
+  transfers_waiting_.MaybeFinish(*core_, now);
 }
 
 void RaftDriver::Retire() {
@@ -143,6 +143,14 @@ void RaftDriver::Read(MonotonicNanos deadline, ReadCallback done) {
     return;
   }
   reads_.Add(deadline, clock_->Now(), std::move(done));
+}
+
+void RaftDriver::TransferLeadership(NodeId target, TransferCallback done) {
+  if (shut_down_) {
+    done(absl::UnavailableError("this node is stopping"));
+    return;
+  }
+  transfers_waiting_.Add(core_.get(), target, clock_->Now(), options_.leader_wait, std::move(done));
 }
 
 void RaftDriver::OnForwardRequest(NodeId origin, ForwardRequest request) {
@@ -209,7 +217,7 @@ bool RaftDriver::RunTurn() {
       break;
     }
   }
-  MaybeFinishTransfers(clock_->Now());
+  transfers_waiting_.MaybeFinish(*core_, clock_->Now());
   SendForwardReplies();
   core_->SendCommitIndex();
   CarryOutOutput();
@@ -222,7 +230,7 @@ void RaftDriver::Shutdown() {
   shut_down_ = true;
   proposals_.Shutdown();
   reads_.Shutdown();
-  FinishTransfers(absl::UnavailableError("this node is stopping"));
+  transfers_waiting_.Shutdown();
   // Term 0 is nobody's: all that is queued for this member as a leader is refused.
   forwarded_.RefuseOtherTerms(Term(0));
   SendForwardReplies();

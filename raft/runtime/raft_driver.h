@@ -27,6 +27,7 @@
 #include "raft/runtime/log_store.h"
 #include "raft/runtime/pending_proposals.h"
 #include "raft/runtime/pending_reads.h"
+#include "raft/runtime/pending_transfers.h"
 #include "raft/runtime/raft_status.h"
 #include "raft/runtime/requests.h"
 #include "raft/runtime/snapshot_transfers.h"
@@ -87,12 +88,8 @@ class RaftDriver final : public OutcomeObserver {
   // tick) at the latest.
   void Read(MonotonicNanos deadline, ReadCallback done);
 
-  // Hands leadership over, as RaftCore's; `done` hears how that ended. OK: another member is known
-  // to lead, or the target did already. Aborted: this one goes on leading. ResourceExhausted: as
-  // many wait as may. Unavailable: this member does not lead, nobody is known to after leader_wait,
-  // or it is stopping. Otherwise what the core refuses it with.
+  // Hands leadership over, as RaftCore's; `done` hears how that ended (PendingTransfers).
   void TransferLeadership(NodeId target, TransferCallback done);
-  // Somebody waits for a handover to end.
   bool is_handing_over() const { return !transfers_waiting_.empty(); }
 
   // A follower's request to this member as the leader, and the answer to one of ours.
@@ -154,9 +151,6 @@ class RaftDriver final : public OutcomeObserver {
   void ApplyCommitted();
   void SendForwardReplies();
   void DeliverAnswers();
-  // Looks whether a handover has ended.
-  void MaybeFinishTransfers(MonotonicNanos now);
-  void FinishTransfers(const absl::Status& status);
   // Snapshots of this leader.
   void BeginSnapshots();
   void StopSnapshots();
@@ -212,9 +206,7 @@ class RaftDriver final : public OutcomeObserver {
   // or time has passed.
   bool log_full_ = false;
 
-  // Who waits for the handover that has begun, at most kTransfersWaitingMax, and until when at most.
-  std::vector<TransferCallback> transfers_waiting_;
-  MonotonicNanos transfer_deadline_ = 0;
+  PendingTransfers transfers_waiting_;
 
   // Applying.
   ApplyQueue apply_queue_;

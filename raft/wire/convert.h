@@ -32,8 +32,8 @@ inline constexpr uint64_t kSnapshotChunkBytesMax = 8 << 20;
 // drive the clocks of all members to where deadlines overflow, and clocks never go back.
 inline constexpr uint64_t kClusterMillisMax = uint64_t{1} << 53;
 
-// Which stream carries a message: a leader's frames and a follower's frames. Votes and TimeoutNow travel
-// alone.
+// Which stream carries a message: a leader's frames and a follower's frames. Votes and TimeoutNow
+// travel alone.
 bool IsLeaderMessage(const raft::Message& message);
 bool IsFollowerMessage(const raft::Message& message);
 

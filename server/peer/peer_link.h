@@ -43,8 +43,8 @@ class PeerLink final {
   void RequestVote(const raft::Envelope& envelope);
   // Asks the peer to stand for election. Lost when there is no connection.
   void SendTimeoutNow(const raft::Envelope& envelope);
-  // Asks the peer, as the leader, to hand over to `target`; `done` hears, by `deadline` plus a tick,
-  // what its driver says, or Unavailable.
+  // Asks the peer, as the leader, to hand over to `target`; `done` hears, by `deadline` plus a
+  // tick, what its driver says, or Unavailable.
   void TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
                           raft::TransferCallback done);
   // Opens the stream when there is none. While that is not possible messages are dropped, and

@@ -91,7 +91,16 @@ class FakeClusterService final : public v1::ClusterService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status TransferLeadership(grpc::ServerContext*,
+                                  const v1::TransferLeadershipRequest* request,
+                                  v1::TransferLeadershipResponse* response) override {
+    transfer = *request;
+    response->mutable_header()->set_leader_id(2);
+    return grpc::Status::OK;
+  }
+
   v1::ListMembersResponse members;
+  v1::TransferLeadershipRequest transfer;
   v1::GetStatusResponse status;
   bool linearizable = false;
 };
@@ -329,6 +338,15 @@ TEST_F(ClientTest, ListAllStopsWhenToldTo) {
   };
   EXPECT_TRUE(client_.ListAll(SingleKey{"k"}, {}, [](const ListResult&) { return false; }).ok());
   EXPECT_EQ(member_.kv.list.calls, 1);
+}
+
+TEST_F(ClientTest, ATransferNamesItsTargetIfAny) {
+  const auto moved = client_.TransferLeadership("n2");
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_EQ(moved->header.leader_id, 2u);
+  EXPECT_EQ(member_.cluster.transfer.name(), "n2");
+  ASSERT_TRUE(client_.TransferLeadership().ok());
+  EXPECT_EQ(member_.cluster.transfer.target_case(), v1::TransferLeadershipRequest::TARGET_NOT_SET);
 }
 
 TEST_F(ClientTest, MembersAndStatusCarryAllFields) {

@@ -75,8 +75,8 @@ class Network {
   SimTime VoteTimeout() const { return options_.ElectionTimeout(); }
   // Sends one message by itself, with all that may befall it.
   void SendDatagram(Link link, const Frame& frame);
-  // Takes a message that is a call through the wire's bytes, where they are simulated, and sends it by
-  // itself, where messages travel so. Returns whether it sent it.
+  // Takes a message that is a call through the wire's bytes, where they are simulated, and sends it
+  // by itself, where messages travel so. Returns whether it sent it.
   bool SentAsDatagram(Link link, raft::Envelope* message);
   void SendOneDatagram(Link link, const Frame& frame);
   // Whether a call reaches the callee, and when; it needs a connection, so both ways.

@@ -130,6 +130,8 @@ TEST(CommandLineTest, TheOtherCommands) {
   EXPECT_TRUE(std::get<DeleteCommand>(Good({"del", "k", "--prefix"}).command).prefix);
   EXPECT_FALSE(std::get<DeleteCommand>(Good({"del", "k"}).command).prefix);
   EXPECT_TRUE(std::holds_alternative<MemberListCommand>(Good({"member", "list"}).command));
+  EXPECT_EQ(std::get<MoveLeaderCommand>(Good({"move-leader"}).command).name, "");
+  EXPECT_EQ(std::get<MoveLeaderCommand>(Good({"move-leader", "n2"}).command).name, "n2");
   EXPECT_TRUE(
       std::get<EndpointStatusCommand>(Good({"endpoint", "status", "--cluster"}).command).cluster);
   EXPECT_FALSE(std::get<EndpointHealthCommand>(Good({"endpoint", "health"}).command).cluster);

@@ -103,6 +103,13 @@ TEST(FormatWritesTest, EveryFormat) {
   EXPECT_THAT(FormatDeleted(OutputFormat::kTable, kHeader, 3), HasSubstr("| 3       | 4        |"));
 }
 
+TEST(FormatLeaderTest, EveryFormat) {
+  EXPECT_EQ(FormatLeader(OutputFormat::kSimple, kHeader),
+            absl::StrCat("member ", kHeader.leader_id, " leads\n"));
+  EXPECT_EQ(FormatLeader(OutputFormat::kJson, kHeader), std::string("{") + kHeaderJson + "}\n");
+  EXPECT_THAT(FormatLeader(OutputFormat::kTable, kHeader), HasSubstr("LEADER ID"));
+}
+
 TEST(FormatMembersTest, EveryFormat) {
   const ListMembersResult members{.header = kHeader,
                                   .members = {Member{.id = 1,

@@ -416,6 +416,20 @@ TEST(ConvertTest, MalformedFollowerFramesAreRefused) {
   }
 }
 
+TEST(ConvertTest, TransfersRoundTrip) {
+  const auto asked = FromProto(ToTimeoutNowProto(Say(raft::TimeoutNow())), kFrom, kTo);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_EQ(asked->term, kTerm);
+  EXPECT_TRUE(std::holds_alternative<raft::TimeoutNow>(asked->message));
+  ExpectRefused(FromProto(peer::v1::TimeoutNowRequest(), kFrom, kTo), "term is 0");
+  for (const bool transfer : {false, true}) {
+    const auto vote =
+        FromProto(ToVoteRequestProto(Say(raft::VoteRequest{.transfer = transfer})), kFrom, kTo);
+    ASSERT_TRUE(vote.ok()) << vote.status();
+    EXPECT_EQ(std::get<raft::VoteRequest>(vote->message).transfer, transfer);
+  }
+}
+
 TEST(ConvertTest, MalformedVotesAreRefused) {
   peer::v1::RequestVoteRequest request;
   ExpectRefused(FromProto(request, kFrom, kTo), "term is 0");
