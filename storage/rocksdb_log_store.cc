@@ -175,7 +175,7 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
   LowerFence(kept);
   rocksdb::WriteBatch batch;
   std::string value;
-  bool appended = false;
+  uint64_t appended = 0;
   for (const raft::LogWrite& write : writes) {
     if (write.hard_state.has_value()) {
       hard_state_ = *write.hard_state;
@@ -184,7 +184,7 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     if (write.entries.empty()) {
       continue;
     }
-    appended = true;
+    appended += write.entries.size();
     const raft::LogIndex first = write.entries.front().id.index;
     CHECK_GT(first, start_) << "a write begins before the log";
     CHECK_LE(first, last_.index.Next()) << "a write leaves a gap in the log";
@@ -209,19 +209,36 @@ void RocksDbLogStore::Persist(const std::vector<raft::LogWrite>& writes) {
     sizes_.Append(first, bytes);
     last_ = write.entries.back().id;
   }
-  {
-    const OrderedInserts ordered(OrderedInserts::Of::kLog);
-    WriteUnsynced("write the Raft log", &batch);
-  }
-  SyncWal();
+  WriteAndSync(appended, &batch);
   if (hard_state_ != fence_->recorded().hard_state) {
     FollowWithFence();
     return;
   }
   fence_->NoteProgress(hard_state_, last_);
-  if (appended && !fence_behind_since_.has_value()) {
+  if (appended > 0 && !fence_behind_since_.has_value()) {
     fence_behind_since_ = clock_.Now();
   }
+}
+
+void RocksDbLogStore::WriteAndSync(uint64_t entries, rocksdb::WriteBatch* batch) {
+  const MonotonicNanos begun_at = clock_.Now();
+  {
+    const OrderedInserts ordered(OrderedInserts::Of::kLog);
+    WriteUnsynced("write the Raft log", batch);
+  }
+  const MonotonicNanos written_at = clock_.Now();
+  SyncWal();
+  const MonotonicNanos synced_at = clock_.Now();
+  MutexLock lock(&mutex_);
+  counts_.write_nanos.Observe(written_at - begun_at);
+  counts_.sync_nanos.Observe(synced_at - written_at);
+  counts_.sync_entries.Observe(static_cast<int64_t>(entries));
+  counts_.bytes += batch->GetDataSize();
+}
+
+LogDiskCounts RocksDbLogStore::counts() const {
+  MutexLock lock(&mutex_);
+  return counts_;
 }
 
 void RocksDbLogStore::WriteUnsynced(const char* what, rocksdb::WriteBatch* batch) {

@@ -21,6 +21,7 @@
 #include "base/waker.h"
 #include "base/worker_pool.h"
 #include "raft/runtime/log_store.h"
+#include "storage/database_figures.h"
 #include "storage/durability_fence.h"
 #include "storage/key_layout.h"
 #include "storage/log_sizes.h"
@@ -53,6 +54,9 @@ class RocksDbLogStore final : public raft::LogStore {
   void Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_log) override;
   std::shared_ptr<raft::StagedSnapshot> TakeInstalled() override;
 
+  // Thread-safe.
+  LogDiskCounts counts() const;
+
  private:
   // What the log thread does at once, in this order.
   struct Work {
@@ -71,6 +75,8 @@ class RocksDbLogStore final : public raft::LogStore {
   bool TakeQueue(Work* work);
   // Makes all of them durable with one write and one sync, and the fence where it must not lag.
   void Persist(const std::vector<raft::LogWrite>& writes);
+  // And counts how that went.
+  void WriteAndSync(uint64_t entries, rocksdb::WriteBatch* batch);
   void InstallNow(const RocksDbStagedSnapshot& snapshot, bool keeps_log);
   // The state that holds what the entries did is durable before this is.
   void TrimNow(raft::LogIndex through);
@@ -101,6 +107,7 @@ class RocksDbLogStore final : public raft::LogStore {
   std::vector<raft::LoadedEntries> loaded_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<raft::StagedSnapshot> installed_ ABSL_GUARDED_BY(mutex_);
   LogSizes sizes_ ABSL_GUARDED_BY(mutex_);
+  LogDiskCounts counts_ ABSL_GUARDED_BY(mutex_);
   raft::LogIndex first_ ABSL_GUARDED_BY(mutex_);  // Where the log begins, or will.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 

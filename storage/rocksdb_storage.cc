@@ -75,6 +75,15 @@ void CloseDatabase(std::unique_ptr<rocksdb::DB>* db,
   db->reset();
 }
 
+uint64_t LevelZeroFiles(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
+  std::string text;
+  uint64_t files = 0;
+  const bool known = db->GetProperty(
+      family, absl::StrCat(rocksdb::DB::Properties::kNumFilesAtLevelPrefix, 0), &text);
+  CHECK(known && absl::SimpleAtoi(text, &files)) << text;
+  return files;
+}
+
 // Null when there is none.
 rocksdb::ColumnFamilyHandle* FindFamily(const std::vector<rocksdb::ColumnFamilyHandle*>& handles,
                                         absl::string_view name) {
@@ -238,6 +247,7 @@ absl::Status RocksDbStorage::OpenDatabase() {
   env_ = rocksdb::NewCompositeEnv(manifest_watch_);
   rocksdb::DBOptions db_options = MakeDbOptions(options_, memory_, wal_filter_.get());
   db_options.env = env_.get();
+  db_options.listeners.push_back(work_counter_);
   RAFTKV_ASSIGN_OR_RETURN(const auto families,
                           FindColumnFamilies(options_, memory_, db_options, path));
   rocksdb::DB* raw = nullptr;
@@ -489,6 +499,40 @@ void RocksDbStorage::KeepBallast() {
     LOG(WARNING) << made.message() << ": a start on a full disk will have no space";
     no_ballast_ = true;
   }
+}
+
+std::function<DatabaseFigures()> RocksDbStorage::PrepareFigures() {
+  return [this, generation = state_machine_->generation()] { return LookAt(*generation); };
+}
+
+DatabaseFigures RocksDbStorage::LookAt(const Generation& generation) const {
+  using Properties = rocksdb::DB::Properties;
+  DatabaseFigures figures;
+  for (const auto& [name, family] :
+       {std::pair("raft_log", families_.raft_log), std::pair("meta", families_.meta),
+        std::pair("state", generation.state), std::pair("latest", generation.latest),
+        std::pair("ttl", generation.ttl)}) {
+    figures.families.push_back(
+        {.name = name,
+         .table_bytes = PropertyOf(family, Properties::kLiveSstFilesSize),
+         .memtable_bytes = PropertyOf(family, Properties::kCurSizeAllMemTables),
+         .unflushed_memtables = PropertyOf(family, Properties::kNumImmutableMemTable),
+         .level0_files = LevelZeroFiles(db_.get(), family),
+         .pending_compaction_bytes =
+             PropertyOf(family, Properties::kEstimatePendingCompactionBytes)});
+  }
+  figures.work = work_counter_->work();
+  // The same whichever family is asked.
+  figures.running_flushes = PropertyOf(families_.meta, Properties::kNumRunningFlushes);
+  figures.running_compactions = PropertyOf(families_.meta, Properties::kNumRunningCompactions);
+  figures.is_write_stopped = PropertyOf(families_.meta, Properties::kIsWriteStopped) != 0;
+  figures.delayed_write_bytes_per_second =
+      PropertyOf(families_.meta, Properties::kActualDelayedWriteRate);
+  figures.background_errors = PropertyOf(families_.meta, Properties::kBackgroundErrors);
+  figures.cache_capacity_bytes = memory_.cache()->GetCapacity();
+  figures.cache_used_bytes = memory_.cache()->GetUsage();
+  figures.cache_pinned_bytes = memory_.cache()->GetPinnedUsage();
+  return figures;
 }
 
 std::function<void()> RocksDbStorage::PrepareToGiveBackSpace() {

@@ -23,6 +23,7 @@
 #include "storage/storage.h"
 #include "storage/wal_gap_filter.h"
 #include "storage/wal_survey.h"
+#include "storage/work_counter.h"
 
 namespace raftkv::storage {
 
@@ -47,7 +48,9 @@ class RocksDbStorage final : public Storage {
   kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
   absl::Status MarkDiffering(absl::string_view what) override;
   StorageMemory MemoryUse() const override { return memory_.Use(); }
+  LogDiskCounts LogDisk() const override { return log_store_->counts(); }
   int64_t disk_reserve_bytes() const override { return options_.disk_reserve_bytes; }
+  std::function<DatabaseFigures()> PrepareFigures() override;
   int64_t DiskBytes() const override;
   absl::StatusOr<DiskSpace> Space() const override { return FindDiskSpace(options_.data_dir); }
   void KeepBallast() override;
@@ -71,6 +74,7 @@ class RocksDbStorage final : public Storage {
   absl::Status DropStrayGenerations(uint64_t own_generation);
   // Makes the fence anew from what the database holds.
   absl::Status RaiseFence(const DatabaseReader& reader);
+  DatabaseFigures LookAt(const Generation& generation) const;
   void GiveBackSpace(const Generation& generation) const;
   // Writes a family's tables anew, but for what need not be.
   void Compact(rocksdb::ColumnFamilyHandle* family) const;
@@ -89,6 +93,8 @@ class RocksDbStorage final : public Storage {
   // The environment that the database runs in goes through the watch.
   std::shared_ptr<ManifestWatch> manifest_watch_;
   std::unique_ptr<rocksdb::Env> env_;
+  // Shared with the database, whose listener it is.
+  const std::shared_ptr<WorkCounter> work_counter_ = std::make_shared<WorkCounter>();
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   OwnFamilies families_;

@@ -24,6 +24,7 @@
 #include "raft/runtime/cluster_clock.h"
 #include "raft/runtime/log_store.h"
 #include "raftkv/log/v1/configuration.pb.h"
+#include "storage/database_figures.h"
 
 namespace rocksdb {
 class Env;
@@ -121,8 +122,14 @@ class Storage {
 
   // Thread-safe; waits for nothing.
   virtual StorageMemory MemoryUse() const = 0;
+  // Thread-safe; waits for nothing.
+  virtual LogDiskCounts LogDisk() const = 0;
   // StorageOptions'.
   virtual int64_t disk_reserve_bytes() const = 0;
+
+  // Work for any thread but the loop that looks how the database is then. Gone before the storage
+  // is.
+  virtual std::function<DatabaseFigures()> PrepareFigures() = 0;
 
   // These are thread-safe, and touch the disk.
 

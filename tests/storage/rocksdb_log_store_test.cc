@@ -286,5 +286,18 @@ TEST_F(LogTrimTest, ATrimBeyondTheLogIsABrokenInvariant) {
   EXPECT_DEATH(store_.Trim(4), "beyond the log");
 }
 
+TEST_F(RocksDbLogStoreTest, CountsEachSyncAndWhatItMadeDurable) {
+  const LogDiskCounts before = store_.storage().LogDisk();
+  store_.Append({NoOpEntry(1), Payload(2, std::string(1000, 'x')), Payload(3, "b")});
+  store_.Append({Payload(4, "c")});
+  const LogDiskCounts after = store_.storage().LogDisk();
+  EXPECT_EQ(after.sync_nanos.count() - before.sync_nanos.count(), 2U);
+  EXPECT_EQ(after.write_nanos.count() - before.write_nanos.count(), 2U);
+  EXPECT_GT(after.sync_nanos.sum(), before.sync_nanos.sum()) << "no disk is that fast";
+  EXPECT_EQ(after.sync_entries.sum() - before.sync_entries.sum(), 4U);
+  EXPECT_GT(after.bytes - before.bytes, 1000U);
+  EXPECT_LT(after.bytes - before.bytes, 2000U);
+}
+
 }  // namespace
 }  // namespace raftkv::storage
