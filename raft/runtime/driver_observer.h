@@ -1,10 +1,14 @@
 // What a RaftDriver tells about itself besides answers.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "base/clock.h"
 #include "raft/core/output.h"
 #include "raft/core/types.h"
+#include "raft/runtime/requests.h"
 #include "raft/runtime/state_audit.h"
 
 namespace raftkv::raft {
@@ -14,6 +18,15 @@ class DriverObserver {
  public:
   virtual ~DriverObserver() = default;
   virtual void OnEvent(const Event& event) = 0;
+  // This leader put so many commands, of so many bytes, into one entry.
+  virtual void OnEntryProposed(uint64_t /*commands*/, uint64_t /*bytes*/) {}
+  // So many entries were applied at once; the state machine took so long.
+  virtual void OnApplied(uint64_t /*entries*/, MonotonicNanos /*took*/) {}
+  // A request of this member's clients gets its answer.
+  virtual void OnProposalAnswered(ProposalResult /*result*/) {}
+  virtual void OnReadAnswered(ReadResult /*result*/) {}
+  // A snapshot to `peer` ended, as RaftDriver::OnSnapshotSent's status says.
+  virtual void OnSnapshotSent(NodeId /*peer*/, const absl::Status& /*status*/) {}
   // The core, which leads, is asked for a read index, and answers. For tests.
   virtual void OnReadAsked(ReadId /*id*/, NodeId /*asker*/) {}
   virtual void OnReadOutcome(const ReadOutcome& /*outcome*/) {}

@@ -22,6 +22,7 @@ constexpr uint64_t kLowOnDiskLogPart = 4;
 
 void RaftDriver::OnSnapshotSent(NodeId peer, const absl::Status& status) {
   if (transfers_.OnEnded(peer, status.ok(), core_->last_entry().index, clock_->Now())) {
+    observer_->OnSnapshotSent(peer, status);
     core_->OnSnapshotEnded(peer);
   }
 }

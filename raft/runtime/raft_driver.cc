@@ -59,6 +59,8 @@ RaftStatus RaftDriver::Status() const {
           .commit_index = core_->commit_index(),
           .applied = state_machine_->applied(),
           .log_memory_bytes = core_->log_memory_bytes(),
+          .pending_proposals = proposals_.size(),
+          .pending_reads = reads_.size(),
           .low_on_disk = LowOnDisk(),
           .disagreement = audit_.disagreement()};
 }
@@ -316,7 +318,8 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
   const uint64_t first_sequence = proposals_.next_sequence();
   std::vector<ForwardedRequests::Queued> foreign;
   std::string payload;
-  for (uint64_t commands = 0; commands < options_.entry_commands_max; ++commands) {
+  uint64_t commands = 0;
+  for (; commands < options_.entry_commands_max; ++commands) {
     const bool has_own = proposals_.PrepareFront(now, watch_);
     if (!has_own && !forwarded_.has_proposals()) {
       break;
@@ -339,6 +342,7 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
   if (payload.empty()) {
     return;
   }
+  const uint64_t bytes = payload.size();
   // Stamped after the batch was drained: no command in it was asked for after its stamp.
   const absl::StatusOr<EntryId> appended = core_->Propose(std::move(payload), cluster_clock_.Now());
   log_full_ = !appended.ok();
@@ -350,6 +354,7 @@ void RaftDriver::ProposeNextEntry(MonotonicNanos now) {
     return;
   }
   CHECK_EQ(appended->term, watch_.term());
+  observer_->OnEntryProposed(commands, bytes);
   for (const ForwardedRequests::Queued& queued : foreign) {
     forwarded_.OnAppended(queued);
   }
@@ -469,10 +474,12 @@ void RaftDriver::OnReadOutcome(const ReadOutcome& outcome) {
 void RaftDriver::ApplyCommitted() {
   if (MayApply()) {
     const absl::Span<const Entry> run = apply_queue_.Front(options_.apply_bytes_max);
+    const MonotonicNanos begun_at = clock_->Now();
     const size_t count = state_machine_->Apply(run, this);
     CHECK_LE(count, run.size());
     apply_stalled_ = count < run.size();
     if (count > 0) {
+      observer_->OnApplied(count, clock_->Now() - begun_at);
       const EntryId applied = run[count - 1].id;
       CHECK(state_machine_->applied() == applied) << "index " << applied.index;
       core_->OnApplied(applied.index);
@@ -496,9 +503,11 @@ void RaftDriver::SendForwardReplies() {
 void RaftDriver::DeliverAnswers() {
   // Callbacks may bring new requests, so nothing of the driver is held while they run.
   for (PendingProposals::Answer& answer : proposals_.TakeAnswers()) {
+    observer_->OnProposalAnswered(answer.result);
     answer.done(answer.result, std::move(answer.outcome));
   }
   for (const PendingReads::Answer& answer : reads_.TakeAnswers()) {
+    observer_->OnReadAnswered(answer.result);
     answer.done(answer.result);
   }
 }

@@ -1,6 +1,7 @@
 // What a member is at one moment, for whoever shows or decides by it: status, health, metrics.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "raft/core/raft_core.h"
@@ -18,6 +19,9 @@ struct RaftStatus {
   EntryId applied;
   // What of the log is in memory, in bytes.
   uint64_t log_memory_bytes = 0;
+  // Requests of this member's clients that wait for their answer.
+  uint64_t pending_proposals = 0;
+  uint64_t pending_reads = 0;
   // Voters whose disks are nearly full, for all that this member knows; ascending.
   std::vector<NodeId> low_on_disk = {};
   // As this leader found: the newest entry after which the members' states differ and no quorum of

@@ -50,6 +50,16 @@ struct ReadProbe {
   LogIndex applied;  // At the moment of the answer.
 };
 
+// What a member's driver told of its work since the first process of that member.
+struct Tally {
+  std::vector<std::pair<uint64_t, uint64_t>> proposed;  // Commands and bytes of each entry.
+  uint64_t applied_entries = 0;
+  MonotonicNanos apply_nanos = 0;
+  std::vector<ProposalResult> proposals;
+  std::vector<ReadResult> reads;
+  std::vector<std::pair<NodeId, bool>> snapshots_sent;  // Whether it was taken.
+};
+
 enum class Traffic { kRaft, kForwardRequest, kForwardReply, kSnapshot };
 
 // Time stands still but for Tick. Messages between two members stay in order. Deterministic: equal
@@ -101,6 +111,7 @@ class DriverCluster final {
   RecordingStateMachine& machine(NodeId node) { return members_.at(node).machine; }
   FakeTransport& transport(NodeId node) { return members_.at(node).transport; }
   const std::vector<Event>& events(NodeId node) const { return members_.at(node).observer.events; }
+  const Tally& tally(NodeId node) const { return members_.at(node).observer.tally; }
   // What audits found, a line each, as `node` told it.
   const std::vector<std::string>& audit_findings(NodeId node) const {
     return members_.at(node).observer.audit_findings;
@@ -131,6 +142,18 @@ class DriverCluster final {
  private:
   struct RecordingObserver final : DriverObserver {
     void OnEvent(const Event& event) override { events.push_back(event); }
+    void OnEntryProposed(uint64_t commands, uint64_t bytes) override {
+      tally.proposed.emplace_back(commands, bytes);
+    }
+    void OnApplied(uint64_t entries, MonotonicNanos took) override {
+      tally.applied_entries += entries;
+      tally.apply_nanos += took;
+    }
+    void OnProposalAnswered(ProposalResult result) override { tally.proposals.push_back(result); }
+    void OnReadAnswered(ReadResult result) override { tally.reads.push_back(result); }
+    void OnSnapshotSent(NodeId peer, const absl::Status& status) override {
+      tally.snapshots_sent.emplace_back(peer, status.ok());
+    }
     void OnSnapshotOutrun(NodeId /*peer*/, LogIndex through) override { outrun.push_back(through); }
     void OnStateDiffers(const StateDifference& difference) override;
     void OnMemberDiffers(NodeId member, const StateDifference& difference) override;
@@ -139,6 +162,7 @@ class DriverCluster final {
       low_on_disk.push_back(members);
     }
     std::vector<Event> events;
+    Tally tally;
     std::vector<LogIndex> outrun;
     std::vector<std::string> audit_findings;
     bool differs = false;  // And the driver has not stopped yet.

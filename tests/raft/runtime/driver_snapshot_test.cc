@@ -107,6 +107,8 @@ TEST_F(DriverSnapshotTest, ALongAbsentMemberIsBroughtBackUnderLoad) {
   Load(kSecond);
   EXPECT_TRUE(IsCaughtUp(absent_));
   EXPECT_EQ(cluster_.snapshots_begun(leader_), 1u);
+  EXPECT_THAT(cluster_.tally(leader_).snapshots_sent,
+              testing::ElementsAre(testing::Pair(absent_, true)));
   EXPECT_EQ(cluster_.machine(absent_).snapshots_adopted(), 1u);
   EXPECT_EQ(cluster_.machine(absent_).applied(), cluster_.machine(leader_).applied());
   EXPECT_EQ(cluster_.driver(absent_).ReadClusterClock().term, term());
