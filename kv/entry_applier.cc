@@ -54,6 +54,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
                      .key_count = run->applied.key_count,
                      .rows_hash = run->applied.rows_hash,
                      .cluster_version = run->applied.cluster_version};
+  int64_t expired_keys = 0;
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
     ++run->commands;
@@ -73,9 +74,12 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     if (observer.Wants(reader.origin(), reader.sequence())) {
       outcome = google::protobuf::Arena::CreateMessage<log::v1::CommandOutcome>(&arena_);
     }
+    const bool expires = command->has_expire();
+    const int64_t keys_before = totals.key_count;
     if (!ApplyCommand(command, entry.stamp, table, &totals, outcome)) {
       return EntryFate::kStalled;
     }
+    expired_keys += expires ? keys_before - totals.key_count : 0;
     if (outcome != nullptr) {
       run->outcomes.push_back({reader.origin(), reader.sequence(), outcome->SerializeAsString()});
     }
@@ -84,6 +88,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken batch";
   }
   CHECK_GE(totals.key_count, 0);
+  run->expired_keys += expired_keys;
   run->applied.revision = totals.revision;
   run->applied.key_count = totals.key_count;
   run->applied.rows_hash = totals.rows_hash;

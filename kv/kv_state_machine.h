@@ -104,6 +104,8 @@ class KvStateMachine : public raft::StateMachine {
 
   virtual int64_t revision() const = 0;
   virtual int64_t key_count() const = 0;
+  // Keys that expired here since the start; not those of a snapshot that was taken.
+  virtual int64_t expired_keys() const = 0;
   // No key is due before this; 0 when no key has a deadline.
   virtual raft::ClusterMillis earliest_deadline() const = 0;
   // After FindDueKeys found nothing due before `next_deadline` (0: no row at all) in a view of the

@@ -119,6 +119,7 @@ class Store {
   raft::ClusterMillis Now() const { return driver_.Now(); }
   int64_t revision() const { return state_machine_.revision(); }
   int64_t key_count() const { return state_machine_.key_count(); }
+  int64_t expired_keys() const { return state_machine_.expired_keys(); }
   uint32_t cluster_version() const { return state_machine_.cluster_version(); }
 
  private:

@@ -116,6 +116,7 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
   if (run->entries > 0 && !Commit(run)) {
     return 0;
   }
+  expired_keys_ += run->result.expired_keys;
   too_new_ = run->result.too_new;
   for (kv::AppliedRun::Outcome& outcome : run->result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));

@@ -62,6 +62,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   void EndCount(uint64_t id, std::optional<int64_t> count) override { counted_.End(id, count); }
   int64_t revision() const override { return applied_.revision; }
   int64_t key_count() const override { return applied_.key_count; }
+  int64_t expired_keys() const override { return expired_keys_; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
   void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) override {
     earliest_deadline_.OnScanned(applied, next_deadline);
@@ -111,6 +112,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   Waker* const waker_;
 
   kv::AppliedState applied_;
+  int64_t expired_keys_ = 0;
   kv::RecentDigests digests_;
   std::optional<log::v1::ClusterConfiguration> configuration_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;

@@ -99,6 +99,7 @@ class ScriptedStateMachine final : public KvStateMachine {
   void EndCount(uint64_t walk, std::optional<int64_t> count) override { walks_ended[walk] = count; }
   int64_t revision() const override { return answers.revision; }
   int64_t key_count() const override { return 0; }
+  int64_t expired_keys() const override { return 0; }
   raft::ClusterMillis earliest_deadline() const override { return {}; }
   void OnScanned(raft::LogIndex, raft::ClusterMillis) override {}
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {

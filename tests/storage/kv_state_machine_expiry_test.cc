@@ -62,6 +62,17 @@ TEST_F(KvStateMachineExpiryTest, ExpireRemovesOnlyWhatIsDueByItsOwnStamp) {
   EXPECT_THAT(store_.TtlRows(), ElementsAre(Pair(1501u, "later")));
 }
 
+TEST_F(KvStateMachineExpiryTest, CountsWhatExpiredAndNothingElse) {
+  store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 100), PutTtl("later", "1", 9000)}, 1000);
+  Run(Delete("b"), 1050);
+  EXPECT_EQ(store_.machine().expired_keys(), 0);
+  Run(PutTtl("c", "1", 10), 1060);
+  Run(Expire(0, "", 10), 2000);
+  EXPECT_EQ(store_.machine().expired_keys(), 2);
+  Run(Expire(0, "", 10), 2000);
+  EXPECT_EQ(store_.machine().expired_keys(), 2) << "nothing was due";
+}
+
 TEST_F(KvStateMachineExpiryTest, StaleExpireSparesARewrittenKey) {
   store_.Run({PutTtl("a", "1", 100), PutTtl("b", "1", 100)}, 1000);
   store_.Run({PutTtl("a", "2", 5000), Put("b", "2"), Expire(1101, "a", 10)}, 1200);
