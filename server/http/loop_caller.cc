@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/deadline.h"
-#include "base/mutex.h"
 #include "kv/errors.h"
+#include "server/loop/mailbox.h"
 
 namespace raftkv::server {
 namespace {
@@ -18,41 +18,22 @@ using google::protobuf::Message;
 // How often a waiting thread looks whether it still has to.
 constexpr MonotonicNanos kAnswerLookNanos = 100 * kNanosPerMilli;
 
-// Where the loop leaves an answer for the thread that waits. Shared, because either may be done
-// with it first. Thread-safe.
-class Mailbox {
- public:
-  void Put(absl::StatusOr<ApiCaller::Answer> answer) {
-    MutexLock lock(&mutex_);
-    answer_ = std::move(answer);
-    arrived_.NotifyOne();
-  }
-  // nullopt when none came within `timeout`.
-  std::optional<absl::StatusOr<ApiCaller::Answer>> Take(MonotonicNanos timeout) {
-    MutexLock lock(&mutex_);
-    if (!answer_.has_value()) {
-      arrived_.WaitFor(&mutex_, timeout);
-    }
-    return std::exchange(answer_, std::nullopt);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar arrived_;
-  std::optional<absl::StatusOr<ApiCaller::Answer>> answer_ ABSL_GUARDED_BY(mutex_);
-};
+using AnswerMailbox = Mailbox<absl::StatusOr<ApiCaller::Answer>>;
 
 // One call on the loop. Deletes itself when it is answered.
 class WaitedCall final : public ApiCall {
  public:
   WaitedCall(const ClientService::Method& method, MonotonicNanos deadline,
-             CallAccounting* accounting, EventLoop* loop, std::shared_ptr<Mailbox> mailbox)
+             CallAccounting* accounting, EventLoop* loop, std::shared_ptr<AnswerMailbox> mailbox,
+             uint64_t request_bytes)
       : method_(method),
         deadline_(deadline),
         accounting_(*accounting),
+        begun_at_(accounting->clock->Now()),
         loop_(*loop),
         mailbox_(std::move(mailbox)) {
     ++accounting_.in_flight;
+    method_.counts->OnStarted(request_bytes);
   }
 
   MonotonicNanos AnswerBy() const override {
@@ -73,10 +54,10 @@ class WaitedCall final : public ApiCall {
     // Written as text on the other thread, where it holds nobody up.
     answer.message.reset(response.New());
     answer.message->CopyFrom(response);
-    Answer(std::move(answer));
+    Answer(std::move(answer), bytes);
   }
 
-  void Fail(const absl::Status& error) override { Answer(error); }
+  void Fail(const absl::Status& error) override { Answer(error, 0); }
 
  private:
   // Whoever holds it gives it back in bounded time (HttpServer), so nothing has to give it up.
@@ -87,7 +68,8 @@ class WaitedCall final : public ApiCall {
             }};
   }
 
-  void Answer(absl::StatusOr<ApiCaller::Answer> answer) {
+  void Answer(absl::StatusOr<ApiCaller::Answer> answer, uint64_t bytes) {
+    method_.counts->OnHandled(answer.status().code(), accounting_.clock->Now() - begun_at_, bytes);
     mailbox_->Put(std::move(answer));
     --accounting_.in_flight;
     delete this;
@@ -96,8 +78,9 @@ class WaitedCall final : public ApiCall {
   const ClientService::Method& method_;
   const MonotonicNanos deadline_;
   CallAccounting& accounting_;
+  const MonotonicNanos begun_at_;
   EventLoop& loop_;
-  const std::shared_ptr<Mailbox> mailbox_;
+  const std::shared_ptr<AnswerMailbox> mailbox_;
 };
 
 }  // namespace
@@ -118,11 +101,13 @@ absl::StatusOr<ApiCaller::Answer> LoopCaller::Call(const std::string& path,
   const ClientService::Method& method = *methods_.at(path);
   CHECK(request->GetDescriptor() == method.request->GetDescriptor()) << path;
   const MonotonicNanos deadline = DeadlineAfter(clock_.Now(), timeout);
-  const auto mailbox = std::make_shared<Mailbox>();
+  const auto mailbox = std::make_shared<AnswerMailbox>();
   // Shared, because what is posted must be copyable.
   loop_.Post([this, &method, deadline, mailbox,
               request = std::shared_ptr<Message>(std::move(request))] {
-    method.handle(new WaitedCall(method, deadline, &accounting_, &loop_, mailbox), request.get());
+    method.handle(
+        new WaitedCall(method, deadline, &accounting_, &loop_, mailbox, request->ByteSizeLong()),
+        request.get());
   });
   const MonotonicNanos give_up_at = DeadlineAfter(deadline, kGrace);
   while (!closed_ && clock_.Now() < give_up_at) {

@@ -18,12 +18,14 @@ void ClientService::Add(const std::string& method, absl::Status (*unsendable)(),
                            .number = AddStream(method),
                            .handle = std::move(handle_bytes),
                            .unsendable = unsendable,
+                           .counts = &counts_.emplace_back(),
                            .queue = nullptr,
                            .accounting = nullptr});
   methods_.push_back({.path = paths_.back(),
                       .request = request,
                       .handle = std::move(handle_message),
-                      .unsendable = unsendable});
+                      .unsendable = unsendable,
+                      .counts = &counts_.back()});
 }
 
 void ClientService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "server/loop/api_call.h"
+#include "server/loop/call_counts.h"
 #include "server/loop/unary_call.h"
 #include "server/loop/unary_service.h"
 
@@ -30,6 +31,8 @@ class ClientService final {
     std::function<void(ApiCall* call, google::protobuf::Message* request)> handle;
     // What a call is answered with when too many answers wait already.
     absl::Status (*unsendable)() = nullptr;
+    // Of its calls, gRPC's as well: whoever takes one in counts it.
+    CallCounts* counts = nullptr;
   };
 
   // `name` is the full one, "raftkv.v1.KvService".
@@ -70,6 +73,7 @@ class ClientService final {
   const std::string name_;
   // gRPC keeps pointers to the names, and calls to their methods: neither may move.
   std::list<std::string> paths_;
+  std::list<CallCounts> counts_;
   std::list<UnaryCall::Method> grpc_methods_;
   std::list<Method> methods_;
   UnaryService service_;

@@ -89,7 +89,7 @@ void UnaryCall::OnRead(bool ok) {
     stream_.Finish(grpc::Status(grpc::StatusCode::INTERNAL, "the call has no request"), this);
     return;
   }
-  state_ = State::kHandling;
+  Begin(request_.Length());
   handled_ = true;
   ++method_.accounting->in_flight;
   method_.handle(this);
@@ -98,8 +98,18 @@ void UnaryCall::OnRead(bool ok) {
 void UnaryCall::GiveUp() {
   CHECK(state_ == State::kReading);
   unfinished_.reset();
-  state_ = State::kHandling;
+  Begin(/*request_bytes=*/0);
   Fail(kv::UnfinishedError());
+}
+
+void UnaryCall::Begin(uint64_t request_bytes) {
+  state_ = State::kHandling;
+  begun_at_ = method_.accounting->clock->Now();
+  method_.counts->OnStarted(request_bytes);
+}
+
+void UnaryCall::CountAnswer(absl::StatusCode code, uint64_t answer_bytes) {
+  method_.counts->OnHandled(code, method_.accounting->clock->Now() - begun_at_, answer_bytes);
 }
 
 void UnaryCall::OnFinished() {
@@ -157,6 +167,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
         std::min(deadline_, DeadlineAfter(accounting.clock->Now(), accounting.default_timeout));
     ticket_ = backlog.Add(bytes.Length(), give_up_at, [this] { context_.TryCancel(); });
   }
+  CountAnswer(absl::StatusCode::kOk, bytes.Length());
   state_ = State::kFinishing;
   stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, this);
 }
@@ -164,6 +175,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
 void UnaryCall::Fail(const absl::Status& error) {
   CHECK(state_ == State::kHandling);
   CHECK(!error.ok());
+  CountAnswer(error.code(), 0);
   state_ = State::kFinishing;
   if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
     context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));

@@ -7,6 +7,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -16,6 +17,7 @@
 #include "server/limits.h"
 #include "server/loop/answer_backlog.h"
 #include "server/loop/api_call.h"
+#include "server/loop/call_counts.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/unary_service.h"
 #include "server/loop/unfinished_requests.h"
@@ -56,6 +58,7 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
     std::function<void(UnaryCall*)> handle;
     // What a call is answered with when too many answers wait already; a write is done by then.
     absl::Status (*unsendable)() = nullptr;
+    CallCounts* counts = nullptr;
     grpc::ServerCompletionQueue* queue = nullptr;
     CallAccounting* accounting = nullptr;
   };
@@ -93,6 +96,9 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
   void OnRead(bool ok);
   void OnFinished();
   void GiveUp() override;
+  // It is handled from now on.
+  void Begin(uint64_t request_bytes);
+  void CountAnswer(absl::StatusCode code, uint64_t answer_bytes);
   MonotonicNanos ClientsDeadline() const;
 
   const Method& method_;
@@ -104,6 +110,7 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
   // When the client stops waiting, or stops being waited for when it did not say.
   // Set when the call arrives.
   MonotonicNanos deadline_ = 0;
+  MonotonicNanos begun_at_ = 0;
   // While the request is awaited; and, when it is given up, until gRPC has ended the read.
   std::optional<UnfinishedRequests::Ticket> unfinished_;
   bool reading_ = false;

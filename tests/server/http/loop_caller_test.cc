@@ -105,6 +105,31 @@ TEST_F(LoopCallerTest, BringsTheErrorBack) {
   EXPECT_EQ(calls_.in_flight, 0U);
 }
 
+TEST_F(LoopCallerTest, CountsCallsAndHowTheyEnd) {
+  handle_ = [](ApiCall* call, const v1::GetRequest& request) {
+    if (request.key() == "absent") {
+      call->Fail(kv::NoLeaderError());
+    } else {
+      v1::GetResponse response;
+      response.mutable_kv()->set_text(std::string(100, 'x'));
+      call->Finish(response);
+    }
+  };
+  StartLoop();
+  EXPECT_TRUE(Get("a").ok());
+  EXPECT_TRUE(Get("b").ok());
+  EXPECT_FALSE(Get("absent").ok());
+  StopLoop();
+  const CallCounts& counts = *service_.methods().front().counts;
+  EXPECT_EQ(counts.started(), 3U);
+  EXPECT_EQ(counts.handled(absl::StatusCode::kOk), 2U);
+  EXPECT_EQ(counts.handled(absl::StatusCode::kUnavailable), 1U);
+  EXPECT_EQ(counts.took().count(), 3U);
+  EXPECT_GT(counts.request_bytes(), 0U);
+  EXPECT_GT(counts.answer_bytes(), 200U);
+  EXPECT_LT(counts.answer_bytes(), 300U) << "an error is no answer";
+}
+
 TEST_F(LoopCallerTest, AnswersAreDueALittleBeforeTheClientGivesUp) {
   MonotonicNanos answer_by = 0;
   handle_ = [&](ApiCall* call, const v1::GetRequest&) {
