@@ -80,6 +80,14 @@ void GrpcTransport::OnPeerSeen(raft::NodeId peer, const std::string& address,
   link->OnPeerSeen(WhereSeen(address, caller));
 }
 
+std::vector<PeerFigures> GrpcTransport::Figures() const {
+  std::vector<PeerFigures> figures;
+  for (const auto& [peer, link] : links_) {
+    figures.push_back(link->Figures());
+  }
+  return figures;
+}
+
 std::string GrpcTransport::UnreachableText() const {
   std::vector<std::string> texts;
   for (const auto& [peer, link] : links_) {

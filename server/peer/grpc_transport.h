@@ -37,6 +37,8 @@ class GrpcTransport final : public raft::Transport {
   // Asks `leader` to hand over to `target` (PeerLink::TransferLeadership).
   void TransferLeadership(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
                           raft::TransferCallback done);
+  // By member.
+  std::vector<PeerFigures> Figures() const;
   // Who cannot be reached, since when and why; empty: everybody can.
   std::string UnreachableText() const;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "raft/runtime/raft_driver.h"
 #include "raft/runtime/state_machine.h"
 #include "server/loop/event_loop.h"
+#include "server/peer/peer_figures.h"
 #include "server/peer/peer_refusals.h"
 
 namespace raftkv::server {
@@ -31,6 +33,8 @@ struct PeerContext {
   // exit 2.
   std::function<void(const std::string& reason)> stop_unusable;
   PeerRefusals refusals;
+  // By member; what is in it stays where it is.
+  std::map<raft::NodeId, PeerTraffic> traffic = {};
 
   const kv::MemberDirectory::Self& self() const { return directory->self(); }
   raft::NodeId self_id() const { return raft::NodeId(self().id); }

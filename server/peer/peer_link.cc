@@ -232,8 +232,12 @@ void PeerLink::SayHello() {
       [&](grpc::ClientContext* context) {
         return raft_stub_->AsyncHello(context, MakeHello(*context_, {}), context_->loop->queue());
       },
-      [this](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+      [this, asked_at = context_->clock->Now()](const grpc::Status& status,
+                                                const peer::v1::HelloResponse& response) {
         hello_ = nullptr;
+        if (status.ok()) {
+          round_trip_nanos_.Observe(context_->clock->Now() - asked_at);
+        }
         OnHelloAnswer(status, response);
       });
 }
@@ -310,6 +314,7 @@ void PeerLink::OpenAppendStream() {
                (*self)->OnRefused(channel, status);
              }
            }});
+  append_stream_->CountIn(&context_->traffic[peer_]);
 }
 
 grpc::Status PeerLink::OnAppendFrame(const peer::v1::AppendEntriesResponse& frame) {
@@ -387,6 +392,7 @@ void PeerLink::OpenForwardStream() {
                (*self)->OnRefused(channel, status);
              }
            }});
+  forward_stream_->CountIn(&context_->traffic[peer_]);
 }
 
 grpc::Status PeerLink::OnForwardFrame(const peer::v1::ForwardResponse& frame) {
@@ -434,7 +440,19 @@ SnapshotSender::Stream* PeerLink::OpenSnapshotStream(SnapshotSender::StreamOwner
   return new SnapshotCall(&snapshot_stub_, context_->loop->queue(), owner, frame);
 }
 
+PeerFigures PeerLink::Figures() const {
+  return {.id = peer_,
+          .name = name_,
+          .is_connected = unreachable_since() == 0,
+          .traffic = context_->traffic[peer_],
+          .round_trip_nanos = round_trip_nanos_,
+          .snapshot_under_way = snapshot_ != nullptr,
+          .snapshot_sent_bytes =
+              ended_snapshots_bytes_ + (snapshot_ == nullptr ? 0 : snapshot_->sent_bytes())};
+}
+
 void PeerLink::StopSnapshot() {
+  ended_snapshots_bytes_ += snapshot_ == nullptr ? 0 : snapshot_->sent_bytes();
   // Its stream first, and then the connection.
   snapshot_.reset();
   snapshot_connection_.reset();

@@ -20,6 +20,7 @@
 #include "server/peer/peer_call.h"
 #include "server/peer/peer_channel.h"
 #include "server/peer/peer_context.h"
+#include "server/peer/peer_figures.h"
 #include "server/peer/peer_stream.h"
 #include "server/peer/snapshot_sender.h"
 
@@ -70,6 +71,7 @@ class PeerLink final {
   void OnPeerSeen(const std::string& ip_port);
   // Since when the peer is not connected, or somebody else is in its place; 0: it is connected.
   MonotonicNanos unreachable_since() const { return connection_.unreachable_since(); }
+  PeerFigures Figures() const;
   // Who is not reachable where, since when and why.
   std::string UnreachableText() const;
   void Shutdown();
@@ -132,6 +134,7 @@ class PeerLink final {
   std::list<OpenTransfer> transfers_;  // At most kForwardedTransfersMax.
   HelloCall* hello_ = nullptr;
   MonotonicNanos next_hello_ = 0;
+  Histogram round_trip_nanos_ = RoundTripHistogram();
   uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.
   AppendStream* append_stream_ = nullptr;
   ForwardStream* forward_stream_ = nullptr;
@@ -141,6 +144,7 @@ class PeerLink final {
   std::unique_ptr<PeerChannel> snapshot_connection_;
   grpc::GenericStub snapshot_stub_{nullptr};
   std::unique_ptr<SnapshotSender> snapshot_;
+  uint64_t ended_snapshots_bytes_ = 0;
   // A stream that failed is not opened again before this.
   MonotonicNanos next_append_attempt_ = 0;
   MonotonicNanos next_forward_attempt_ = 0;

@@ -380,6 +380,7 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
     replaced->Abandon(grpc::Status(grpc::StatusCode::ABORTED, "the peer opened another stream"));
   }
   *from = sender;
+  stream->CountIn(&context_->traffic[sender]);
   streams->emplace(sender, stream);
   return grpc::Status::OK;
 }

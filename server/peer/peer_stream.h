@@ -19,6 +19,7 @@
 #include "server/loop/event_loop.h"
 #include "server/loop/message_bytes.h"
 #include "server/peer/bulk_window.h"
+#include "server/peer/peer_figures.h"
 
 namespace raftkv::server {
 
@@ -79,6 +80,8 @@ class PeerStream {
     }
     MaybeWrite();
   }
+  // From now on counts what it sends and receives there; the counts outlive it.
+  void CountIn(PeerTraffic* traffic) { traffic_ = traffic; }
   // Ends the stream; the other end sees `status` when this is the server's end.
   void End(const grpc::Status& status) { End(status, Side::kThis); }
   // Ends the stream without telling its owner.
@@ -188,6 +191,9 @@ class PeerStream {
     if (!ok) {
       End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer ended the stream"), Side::kOther);
       return;
+    }
+    if (traffic_ != nullptr) {
+      traffic_->received_bytes += incoming_.Length();
     }
     In frame;
     grpc::Status taken;
@@ -313,9 +319,13 @@ class PeerStream {
       told_part_bytes_ = received_part_bytes_;
       frame.set_received_part_bytes(received_part_bytes_);
     }
+    const grpc::ByteBuffer bytes = SerializeMessage(frame);
+    if (traffic_ != nullptr) {
+      traffic_->sent_bytes += bytes.Length();
+    }
     writing_ = true;
     Begin(&write_);
-    StartWrite(SerializeMessage(frame), &write_);
+    StartWrite(bytes, &write_);
   }
 
   void OnWrite(bool ok) {
@@ -336,6 +346,7 @@ class PeerStream {
   }
 
   Handlers handlers_;
+  PeerTraffic* traffic_ = nullptr;  // Null: nobody counts.
   Operation read_{this, &PeerStream::OnRead};
   Operation write_{this, &PeerStream::OnWrite};
   grpc::ByteBuffer incoming_;

@@ -138,4 +138,8 @@ std::vector<std::string> PeerWing::Warnings() const {
   return warnings;
 }
 
+PeerWingFigures PeerWing::Figures() const {
+  return {.peers = transport_.Figures(), .refused_calls = context_.refusals.count()};
+}
+
 }  // namespace raftkv::server

@@ -61,6 +61,7 @@ class PeerWing {
 
   // What is wrong with the connections to others, for people; empty when nothing is.
   std::vector<std::string> Warnings() const;
+  PeerWingFigures Figures() const;
 
  private:
   void OnFounded(const log::v1::ClusterConfiguration& record);

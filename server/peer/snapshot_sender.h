@@ -68,6 +68,8 @@ class SnapshotSender final {
   void OnDisconnected(const std::string& why);
   // How it ended: OK: the follower has it; nullopt: it has not.
   const std::optional<absl::Status>& result() const { return result_; }
+  // Of chunks, those that were sent twice included.
+  uint64_t sent_bytes() const { return bytes_; }
 
  private:
   class Streams;
