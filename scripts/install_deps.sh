@@ -7,7 +7,8 @@
 #   scripts/install_deps.sh --long     --tests, and buf, the fuzzers' compiler and the coverage report
 #   scripts/install_deps.sh --docker   what makes a base image where none can be pulled
 #
-# Go programs (grpcurl, buf) are built into build/tools when Go is there, so nothing else on the machine changes.
+# Go programs (grpcurl, buf) are built into build/tools when Go is there, so nothing else on the machine changes. Of the
+# package prometheus only promtool is taken, into build/tools as well: the package would run a server.
 set -euo pipefail
 
 readonly GRPCURL_VERSION=v1.9.3
@@ -34,6 +35,7 @@ readonly BUILD_PACKAGES=(
   ninja-build
   nlohmann-json3-dev
   pkg-config
+  prometheus-cpp-dev
   protobuf-compiler
   protobuf-compiler-grpc
 )
@@ -58,6 +60,7 @@ readonly RUNTIME_PACKAGES=(
   libgrpc++1.51
   libgrpc29
   libjemalloc2
+  libprometheus-cpp-core1.0
   libprotobuf32
   librocksdb7.8
 )
@@ -108,6 +111,22 @@ install_go_program() {
   fi
 }
 
+install_promtool() {
+  local folder
+  if [[ -x $root/build/tools/promtool ]] || command -v promtool >/dev/null; then
+    return
+  fi
+  echo "install_deps: taking promtool out of the package prometheus into build/tools"
+  folder=$(mktemp -d)
+  apt-cache show prometheus >/dev/null 2>&1 || as_root apt-get update -q
+  if (cd "$folder" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .); then
+    install -D "$folder/usr/bin/promtool" "$root/build/tools/promtool"
+  else
+    echo "install_deps: promtool could not be had; what needs it is skipped" >&2
+  fi
+  rm -rf "$folder"
+}
+
 profile=${1:-}
 case $profile in
   "") install_packages "${BUILD_PACKAGES[@]}" ;;
@@ -116,6 +135,7 @@ case $profile in
   --tests | --long)
     install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
     install_go_program grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl "$GRPCURL_VERSION"
+    install_promtool
     if [[ $profile == --long ]]; then
       install_packages "${LONG_PACKAGES[@]}"
       install_go_program buf github.com/bufbuild/buf/cmd/buf "$BUF_VERSION"

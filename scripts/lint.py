@@ -31,15 +31,17 @@ LAYERS = {
     "kv": {"base", "raft/core", "raft/runtime", "proto"},
     "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "proto"},
     "server": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server/loop", "server/peer",
-               "server/api", "server/http", "proto"},
+               "server/api", "server/http", "server/metrics", "proto"},
     "server/loop": {"base", "raft/core", "raft/runtime", "kv", "server", "proto"},
     "server/peer": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
                     "proto"},
     "server/api": {"base", "raft/core", "raft/runtime", "kv", "server", "server/loop", "proto"},
     "server/http": {"base", "kv", "server", "server/loop", "proto"},
+    "server/metrics": {"base", "raft/core", "raft/runtime", "kv", "storage", "server", "server/loop", "server/peer",
+                       "proto"},
     "client": {"base", "proto"},
     "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
-              "server/peer", "server/api", "server/http", "client", "proto"},
+              "server/peer", "server/api", "server/http", "server/metrics", "client", "proto"},
 }
 # What an included header belongs to, by its path; the first match counts.
 INCLUDE_OWNERS = [
@@ -56,6 +58,7 @@ RESTRICTED_INCLUDES = [
     (re.compile(r"^CLI/"), ("client/", "tests/")),
     (re.compile(r"^nlohmann/"), ("client/", "server/http/", "tests/")),
     (re.compile(r"^httplib\.h$"), ("server/http/http_server.",)),
+    (re.compile(r"^prometheus/"), ("server/metrics/", "tests/")),
     (re.compile(r"^(gtest|gmock)/"), ("tests/",)),
 ]
 # The core is a function of its inputs: nothing in it can block, wait, log or ask for the time.

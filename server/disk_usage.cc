@@ -67,6 +67,7 @@ void DiskUsage::OnSpace(const absl::StatusOr<storage::DiskSpace>& space) {
     LOG_EVERY_N(WARNING, 60) << space.status().message();
     return;
   }
+  space_ = *space;
   if (reserve_.Update(space->free_bytes)) {
     if (reserve_.low()) {
       LOG(WARNING) << "this member's disk is nearly full: " << space->free_bytes

@@ -25,6 +25,9 @@ class DiskUsage {
   // Whether less than Storage::disk_reserve_bytes is free, as of the last look: about a second ago,
   // less while it is near that.
   bool low() const { return reserve_.low(); }
+  // Of its file system, as of the last look that the system answered.
+  const storage::DiskSpace& space() const { return space_; }
+  int64_t reserve_bytes() const { return reserve_.bytes(); }
   // Called every tick.
   void Tick();
 
@@ -37,6 +40,7 @@ class DiskUsage {
   kv::DiskPool& pool_;
   const MonotonicClock& clock_;
   DiskReserve reserve_;
+  storage::DiskSpace space_;
   int64_t bytes_;
   MonotonicNanos next_look_ = 0;
   MonotonicNanos next_count_ = 0;

@@ -32,6 +32,8 @@
 #include "server/loop/thread_disk_pool.h"
 #include "server/memory_budget.h"
 #include "server/memory_usage.h"
+#include "server/metrics/metrics.h"
+#include "server/metrics/raft_counts.h"
 #include "server/peer/peer_wing.h"
 #include "server/startup.h"
 #include "server/startup_signals.h"
@@ -65,6 +67,7 @@ class Server final {
 
   void MakeMember(StartingPoint start);
   void MakeServices();
+  void MakeMetrics();
   void StartServices();
   void OnTick();
   bool OnTurn();
@@ -96,10 +99,12 @@ class Server final {
   std::unique_ptr<DiskUsage> disk_usage_;
   std::unique_ptr<PeerWing> peers_;
   std::unique_ptr<EventLog> event_log_;
+  std::unique_ptr<RaftCounts> raft_counts_;
   std::unique_ptr<kv::Member> member_;
   CallAccounting calls_{memory_.unsent_answers};
   std::unique_ptr<MemoryUsage> memory_usage_;
   std::unique_ptr<ClientApi> client_api_;
+  std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Gateway> http_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<grpc::Server> client_server_;
@@ -165,6 +170,7 @@ void Server::MakeMember(StartingPoint start) {
       std::make_unique<EventLog>(directory_.get(), [this](const raft::StateDifference& difference) {
         EndDiffering(Describe(difference), storage_.get());
       });
+  raft_counts_ = std::make_unique<RaftCounts>(event_log_.get());
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
                                       snapshots_.get(), loop_.get(), &clock_,
                                       [this](const std::string& reason) { StopUnusable(reason); });
@@ -175,7 +181,7 @@ void Server::MakeMember(StartingPoint start) {
           .log_store = storage_->log_store(),
           .state_machine = storage_->state_machine(),
           .clock = &clock_,
-          .observer = event_log_.get(),
+          .observer = raft_counts_.get(),
           .directory = directory_.get(),
           .reads = reads_.get(),
           .scans = scans_.get(),
@@ -209,8 +215,10 @@ void Server::MakeServices() {
                                 },
                             .warnings = [this] { return peers_->Warnings(); }},
       directory_.get(), store, &member_->driver(), &clock_);
-  http_ =
-      std::make_unique<Gateway>(options_, client_api_->services(), loop_.get(), &calls_, &clock_);
+  MakeMetrics();
+  http_ = std::make_unique<Gateway>(
+      options_, client_api_->services(), loop_.get(), &calls_, &clock_,
+      [this](MonotonicNanos timeout) { return metrics_->Scrape(timeout); });
   stop_ = std::make_unique<Stop>(
       &clock_, [this] { return calls_.in_flight + (member_->driver().is_handing_over() ? 1 : 0); },
       Stop::Steps{.refuse_new = [this] { BeginDrain(); },
@@ -221,6 +229,28 @@ void Server::MakeServices() {
                         client_api_->EndWatches();
                       },
                   .end_connections = [this] { EndConnections(); }});
+}
+
+void Server::MakeMetrics() {
+  metrics_ = std::make_unique<Metrics>(
+      Metrics::Sources{.directory = directory_.get(),
+                       .member = member_.get(),
+                       .storage = storage_.get(),
+                       .raft = raft_counts_.get(),
+                       .peers = peers_.get(),
+                       .calls = &calls_,
+                       .services = client_api_->services(),
+                       .disk =
+                           [this] {
+                             return DiskFigures{.used_bytes = disk_usage_->bytes(),
+                                                .free_bytes = disk_usage_->space().free_bytes,
+                                                .total_bytes = disk_usage_->space().total_bytes,
+                                                .reserve_bytes = disk_usage_->reserve_bytes(),
+                                                .is_low = disk_usage_->low()};
+                           },
+                       .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
+                       .warnings = [this] { return client_api_->Warnings(); }},
+      loop_.get(), &clock_);
 }
 
 absl::Status Server::StartListening() {

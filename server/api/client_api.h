@@ -3,6 +3,7 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -28,6 +29,9 @@ class ClientApi final {
   std::vector<ClientService*> services() {
     return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &health_.service()};
   }
+
+  // As ClusterService's.
+  std::vector<std::string> Warnings() const { return cluster_.Warnings(); }
 
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.

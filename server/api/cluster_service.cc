@@ -170,18 +170,26 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   const MonotonicNanos uptime = clock_.Now() - hooks_.started_at;
   response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
   response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));
+  for (std::string& warning : Warnings()) {
+    response->add_warnings(std::move(warning));
+  }
   if (!directory_.founded()) {
-    response->add_warnings(
-        "the cluster is not founded yet: not every founding member has answered");
     return;
   }
-  const std::vector<kv::MemberEntry> members = directory_.Members();
-  const auto voters = std::count_if(members.begin(), members.end(),
-                                    [](const kv::MemberEntry& entry) { return !entry.learner; });
   const std::optional<kv::MemberEntry> self = directory_.Find(raft.self);
   response->set_raft_state(ToProto(raft.role));
   response->set_role(self.has_value() && !self->learner ? v1::MEMBER_ROLE_VOTER
                                                         : v1::MEMBER_ROLE_LEARNER);
+}
+
+std::vector<std::string> ClusterService::Warnings() const {
+  if (!directory_.founded()) {
+    return {"the cluster is not founded yet: not every founding member has answered"};
+  }
+  const raft::RaftStatus raft = store_.raft();
+  const std::vector<kv::MemberEntry> members = directory_.Members();
+  const auto voters = std::count_if(members.begin(), members.end(),
+                                    [](const kv::MemberEntry& entry) { return !entry.learner; });
   std::vector<std::string> warnings = hooks_.warnings();
   if (voters % 2 == 0) {
     warnings.push_back(
@@ -197,9 +205,7 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
                                     " has less than its --disk_reserve_bytes free: puts are "
                                     "refused"));
   }
-  for (std::string& warning : warnings) {
-    response->add_warnings(std::move(warning));
-  }
+  return warnings;
 }
 
 }  // namespace raftkv::server

@@ -41,6 +41,8 @@ class ClusterService final {
 
   // What to register with the server and to start.
   ClientService& service() { return service_; }
+  // What GetStatus warns of.
+  std::vector<std::string> Warnings() const;
 
  private:
   void ListMembers(ApiCall* call, const v1::ListMembersRequest& request);

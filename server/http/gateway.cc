@@ -17,9 +17,9 @@
 namespace raftkv::server {
 namespace {
 
-std::vector<Route> AllRoutes(LoopCaller* caller) {
+std::vector<Route> AllRoutes(LoopCaller* caller, MetricsPage metrics) {
   std::vector<Route> routes = KvRoutes(caller);
-  for (Route& route : StatusRoutes(caller)) {
+  for (Route& route : StatusRoutes(caller, std::move(metrics))) {
     routes.push_back(std::move(route));
   }
   for (const auto& [path, method] : caller->methods()) {
@@ -31,10 +31,11 @@ std::vector<Route> AllRoutes(LoopCaller* caller) {
 }  // namespace
 
 Gateway::Gateway(const ServerOptions& options, const std::vector<ClientService*>& services,
-                 EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock)
+                 EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock,
+                 MetricsPage metrics)
     : options_(options),
       caller_(services, loop, accounting, clock),
-      routes_(AllRoutes(&caller_)),
+      routes_(AllRoutes(&caller_, std::move(metrics))),
       server_({.threads = kHttpThreads,
                .waiting_max = kHttpWaitingMax,
                .body_bytes_max = ClientMessageBytesMax(options),

@@ -10,6 +10,7 @@
 #include "server/http/http_server.h"
 #include "server/http/loop_caller.h"
 #include "server/http/route_table.h"
+#include "server/http/status_routes.h"
 #include "server/loop/client_service.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/unary_call.h"
@@ -22,7 +23,8 @@ class Gateway final : private HttpHandler {
  public:
   // Offers the methods of these services; borrows all that is pointed to.
   Gateway(const ServerOptions& options, const std::vector<ClientService*>& services,
-          EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock);
+          EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock,
+          MetricsPage metrics);
 
   // Listens on --listen_http, and does nothing when that is empty. An error is one line that names
   // flag, value, and what is in the way.

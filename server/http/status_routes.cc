@@ -183,6 +183,13 @@ HttpResult ShowLive(ApiCaller* api, const RoutedRequest& request) {
       {{"serving", CheckHealth(api, "", "the member is stopping", request.timeout)}}, verbose);
 }
 
+HttpResult ShowMetrics(const MetricsPage& metrics, const RoutedRequest& request) {
+  HttpAnswer answer;
+  answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  RAFTKV_ASSIGN_OR_RETURN(answer.body, metrics(request.timeout));
+  return answer;
+}
+
 Route Page(const std::string& path, std::vector<std::string> parameters,
            std::function<HttpResult(const RoutedRequest&)> show) {
   return {.method = "GET",
@@ -201,7 +208,7 @@ HttpAnswer RefuseJoin(const RoutedRequest& /*request*/) {
 
 }  // namespace
 
-std::vector<Route> StatusRoutes(ApiCaller* api) {
+std::vector<Route> StatusRoutes(ApiCaller* api, MetricsPage metrics) {
   return {
       Page("/status", {}, [api](const auto& request) { return ShowStatus(api, request); }),
       Page("/members", {}, [api](const auto& request) { return ShowMembers(api, request); }),
@@ -212,6 +219,10 @@ std::vector<Route> StatusRoutes(ApiCaller* api) {
       Page("/version", {},
            [](const auto&) -> HttpResult {
              return JsonAnswer({{"version", kVersion}});
+           }),
+      Page("/metrics", {},
+           [metrics = std::move(metrics)](const auto& request) {
+             return ShowMetrics(metrics, request);
            }),
       {"POST", "/join", {}, RefuseJoin, ErrorAnswer}};
 }
