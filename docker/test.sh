@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image, runs docker/compose.yaml and proves it: writes through one node, kills a container, cuts one off
 # from the network, reads through the others, heals, recreates two containers at other addresses, and checks that all
-# three agree.
+# three agree. Prometheus watches them meanwhile.
 #
 #   docker/test.sh             builds the image `raftkv` first
 #   docker/test.sh --no-build  takes it as it is
@@ -98,6 +98,12 @@ expect() {
   [[ $got == "$3" ]] || fail "raftkv$1 has $2 = $got, wanted $3"
 }
 
+# ask_prometheus <query>: the value of its one result.
+ask_prometheus() {
+  curl -s --max-time 10 http://127.0.0.1:9090/api/v1/query --data-urlencode "query=$1" |
+    sed -n 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/p'
+}
+
 # Prints "revision keys" of a node.
 state() {
   ctl "$1" endpoint status | awk -F', ' '{ print $10, $11 }'
@@ -127,6 +133,7 @@ build_image() {
     fi
   done
   docker build -q -t raftkv "${arguments[@]}" -f docker/Dockerfile . >/dev/null
+  docker build -q -t raftkv-prometheus "${arguments[@]:2}" docker/monitoring >/dev/null
 }
 
 clean_up() {
@@ -171,6 +178,17 @@ for port in 8080 28080 38080; do
   [[ $(curl -s --max-time 10 "http://127.0.0.1:$port/health") == '{"healthy":true}' ]] ||
     fail "port $port says that it is not healthy"
 done
+
+begin "have Prometheus scrape them"
+compose up -d prometheus
+deadline=$((SECONDS + HEALTHY_WITHIN_S))
+until [[ $(ask_prometheus 'sum(up{job="raftkv"})') == 3 &&
+  $(ask_prometheus 'sum(raftkv_server_is_leader)') == 1 && $(ask_prometheus 'min(raftkv_kv_keys)') == 20 ]]; do
+  ((SECONDS < deadline)) || fail "Prometheus has not seen three members, one leader and 20 keys"
+  sleep 1
+done
+[[ $(curl -s --max-time 10 http://127.0.0.1:9090/api/v1/rules | grep -o '"health":"ok"' | wc -l) -ge 20 ]] ||
+  fail "Prometheus has not the rules of alerts.yml"
 
 begin "kill the leader's container"
 victim=$(leader "${NODES[@]}")
