@@ -1,9 +1,5 @@
 #include "server/http/status_routes.h"
 
-#include <unistd.h>
-
-#include <cstdint>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
@@ -29,15 +25,6 @@ using HttpResult = absl::StatusOr<HttpAnswer>;
 // "RAFT_STATE_PRE_CANDIDATE" as people say it.
 std::string Word(absl::string_view name, absl::string_view prefix) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
-}
-
-// Of this process, in memory now; 0 when the system does not say.
-int64_t MemoryBytes() {
-  std::ifstream statm("/proc/self/statm");
-  int64_t size = 0;
-  int64_t resident = 0;
-  statm >> size >> resident;
-  return statm ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
 absl::StatusOr<v1::ListMembersResponse> ListMembers(ApiCaller* api, v1::Consistency consistency,
@@ -73,6 +60,15 @@ Json LeaderJson(const v1::ListMembersResponse& members) {
   return nullptr;
 }
 
+Json MemoryJson(const v1::MemoryUse& memory) {
+  return {{"planned_bytes", memory.planned_bytes()},
+          {"resident_bytes", memory.resident_bytes()},
+          {"cached_block_bytes", memory.cached_block_bytes()},
+          {"write_buffer_bytes", memory.write_buffer_bytes()},
+          {"log_bytes", memory.log_bytes()},
+          {"unsent_answer_bytes", memory.unsent_answer_bytes()}};
+}
+
 // From the member that is asked alone, so that it answers without a quorum, too.
 HttpResult ShowStatus(ApiCaller* api, const RoutedRequest& request) {
   RAFTKV_ASSIGN_OR_RETURN(const auto answer, CallTyped<v1::GetStatusResponse>(
@@ -99,7 +95,8 @@ HttpResult ShowStatus(ApiCaller* api, const RoutedRequest& request) {
        {"revision", status.header().revision()},
        {"keys", status.key_count()},
        {"disk_bytes", status.disk_bytes()},
-       {"memory_bytes", MemoryBytes()},
+       {"memory_bytes", status.memory().resident_bytes()},
+       {"memory", MemoryJson(status.memory())},
        {"uptime", absl::FormatDuration(uptime)},
        {"uptime_seconds", status.uptime().seconds()},
        {"members", MembersJson(members)},

@@ -142,6 +142,10 @@ TEST_F(HttpTest, StatusTellsOfMemberAndCluster) {
     EXPECT_GT(status["term"], 0);
     EXPECT_GE(status["commit_index"], status["applied_index"]);
     EXPECT_GT(status["memory_bytes"], 1 << 20);
+    EXPECT_EQ(status["memory"]["planned_bytes"], 256 << 20);
+    EXPECT_EQ(status["memory"]["resident_bytes"], status["memory_bytes"]);
+    EXPECT_GT(status["memory"]["write_buffer_bytes"], 0);
+    EXPECT_GT(status["memory"]["log_bytes"], 0);
     EXPECT_GE(status["uptime_seconds"], 0);
     EXPECT_TRUE(status["warnings"].empty()) << status;
     ASSERT_EQ(status["members"].size(), 3U) << status;
