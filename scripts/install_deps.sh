@@ -31,6 +31,7 @@ readonly BUILD_PACKAGES=(
   libjemalloc-dev
   libprotobuf-dev
   librocksdb-dev
+  libssl-dev
   libxxhash-dev
   ninja-build
   nlohmann-json3-dev
@@ -63,6 +64,7 @@ readonly RUNTIME_PACKAGES=(
   libprometheus-cpp-core1.0
   libprotobuf32
   librocksdb7.8
+  libssl3
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -31,17 +31,18 @@ LAYERS = {
     "kv": {"base", "raft/core", "raft/runtime", "proto"},
     "storage": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "proto"},
     "server": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server/loop", "server/peer",
-               "server/api", "server/http", "server/metrics", "proto"},
-    "server/loop": {"base", "raft/core", "raft/runtime", "kv", "server", "proto"},
+               "server/api", "server/http", "server/metrics", "server/tls", "proto"},
+    "server/tls": {"base", "kv", "server"},
+    "server/loop": {"base", "raft/core", "raft/runtime", "kv", "server", "server/tls", "proto"},
     "server/peer": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
-                    "proto"},
+                    "server/tls", "proto"},
     "server/api": {"base", "raft/core", "raft/runtime", "kv", "server", "server/loop", "proto"},
-    "server/http": {"base", "kv", "server", "server/loop", "proto"},
+    "server/http": {"base", "kv", "server", "server/loop", "server/tls", "proto"},
     "server/metrics": {"base", "raft/core", "raft/runtime", "kv", "storage", "server", "server/loop", "server/peer",
-                       "proto"},
+                       "server/tls", "proto"},
     "client": {"base", "proto"},
     "tests": {"base", "raft/core", "raft/runtime", "raft/wire", "kv", "storage", "server", "server/loop",
-              "server/peer", "server/api", "server/http", "server/metrics", "client", "proto"},
+              "server/peer", "server/api", "server/http", "server/metrics", "server/tls", "client", "proto"},
 }
 # What an included header belongs to, by its path; the first match counts.
 INCLUDE_OWNERS = [
@@ -59,6 +60,7 @@ RESTRICTED_INCLUDES = [
     (re.compile(r"^nlohmann/"), ("client/", "server/http/", "tests/")),
     (re.compile(r"^httplib\.h$"), ("server/http/http_server.",)),
     (re.compile(r"^prometheus/"), ("server/metrics/", "tests/")),
+    (re.compile(r"^openssl/"), ("server/tls/", "server/http/http_connection.", "tests/")),
     (re.compile(r"^(gtest|gmock)/"), ("tests/",)),
 ]
 # The core is a function of its inputs: nothing in it can block, wait, log or ask for the time.

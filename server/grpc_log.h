@@ -4,7 +4,8 @@
 namespace raftkv::server {
 
 // Takes gRPC's lines from now on. They are for people who debug gRPC; what matters of them is said
-// by our own lines, but for what gRPC aborts on and for the end of a port. Thread-safe.
+// by our own lines, but for what gRPC aborts on, for the end of a port, and for connections that
+// end before they are any. Thread-safe.
 void TakeGrpcLog();
 
 // Whether gRPC has stopped accepting connections on a port of this process. One failed accept is

@@ -10,6 +10,7 @@
 #include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "server/limits.h"
+#include "server/tls/tls_files.h"
 
 namespace raftkv::server {
 namespace {
@@ -81,6 +82,44 @@ absl::Status CheckApart(absl::string_view flag, absl::string_view value,
   return absl::OkStatus();
 }
 
+// Adds what TLS is made of (server/tls/tls_files.h).
+const std::vector<Option>* WithTls(std::vector<Option>* rows) {
+  using Text = Option::Text;
+  const std::vector<Option> more = {
+      {"TLS", "cert_file",
+       "certificate of the client port, and what leads from it to a CA, in PEM; with it the ports "
+       "speak TLS only; it, and all files of TLS, are read again when they change",
+       Text{&ServerOptions::cert_file, ""}},
+      {"TLS", "key_file", "private key of --cert_file, in PEM, without a password",
+       Text{&ServerOptions::key_file, ""}},
+      {"TLS", "trusted_ca_file", "CAs of the certificates of clients and of members, in PEM",
+       Text{&ServerOptions::trusted_ca_file, ""}},
+      {"TLS", "client_cert_auth", "refuse clients without a certificate of --trusted_ca_file",
+       Option::Switch{&ServerOptions::client_cert_auth, false}},
+      {"TLS", "peer_cert_file",
+       "the same for the peer port and for what this member shows to others; it must be for "
+       "DNS:<name>; default --cert_file",
+       Text{&ServerOptions::peer_cert_file, ""}},
+      {"TLS", "peer_key_file", "private key of --peer_cert_file",
+       Text{&ServerOptions::peer_key_file, ""}},
+      {"TLS", "peer_trusted_ca_file", "default --trusted_ca_file",
+       Text{&ServerOptions::peer_trusted_ca_file, ""}},
+      {"TLS", "peer_client_cert_auth",
+       "true or false: refuse members without a certificate for their name; default "
+       "--client_cert_auth",
+       Text{&ServerOptions::peer_client_cert_auth, ""}},
+      {"TLS", "http_cert_file", "the same for the HTTP port; default --cert_file",
+       Text{&ServerOptions::http_cert_file, ""}},
+      {"TLS", "http_key_file", "private key of --http_cert_file",
+       Text{&ServerOptions::http_key_file, ""}},
+      {"TLS", "http_trusted_ca_file", "default --trusted_ca_file",
+       Text{&ServerOptions::http_trusted_ca_file, ""}},
+      {"TLS", "http_client_cert_auth", "true or false; default --client_cert_auth",
+       Text{&ServerOptions::http_client_cert_auth, ""}}};
+  rows->insert(rows->end(), more.begin(), more.end());
+  return rows;
+}
+
 }  // namespace
 
 std::string Option::Help() const {
@@ -97,7 +136,7 @@ std::string Option::Help() const {
 }
 
 const std::vector<Option>& Option::Table() {
-  static const auto* table = new std::vector<Option>{
+  static const auto* table = WithTls(new std::vector<Option>{
       {"Member", "name",
        absl::StrCat("this member's name, ", kMemberNames, ", unique in the cluster"),
        Text{&ServerOptions::name, "default"}},
@@ -156,7 +195,7 @@ const std::vector<Option>& Option::Table() {
       {"Access", "reflection",
        "describe the client API to whoever asks on the client port, as grpcurl does; the peer port "
        "never does",
-       Switch{&ServerOptions::reflection, true}}};
+       Switch{&ServerOptions::reflection, true}}});
   return *table;
 }
 
@@ -233,6 +272,7 @@ absl::Status ServerOptions::Complete() {
       RAFTKV_RETURN_IF_ERROR(CheckSize(option.name, *size, *this));
     }
   }
+  RAFTKV_RETURN_IF_ERROR(CheckTlsFlags(*this));
   return initial_cluster.empty() ? absl::OkStatus() : ParseInitialCluster(initial_cluster).status();
 }
 

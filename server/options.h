@@ -42,6 +42,19 @@ struct ServerOptions {
   int64_t log_bytes_max = 0;
   int64_t disk_reserve_bytes = 0;
   bool reflection = false;
+  std::string cert_file;
+  std::string key_file;
+  std::string trusted_ca_file;
+  bool client_cert_auth = false;
+  // Empty: as the client port's. What a port's TLS is then: server/tls/tls_files.h.
+  std::string peer_cert_file;
+  std::string peer_key_file;
+  std::string peer_trusted_ca_file;
+  std::string peer_client_cert_auth;
+  std::string http_cert_file;
+  std::string http_key_file;
+  std::string http_trusted_ca_file;
+  std::string http_client_cert_auth;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
   // what is allowed.

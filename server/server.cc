@@ -38,6 +38,7 @@
 #include "server/startup.h"
 #include "server/startup_signals.h"
 #include "server/stop.h"
+#include "server/tls/tls_ports.h"
 #include "storage/storage.h"
 
 namespace raftkv::server {
@@ -72,6 +73,8 @@ class Server final {
   void OnTick();
   bool OnTurn();
   void BeginDrain();
+  // What GetStatus tells people.
+  std::vector<std::string> Warnings() const;
   // The data directory turned out to be unusable.
   void StopUnusable(const std::string& reason);
   void EndConnections();
@@ -84,6 +87,7 @@ class Server final {
   std::vector<Founder> founders_;
 
   // In the order in which they are made; taken down in the reverse order (TearDown).
+  std::unique_ptr<TlsPorts> tls_;
   grpc::ServerBuilder client_builder_;
   grpc::ServerBuilder peer_builder_;
   std::unique_ptr<EventLoop> loop_;
@@ -115,6 +119,11 @@ class Server final {
 int Server::Run() {
   std::optional<StartupSignals> startup_signals(std::in_place);
   TakeGrpcLog();
+  auto tls = TlsPorts::Load(options_);
+  if (!tls.ok()) {
+    return Fail(kExitBadConfiguration, tls.status().message());
+  }
+  tls_ = *std::move(tls);
   loop_ = std::make_unique<EventLoop>(client_builder_.AddCompletionQueue(),
                                       peer_builder_.AddCompletionQueue(), &clock_);
   if (const std::optional<int> exit_code = OpenData(); exit_code.has_value()) {
@@ -172,7 +181,7 @@ void Server::MakeMember(StartingPoint start) {
       });
   raft_counts_ = std::make_unique<RaftCounts>(event_log_.get());
   peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
-                                      snapshots_.get(), loop_.get(), &clock_,
+                                      tls_->peer(), snapshots_.get(), loop_.get(), &clock_,
                                       [this](const std::string& reason) { StopUnusable(reason); });
   member_ = std::make_unique<kv::Member>(
       OptionsOfMember(options_, start.member_id),
@@ -213,11 +222,11 @@ void Server::MakeServices() {
                                   peers_->TransferLeadership(leader, target, deadline,
                                                              std::move(done));
                                 },
-                            .warnings = [this] { return peers_->Warnings(); }},
+                            .warnings = [this] { return Warnings(); }},
       directory_.get(), store, &member_->driver(), &clock_);
   MakeMetrics();
   http_ = std::make_unique<Gateway>(
-      options_, client_api_->services(), loop_.get(), &calls_, &clock_,
+      options_, client_api_->services(), tls_->http(), loop_.get(), &calls_, &clock_,
       [this](MonotonicNanos timeout) { return metrics_->Scrape(timeout); });
   stop_ = std::make_unique<Stop>(
       &clock_, [this] { return calls_.in_flight + (member_->driver().is_handing_over() ? 1 : 0); },
@@ -259,14 +268,14 @@ absl::Status Server::StartListening() {
   SetUpClientPort(options_, &client_builder_);
   client_api_->Register(&client_builder_);
   RAFTKV_ASSIGN_OR_RETURN(
-      auto client,
-      server::StartListening("listen_client", options_.listen_client, &client_builder_));
+      auto client, server::StartListening("listen_client", options_.listen_client, tls_->client(),
+                                          &client_builder_));
   client_server_ = std::move(client.server);
 
   SetUpPeerPort(options_, &peer_builder_);
   peers_->Register(&peer_builder_);
-  RAFTKV_ASSIGN_OR_RETURN(
-      auto peer, server::StartListening("listen_peer", options_.listen_peer, &peer_builder_));
+  RAFTKV_ASSIGN_OR_RETURN(auto peer, server::StartListening("listen_peer", options_.listen_peer,
+                                                            tls_->peer(), &peer_builder_));
   peer_server_ = std::move(peer.server);
 
   AdvertisedAddresses advertised = WhatToAdvertise(options_, founders_, client.port, peer.port);
@@ -280,6 +289,14 @@ void Server::StartServices() {
   peers_->Start();
 }
 
+std::vector<std::string> Server::Warnings() const {
+  std::vector<std::string> warnings = peers_->Warnings();
+  for (std::string& warning : tls_->Warnings()) {
+    warnings.push_back(std::move(warning));
+  }
+  return warnings;
+}
+
 void Server::OnTick() {
   stop_->Tick();
   if (GrpcGaveUpPort() && !stop_->begun()) {
@@ -288,6 +305,7 @@ void Server::OnTick() {
   peers_->Tick();
   member_->Tick();
   disk_usage_->Tick();
+  tls_->Tick(upkeep_.get(), clock_.Now());
   member_->driver().SetLowOnDisk(disk_usage_->low());
   const MonotonicNanos now = clock_.Now();
   calls_.backlog.Tick(now);

@@ -31,16 +31,17 @@ std::vector<Route> AllRoutes(LoopCaller* caller, MetricsPage metrics) {
 }  // namespace
 
 Gateway::Gateway(const ServerOptions& options, const std::vector<ClientService*>& services,
-                 EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock,
-                 MetricsPage metrics)
+                 std::shared_ptr<PortTls> tls, EventLoop* loop, CallAccounting* accounting,
+                 const MonotonicClock* clock, MetricsPage metrics)
     : options_(options),
+      plain_(tls == nullptr),
       caller_(services, loop, accounting, clock),
       routes_(AllRoutes(&caller_, std::move(metrics))),
       server_({.threads = kHttpThreads,
                .waiting_max = kHttpWaitingMax,
                .body_bytes_max = ClientMessageBytesMax(options),
                .bodies_bytes_max = kHttpBodiesBytesMax},
-              this) {}
+              this, std::move(tls)) {}
 
 absl::Status Gateway::Listen() {
   if (options_.listen_http.empty()) {
@@ -48,6 +49,9 @@ absl::Status Gateway::Listen() {
   }
   RAFTKV_ASSIGN_OR_RETURN(const std::unique_ptr<ListenAddresses> addresses,
                           TakeAddresses("listen_http", options_.listen_http));
+  if (plain_) {
+    WarnOfPlaintext("listen_http", options_.listen_http, *addresses);
+  }
   auto sockets = addresses->Listen(kHttpBacklog);
   if (!sockets.ok()) {
     return absl::UnavailableError(

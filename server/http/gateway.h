@@ -15,16 +15,17 @@
 #include "server/loop/event_loop.h"
 #include "server/loop/unary_call.h"
 #include "server/options.h"
+#include "server/tls/port_tls.h"
 
 namespace raftkv::server {
 
 // Confined to the loop's thread, but for Stop.
 class Gateway final : private HttpHandler {
  public:
-  // Offers the methods of these services; borrows all that is pointed to.
+  // Offers the methods of these services; borrows all that is pointed to. `tls` null: plain text.
   Gateway(const ServerOptions& options, const std::vector<ClientService*>& services,
-          EventLoop* loop, CallAccounting* accounting, const MonotonicClock* clock,
-          MetricsPage metrics);
+          std::shared_ptr<PortTls> tls, EventLoop* loop, CallAccounting* accounting,
+          const MonotonicClock* clock, MetricsPage metrics);
 
   // Listens on --listen_http, and does nothing when that is empty. An error is one line that names
   // flag, value, and what is in the way.
@@ -43,6 +44,7 @@ class Gateway final : private HttpHandler {
   HttpAnswer Handle(const HttpRequest& request) override;
 
   const ServerOptions& options_;
+  const bool plain_;
   LoopCaller caller_;
   const RouteTable routes_;
   HttpServer server_;

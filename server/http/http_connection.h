@@ -3,14 +3,17 @@
 // a thread.
 #pragma once
 
+#include <openssl/ssl.h>
 #include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
+#include "server/tls/tls_identity.h"
 
 namespace raftkv::server {
 
@@ -33,13 +36,17 @@ inline constexpr uint64_t kHttpLingerBytesMax = 8 << 20;
 // Confined to one thread, but for what `busy` and `stopped` look at.
 class HttpConnection final {
  public:
-  // Takes the socket, which does not block, but leaves closing it to its caller. `busy` says
-  // whether others wait for a thread, `stopped` whether the server ends.
-  HttpConnection(int socket, const MonotonicClock* clock, std::function<bool()> busy,
-                 std::function<bool()> stopped);
+  // Takes the socket, which does not block, but leaves closing it to its caller. `tls` null: plain
+  // text. `busy` says whether others wait for a thread, `stopped` whether the server ends.
+  HttpConnection(int socket, std::shared_ptr<const TlsIdentity> tls, const MonotonicClock* clock,
+                 std::function<bool()> busy, std::function<bool()> stopped);
+  // Says goodbye where TLS has a word for it.
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
 
-  // Waits for the first byte of the next request. False when the connection should be closed
-  // instead.
+  // Waits for the first byte of the next request, the first time after the handshake of TLS, which
+  // is logged when it fails. False when the connection should be closed instead.
   bool AwaitRequest();
   // At the end of the head: this much more may be read for the body, however it is framed.
   void AllowBody(uint64_t bytes) { readable_ = bytes; }
@@ -56,18 +63,34 @@ class HttpConnection final {
   void Linger();
 
  private:
+  // As long as a kept connection may be idle.
+  bool AwaitFirstByte();
+  bool Handshake();
+  std::string HandshakeProblem() const;
   // Waits until the socket is ready for poll's `events`. False when it took too long, or is over.
   bool Await(short events);
+  // As recv and send do. Where they fail, wants_ are poll's events to wait for before the next try,
+  // or 0.
+  ssize_t TryReceive(char* bytes, size_t size);
+  ssize_t TrySend(const char* bytes, size_t size);
+  ssize_t OfTls(int result);
+  void SayGoodbye();
   // Receives into the empty buffer: as Read.
   ssize_t Receive();
 
   const int socket_;
+  const std::shared_ptr<const TlsIdentity> identity_;
+  // Null: plain text.
+  const std::unique_ptr<SSL, decltype(&SSL_free)> tls_;
   const MonotonicClock& clock_;
   const std::function<bool()> busy_;
   const std::function<bool()> stopped_;
   // When the request, or the answer, that is under way began.
   MonotonicNanos began_ = 0;
   bool sending_ = false;
+  short wants_ = 0;
+  // TLS has failed, so nothing more may be said in it; in OpenSSL's words.
+  std::string tls_problem_;
   bool timed_out_ = false;
   uint64_t readable_ = 0;
   // Received and not read yet, from received_at_ on.

@@ -182,8 +182,8 @@ HttpServer::Worker::Worker(HttpServer* server) : server_(*server) {
 
 void HttpServer::Worker::Serve(int socket) {
   HttpConnection connection(
-      socket, &server_.clock_, [this] { return server_.busy_.load(); },
-      [this] { return server_.stopped_.load(); });
+      socket, server_.tls_ == nullptr ? nullptr : server_.tls_->identity(), &server_.clock_,
+      [this] { return server_.busy_.load(); }, [this] { return server_.stopped_.load(); });
   connection_ = &connection;
   Stream stream(&connection);
   unread_ = false;
@@ -319,8 +319,8 @@ void HttpServer::Worker::OnAnswer(httplib::Response* response) const {
   }
 }
 
-HttpServer::HttpServer(const Limits& limits, HttpHandler* handler)
-    : limits_(limits), handler_(*handler) {}
+HttpServer::HttpServer(const Limits& limits, HttpHandler* handler, std::shared_ptr<PortTls> tls)
+    : limits_(limits), handler_(*handler), tls_(std::move(tls)) {}
 
 HttpServer::~HttpServer() { Stop(); }
 
@@ -396,8 +396,11 @@ void HttpServer::AcceptFrom(int listening) {
       return;
     }
   }
-  // Into the socket's empty buffer; whoever does not get it sees a closed connection.
-  send(socket, BusyAnswer().data(), BusyAnswer().size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  // Into the socket's empty buffer; whoever does not get it sees a closed connection, as all do
+  // where a handshake would have to come first.
+  if (tls_ == nullptr) {
+    send(socket, BusyAnswer().data(), BusyAnswer().size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
   close(socket);
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "server/http/http_message.h"
+#include "server/tls/port_tls.h"
 
 namespace raftkv::server {
 
@@ -42,8 +44,8 @@ class HttpServer final {
     uint64_t bodies_bytes_max = 0;
   };
 
-  // Borrows the handler.
-  HttpServer(const Limits& limits, HttpHandler* handler);
+  // Borrows the handler. `tls` null: plain text.
+  HttpServer(const Limits& limits, HttpHandler* handler, std::shared_ptr<PortTls> tls = nullptr);
   // Stops.
   ~HttpServer();
 
@@ -69,6 +71,7 @@ class HttpServer final {
 
   const Limits limits_;
   HttpHandler& handler_;
+  const std::shared_ptr<PortTls> tls_;
   const SystemMonotonicClock clock_;
   std::vector<int> listening_;
   std::vector<std::thread> threads_;

@@ -6,16 +6,17 @@
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/resource_quota.h>
-#include <grpcpp/security/server_credentials.h>
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/limits.h"
 #include "server/memory_budget.h"
+#include "server/tls/grpc_credentials.h"
 
 namespace raftkv::server {
 namespace {
@@ -119,17 +120,36 @@ absl::StatusOr<std::unique_ptr<ListenAddresses>> TakeAddresses(const std::string
   return taken;
 }
 
+void WarnOfPlaintext(const std::string& flag, const std::string& address,
+                     const ListenAddresses& taken) {
+  const bool local = std::all_of(
+      taken.addresses().begin(), taken.addresses().end(), [](const std::string& ip_port) {
+        return absl::StartsWith(ip_port, "127.") || absl::StartsWith(ip_port, "[::1]:");
+      });
+  if (!local) {
+    LOG(WARNING) << "--" << flag << "=" << address
+                 << ": other machines reach this port, and it has no TLS: whoever is on the way "
+                    "reads and changes everything. Give --cert_file, --key_file and "
+                    "--trusted_ca_file, or keep the port inside a trusted network";
+  }
+}
+
 absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
+                                             std::shared_ptr<PortTls> tls,
                                              grpc::ServerBuilder* builder) {
   const auto taken = TakeAddresses(flag, address);
   if (!taken.ok()) {
     return taken.status();
   }
   const ListenAddresses& addresses = **taken;
+  if (tls == nullptr) {
+    WarnOfPlaintext(flag, address, addresses);
+  }
+  const std::shared_ptr<grpc::ServerCredentials> credentials =
+      MakeServerCredentials(std::move(tls));
   std::vector<int> ports(addresses.addresses().size());
   for (size_t i = 0; i < ports.size(); ++i) {
-    builder->AddListeningPort(addresses.addresses()[i], grpc::InsecureServerCredentials(),
-                              &ports[i]);
+    builder->AddListeningPort(addresses.addresses()[i], credentials, &ports[i]);
   }
   std::unique_ptr<grpc::Server> server = builder->BuildAndStart();
   for (size_t i = 0; i < ports.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/loop/listen_addresses.h"
 #include "server/options.h"
+#include "server/tls/port_tls.h"
 
 namespace raftkv::server {
 
@@ -33,8 +34,14 @@ struct StartedServer {
   int port = 0;
 };
 
-// Starts a server on every address of TakeAddresses, and fails as that does.
+// Starts a server on every address of TakeAddresses, and fails as that does. `tls` null: plain
+// text.
 absl::StatusOr<StartedServer> StartListening(const std::string& flag, const std::string& address,
+                                             std::shared_ptr<PortTls> tls,
                                              grpc::ServerBuilder* builder);
+
+// Logs a warning when a port without TLS can be reached from other machines.
+void WarnOfPlaintext(const std::string& flag, const std::string& address,
+                     const ListenAddresses& taken);
 
 }  // namespace raftkv::server

@@ -19,9 +19,12 @@ GrpcHelloAsker::GrpcHelloAsker(PeerContext* context, std::string name, Addresses
       request_(std::move(request)),
       on_answer_(std::move(on_answer)),
       connection_(context->clock,
-                  {.addresses = std::move(addresses), .on_replaced = [this] {
-                     GiveUp(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()));
-                   }}) {}
+                  {.addresses = std::move(addresses),
+                   .on_replaced =
+                       [this] {
+                         GiveUp(grpc::Status(grpc::StatusCode::UNAVAILABLE, connection_.problem()));
+                       },
+                   .credentials = context->CredentialsFor(name_)}) {}
 
 GrpcHelloAsker::~GrpcHelloAsker() {
   if (call_ != nullptr) {

@@ -61,7 +61,7 @@ void IncomingSnapshotStream::OnRead(bool ok) {
 }
 
 void IncomingSnapshotStream::OnOpening(const peer::v1::InstallSnapshotRequest& frame) {
-  if (const grpc::Status status = service_.check_opening(frame); !status.ok()) {
+  if (const grpc::Status status = service_.check_opening(context_, frame); !status.ok()) {
     Refuse(status);
     return;
   }

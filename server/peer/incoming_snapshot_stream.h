@@ -21,8 +21,10 @@ class IncomingSnapshotStream final : public SnapshotReceiver::Stream {
   // What all such streams have in common; outlives them.
   struct Service {
     std::function<void(grpc::ServerContext*, Reader*, EventTag*)> announce;
-    // Whether whoever sent this first frame may open a stream.
-    std::function<grpc::Status(const peer::v1::InstallSnapshotRequest& frame)> check_opening;
+    // Whether whoever sent this first frame, by `call`, may open a stream.
+    std::function<grpc::Status(const grpc::ServerContext& call,
+                               const peer::v1::InstallSnapshotRequest& frame)>
+        check_opening;
     SnapshotReceiver* receiver = nullptr;
   };
 

@@ -18,6 +18,8 @@ namespace {
 // How long one try to connect may take, when other addresses wait and when none do (RFC 8305).
 constexpr MonotonicNanos kDialOfSeveralNanos = 500 * kNanosPerMilli;
 constexpr MonotonicNanos kDialNanos = kNanosPerSecond;
+// TLS takes another round trip, and keys are computed with.
+constexpr int kTlsDialFactor = 2;
 // Between the beginnings of two rounds, however quickly all tries fail.
 constexpr MonotonicNanos kRoundNanos = 250 * kNanosPerMilli;
 // Somebody who answers in the peer's place is found out within this.
@@ -25,7 +27,8 @@ constexpr MonotonicNanos kProbationNanos = 5 * kNanosPerSecond;
 
 // A connection of its own to an ip:port. gRPC's timers go by the wall clock here, so nothing may
 // rest on them: a try ends by PeerChannel's clock, and a dead connection by the kernel's.
-std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& ip_port) {
+std::shared_ptr<grpc::Channel> MakePeerChannel(
+    const std::string& ip_port, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -42,7 +45,7 @@ std::shared_ptr<grpc::Channel> MakePeerChannel(const std::string& ip_port) {
   // Without a scheme gRPC would ask the resolver for it. A scope (fe80::1%eth0) is escaped in URIs.
   const std::string target = absl::StrCat(absl::StartsWith(ip_port, "[") ? "ipv6:" : "ipv4:",
                                           absl::StrReplaceAll(ip_port, {{"%", "%25"}}));
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target, credentials, arguments);
 }
 
 }  // namespace
@@ -65,7 +68,10 @@ void PeerChannel::Tick() {
       Lose(absl::StrCat("the connection to ", address_, " broke"), now);
     } else if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) {
       Lose(absl::StrCat("cannot connect to ", address_), unreachable_since_);
-    } else if (now - dialled_at_ >= (targets_.empty() ? kDialNanos : kDialOfSeveralNanos)) {
+      if (hooks_.on_failed != nullptr) {
+        hooks_.on_failed();
+      }
+    } else if (now - dialled_at_ >= DialNanos()) {
       Lose(absl::StrCat("no answer from ", address_), unreachable_since_);
     }
   }
@@ -76,6 +82,11 @@ void PeerChannel::Tick() {
   if (failed_ && !targets_.empty()) {
     DialNext();
   }
+}
+
+MonotonicNanos PeerChannel::DialNanos() const {
+  const MonotonicNanos plain = targets_.empty() ? kDialNanos : kDialOfSeveralNanos;
+  return hooks_.credentials != nullptr ? kTlsDialFactor * plain : plain;
 }
 
 void PeerChannel::OnConnected() {
@@ -156,7 +167,9 @@ void PeerChannel::ListTargets(const std::string& address) {
 void PeerChannel::DialNext() {
   const Target target = std::move(targets_.front());
   targets_.pop_front();
-  channel_ = MakePeerChannel(target.ip_port);
+  channel_ = MakePeerChannel(target.ip_port, hooks_.credentials != nullptr
+                                                 ? hooks_.credentials(target.text)
+                                                 : grpc::InsecureChannelCredentials());
   address_ = target.text;
   ip_port_ = target.ip_port;
   dialled_at_ = clock_->Now();

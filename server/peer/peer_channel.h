@@ -7,6 +7,7 @@
 #pragma once
 
 #include <grpcpp/channel.h>
+#include <grpcpp/security/credentials.h>
 
 #include <deque>
 #include <functional>
@@ -30,6 +31,12 @@ class PeerChannel final {
     std::function<std::vector<std::string>()> addresses;
     // channel() is another one now: calls on the old one are to be given up. Must not destroy this.
     std::function<void()> on_replaced;
+    // For a connection to this ip:port, which `text` tells people; null: plain text.
+    std::function<std::shared_ptr<grpc::ChannelCredentials>(const std::string& text)> credentials =
+        nullptr;
+    // A try has failed; channel() is still that of the try, and tells calls why it failed. Null:
+    // nobody cares. Must not destroy this.
+    std::function<void()> on_failed = nullptr;
   };
 
   PeerChannel(const MonotonicClock* clock, Hooks hooks);
@@ -59,6 +66,8 @@ class PeerChannel final {
     std::string text;
   };
 
+  // How long the try that is under way may take.
+  MonotonicNanos DialNanos() const;
   void OnConnected();
   void Lose(const std::string& why, MonotonicNanos since);
   void BeginRound();

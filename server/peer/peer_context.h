@@ -1,8 +1,12 @@
 // PeerContext is what the parts of the peer wing work with.
 #pragma once
 
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/server_context.h>
+
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -13,6 +17,7 @@
 #include "server/loop/event_loop.h"
 #include "server/peer/peer_figures.h"
 #include "server/peer/peer_refusals.h"
+#include "server/tls/port_tls.h"
 
 namespace raftkv::server {
 
@@ -32,6 +37,8 @@ struct PeerContext {
   // The data directory turned out to be unusable: foreign, or an older copy. Stops the member,
   // exit 2.
   std::function<void(const std::string& reason)> stop_unusable;
+  // Null: members speak plain text with each other.
+  std::shared_ptr<PortTls> tls;
   PeerRefusals refusals;
   // By member; what is in it stays where it is.
   std::map<raft::NodeId, PeerTraffic> traffic = {};
@@ -40,6 +47,12 @@ struct PeerContext {
   raft::NodeId self_id() const { return raft::NodeId(self().id); }
   // Refuses what member `from` said, naming both sides.
   grpc::Status RefuseContent(raft::NodeId from, const absl::Status& status);
+  // For connections to the member `name`: what PeerChannel::Hooks wants.
+  std::function<std::shared_ptr<grpc::ChannelCredentials>(const std::string& address)>
+  CredentialsFor(const std::string& name) const;
+  // Whether the caller may speak for the member `name`: where certificates are asked for, its own
+  // has to name that member. A refusal is counted and logged.
+  grpc::Status CheckCertificate(const grpc::ServerContext& call, const std::string& name);
 };
 
 }  // namespace raftkv::server

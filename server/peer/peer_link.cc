@@ -22,6 +22,7 @@ namespace {
 constexpr char kAppendEntries[] = "/raftkv.peer.v1.RaftService/AppendEntries";
 constexpr char kForward[] = "/raftkv.peer.v1.ForwardService/Forward";
 constexpr MonotonicNanos kStreamRetryNanos = 100 * kNanosPerMilli;
+constexpr size_t kLoggedReasonsMax = 8;
 constexpr MonotonicNanos kHelloInterval = kNanosPerSecond;
 // In ticks, so that a process that was frozen does not take its own sleep for the peer's silence.
 constexpr uint64_t kSilentTicksMax = 3 * kNanosPerSecond / EventLoop::kTick;
@@ -47,7 +48,9 @@ PeerLink::PeerLink(PeerContext* context, const kv::MemberEntry& peer)
       connection_(
           context->clock,
           {.addresses = [context, id = peer_] { return context->directory->AddressesOf(id); },
-           .on_replaced = [this] { OnReplaced(); }}) {}
+           .on_replaced = [this] { OnReplaced(); },
+           .credentials = context->CredentialsFor(peer.name),
+           .on_failed = [this] { AskWhyNot(); }}) {}
 
 void PeerLink::Tick() {
   if (shut_down_) {
@@ -68,6 +71,8 @@ void PeerLink::Tick() {
   if (unreachable_since() != 0) {
     return;
   }
+  reason_.clear();
+  logged_reasons_.clear();
   if (hello_ == nullptr && now >= next_hello_) {
     next_hello_ = now + kHelloInterval;
     SayHello();
@@ -88,6 +93,32 @@ void PeerLink::OnReplaced() {
   forward_stub_ = peer::v1::ForwardService::NewStub(connection_.channel());
   // Whoever answers there says at once who it is.
   next_hello_ = 0;
+}
+
+void PeerLink::AskWhyNot() {
+  // In plain text the only reasons are that nobody is there or nobody answers.
+  if (context_->tls == nullptr || why_not_ != nullptr) {
+    return;
+  }
+  const std::shared_ptr<grpc::Channel> channel = connection_.channel();
+  const auto stub = peer::v1::RaftService::NewStub(channel);
+  why_not_ = new HelloCall(
+      [&](grpc::ClientContext* context) {
+        return stub->AsyncHello(context, MakeHello(*context_, {}), context_->loop->queue());
+      },
+      [this, channel, address = connection_.address()](const grpc::Status& status,
+                                                       const peer::v1::HelloResponse&) {
+        why_not_ = nullptr;
+        if (status.ok()) {
+          return;
+        }
+        reason_ = PeerFailureText(status);
+        if (logged_reasons_.size() < kLoggedReasonsMax &&
+            logged_reasons_.insert(absl::StrCat(address, ": ", reason_)).second) {
+          LOG(WARNING) << "cannot connect to member " << peer_ << " \"" << name_ << "\" at "
+                       << address << ": " << reason_;
+        }
+      });
 }
 
 void PeerLink::GiveUpCalls() {
@@ -420,7 +451,8 @@ void PeerLink::SendSnapshot(raft::Term term, std::unique_ptr<raft::SnapshotReade
                              [this] {
                                snapshot_->OnDisconnected(snapshot_connection_->problem());
                                snapshot_stub_ = grpc::GenericStub(snapshot_connection_->channel());
-                             }});
+                             },
+                         .credentials = context_->CredentialsFor(name_)});
   snapshot_ = std::make_unique<SnapshotSender>(
       context_->clock, context_->snapshots, absl::StrCat(peer_.value(), " \"", name_, "\""), term,
       std::move(snapshot),
@@ -479,7 +511,7 @@ void PeerLink::OnPeerSeen(const std::string& ip_port) {
 std::string PeerLink::UnreachableText() const {
   const MonotonicNanos gone = context_->clock->Now() - unreachable_since();
   return absl::StrCat("member ", peer_.value(), " \"", name_, "\" for ", gone / kNanosPerSecond,
-                      " s (", connection_.problem(), ")");
+                      " s (", connection_.problem(), reason_.empty() ? "" : ": ", reason_, ")");
 }
 
 void PeerLink::OnRefused(const grpc::Channel* channel, const grpc::Status& status) {
@@ -512,6 +544,9 @@ void PeerLink::Shutdown() {
   shut_down_ = true;
   StopSnapshot();
   GiveUpCalls();
+  if (why_not_ != nullptr) {
+    std::exchange(why_not_, nullptr)->Abandon();
+  }
   GiveUpStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the member is stopping"));
 }
 

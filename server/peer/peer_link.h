@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -103,6 +104,8 @@ class PeerLink final {
   void OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response);
   // The connection is another one now.
   void OnReplaced();
+  // A try to connect has failed: asks gRPC why, which it tells calls alone.
+  void AskWhyNot();
   void SayHello();
   void GiveUpCalls();
   // Those whose time is over by `now`.
@@ -133,6 +136,11 @@ class PeerLink final {
   TimeoutNowCall* timeout_now_ = nullptr;
   std::list<OpenTransfer> transfers_;  // At most kForwardedTransfersMax.
   HelloCall* hello_ = nullptr;
+  // Made only to hear why there is no connection, and what it heard last.
+  HelloCall* why_not_ = nullptr;
+  std::string reason_;
+  // What was logged of it since there was a connection; each once, and not more than a few.
+  std::set<std::string> logged_reasons_;
   MonotonicNanos next_hello_ = 0;
   Histogram round_trip_nanos_ = RoundTripHistogram();
   uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.

@@ -123,6 +123,7 @@ template <typename GrpcService, typename Request, typename Response>
 class PeerService::IncomingCall : public EventTag {
  public:
   std::string caller() const { return context_.peer(); }
+  const grpc::ServerContext& call() const { return context_; }
   void Answer(const Response& response) {
     answered_ = true;
     responder_.Finish(response, grpc::Status::OK, this);
@@ -173,7 +174,7 @@ class PeerService::HelloCall final
  private:
   void OnArrived(const peer::v1::HelloRequest& request) override {
     new HelloCall(service_);
-    Answer(service_->OnHello(request, caller()));
+    service_->OnHello(this, request);
   }
 };
 
@@ -271,8 +272,9 @@ void PeerService::StartSnapshots() {
                                                  context_->loop->announcements(), tag);
           },
       .check_opening =
-          [this](const peer::v1::InstallSnapshotRequest& frame) {
-            return frame.has_opening() ? CheckOpening(frame.opening().identity()) : NoOpening();
+          [this](const grpc::ServerContext& call, const peer::v1::InstallSnapshotRequest& frame) {
+            return frame.has_opening() ? CheckOpening(call, frame.opening().identity())
+                                       : NoOpening();
           },
       .receiver = snapshots_.get()};
   IncomingSnapshotStream::AnnounceNext(&snapshot_streams_);
@@ -345,9 +347,20 @@ grpc::Status PeerService::NoOpening() {
                    context_->self().name, "\" must be an opening that says who calls")));
 }
 
-grpc::Status PeerService::CheckOpening(const peer::v1::PeerIdentity& identity) {
+grpc::Status PeerService::CheckCaller(const grpc::ServerContext& call,
+                                      const peer::v1::PeerIdentity& identity) {
   if (grpc::Status status = CheckIdentity(*context_, identity); !status.ok()) {
     return context_->refusals.Refuse(status);
+  }
+  // It is a member, since its identity is right.
+  const auto member = context_->directory->Find(raft::NodeId(identity.sender_id()));
+  return context_->CheckCertificate(call, member.has_value() ? member->name : "");
+}
+
+grpc::Status PeerService::CheckOpening(const grpc::ServerContext& call,
+                                       const peer::v1::PeerIdentity& identity) {
+  if (grpc::Status status = CheckCaller(call, identity); !status.ok()) {
+    return status;
   }
   for (const std::string& unusable :
        {ForgottenBy(*context_, identity), TooOldFor(*context_, identity)}) {
@@ -368,7 +381,7 @@ grpc::Status PeerService::OnOpening(Stream* stream, const Frame& frame, raft::No
   if (!frame.has_opening()) {
     return NoOpening();
   }
-  if (const grpc::Status status = CheckOpening(frame.opening()); !status.ok()) {
+  if (const grpc::Status status = CheckOpening(stream->call(), frame.opening()); !status.ok()) {
     return status;
   }
   const raft::NodeId sender(frame.opening().sender_id());
@@ -444,19 +457,23 @@ grpc::Status PeerService::OnForwardFrame(ForwardStream* stream, raft::NodeId* fr
   return grpc::Status::OK;
 }
 
-peer::v1::HelloResponse PeerService::OnHello(const peer::v1::HelloRequest& request,
-                                             const std::string& caller) {
+void PeerService::OnHello(HelloCall* call, const peer::v1::HelloRequest& request) {
+  if (const grpc::Status status = context_->CheckCertificate(call->call(), request.name());
+      !status.ok()) {
+    call->Refuse(status);
+    return;
+  }
   for (const kv::MemberEntry& member : context_->directory->Members()) {
     if (member.name == request.name() && member.data_id == request.data_id()) {
-      hooks_.on_peer_seen(raft::NodeId(member.id), request.peer_address(), caller);
+      hooks_.on_peer_seen(raft::NodeId(member.id), request.peer_address(), call->caller());
     }
   }
-  return hooks_.on_hello(request);
+  call->Answer(hooks_.on_hello(request));
 }
 
 void PeerService::OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request) {
-  if (grpc::Status status = CheckIdentity(*context_, request.identity()); !status.ok()) {
-    call->Refuse(context_->refusals.Refuse(status));
+  if (grpc::Status status = CheckCaller(call->call(), request.identity()); !status.ok()) {
+    call->Refuse(status);
     return;
   }
   const raft::NodeId sender(request.identity().sender_id());

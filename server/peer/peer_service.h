@@ -76,8 +76,11 @@ class PeerService final {
                              peer::v1::AppendEntriesRequest frame);
   grpc::Status OnForwardFrame(ForwardStream* stream, raft::NodeId* from,
                               peer::v1::ForwardRequest frame);
-  // Whether whoever says this of itself may open a stream; takes note of where it is then.
-  grpc::Status CheckOpening(const peer::v1::PeerIdentity& identity);
+  // Whether whoever says this of itself may call.
+  grpc::Status CheckCaller(const grpc::ServerContext& call, const peer::v1::PeerIdentity& identity);
+  // Whether it may open a stream, too; takes note of where it is then.
+  grpc::Status CheckOpening(const grpc::ServerContext& call,
+                            const peer::v1::PeerIdentity& identity);
   // What the first frame of a stream is refused with that is no opening.
   grpc::Status NoOpening();
   SnapshotReceiver::Hooks SnapshotHooks();
@@ -86,7 +89,7 @@ class PeerService final {
   template <typename Stream, typename Frame>
   grpc::Status OnOpening(Stream* stream, const Frame& frame, raft::NodeId* from,
                          std::map<raft::NodeId, Stream*>* streams);
-  peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request, const std::string& caller);
+  void OnHello(HelloCall* call, const peer::v1::HelloRequest& request);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
   void OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowRequest& request);
   void OnTransfer(TransferCall* call, const peer::v1::ForwardedTransferRequest& request);

@@ -447,6 +447,9 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
     new IncomingPeerStream(announce, accept, window);
   }
 
+  // Who called.
+  const grpc::ServerContext& call() const { return context_; }
+
  private:
   IncomingPeerStream(const Announce* announce, const Accept* accept, const BulkWindow& window)
       : Base({}, window, Base::Trust::kAfterFirstFrame),

@@ -14,7 +14,8 @@ namespace raftkv::server {
 
 PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
                    storage::Storage* storage, kv::MemberDirectory* directory,
-                   kv::DiskPool* snapshots, EventLoop* loop, const MonotonicClock* clock,
+                   std::shared_ptr<PortTls> tls, kv::DiskPool* snapshots, EventLoop* loop,
+                   const MonotonicClock* clock,
                    std::function<void(const std::string& reason)> stop_unusable)
     : options_(*options), founders_(std::move(founders)), storage_(*storage) {
   context_.clock = clock;
@@ -25,6 +26,7 @@ PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
   context_.election_timeout = options_.election_timeout_ms * kNanosPerMilli;
   context_.data_dir = options_.data_dir;
   context_.stop_unusable = std::move(stop_unusable);
+  context_.tls = std::move(tls);
   std::map<std::string, std::string> told;
   for (const Founder& founder : founders_) {
     told[founder.name] = founder.peer_address;
@@ -51,6 +53,10 @@ void PeerWing::LogCluster() const {
   const kv::MemberDirectory& directory = *context_.directory;
   LOG(INFO) << "member " << directory.self().id << " \"" << directory.self().name << "\", data in "
             << options_.data_dir;
+  if (context_.tls != nullptr && !context_.tls->files().client_cert_auth) {
+    LOG(WARNING) << "the peer port has TLS, but asks nobody for a certificate: whoever reaches it "
+                    "can speak as any member. Give --peer_client_cert_auth=true";
+  }
   if (!directory.founded()) {
     LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
               << " member(s)";

@@ -27,11 +27,11 @@ namespace raftkv::server {
 class PeerWing {
  public:
   // `founders` is --initial_cluster, sorted by name, maybe empty. `stop_unusable` hears that the
-  // data directory turned out to be unusable: foreign, or an older copy. `snapshots` is as
-  // PeerContext's. Borrows the rest.
+  // data directory turned out to be unusable: foreign, or an older copy. `snapshots` and `tls` are
+  // as PeerContext's. Borrows the rest.
   PeerWing(const ServerOptions* options, std::vector<Founder> founders, storage::Storage* storage,
-           kv::MemberDirectory* directory, kv::DiskPool* snapshots, EventLoop* loop,
-           const MonotonicClock* clock,
+           kv::MemberDirectory* directory, std::shared_ptr<PortTls> tls, kv::DiskPool* snapshots,
+           EventLoop* loop, const MonotonicClock* clock,
            std::function<void(const std::string& reason)> stop_unusable);
 
   raft::Transport* transport() { return &transport_; }

@@ -14,6 +14,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/version.h"
 
 namespace raftkv::server {
@@ -26,6 +27,16 @@ using testing::StartsWith;
 using Arguments = std::vector<std::string>;
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
+std::string DescribeTls(const ServerOptions& options) {
+  return absl::StrJoin(
+      {options.cert_file, options.key_file, options.trusted_ca_file,
+       std::string(options.client_cert_auth ? "on" : "off"), options.peer_cert_file,
+       options.peer_key_file, options.peer_trusted_ca_file, options.peer_client_cert_auth,
+       options.http_cert_file, options.http_key_file, options.http_trusted_ca_file,
+       options.http_client_cert_auth},
+      ",");
+}
+
 std::string Describe(const ServerOptions& options) {
   return absl::StrCat(
       "name=", options.name, " data_dir=", options.data_dir,
@@ -36,7 +47,7 @@ std::string Describe(const ServerOptions& options) {
       " value=", options.value_bytes_max, " delete_range=", options.delete_range_keys_max,
       " timeout=", options.request_timeout_ms, " memory=", options.memory_bytes_max,
       " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
-      " reflection=", options.reflection ? "on" : "off", "\n");
+      " reflection=", options.reflection ? "on" : "off", " tls=", DescribeTls(options), "\n");
 }
 
 [[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
@@ -99,7 +110,7 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
             "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
             "advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
-            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on\n");
+            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on tls=,,,off,,,,,,,,\n");
 }
 
 TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
@@ -119,7 +130,19 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
                               {"memory_bytes_max", "70MiB"},
                               {"log_bytes_max", "100MiB"},
                               {"disk_reserve_bytes", "20MiB"},
-                              {"reflection", "false"}};
+                              {"reflection", "false"},
+                              {"cert_file", "c"},
+                              {"key_file", "k"},
+                              {"trusted_ca_file", "a"},
+                              {"client_cert_auth", "true"},
+                              {"peer_cert_file", "pc"},
+                              {"peer_key_file", "pk"},
+                              {"peer_trusted_ca_file", "pa"},
+                              {"peer_client_cert_auth", "false"},
+                              {"http_cert_file", "hc"},
+                              {"http_key_file", "hk"},
+                              {"http_trusted_ca_file", "ha"},
+                              {"http_client_cert_auth", "true"}};
   ASSERT_EQ(values.size(), Option::Table().size());
   Arguments arguments;
   Environment environment;
@@ -131,7 +154,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
       "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
       "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
       "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
-      "reflection=off\n";
+      "reflection=off tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n";
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
 }
@@ -334,7 +357,37 @@ constexpr char kHelp[] =
     "Access:\n"
     "  --reflection=true\n"
     "      describe the client API to whoever asks on the client port, as grpcurl does; "
-    "the peer port never does; true or false\n";
+    "the peer port never does; true or false\n"
+    "\n"
+    "TLS:\n"
+    "  --cert_file\n"
+    "      certificate of the client port, and what leads from it to a CA, in PEM; with it the "
+    "ports "
+    "speak TLS only; it, and all files of TLS, are read again when they change\n"
+    "  --key_file\n"
+    "      private key of --cert_file, in PEM, without a password\n"
+    "  --trusted_ca_file\n"
+    "      CAs of the certificates of clients and of members, in PEM\n"
+    "  --client_cert_auth=false\n"
+    "      refuse clients without a certificate of --trusted_ca_file; true or false\n"
+    "  --peer_cert_file\n"
+    "      the same for the peer port and for what this member shows to others; it must be for "
+    "DNS:<name>; default --cert_file\n"
+    "  --peer_key_file\n"
+    "      private key of --peer_cert_file\n"
+    "  --peer_trusted_ca_file\n"
+    "      default --trusted_ca_file\n"
+    "  --peer_client_cert_auth\n"
+    "      true or false: refuse members without a certificate for their name; default "
+    "--client_cert_auth\n"
+    "  --http_cert_file\n"
+    "      the same for the HTTP port; default --cert_file\n"
+    "  --http_key_file\n"
+    "      private key of --http_cert_file\n"
+    "  --http_trusted_ca_file\n"
+    "      default --trusted_ca_file\n"
+    "  --http_client_cert_auth\n"
+    "      true or false; default --client_cert_auth\n";
 
 TEST(ParseFlagsTest, HelpShowsEveryFlagInGroups) {
   const std::string expected = absl::StrCat("raftkvd ", kVersion, kHelp);
