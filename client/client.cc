@@ -1,10 +1,12 @@
 #include "client/client.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "base/status_macros.h"
 #include "client/connection.h"
+#include "client/credentials.h"
 #include "client/endpoint.h"
 #include "client/grpc_stub.h"
 #include "client/retrying_connection.h"
@@ -39,12 +41,22 @@ absl::Status Validate(const ClientOptions& options) {
 
 absl::StatusOr<Client> Client::Create(ClientOptions options) {
   RAFTKV_RETURN_IF_ERROR(Validate(options));
-  for (std::string& endpoint : options.endpoints) {
-    RAFTKV_ASSIGN_OR_RETURN(endpoint, client::ParseEndpoint(endpoint));
+  if (!options.tls.has_value() &&
+      std::any_of(options.endpoints.begin(), options.endpoints.end(), client::BeginsWithHttps)) {
+    options.tls.emplace();
   }
+  const auto scheme = options.tls.has_value() ? client::Scheme::kHttps : client::Scheme::kHttp;
+  for (std::string& endpoint : options.endpoints) {
+    RAFTKV_ASSIGN_OR_RETURN(endpoint, client::ParseEndpoint(endpoint, scheme));
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                          client::MakeCredentials(options.tls));
   return Client(std::make_shared<client::RetryingConnection>(
-      std::move(options), client::MakeGrpcStub, client::SystemSleepingClock(),
-      std::random_device()()));
+      std::move(options),
+      [credentials](const std::string& endpoint) {
+        return client::MakeGrpcStub(endpoint, credentials);
+      },
+      client::SystemSleepingClock(), std::random_device()()));
 }
 
 Client::Client(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}

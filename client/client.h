@@ -38,7 +38,7 @@ class Connection;
 class Client {
  public:
   // Connects lazily: the first call finds out whether anybody answers. INVALID_ARGUMENT when an
-  // option is out of range or an endpoint is not host:port.
+  // option is out of range, an endpoint is not host:port, or a file of TLS cannot be used.
   static absl::StatusOr<Client> Create(ClientOptions options);
 
   // For tests of programs that use a Client: give it a Connection of your own.

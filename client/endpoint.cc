@@ -8,13 +8,26 @@
 #include "base/host_port.h"
 
 namespace raftkv::client {
-absl::StatusOr<std::string> ParseEndpoint(absl::string_view text) {
+namespace {
+
+constexpr absl::string_view kHttpPrefix = "http://";
+constexpr absl::string_view kHttpsPrefix = "https://";
+
+}  // namespace
+
+bool BeginsWithHttps(absl::string_view text) {
+  return absl::StartsWith(absl::StripAsciiWhitespace(text), kHttpsPrefix);
+}
+
+absl::StatusOr<std::string> ParseEndpoint(absl::string_view text, Scheme scheme) {
   absl::string_view address = absl::StripAsciiWhitespace(text);
-  if (absl::StartsWith(address, "https://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("endpoint \"", text, "\": TLS is not supported, use host:port"));
+  const bool tls = scheme == Scheme::kHttps;
+  if (absl::StartsWith(address, tls ? kHttpPrefix : kHttpsPrefix)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "endpoint \"", text, "\": ",
+        tls ? "the client speaks TLS, so use https:// or none" : "the client speaks no TLS"));
   }
-  absl::ConsumePrefix(&address, "http://");
+  absl::ConsumePrefix(&address, tls ? kHttpsPrefix : kHttpPrefix);
   const absl::StatusOr<HostPort> parsed = HostPort::Parse(address);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/error_chain.h"
@@ -68,11 +69,29 @@ absl::Status NoAnswerWithin(absl::Duration timeout) {
 // gRPC's words for an attempt to connect that had no answer in its time.
 constexpr absl::string_view kAttemptTimedOut = "tcp handshaker shutdown";
 
+// What a failed handshake of TLS mostly means: gRPC's words do not even say that it was one.
+std::string Explained(absl::string_view cause) {
+  if (absl::StrContains(cause, "certificate verify failed")) {
+    return absl::StrCat(cause,
+                        " (the server's certificate has expired, or is of a CA that this client "
+                        "does not trust)");
+  }
+  if (absl::StrContains(cause, "wrong version number")) {
+    return absl::StrCat(cause, " (the server speaks no TLS)");
+  }
+  if (cause == "Socket closed") {
+    return absl::StrCat(cause,
+                        " (the server may want TLS, or another client certificate than it got, if "
+                        "it got one)");
+  }
+  return std::string(cause);
+}
+
 class GrpcStub final : public Stub {
  public:
-  explicit GrpcStub(const std::string& endpoint)
-      : channel_(grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(),
-                                           ChannelSettings())) {}
+  GrpcStub(const std::string& endpoint,
+           const std::shared_ptr<grpc::ChannelCredentials>& credentials)
+      : channel_(grpc::CreateCustomChannel(endpoint, credentials, ChannelSettings())) {}
 
   absl::Status Connect(absl::Duration timeout) override {
     const auto deadline = DeadlineAfter(timeout);
@@ -125,7 +144,7 @@ class GrpcStub final : public Stub {
     }
     const absl::string_view cause = InnermostCause(probe.message());
     return cause == kAttemptTimedOut ? NoAnswerWithin(absl::Milliseconds(kConnectAttemptMs))
-                                     : CannotConnect(cause);
+                                     : CannotConnect(Explained(cause));
   }
 
   // Constant after construction.
@@ -134,8 +153,9 @@ class GrpcStub final : public Stub {
 
 }  // namespace
 
-std::unique_ptr<Stub> MakeGrpcStub(const std::string& endpoint) {
-  return std::make_unique<GrpcStub>(endpoint);
+std::unique_ptr<Stub> MakeGrpcStub(const std::string& endpoint,
+                                   const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  return std::make_unique<GrpcStub>(endpoint, credentials);
 }
 
 }  // namespace raftkv::client

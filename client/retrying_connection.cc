@@ -293,7 +293,8 @@ absl::Status RetryingConnection::CheckCluster(CallKind kind, const Endpoint& end
 
 absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(
     absl::string_view endpoint, std::optional<absl::Duration> timeout) {
-  RAFTKV_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint));
+  const Scheme scheme = options_.tls.has_value() ? Scheme::kHttps : Scheme::kHttp;
+  RAFTKV_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint, scheme));
   const auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
                                   [&](const Endpoint& e) { return e.address == address; });
   std::shared_ptr<Stub> stub = known != endpoints_.end() ? known->stub : make_stub_(address);

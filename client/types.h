@@ -12,11 +12,22 @@
 
 namespace raftkv {
 
+// What a Client shows and believes when it speaks TLS. Files are in PEM and read once, by
+// Client::Create. A server's certificate must be for the host of its endpoint.
+struct TlsOptions {
+  std::string ca_file = {};    // the CAs of servers' certificates; empty: those of this machine
+  std::string cert_file = {};  // the client's own, for servers that ask for one; both or none
+  std::string key_file = {};
+};
+
 // How a Client reaches the cluster.
 struct ClientOptions {
-  // Client addresses of members, `host:port` (a leading `http://` is dropped). Any one that answers
-  // is enough; the first is asked first, and the one that works is kept.
+  // Client addresses of members, `host:port` (a leading `http://`, or `https://` with `tls`, is
+  // dropped). Any one that answers is enough; the first is asked first, and the one that works is
+  // kept.
   std::vector<std::string> endpoints = {"127.0.0.1:2379"};
+  // Unset: plain text, unless an endpoint begins with `https://`.
+  std::optional<TlsOptions> tls = std::nullopt;
   // For calls that do not bring a timeout: everything, retries included.
   // More than 0, at most a day.
   absl::Duration request_timeout = absl::Seconds(5);

@@ -85,11 +85,12 @@ const char* CodeName(grpc::StatusCode code) {
   return "OTHER";
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(const std::string& endpoint) {
+std::shared_ptr<grpc::Channel> NewChannel(
+    const std::string& endpoint, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   // Without it channels to one address share one connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(endpoint, credentials, arguments);
 }
 
 }  // namespace
@@ -120,7 +121,7 @@ LoadGenerator::~LoadGenerator() {
 absl::Status LoadGenerator::Connect() {
   std::vector<std::string> endpoints;
   for (const std::string& endpoint : options_.endpoints) {
-    const auto channel = NewChannel(endpoint);
+    const auto channel = NewChannel(endpoint, options_.credentials);
     if (!channel->WaitForConnected(std::chrono::system_clock::now() +
                                    absl::ToChronoNanoseconds(kConnectTimeout))) {
       return absl::UnavailableError(absl::StrCat("cannot connect to ", endpoint));
@@ -133,7 +134,7 @@ absl::Status LoadGenerator::Connect() {
   }
   if (endpoints.empty()) return absl::UnavailableError("no endpoint leads the cluster");
   for (int i = 0; i < options_.connections; ++i) {
-    channels_.push_back(NewChannel(endpoints[i % endpoints.size()]));
+    channels_.push_back(NewChannel(endpoints[i % endpoints.size()], options_.credentials));
     if (!channels_.back()->WaitForConnected(std::chrono::system_clock::now() +
                                             absl::ToChronoNanoseconds(kConnectTimeout))) {
       return absl::UnavailableError(

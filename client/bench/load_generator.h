@@ -24,11 +24,12 @@ enum class ValueKind {
 
 struct LoadOptions {
   std::vector<std::string> endpoints;  // host:port; connections are spread over them.
-  bool leader_only = false;            // Use only the endpoint that leads.
-  int connections = 8;                 // Each its own TCP connection.
-  int in_flight = 256;                 // Requests, over all connections.
-  int read_percent = 0;                // Share of gets; the rest are puts.
-  uint64_t keys = 100'000;             // Keys are drawn evenly from this many.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  bool leader_only = false;  // Use only the endpoint that leads.
+  int connections = 8;       // Each its own TCP connection.
+  int in_flight = 256;       // Requests, over all connections.
+  int read_percent = 0;      // Share of gets; the rest are puts.
+  uint64_t keys = 100'000;   // Keys are drawn evenly from this many.
   size_t value_bytes = 256;
   ValueKind values = ValueKind::kRandom;
   absl::Duration warmup = absl::Seconds(2);  // Not counted.

@@ -7,6 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "client/bench/load_generator.h"
+#include "client/credentials.h"
+#include "client/types.h"
 
 namespace raftkv::bench {
 namespace {
@@ -23,6 +25,7 @@ struct CommandLine {
   std::string warmup = "2s";
   std::string duration = "10s";
   std::string timeout = "10s";
+  TlsOptions tls;
   bool no_prefill = false;
   bool json = false;
 };
@@ -45,6 +48,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--endpoints", load.endpoints, "host:port,... of the cluster's members")
       ->delimiter(',')
       ->capture_default_str();
+  app.add_option("--cacert", line.tls.ca_file, "Speak TLS, with servers of these CAs (PEM)");
+  app.add_option("--cert", line.tls.cert_file, "Certificate to show to servers (PEM)");
+  app.add_option("--key", line.tls.key_file, "Its private key (PEM)");
   app.add_flag("--leader-only", load.leader_only, "Use only the member that leads");
   app.add_option("--workload", line.workload,
                  "put, get, or both at --read-percent; fill writes every key once, in order")
@@ -96,6 +102,14 @@ void Finish(const CLI::App& app, CommandLine& line) {
     throw CLI::ValidationError("--duration, --timeout", "must be more than 0");
   }
   load.connections = std::min(load.connections, load.in_flight);
+  if (!line.tls.ca_file.empty() || !line.tls.cert_file.empty()) {
+    const auto credentials = client::MakeCredentials(line.tls);
+    if (!credentials.ok()) {
+      throw CLI::ValidationError("--cacert, --cert, --key",
+                                 std::string(credentials.status().message()));
+    }
+    load.credentials = *credentials;
+  }
 }
 
 double Millis(uint64_t nanos) { return static_cast<double>(nanos) / 1e6; }

@@ -26,6 +26,7 @@ struct Words {
   std::string endpoints = "127.0.0.1:2379";
   std::string format = "simple";
   std::string command_timeout = "5s";
+  TlsOptions tls;
   std::string ttl;
   std::string consistency = "l";
   PutCommand put;
@@ -73,6 +74,22 @@ void AddGlobalOptions(CLI::App& app, Words& words) {
       ->check(IsDuration(/*positive=*/true))
       ->option_text("DURATION [5s] (env RAFTKVCTL_COMMAND_TIMEOUT)")
       ->group(kGroup);
+  app.add_option("--cacert", words.tls.ca_file,
+                 "Speak TLS, with servers whose certificate is of these CAs (PEM)")
+      ->envname("RAFTKVCTL_CACERT")
+      ->option_text("FILE (env RAFTKVCTL_CACERT)")
+      ->group(kGroup);
+  CLI::Option* cert = app.add_option("--cert", words.tls.cert_file,
+                                     "Certificate to show to servers that ask for one (PEM)")
+                          ->envname("RAFTKVCTL_CERT")
+                          ->option_text("FILE (env RAFTKVCTL_CERT)")
+                          ->group(kGroup);
+  CLI::Option* key = app.add_option("--key", words.tls.key_file, "Private key of --cert (PEM)")
+                         ->envname("RAFTKVCTL_KEY")
+                         ->option_text("FILE (env RAFTKVCTL_KEY)")
+                         ->group(kGroup);
+  cert->needs(key);
+  key->needs(cert);
 }
 
 void AddKeyCommands(CLI::App& app, Words& words) {
@@ -182,6 +199,10 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   return words.health;
 }
 
+bool IsGiven(const TlsOptions& tls) {
+  return !tls.ca_file.empty() || !tls.cert_file.empty() || !tls.key_file.empty();
+}
+
 OutputFormat FormatNamed(const std::string& name) {
   if (name == "json") {
     return OutputFormat::kJson;
@@ -222,7 +243,8 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   return Invocation{
       .global = {.endpoints = absl::StrSplit(words.endpoints, ',', absl::SkipWhitespace()),
                  .format = FormatNamed(words.format),
-                 .command_timeout = *ParseDuration(words.command_timeout)},
+                 .command_timeout = *ParseDuration(words.command_timeout),
+                 .tls = IsGiven(words.tls) ? std::optional<TlsOptions>(words.tls) : std::nullopt},
       .command = ChosenCommand(app, words),
   };
 }

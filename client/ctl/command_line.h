@@ -19,6 +19,7 @@ struct GlobalOptions {
   std::vector<std::string> endpoints = {};
   OutputFormat format = OutputFormat::kSimple;
   absl::Duration command_timeout = {};  // of each request
+  std::optional<TlsOptions> tls = std::nullopt;
 };
 
 struct PutCommand {

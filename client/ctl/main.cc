@@ -23,11 +23,12 @@ raftkv::ctl::ExitCode Main(int argc, char** argv) {
   const auto& invocation = std::get<raftkv::ctl::Invocation>(parsed);
   raftkv::ClientOptions options;
   options.endpoints = invocation.global.endpoints;
+  options.tls = invocation.global.tls;
   options.request_timeout = invocation.global.command_timeout;
   options.tries_per_endpoint_max = kTriesPerEndpointMax;
   absl::StatusOr<raftkv::Client> client = raftkv::Client::Create(options);
   if (!client.ok()) {
-    std::cerr << "Error: --endpoints: " << client.status().message() << "\n";
+    std::cerr << "Error: " << client.status().message() << "\n";
     return ExitCode::kBadArguments;
   }
   const raftkv::ctl::Terminal terminal{.in = std::cin,

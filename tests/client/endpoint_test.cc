@@ -12,6 +12,15 @@ TEST(ParseEndpointTest, TakesHostAndPort) {
   EXPECT_EQ(*ParseEndpoint("http://localhost:2379"), "localhost:2379");
 }
 
+TEST(ParseEndpointTest, TheSchemeIsTheClients) {
+  EXPECT_EQ(*ParseEndpoint("https://localhost:2379", Scheme::kHttps), "localhost:2379");
+  EXPECT_EQ(*ParseEndpoint("localhost:2379", Scheme::kHttps), "localhost:2379");
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(ParseEndpoint("http://localhost:2379", Scheme::kHttps).status()));
+  EXPECT_TRUE(BeginsWithHttps(" https://localhost:2379"));
+  EXPECT_FALSE(BeginsWithHttps("http://localhost:2379"));
+}
+
 TEST(ParseEndpointTest, RefusesTheRestAndNamesIt) {
   for (const char* text : {"", "localhost", "localhost:", ":2379", "localhost:0", "localhost:65536",
                            "localhost:x", "localhost:+1", "a b:1", "a/b:1", "::1:2379", "[name]:1",

@@ -78,6 +78,20 @@ TEST(CommandLineTest, EnvironmentCountsUnlessTheFlagIsGiven) {
             std::vector<std::string>{"f:1"});
 }
 
+TEST(CommandLineTest, TlsIsWhereAFileIsNamed) {
+  EXPECT_FALSE(Good({"get", "k"}).global.tls.has_value());
+  const auto tls =
+      Good({"get", "k", "--cacert", "ca", "--cert=client.pem", "--key=client.key"}).global.tls;
+  ASSERT_TRUE(tls.has_value());
+  EXPECT_EQ(tls->ca_file, "ca");
+  EXPECT_EQ(tls->cert_file, "client.pem");
+  EXPECT_EQ(tls->key_file, "client.key");
+  const ScopedEnvironment ca("RAFTKVCTL_CACERT", "env_ca");
+  EXPECT_EQ(Good({"get", "k"}).global.tls->ca_file, "env_ca");
+  EXPECT_EQ(Early({"get", "k", "--cert", "client.pem"}).code, ExitCode::kBadArguments);
+  EXPECT_EQ(Early({"get", "k", "--key", "client.key"}).code, ExitCode::kBadArguments);
+}
+
 TEST(CommandLineTest, Put) {
   const auto put = std::get<PutCommand>(Good({"put", "k", "v", "--ttl", "1m30s"}).command);
   EXPECT_EQ(put.key, "k");
