@@ -45,6 +45,7 @@ readonly TEST_PACKAGES=(
   curl
   e2fsprogs
   mount
+  openssl
   python3
   rocksdb-tools
 )

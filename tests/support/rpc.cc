@@ -107,7 +107,8 @@ void SetTimeout(grpc::ClientContext* context, Millis timeout) {
   context->set_deadline(std::chrono::system_clock::now() + timeout);
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> MakeChannel(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   KeepPolling();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -116,12 +117,13 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
-NodeClient::NodeClient(const std::string& address)
+NodeClient::NodeClient(const std::string& address,
+                       const std::shared_ptr<grpc::ChannelCredentials>& credentials)
     : address_(address),
-      channel_(MakeChannel(address)),
+      channel_(MakeChannel(address, credentials)),
       kv_(v1::KvService::NewStub(channel_)),
       cluster_(v1::ClusterService::NewStub(channel_)),
       maintenance_(v1::MaintenanceService::NewStub(channel_)),

@@ -62,7 +62,9 @@ Message Proto(const std::string& text) {
 // A client of one address: reconnects within a fraction of a second, retries nothing. Thread-safe.
 class NodeClient {
  public:
-  explicit NodeClient(const std::string& address);
+  explicit NodeClient(const std::string& address,
+                      const std::shared_ptr<grpc::ChannelCredentials>& credentials =
+                          grpc::InsecureChannelCredentials());
 
   Reply<v1::GetResponse> Get(const v1::GetRequest& request, Millis timeout = kCallTimeout);
   Reply<v1::PutResponse> Put(const v1::PutRequest& request, Millis timeout = kCallTimeout);
@@ -105,7 +107,9 @@ class NodeClient {
 };
 
 // A channel that shares no connection with any other, reconnects quickly and never retries.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const std::shared_ptr<grpc::ChannelCredentials>&
+                                               credentials = grpc::InsecureChannelCredentials());
 // Gives a call `timeout` from now on.
 void SetTimeout(grpc::ClientContext* context, Millis timeout);
 

@@ -53,7 +53,14 @@ void TestCluster::ChoosePorts() {
                       .initial_cluster = absl::StrJoin(entries, ","),
                       .flags = options_.flags,
                       .env = {}}));
-    clients_.push_back(std::make_unique<NodeClient>(client_address));
+    if (options_.tls != nullptr) {
+      for (const std::string& flag : options_.tls->FlagsOf(Name(node))) {
+        servers_.back()->options().flags.push_back(flag);
+      }
+    }
+    clients_.push_back(std::make_unique<NodeClient>(
+        client_address, options_.tls != nullptr ? options_.tls->Credentials()
+                                                : grpc::InsecureChannelCredentials()));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/cluster_tls.h"
 #include "tests/support/rpc.h"
 #include "tests/support/server_process.h"
 #include "tests/support/temp_dir.h"
@@ -18,6 +19,8 @@ struct ClusterOptions {
   bool http = false;
   // Given to every member.
   std::vector<std::string> flags;
+  // Where set, members and clients speak TLS. Outlives the cluster.
+  ClusterTls* tls = nullptr;
 };
 
 // Members n1, n2, ... with fixed ports and directories, stopped until started. When the test has
