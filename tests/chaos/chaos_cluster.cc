@@ -41,6 +41,14 @@ std::string NextIp(int series, size_t node) {
 
 std::string HostName(size_t node) { return absl::StrCat(TestCluster::Name(node), ".chaos.test"); }
 
+std::vector<std::string> NamesOf(size_t size) {
+  std::vector<std::string> names;
+  for (size_t node = 0; node < size; ++node) {
+    names.push_back(TestCluster::Name(node));
+  }
+  return names;
+}
+
 int PortOf(const std::string& address) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(address, ':');
   int port = 0;
@@ -64,7 +72,9 @@ absl::Status TryNames() {
 
 ChaosCluster::ChaosCluster(const ChaosClusterOptions& options)
     : options_(options),
-      members_({.size = options.size, .flags = {}}),
+      tls_(options.tls ? std::make_unique<integration::ClusterTls>(NamesOf(options.size))
+                       : nullptr),
+      members_({.size = options.size, .flags = {}, .tls = tls_.get()}),
       network_(std::vector<std::string>(options.size)),
       stopped_(options.size, false) {
   for (size_t node = 0; node < size(); ++node) {
@@ -112,8 +122,13 @@ void ChaosCluster::TellPlaces() {
     network_.Move(node, ListenAddress(node));
     members_.server(node).options().listen_peer = ListenAddress(node);
     // So little that who is away for some seconds needs a snapshot.
-    members_.server(node).options().flags = {absl::StrCat("--advertise_peer=", DialAddress(node)),
-                                             "--log_bytes_max=1MiB"};
+    std::vector<std::string>& flags = members_.server(node).options().flags;
+    flags = {absl::StrCat("--advertise_peer=", DialAddress(node)), "--log_bytes_max=1MiB"};
+    if (tls_ != nullptr) {
+      for (const std::string& flag : tls_->FlagsOf(TestCluster::Name(node))) {
+        flags.push_back(flag);
+      }
+    }
     absl::StrAppend(&hosts, places_[node].ip, " ", HostName(node), "\n");
   }
   for (size_t node = 0; node < size(); ++node) {

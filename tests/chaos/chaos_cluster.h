@@ -28,6 +28,8 @@ struct ChaosClusterOptions {
   bool clocks = false;
   // Whether members know each other by names. REQUIRES: TryNames succeeded.
   bool names = false;
+  // Whether everybody speaks TLS and shows certificates.
+  bool tls = false;
 };
 
 // Stopped until started. Whatever goes wrong is a gtest failure. Confined to the main thread, the
@@ -122,6 +124,8 @@ class ChaosCluster {
   void ExpectRefusal(size_t node, const integration::ExitStatus& exit, const std::string& said);
 
   const ChaosClusterOptions options_;
+  // Null: plain text.
+  const std::unique_ptr<integration::ClusterTls> tls_;
   integration::TestCluster members_;
   // By node.
   std::vector<Place> places_;

@@ -46,6 +46,7 @@ struct CommandLine {
   uint64_t power_cuts = 0;
   bool lying_clients = false;
   bool lying_disks = false;
+  bool tls = false;
 };
 
 struct Figures {
@@ -125,7 +126,8 @@ void RunAll(const CommandLine& line, const std::vector<FaultKind>& kinds, bool d
   ChaosCluster cluster({.size = line.nodes,
                         .disks = disks,
                         .clocks = std::any_of(kinds.begin(), kinds.end(), NeedsShiftedClocks),
-                        .names = std::any_of(kinds.begin(), kinds.end(), NeedsNames)});
+                        .names = std::any_of(kinds.begin(), kinds.end(), NeedsNames),
+                        .tls = line.tls});
   if (!cluster.Start()) {
     return;
   }
@@ -191,6 +193,7 @@ int Main(int argc, char** argv) {
   app.add_option("--faults", line.faults, "kinds, with commas between; default all");
   app.add_flag("--every-kind", line.every_kind, "fail when a kind of fault had no effect");
   app.add_option("--power-cuts", line.power_cuts, "cut the power of all so often, and do no more");
+  app.add_flag("--tls", line.tls, "members and clients speak TLS and show certificates");
   app.add_flag("--lying-clients", line.lying_clients, "see that false acknowledgements are found");
   app.add_flag("--lying-disks", line.lying_disks, "with --power-cuts: see that a loss is found");
   CLI11_PARSE(app, argc, argv);
