@@ -58,6 +58,7 @@ port_is_free() {
 }
 
 # The usual ports, or others when something listens on one of them.
+# shellcheck disable=SC2034  # start_node has them by their names.
 choose_ports() {
   local offset port
   for offset in 0 1000 2000 3000 4000; do
