@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the image, runs docker/compose.yaml and proves it: writes through one node, kills a container, cuts one off
-# from the network, reads through the others, heals, recreates two containers at other addresses, and checks that all
-# three agree. Prometheus watches them meanwhile.
+# Builds the image, runs one node, then docker/compose.yaml, and proves it: writes through one node, kills a container,
+# cuts one off from the network, reads through the others, heals, recreates two containers at other addresses, and
+# checks that all three agree. Prometheus watches them meanwhile.
 #
 #   docker/test.sh             builds the image `raftkv` first
 #   docker/test.sh --no-build  takes it as it is
@@ -19,6 +19,7 @@ readonly HEALTHY_WITHIN_S=60
 readonly FOUND_WITHIN_S=10
 # Keeps an address taken while its former container is made anew.
 readonly SQUATTER=$PROJECT-squatter
+readonly ONE=$PROJECT-one
 
 step="start"
 trap 'echo "docker/test.sh: FAILED while doing: $step" >&2' ERR
@@ -141,6 +142,7 @@ clean_up() {
   if ((status != 0 && status != 77)); then
     compose logs --no-color --tail=40 2>&1 || true
   fi
+  docker rm -f -v "$ONE" >/dev/null 2>&1 || true
   docker rm -f "$SQUATTER-1" "$SQUATTER-2" "$SQUATTER-3" >/dev/null 2>&1 || true
   compose down -v --remove-orphans >/dev/null 2>&1 || true
   exit "$status"
@@ -156,6 +158,16 @@ case ${1:-} in
   --no-build) ;;
   *) fail "unknown argument $1; allowed: --no-build" ;;
 esac
+
+begin "run one node as the image has it"
+docker run -d --name "$ONE" raftkv >/dev/null
+deadline=$((SECONDS + HEALTHY_WITHIN_S))
+until docker exec "$ONE" raftkvctl put key value >/dev/null 2>&1; do
+  ((SECONDS < deadline)) || fail "no write after $HEALTHY_WITHIN_S s"
+  sleep 0.5
+done
+[[ $(docker logs "$ONE" 2>&1) == *"(file /etc/raftkv/one_node.yaml:"* ]] || fail "it does not use config/one_node.yaml"
+docker rm -f -v "$ONE" >/dev/null
 
 begin "start three nodes"
 compose down -v --remove-orphans >/dev/null 2>&1 || true
@@ -177,6 +189,8 @@ for port in 8080 28080 38080; do
     fail "port $port does not tell of key1"
   [[ $(curl -s --max-time 10 "http://127.0.0.1:$port/health") == '{"healthy":true}' ]] ||
     fail "port $port says that it is not healthy"
+  [[ $(curl -s --max-time 10 "http://127.0.0.1:$port/config") == *'"source":"file /etc/raftkv/three_nodes.yaml:'* ]] ||
+    fail "port $port does not tell of config/three_nodes.yaml"
 done
 
 begin "have Prometheus scrape them"

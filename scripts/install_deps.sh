@@ -33,6 +33,7 @@ readonly BUILD_PACKAGES=(
   librocksdb-dev
   libssl-dev
   libxxhash-dev
+  libyaml-cpp-dev
   ninja-build
   nlohmann-json3-dev
   pkg-config
@@ -66,6 +67,7 @@ readonly RUNTIME_PACKAGES=(
   libprotobuf32
   librocksdb7.8
   libssl3
+  libyaml-cpp0.7
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

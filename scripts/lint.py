@@ -56,6 +56,7 @@ RESTRICTED_INCLUDES = [
     (re.compile(r"\.grpc\.pb\.h$"), ("server/", "client/", "tests/")),
     (re.compile(r"^rocksdb/"), ("storage/", "tests/")),
     (re.compile(r"^gflags/"), ("server/flags.",)),
+    (re.compile(r"^yaml-cpp/"), ("server/config_file.",)),
     (re.compile(r"^CLI/"), ("client/", "tests/")),
     (re.compile(r"^nlohmann/"), ("client/", "server/http/", "tests/")),
     (re.compile(r"^httplib\.h$"), ("server/http/http_server.",)),
@@ -265,7 +266,7 @@ def check_named_options(path: str, text: str, known: Set[str]) -> Iterator[Findi
 def known_options(server_options: str, command_line: str) -> Dict[str, Set[str]]:
     """Folder -> the options that its texts may name: a server's reader has the server at hand, raftkvctl's has both."""
     placeholder = "flag"
-    server = {"help", "version", placeholder, *SERVER_OPTION_DEFINITION.findall(server_options)}
+    server = {"help", "version", "check_config", placeholder, *SERVER_OPTION_DEFINITION.findall(server_options)}
     ctl = {name.replace("-", "_") for name in CTL_OPTION_DEFINITION.findall(command_line)}
     return {"server/": server, "storage/": server, "client/ctl/": server | ctl}
 

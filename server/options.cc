@@ -135,6 +135,19 @@ std::string Option::Help() const {
   return std::holds_alternative<Switch>(value) ? absl::StrCat(meaning, "; true or false") : meaning;
 }
 
+std::string Option::TextIn(const ServerOptions& options) const {
+  if (const auto* text = std::get_if<Text>(&value); text != nullptr) {
+    return options.*text->field;
+  }
+  if (const auto* size = std::get_if<Size>(&value); size != nullptr) {
+    return FormatByteSize(options.*size->field);
+  }
+  if (const auto* number = std::get_if<Number>(&value); number != nullptr) {
+    return absl::StrCat(options.*number->field);
+  }
+  return options.*std::get<Switch>(value).field ? "true" : "false";
+}
+
 const std::vector<Option>& Option::Table() {
   static const auto* table = WithTls(new std::vector<Option>{
       {"Member", "name",
@@ -144,6 +157,10 @@ const std::vector<Option>& Option::Table() {
        "everything the node keeps; default ./<name>.raftkv; created with mode 0700; one process at "
        "a time",
        Text{&ServerOptions::data_dir, ""}},
+      {"Member", "config",
+       "a YAML file with lines of `flag: value`, names as here; the environment wins over it, and "
+       "the command line over both",
+       Text{&ServerOptions::config, ""}},
       {"Addresses", "listen_client",
        "gRPC client API, reflection and health, on every address that a name has; :port is all "
        "interfaces, port 0 any port",
@@ -204,6 +221,11 @@ ServerOptions::ServerOptions() {
     std::visit([this](const auto& value) { this->*value.field = value.default_value; },
                option.value);
   }
+}
+
+std::string ServerOptions::SourceOf(const std::string& option) const {
+  const auto found = sources.find(option);
+  return found == sources.end() ? "default" : found->second;
 }
 
 bool IsMemberName(absl::string_view name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,6 +28,7 @@ struct ServerOptions {
 
   std::string name;
   std::string data_dir;
+  std::string config;
   std::string listen_client;
   std::string listen_peer;
   std::string listen_http;
@@ -55,6 +57,13 @@ struct ServerOptions {
   std::string http_key_file;
   std::string http_trusted_ca_file;
   std::string http_client_cert_auth;
+
+  // By an option's name, where its value is from: "flag", "environment" or "file PATH:LINE:COLUMN".
+  // What is not here has its default.
+  std::map<std::string, std::string> sources;
+
+  // "default" for what nobody has set.
+  std::string SourceOf(const std::string& option) const;
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
   // what is allowed.
@@ -93,6 +102,8 @@ struct Option {
 
   // The meaning, and what the value may be unless it is a text.
   std::string Help() const;
+  // Its value there, as somebody would write it.
+  std::string TextIn(const ServerOptions& options) const;
 
   // Every option, those of a group together.
   static const std::vector<Option>& Table();

@@ -17,6 +17,7 @@
 #include "kv/command_semantics.h"
 #include "raft/wire/convert.h"
 #include "server/disk_reserve.h"
+#include "server/effective_configuration.h"
 #include "server/loop/event_loop.h"
 #include "server/peer/founding.h"
 
@@ -183,6 +184,7 @@ AdvertisedAddresses WhatToAdvertise(const ServerOptions& options,
 void LogStart(const ServerOptions& options, const kv::MemberDirectory::Self& self,
               std::optional<int> http_port, const kv::Store& store, int64_t disk_reserve_bytes) {
   const raft::RaftStatus raft = store.raft();
+  LOG(INFO) << DescribeConfiguration(options);
   LOG(INFO) << "recovered term " << raft.term << ", log to index " << raft.last_entry.index
             << ", applied " << raft.applied.index << ", revision " << store.revision() << ", "
             << store.key_count() << " keys";

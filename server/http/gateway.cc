@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/http/config_route.h"
 #include "server/http/kv_routes.h"
 #include "server/http/rpc_routes.h"
 #include "server/http/status_routes.h"
@@ -17,8 +18,10 @@
 namespace raftkv::server {
 namespace {
 
-std::vector<Route> AllRoutes(LoopCaller* caller, MetricsPage metrics) {
+std::vector<Route> AllRoutes(const ServerOptions& options, LoopCaller* caller,
+                             MetricsPage metrics) {
   std::vector<Route> routes = KvRoutes(caller);
+  routes.push_back(ConfigRoute(options));
   for (Route& route : StatusRoutes(caller, std::move(metrics))) {
     routes.push_back(std::move(route));
   }
@@ -36,7 +39,7 @@ Gateway::Gateway(const ServerOptions& options, const std::vector<ClientService*>
     : options_(options),
       plain_(tls == nullptr),
       caller_(services, loop, accounting, clock),
-      routes_(AllRoutes(&caller_, std::move(metrics))),
+      routes_(AllRoutes(options, &caller_, std::move(metrics))),
       server_({.threads = kHttpThreads,
                .waiting_max = kHttpWaitingMax,
                .body_bytes_max = ClientMessageBytesMax(options),

@@ -1,7 +1,9 @@
-// Flags, addresses and the list of founders, as people and scripts write them: whatever it is, it
-// is understood or refused in one line, and what is understood is within its bounds.
+// Flags, configuration files, addresses and the list of founders, as people and scripts write them:
+// whatever it is, it is understood or refused in one line, and what is understood is within its
+// bounds.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <iostream>
 #include <set>
 #include <sstream>
@@ -9,9 +11,13 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/host_port.h"
+#include "base/utf8.h"
 #include "client/endpoint.h"
+#include "server/config_file.h"
 #include "server/flags.h"
 #include "server/options.h"
 #include "tests/fuzz/byte_source.h"
@@ -81,6 +87,9 @@ absl::StatusOr<std::optional<server::ServerOptions>> ParseFlags(
 void CheckFlags(absl::string_view text) {
   const auto defaults = ParseFlags(Defaults());
   CHECK(defaults.ok()) << defaults.status();
+  if (absl::StrContains(text, "check")) {
+    return;  // --check_config, which looks names up.
+  }
   const auto options = ParseFlags(absl::StrSplit(text, '\n'));
   if (!options.ok()) {
     CHECK(!options.status().message().empty());
@@ -91,6 +100,26 @@ void CheckFlags(absl::string_view text) {
     CHECK(again.Complete().ok()) << "what was accepted is accepted again";
     CHECK(server::IsMemberName(again.name));
     CHECK_GE(again.election_timeout_ms, 5 * again.heartbeat_interval_ms);
+  }
+}
+
+void CheckConfigFile(absl::string_view text) {
+  const auto entries = server::ParseConfig("f", text);
+  if (!entries.ok()) {
+    const absl::string_view error = entries.status().message();
+    CHECK(absl::StartsWith(error, "f:")) << error;
+    CHECK(!absl::StrContains(error, '\n')) << error;
+    return;
+  }
+  std::set<std::string> keys;
+  for (const server::ConfigEntry& entry : *entries) {
+    CHECK(keys.insert(entry.key).second) << entry.key;
+    for (const std::string& part : {entry.key, entry.value}) {
+      CHECK(IsUtf8(part)) << part;
+      CHECK(std::none_of(part.begin(), part.end(), [](char c) { return c >= 0 && c < ' '; }));
+    }
+    CHECK(absl::StartsWith(entry.key_place, "f:")) << entry.key_place;
+    CHECK(absl::StartsWith(entry.value_place, "f:")) << entry.value_place;
   }
 }
 
@@ -107,14 +136,16 @@ void BeQuiet() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   raftkv::fuzz::BeQuiet();
   raftkv::fuzz::ByteSource source(data, size);
-  const uint64_t kind = source.Below(3);
+  const uint64_t kind = source.Below(4);
   const absl::string_view text = source.TakeAll();
   if (kind == 0) {
     raftkv::fuzz::CheckAddress(text);
   } else if (kind == 1) {
     raftkv::fuzz::CheckFounders(text);
-  } else {
+  } else if (kind == 2) {
     raftkv::fuzz::CheckFlags(text);
+  } else {
+    raftkv::fuzz::CheckConfigFile(text);
   }
   return 0;
 }

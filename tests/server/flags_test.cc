@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/version.h"
+#include "tests/support/temp_dir.h"
 
 namespace raftkv::server {
 namespace {
@@ -23,6 +24,9 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
+
+using integration::TempDir;
+using integration::WriteFile;
 
 using Arguments = std::vector<std::string>;
 using Environment = std::vector<std::pair<std::string, std::string>>;
@@ -39,7 +43,7 @@ std::string DescribeTls(const ServerOptions& options) {
 
 std::string Describe(const ServerOptions& options) {
   return absl::StrCat(
-      "name=", options.name, " data_dir=", options.data_dir,
+      "name=", options.name, " data_dir=", options.data_dir, " config=", options.config,
       " listen_client=", options.listen_client, " listen_peer=", options.listen_peer,
       " listen_http=", options.listen_http, " advertise_client=", options.advertise_client,
       " advertise_peer=", options.advertise_peer, " initial_cluster=", options.initial_cluster,
@@ -106,16 +110,20 @@ std::string ErrorOf(const Arguments& arguments, const Environment& environment =
 
 TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
   EXPECT_EQ(Parse({}),
-            "name=default data_dir=./default.raftkv listen_client=127.0.0.1:2379 "
+            "name=default data_dir=./default.raftkv config= listen_client=127.0.0.1:2379 "
             "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
             "advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
             "memory=268435456 log=1073741824 disk_reserve=0 reflection=on tls=,,,off,,,,,,,,\n");
 }
 
-TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
+TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
+  const TempDir dir;
+  const std::string path = dir.File("c");
+  WriteFile(path, "");
   const Environment values = {{"name", "n1"},
                               {"data_dir", "d"},
+                              {"config", path},
                               {"listen_client", "a:1"},
                               {"listen_peer", "b:2"},
                               {"listen_http", "h:9"},
@@ -146,17 +154,24 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEitherSource) {
   ASSERT_EQ(values.size(), Option::Table().size());
   Arguments arguments;
   Environment environment;
+  std::string file;
   for (const auto& [name, value] : values) {
     arguments.push_back(absl::StrCat("--", name, "=", value));
     environment.emplace_back(absl::StrCat("RAFTKV_", absl::AsciiStrToUpper(name)), value);
+    if (name != "config") {
+      absl::StrAppend(&file, name, ": ", value, "\n");
+    }
   }
   const std::string expected =
-      "name=n1 data_dir=d listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
-      "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
-      "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
-      "reflection=off tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n";
+      absl::StrCat("name=n1 data_dir=d config=", path,
+                   " listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
+                   "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
+                   "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
+                   "reflection=off tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
+  WriteFile(path, file);
+  EXPECT_EQ(Parse({"--config", path}), expected);
 }
 
 TEST(ParseFlagsTest, DashesUnderscoresAndSpacesAreTheSame) {
@@ -196,6 +211,126 @@ TEST(ParseFlagsTest, OtherVariablesAreIgnored) {
 TEST(ParseFlagsTest, ABadVariableIsNamed) {
   EXPECT_THAT(ErrorOf({}, {{"RAFTKV_VALUE_BYTES_MAX", "much"}}),
               AllOf(HasSubstr("RAFTKV_VALUE_BYTES_MAX=much"), HasSubstr("1 to 3145728")));
+}
+
+// A file for --config.
+class ConfigFileTest : public testing::Test {
+ protected:
+  std::string Written(const std::string& text) const {
+    WriteFile(path_, text);
+    return path_;
+  }
+  std::string At(absl::string_view place) const { return absl::StrCat("error: ", path_, place); }
+
+  const TempDir dir_;
+  const std::string path_ = dir_.File("raftkv.yaml");
+};
+
+TEST_F(ConfigFileTest, TheEnvironmentWinsOverItAndTheCommandLineOverBoth) {
+  const std::string path = Written("name: file\nrequest_timeout_ms: 11\nvalue_bytes_max: 12\n");
+  const Environment environment = {
+      {"RAFTKV_CONFIG", path}, {"RAFTKV_NAME", "env"}, {"RAFTKV_REQUEST_TIMEOUT_MS", "21"}};
+  EXPECT_THAT(Parse({"--name=flag"}, environment),
+              AllOf(StartsWith("name=flag "), HasSubstr(" timeout=21 "), HasSubstr(" value=12 ")));
+  EXPECT_THAT(Parse({}, environment), StartsWith("name=env "));
+  EXPECT_THAT(Parse({"--config=", "--value_bytes_max=3"}, environment),
+              AllOf(HasSubstr(" config= "), HasSubstr(" value=3 "), HasSubstr(" timeout=21 ")))
+      << "empty: no file";
+  EXPECT_THAT(Parse({"--config", "/nowhere", "--config", path}),
+              AllOf(StartsWith("name=file "), HasSubstr("timeout=11")))
+      << "the last one wins";
+}
+
+TEST_F(ConfigFileTest, ValuesAreReadAsFlagsAre) {
+  const auto with = [this](const std::string& line) { return Parse({"--config", Written(line)}); };
+  EXPECT_THAT(with("request_timeout_ms: 010"), HasSubstr(" timeout=10 "));
+  EXPECT_THAT(with("request-timeout-ms: '0x10'"), HasSubstr(" timeout=16 "));
+  EXPECT_THAT(with("log_bytes_max: 64MiB"), HasSubstr(" log=67108864 "));
+  EXPECT_THAT(with("reflection: NO"), HasSubstr(" reflection=off"));
+  EXPECT_THAT(with("listen_http: \"\""), HasSubstr(" listen_http= "));
+  EXPECT_THAT(with("name: 007"), StartsWith("name=007 "));
+  EXPECT_THAT(with("reflection: on"),
+              StartsWith(At(":1:13: reflection=on: must be true or false; this flag is: ")));
+  EXPECT_THAT(with("\nrequest_timeout_ms: 1_000"),
+              StartsWith(At(":2:21: request_timeout_ms=1_000: must be a number; ")));
+  EXPECT_THAT(
+      with("log_bytes_max: \"\""),
+      AllOf(StartsWith(At(":1:16: log_bytes_max=: must be a size; ")), HasSubstr("1MiB to 64TiB")));
+}
+
+TEST_F(ConfigFileTest, BadKeysHaveTheirPlace) {
+  const auto with = [this](const std::string& text) {
+    return ErrorOf({"--config", Written(text)});
+  };
+  EXPECT_THAT(
+      with("name: n1\nnmae: n2\n"),
+      AllOf(StartsWith(At(":2:1: nmae: unknown key; must be one of name, data_dir, listen")),
+            HasSubstr(", reflection")));
+  EXPECT_THAT(with("config: other.yaml"),
+              StartsWith(At(":1:1: config: a file cannot name another one")));
+  EXPECT_THAT(with("check_config: true"), HasSubstr("check_config: unknown key"));
+  EXPECT_THAT(with("node-id: n1"),
+              StartsWith(At(":1:1: node-id: is not a flag of raftkvd; use --")));
+  EXPECT_THAT(
+      with("data_dir: a\ndata-dir: b"),
+      StartsWith(At(absl::StrCat(":2:1: data-dir: is given twice, first at ", path_, ":1:1"))));
+  EXPECT_THAT(with("name: a\nname: b"), StartsWith(At(":2:1: name: is given twice")));
+  EXPECT_THAT(with("name:"), StartsWith(At(":1:1: name: has no value")));
+  EXPECT_THAT(ErrorOf({}, {{"RAFTKV_CONFIG", dir_.File("none")}}),
+              StartsWith(absl::StrCat("error: --config=", dir_.File("none"), ": No such file")));
+}
+
+// What a flag may be is asked once it is known who wins; then its place is named as well.
+TEST_F(ConfigFileTest, BadValuesHaveTheirPlace) {
+  const std::string path = Written("# Values.\nvalue_bytes_max: 0\n");
+  EXPECT_THAT(ErrorOf({"--config", path}),
+              StartsWith(At(":2:1: --value_bytes_max=0: must be 1 to 3145728")));
+  EXPECT_THAT(Parse({"--config", path, "--value_bytes_max=5"}), HasSubstr(" value=5 "));
+  EXPECT_THAT(ErrorOf({"--config", Written("initial_cluster: n1")}),
+              StartsWith(At(":1:1: --initial_cluster: entry \"n1\": ")));
+  EXPECT_THAT(ErrorOf({"--config", path, "--value_bytes_max=-5"}),
+              StartsWith("error: --value_bytes_max=-5: must be "));
+}
+
+TEST_F(ConfigFileTest, EveryTextIsReadWhoeverWins) {
+  const std::string path = Written("value_bytes_max: much\n");
+  EXPECT_THAT(ErrorOf({"--config", path, "--value_bytes_max=5"}), StartsWith(At(":1:18: ")));
+}
+
+TEST_F(ConfigFileTest, ACheckShowsWhatWouldBeInForce) {
+  const std::string path = Written("name: file\nmemory_bytes_max: 1GiB\n");
+  const Environment environment = {{"RAFTKV_DATA_DIR", "a b"}};
+  for (const char* check : {"--check_config", "--check-config", "-check_config"}) {
+    const std::string shown = Parse({"--config", path, check, "--reflection=false"}, environment);
+    EXPECT_THAT(shown,
+                AllOf(StartsWith(absl::StrCat("name: \"file\"  # file ", path,
+                                              ":1:1\n"
+                                              "data_dir: \"a b\"  # environment\n"
+                                              "# config: \"",
+                                              path, "\"  # flag\n")),
+                      HasSubstr(absl::StrCat("\nmemory_bytes_max: 1GiB  # file ", path, ":2:1\n")),
+                      HasSubstr("\nlog_bytes_max: 1GiB  # default\n"),
+                      HasSubstr("\nreflection: false  # flag\n")));
+    const std::string flags = Parse({"--config", path, "--reflection=false"}, environment);
+    EXPECT_EQ(Parse({"--config", Written(shown)}), flags) << "what it shows means the same";
+    Written("name: file\nmemory_bytes_max: 1GiB\n");
+  }
+  EXPECT_THAT(ErrorOf({"--check_config=true"}), HasSubstr("unknown flag"));
+  EXPECT_THAT(Parse({}, {{"RAFTKV_CHECK_CONFIG", "true"}}), StartsWith("name=default"));
+}
+
+TEST_F(ConfigFileTest, ACheckFindsWhatAStartWould) {
+  EXPECT_THAT(ErrorOf({"--check_config", "--value_bytes_max=0"}),
+              StartsWith("error: --value_bytes_max=0: must be "));
+  EXPECT_THAT(ErrorOf({"--check_config", "--config", dir_.File("none")}),
+              HasSubstr("No such file"));
+  for (const char* flag : {"listen_client", "listen_peer", "listen_http"}) {
+    for (const char* address : {"nowhere.invalid:1", "192.0.2.1:1"}) {
+      const std::string argument = absl::StrCat("--", flag, "=", address);
+      EXPECT_THAT(ErrorOf({"--check_config", argument}),
+                  StartsWith(absl::StrCat("error: ", argument, ": cannot ")));
+    }
+  }
 }
 
 TEST(ParseFlagsTest, NumbersAreNumbers) {
@@ -297,9 +432,11 @@ constexpr char kHelp[] =
     ": a member of a distributed, strongly consistent key-value store.\n"
     "\n"
     "  raftkvd [--flag=value ...]\n"
+    "  raftkvd --check_config [--flag=value ...]   shows what would be in force, and exits\n"
     "\n"
     "With no flags it is a working single-node store. Flags may be written with - for _.\n"
-    "The environment variable RAFTKV_<FLAG> sets a flag that the command line does not.\n"
+    "The environment variable RAFTKV_<FLAG> sets a flag that the command line does not, and\n"
+    "the file of --config one that neither does.\n"
     "\n"
     "Member:\n"
     "  --name=default\n"
@@ -307,6 +444,9 @@ constexpr char kHelp[] =
     "  --data_dir\n"
     "      everything the node keeps; default ./<name>.raftkv; created with mode 0700; "
     "one process at a time\n"
+    "  --config\n"
+    "      a YAML file with lines of `flag: value`, names as here; the environment wins over it, "
+    "and the command line over both\n"
     "\n"
     "Addresses:\n"
     "  --listen_client=127.0.0.1:2379\n"
