@@ -45,10 +45,12 @@ readonly TEST_PACKAGES=(
   clang-format-14
   curl
   e2fsprogs
+  fish
   mount
   openssl
   python3
   rocksdb-tools
+  zsh
 )
 readonly LONG_PACKAGES=(
   clang-14

@@ -4,9 +4,12 @@
 #include <limits>
 #include <sstream>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/duration.h"
 #include "base/version.h"
+#include "client/ctl/completion.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -36,6 +39,7 @@ struct Words {
   EndpointStatusCommand status;
   EndpointHealthCommand health;
   EndpointHashCommand hash;
+  std::string shell;
 };
 
 CLI::Validator IsDuration(bool positive) {
@@ -160,8 +164,57 @@ void AddClusterCommands(CLI::App& app, Words& words) {
       "--scan", words.hash.scan,
       "Also have each endpoint read all its keys and compare them with its hash; give it "
       "time by --command-timeout");
+}
 
-  app.add_subcommand("version", "Print raftkvctl's version")->group("Other");
+void AddOtherCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Other";
+  app.add_subcommand("version", "Print raftkvctl's version")->group(kGroup);
+  app.add_subcommand("completion", "Print a script that completes raftkvctl's words in a shell")
+      ->group(kGroup)
+      ->add_option("shell", words.shell, "The shell; the script says where to put it")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->option_text("bash|zsh|fish");
+}
+
+// All values that an option takes, by its text in the help: "a|b|c [a]".
+std::vector<std::string> ChoicesOf(const CLI::Option& option) {
+  const std::string text = option.get_option_text();
+  const std::string first = text.substr(0, text.find(' '));
+  return absl::StrContains(first, '|') ? absl::StrSplit(first, '|') : std::vector<std::string>();
+}
+
+CompletedCommand CompletedFrom(const CLI::App& app) {
+  CompletedCommand command{.name = app.get_name(), .description = app.get_description()};
+  for (const CLI::Option* option : app.get_options({})) {
+    if (!option->nonpositional()) {
+      command.choices = ChoicesOf(*option);
+    } else if (option != app.get_help_ptr() || app.get_parent() == nullptr) {
+      CompletedOption& completed = command.options.emplace_back();
+      for (const std::string& name : option->get_lnames()) {
+        completed.names.push_back(absl::StrCat("--", name));
+      }
+      for (const std::string& name : option->get_snames()) {
+        completed.names.push_back(absl::StrCat("-", name));
+      }
+      completed.description = option->get_description();
+      completed.takes_value = option->get_type_size() != 0;
+      completed.takes_file = absl::StartsWith(option->get_option_text(), "FILE");
+      completed.choices = ChoicesOf(*option);
+    }
+  }
+  for (const CLI::App* subcommand : app.get_subcommands({})) {
+    command.subcommands.push_back(CompletedFrom(*subcommand));
+  }
+  return command;
+}
+
+std::string CompletionScript(const CLI::App& app, const std::string& shell) {
+  const CompletedCommand root = CompletedFrom(app);
+  if (shell == "bash") {
+    return BashCompletion(root);
+  }
+  return shell == "zsh" ? ZshCompletion(root) : FishCompletion(root);
 }
 
 Command ChosenCommand(const CLI::App& app, Words& words) {
@@ -222,6 +275,7 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   AddGlobalOptions(app, words);
   AddKeyCommands(app, words);
   AddClusterCommands(app, words);
+  AddOtherCommands(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
@@ -239,6 +293,9 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
     return EarlyExit{.code = code == 0 ? ExitCode::kOk : ExitCode::kBadArguments,
                      .out = out.str(),
                      .err = code == 0 ? err.str() : "Error: " + err.str()};
+  }
+  if (app.got_subcommand("completion")) {
+    return EarlyExit{.out = CompletionScript(app, words.shell)};
   }
   return Invocation{
       .global = {.endpoints = absl::StrSplit(words.endpoints, ',', absl::SkipWhitespace()),

@@ -75,7 +75,7 @@ struct Invocation {
   Command command = {};
 };
 
-// Help was asked for, or the arguments are wrong: nothing is to be run.
+// Help or a script was asked for, or the arguments are wrong: no server is asked.
 struct EarlyExit {
   ExitCode code = ExitCode::kOk;
   std::string out = {};
