@@ -46,9 +46,12 @@ readonly TEST_PACKAGES=(
   curl
   e2fsprogs
   fish
+  jq
   mount
   openssl
   python3
+  python3-grpcio
+  python3-protobuf
   rocksdb-tools
   zsh
 )

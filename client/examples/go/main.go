@@ -1,0 +1,115 @@
+// Reads and writes a raftkv cluster with grpc-go; docs/CLIENTS.md says how to build it.
+//
+// Usage: example CONFIG_FOLDER HOST:PORT,HOST:PORT,...    the client addresses of members
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // Lets the service config ask for a member's health.
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "raftkv.dev/example/raftkvv1"
+)
+
+// connect has all members behind one connection. The configuration says which calls are tried again, and whom they
+// go to.
+func connect(endpoints, config string) *grpc.ClientConn {
+	text, err := os.ReadFile(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	members := manual.NewBuilderWithScheme("members")
+	state := resolver.State{}
+	for _, address := range strings.Split(endpoints, ",") {
+		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})
+	}
+	members.InitialState(state)
+	conn, err := grpc.NewClient("members:///raftkv", grpc.WithResolvers(members),
+		grpc.WithDefaultServiceConfig(string(text)), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return conn
+}
+
+// reasonOf is why a call was refused, in raftkv's words: the table in README.md.
+func reasonOf(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	folder, endpoints := os.Args[1], os.Args[2]
+	conn := connect(endpoints, filepath.Join(folder, "service_config.json"))
+	defer conn.Close()
+	kv := pb.NewKvServiceClient(conn)
+
+	greeting := &pb.PutRequest{
+		Key:    "example/greeting",
+		Value:  &pb.PutRequest_Text{Text: "hello"},
+		Expiry: &pb.PutRequest_Ttl{Ttl: durationpb.New(time.Minute)},
+	}
+	put, err := kv.Put(ctx, greeting)
+	if err != nil {
+		log.Fatal(err)
+	}
+	got, err := kv.Get(ctx, &pb.GetRequest{Key: "example/greeting", AsText: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if got.Kv == nil {
+		fmt.Println("get: no such key")
+	} else {
+		fmt.Println("get:", got.Kv.GetText())
+	}
+
+	prefix := &pb.KeyRange{Selector: &pb.KeyRange_Prefix{Prefix: "example/"}}
+	list, err := kv.List(ctx, &pb.ListRequest{Range: prefix, KeysOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, each := range list.Kvs {
+		fmt.Println("list:", each.Key)
+	}
+
+	_, err = kv.Put(ctx, &pb.PutRequest{
+		Key:          "example/greeting",
+		Value:        &pb.PutRequest_Text{Text: "lost"},
+		Precondition: &pb.Precondition{Condition: &pb.Precondition_ModRevision{ModRevision: put.ModRevision - 1}},
+	})
+	fmt.Println("refused:", status.Code(err), reasonOf(err))
+
+	deleted, err := kv.Delete(ctx, &pb.DeleteRequest{Key: "example/greeting"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("deleted:", deleted.Deleted)
+
+	// Every member takes every call. To save the way from a member to the leader, ask the leader.
+	leader := connect(endpoints, filepath.Join(folder, "leader_service_config.json"))
+	defer leader.Close()
+	answer, err := pb.NewClusterServiceClient(leader).GetStatus(ctx, &pb.GetStatusRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("leader:", answer.Name)
+}
