@@ -83,6 +83,7 @@ class EntryReader final : public YAML::EventHandler {
  public:
   EntryReader(std::string path, absl::string_view text) : path_(std::move(path)), text_(text) {}
 
+  bool ok() const { return error_.ok(); }
   absl::StatusOr<std::vector<ConfigEntry>> Take() {
     return error_.ok() ? absl::StatusOr<std::vector<ConfigEntry>>(std::move(entries_)) : error_;
   }
@@ -214,7 +215,8 @@ absl::StatusOr<std::vector<ConfigEntry>> ParseConfig(const std::string& path,
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(reader)) {
+    // At most two: from some texts the parser takes one empty document after the other, for ever.
+    while (reader.ok() && parser.HandleNextDocument(reader)) {
     }
   } catch (const YAML::Exception& error) {
     // What the reader found before that is said more plainly.

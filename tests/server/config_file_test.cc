@@ -118,6 +118,13 @@ TEST(ParseConfigTest, OnlyLinesOfTextsAreTaken) {
   }
 }
 
+// Left alone, the parser finds an empty document in them again and again.
+TEST(ParseConfigTest, TextsWithoutAnEndAreRefused) {
+  for (const char* text : {",\n", ",? a\naaaa`a: <b\n", "a: b\n...\n, c"}) {
+    EXPECT_THAT(Parsed(text), HasSubstr(": begins a second document: ")) << text;
+  }
+}
+
 // The parser takes the end of the file for the missing quote, and with it every line behind.
 TEST(ParseConfigTest, AQuoteThatIsNeverClosedIsRefused) {
   for (const char* text : {"a: b\nname: \"n1\ndata_dir: d\n", "a: b\nname: 'n1\ndata_dir: d\n",
