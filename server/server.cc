@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@
 #include "server/metrics/metrics.h"
 #include "server/metrics/raft_counts.h"
 #include "server/peer/peer_wing.h"
+#include "server/service_manager.h"
 #include "server/startup.h"
 #include "server/startup_signals.h"
 #include "server/stop.h"
@@ -53,6 +55,18 @@ int Fail(int exit_code, absl::string_view message) {
 int FailToOpen(const absl::Status& status) {
   return Fail(absl::IsInvalidArgument(status) ? kExitBadConfiguration : kExitBadDirectory,
               status.message());
+}
+
+// Ready means listening, after replay: not led, or a cluster that starts member by member would
+// never be.
+void TellServiceManager() {
+  const char* address = std::getenv("NOTIFY_SOCKET");
+  if (address == nullptr) {
+    return;
+  }
+  if (const absl::Status told = NotifyServiceManager(address, "READY=1"); !told.ok()) {
+    LOG(WARNING) << "systemd cannot be told that the member is ready: " << told.message();
+  }
 }
 
 class Server final {
@@ -137,6 +151,7 @@ int Server::Run() {
   peers_->LogCluster();
   LogStart(options_, directory_->self(), http_->port(), member_->store(),
            storage_->disk_reserve_bytes());
+  TellServiceManager();
   peers_->Join();
   startup_signals.reset();
   loop_->Run({.on_tick = [this] { OnTick(); }, .on_turn = [this] { return OnTurn(); }});

@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -174,6 +177,36 @@ TEST(StartTest, DashesInFlagsAndTheEnvironmentWorkAndFlagsWin) {
   NodeClient client(server.client_address());
   EXPECT_TRUE(client.PutText("a", std::string(20, 'x')).ok());
   EXPECT_EQ(client.PutText("a", std::string(21, 'x')).reason, "VALUE_TOO_LARGE");
+}
+
+// As a unit of Type=notify has it.
+TEST(StartTest, TheServiceManagerHearsThatItIsReady) {
+  const TempDir dir;
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const std::string path = dir.File("notify");
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  memcpy(address.sun_path, path.data(), path.size());
+  const int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(manager, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const timeval timeout = {.tv_sec = 10, .tv_usec = 0};
+  ASSERT_EQ(setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+  SingleNode node;
+  node.server().options().env.push_back("NOTIFY_SOCKET=" + path);
+  ASSERT_TRUE(node.Start());
+  char heard[100];
+  const ssize_t size = recv(manager, heard, sizeof(heard), 0);
+  close(manager);
+  ASSERT_GT(size, 0) << strerror(errno);
+  EXPECT_EQ(std::string(heard, static_cast<size_t>(size)), "READY=1");
+}
+
+TEST(StartTest, AManagerThatIsNotThereIsSaidAndDoesNotMatter) {
+  const TempDir dir;
+  SingleNode node;
+  node.server().options().env.push_back("NOTIFY_SOCKET=" + dir.File("nobody"));
+  ASSERT_TRUE(node.Start());
+  EXPECT_THAT(node.server().Log(), HasSubstr("nobody: No such file or directory"));
 }
 
 TEST(StartTest, AnAddressInUseIsNamedWithItsFlag) {
