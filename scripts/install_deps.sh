@@ -57,8 +57,12 @@ readonly TEST_PACKAGES=(
 )
 readonly LONG_PACKAGES=(
   clang-14
+  dpkg-dev
   gcovr
   libclang-rt-14-dev
+  lintian
+  mmdebstrap
+  systemd
 )
 readonly RUNTIME_PACKAGES=(
   libabsl20220623

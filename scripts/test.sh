@@ -2,8 +2,8 @@
 # Installs, builds and runs every test. The last line is ctest's own summary; exit 0 only when all tests passed.
 #
 #   scripts/test.sh         under 20 minutes on two cores from a clean clone
-#   scripts/test.sh --long  also what takes longer: the idle cluster, more leader kills, docker, buf's lint,
-#                           the fuzzers, the coverage of raft/core
+#   scripts/test.sh --long  also what takes longer: the idle cluster, more leader kills, docker, the package,
+#                           buf's lint, the fuzzers, the coverage of raft/core
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
