@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/latency_histogram.h"
 #include "base/rng.h"
 #include "client/bench/backend.h"
-#include "client/bench/histogram.h"
 
 namespace raftkv::bench {
 
@@ -40,8 +40,8 @@ struct LoadOptions {
 
 // What was counted while `seconds` passed. Latencies are in ns and of successful requests only.
 struct LoadResult {
-  Histogram puts;
-  Histogram gets;
+  LatencyHistogram puts;
+  LatencyHistogram gets;
   std::map<std::string, uint64_t> errors;  // gRPC code, or "KEY_MISSING" -> number of requests.
   double seconds = 0;
 };

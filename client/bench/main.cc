@@ -114,7 +114,7 @@ void Finish(const CLI::App& app, CommandLine& line) {
 
 double Millis(uint64_t nanos) { return static_cast<double>(nanos) / 1e6; }
 
-nlohmann::ordered_json ToJson(const Histogram& latencies, double seconds) {
+nlohmann::ordered_json ToJson(const LatencyHistogram& latencies, double seconds) {
   return {{"ops", latencies.count()},
           {"ops_per_second", static_cast<double>(latencies.count()) / seconds},
           {"mean_ms", latencies.Mean() / 1e6},
@@ -133,7 +133,7 @@ void PrintJson(const CommandLine& line, const LoadResult& result) {
                                  {"value_size", line.load.value_bytes},
                                  {"keys", line.load.keys},
                                  {"seconds", result.seconds}};
-  Histogram all = result.puts;
+  LatencyHistogram all = result.puts;
   all.Merge(result.gets);
   json["all"] = ToJson(all, result.seconds);
   if (line.load.read_percent < 100) json["put"] = ToJson(result.puts, result.seconds);
@@ -143,7 +143,7 @@ void PrintJson(const CommandLine& line, const LoadResult& result) {
   std::puts(json.dump().c_str());
 }
 
-void PrintRow(const char* name, const Histogram& latencies, double seconds) {
+void PrintRow(const char* name, const LatencyHistogram& latencies, double seconds) {
   std::printf("%-4s %10.0f ops/s   p50 %8.3f ms   p99 %8.3f ms   p99.9 %8.3f ms   max %8.3f ms\n",
               name, static_cast<double>(latencies.count()) / seconds,
               Millis(latencies.Percentile(50)), Millis(latencies.Percentile(99)),

@@ -1,4 +1,4 @@
-#include "client/bench/histogram.h"
+#include "base/latency_histogram.h"
 
 #include <gtest/gtest.h>
 
@@ -7,19 +7,19 @@
 
 #include "base/rng.h"
 
-namespace raftkv::bench {
+namespace raftkv {
 namespace {
 
-TEST(HistogramTest, EmptyOneHasZeroes) {
-  Histogram histogram;
+TEST(LatencyHistogramTest, EmptyOneHasZeroes) {
+  LatencyHistogram histogram;
   EXPECT_EQ(histogram.count(), 0u);
   EXPECT_EQ(histogram.max(), 0u);
   EXPECT_EQ(histogram.Percentile(50), 0u);
   EXPECT_EQ(histogram.Mean(), 0);
 }
 
-TEST(HistogramTest, SmallValuesAreExact) {
-  Histogram histogram;
+TEST(LatencyHistogramTest, SmallValuesAreExact) {
+  LatencyHistogram histogram;
   for (uint64_t value = 1; value <= 1000; ++value) histogram.Record(value);
   EXPECT_EQ(histogram.Percentile(0), 1u);
   EXPECT_EQ(histogram.Percentile(50), 500u);
@@ -29,22 +29,24 @@ TEST(HistogramTest, SmallValuesAreExact) {
   EXPECT_DOUBLE_EQ(histogram.Mean(), 500.5);
 }
 
-TEST(HistogramTest, EveryPowerOfTwoAndItsNeighboursStayWithinTheErrorBound) {
-  for (uint64_t power = 2; power <= Histogram::kValueMax; power *= 2) {
-    for (const uint64_t value : {power - 1, power, power + 1}) {
-      Histogram histogram;
-      histogram.Record(value);
-      histogram.Record(Histogram::kValueMax);
-      const uint64_t reported = histogram.Percentile(50);
-      EXPECT_GE(reported, value);
-      EXPECT_LE(reported - value, value / 1024) << value;
+TEST(LatencyHistogramTest, EveryPowerOfTwoAndItsNeighboursStayWithinTheErrorBound) {
+  for (const int bits : {1, 3, 10}) {
+    for (uint64_t power = 2; power <= LatencyHistogram::kValueMax; power *= 2) {
+      for (const uint64_t value : {power - 1, power, power + 1}) {
+        LatencyHistogram histogram(bits);
+        histogram.Record(value);
+        histogram.Record(LatencyHistogram::kValueMax);
+        const uint64_t reported = histogram.Percentile(50);
+        EXPECT_GE(reported, value);
+        EXPECT_LE(reported - value, value >> bits) << value;
+      }
     }
   }
 }
 
-TEST(HistogramTest, PercentilesOfRandomValuesStayWithinTheErrorBound) {
+TEST(LatencyHistogramTest, PercentilesOfRandomValuesStayWithinTheErrorBound) {
   Rng rng(7);
-  Histogram histogram;
+  LatencyHistogram histogram;
   std::vector<uint64_t> values;
   for (int i = 0; i < 20'000; ++i) {
     values.push_back(rng.Below(uint64_t{1} << (1 + rng.Below(36))));
@@ -63,17 +65,28 @@ TEST(HistogramTest, PercentilesOfRandomValuesStayWithinTheErrorBound) {
   EXPECT_EQ(histogram.max(), values.back());
 }
 
-TEST(HistogramTest, ValuesAboveTheLimitCountAsTheLimit) {
-  Histogram histogram;
+TEST(LatencyHistogramTest, ValuesAboveTheLimitCountAsTheLimit) {
+  LatencyHistogram histogram;
   histogram.Record(UINT64_MAX);
   EXPECT_EQ(histogram.count(), 1u);
-  EXPECT_EQ(histogram.max(), Histogram::kValueMax);
-  EXPECT_EQ(histogram.Percentile(50), Histogram::kValueMax);
+  EXPECT_EQ(histogram.max(), LatencyHistogram::kValueMax);
+  EXPECT_EQ(histogram.Percentile(50), LatencyHistogram::kValueMax);
 }
 
-TEST(HistogramTest, MergedOnesEqualOneThatSawEverything) {
+TEST(LatencyHistogramTest, AClearedOneIsAsNew) {
+  LatencyHistogram histogram(3);
+  histogram.Record(5'000'000);
+  histogram.Clear();
+  EXPECT_EQ(histogram.count(), 0u);
+  EXPECT_EQ(histogram.max(), 0u);
+  histogram.Record(7);
+  EXPECT_EQ(histogram.Percentile(100), 7u);
+  EXPECT_DOUBLE_EQ(histogram.Mean(), 7);
+}
+
+TEST(LatencyHistogramTest, MergedOnesEqualOneThatSawEverything) {
   Rng rng(11);
-  Histogram left, right, both;
+  LatencyHistogram left, right, both;
   for (int i = 0; i < 5'000; ++i) {
     const uint64_t value = rng.Below(1'000'000);
     (i % 3 == 0 ? left : right).Record(value);
@@ -89,4 +102,4 @@ TEST(HistogramTest, MergedOnesEqualOneThatSawEverything) {
 }
 
 }  // namespace
-}  // namespace raftkv::bench
+}  // namespace raftkv
