@@ -132,6 +132,12 @@ RaftState FromProto(v1::RaftState state) {
   }
 }
 
+Latency FromProto(const v1::Latency& latency) {
+  return Latency{.count = latency.count(),
+                 .p50 = DurationFromProto(latency.p50()),
+                 .p99 = DurationFromProto(latency.p99())};
+}
+
 }  // namespace
 
 absl::Duration DurationFromProto(const google::protobuf::Duration& duration) {
@@ -306,6 +312,14 @@ VerifyHashResult ToResult(const v1::VerifyHashResponse& response) {
 }
 
 MemberStatus ToResult(const v1::GetStatusResponse& response) {
+  std::vector<PeerStatus> peers;
+  for (const v1::PeerStatus& peer : response.peers()) {
+    peers.push_back({.id = peer.id(),
+                     .reachable = peer.reachable(),
+                     .unreachable_for = DurationFromProto(peer.unreachable_for()),
+                     .match_index = peer.match_index()});
+  }
+  const v1::RequestStats& requests = response.requests();
   return MemberStatus{
       .header = FromProto(response.header()),
       .version = response.version(),
@@ -325,6 +339,12 @@ MemberStatus ToResult(const v1::GetStatusResponse& response) {
                  .unsent_answer_bytes = response.memory().unsent_answer_bytes()},
       .uptime = DurationFromProto(response.uptime()),
       .warnings = {response.warnings().begin(), response.warnings().end()},
+      .requests = {.window = DurationFromProto(requests.window()),
+                   .reads = FromProto(requests.reads()),
+                   .writes = FromProto(requests.writes()),
+                   .failed = FromProto(requests.failed()),
+                   .syncs = FromProto(requests.syncs())},
+      .peers = std::move(peers),
   };
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/member_status.h"
 
 namespace raftkv {
 
@@ -45,15 +46,6 @@ struct ClientOptions {
 enum class Consistency {
   kLinearizable,  // reflects every write that was acknowledged before the read began
   kStale,         // whatever the answering member has; works without a quorum
-};
-
-// Who answered, from which state.
-struct ResponseHeader {
-  uint64_t cluster_id = 0;
-  uint64_t member_id = 0;
-  uint64_t leader_id = 0;  // 0: the member knows no leader
-  uint64_t raft_term = 0;
-  int64_t revision = 0;  // a write's own; for a read, the revision that it was answered from
 };
 
 struct KeyValue {
@@ -179,9 +171,6 @@ struct ListResult {
   int64_t count = 0;
 };
 
-enum class MemberRole { kUnspecified, kVoter, kLearner };
-enum class RaftState { kUnspecified, kFollower, kPreCandidate, kCandidate, kLeader };
-
 struct Member {
   uint64_t id = 0;
   std::string name = {};
@@ -215,33 +204,6 @@ struct VerifyHashResult {
   int64_t revision = 0;
   int64_t key_count = 0;
   bool scanned = false;
-};
-
-// What a member holds in memory, in bytes; raftkv/v1/cluster.proto says of what.
-struct MemoryUse {
-  int64_t planned_bytes = 0;
-  int64_t resident_bytes = 0;
-  int64_t cached_block_bytes = 0;
-  int64_t write_buffer_bytes = 0;
-  int64_t log_bytes = 0;
-  int64_t unsent_answer_bytes = 0;
-};
-
-// One member's own state.
-struct MemberStatus {
-  ResponseHeader header = {};
-  std::string version = {};
-  std::string name = {};
-  RaftState raft_state = RaftState::kUnspecified;
-  MemberRole role = MemberRole::kUnspecified;
-  uint64_t last_index = 0;
-  uint64_t commit_index = 0;
-  uint64_t applied_index = 0;
-  int64_t key_count = 0;
-  int64_t disk_bytes = 0;
-  MemoryUse memory = {};
-  absl::Duration uptime = {};
-  std::vector<std::string> warnings = {};
 };
 
 }  // namespace raftkv

@@ -30,6 +30,7 @@
 #include "server/limits.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/listeners.h"
+#include "server/loop/request_stats.h"
 #include "server/loop/thread_disk_pool.h"
 #include "server/memory_budget.h"
 #include "server/memory_usage.h"
@@ -99,6 +100,8 @@ class Server final {
   const SystemMonotonicClock clock_;
   const MonotonicNanos started_at_ = clock_.Now();
   std::vector<Founder> founders_;
+  // The log thread tells it of syncs, too, so it outlives the storage.
+  RequestStats request_stats_{&clock_};
 
   // In the order in which they are made; taken down in the reverse order (TearDown).
   std::unique_ptr<TlsPorts> tls_;
@@ -163,7 +166,8 @@ std::optional<int> Server::OpenData() {
   if (!options_.initial_cluster.empty()) {
     founders_ = *ParseInitialCluster(options_.initial_cluster);
   }
-  auto storage = OpenStorage(options_, founders_, loop_.get());
+  auto storage = OpenStorage(options_, founders_, loop_.get(),
+                             [this](MonotonicNanos took) { request_stats_.OnSynced(took); });
   if (!storage.ok()) {
     return FailToOpen(storage.status());
   }
@@ -220,6 +224,7 @@ void Server::MakeMember(StartingPoint start) {
 
 void Server::MakeServices() {
   calls_.clock = &clock_;
+  calls_.requests = &request_stats_;
   calls_.default_timeout = options_.request_timeout_ms * kNanosPerMilli;
   kv::Store* const store = &member_->store();
   memory_usage_ =
@@ -237,6 +242,8 @@ void Server::MakeServices() {
                                   peers_->TransferLeadership(leader, target, deadline,
                                                              std::move(done));
                                 },
+                            .fill_requests = [this](auto* to) { FillStats(request_stats_, to); },
+                            .fill_peers = [this](auto* to) { peers_->FillStatus(to); },
                             .warnings = [this] { return Warnings(); }},
       directory_.get(), store, &member_->driver(), &clock_);
   MakeMetrics();

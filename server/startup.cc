@@ -79,9 +79,9 @@ storage::StorageOptions OptionsOfStorage(const ServerOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOptions& options,
-                                                              const std::vector<Founder>& founders,
-                                                              Waker* waker) {
+absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(
+    const ServerOptions& options, const std::vector<Founder>& founders, Waker* waker,
+    std::function<void(MonotonicNanos took)> on_sync) {
   const bool is_founder = founders.empty() || IsAmong(founders, options.name);
   // Asked here as well, so that a mistake leaves no directory behind.
   if (!is_founder && !storage::Storage::HoldsData(options.data_dir)) {
@@ -91,6 +91,7 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOption
   storage::StorageOptions storage_options = OptionsOfStorage(options);
   storage_options.disk_reserve_bytes =
       DiskReserveBytes(options.disk_reserve_bytes, disk.total_bytes);
+  storage_options.on_sync = std::move(on_sync);
   storage::FitToReserve(&storage_options);
   RAFTKV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Storage> storage,
                           storage::Storage::Open(storage_options, waker));

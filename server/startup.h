@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "base/waker.h"
 #include "kv/member.h"
 #include "raft/core/raft_core.h"
@@ -18,10 +20,10 @@ namespace raftkv::server {
 
 // Opens the data directory for this member. A failure is for the user to read: InvalidArgument when
 // the flags are wrong, which leaves no directory behind; any other when the directory cannot be
-// used. `founders` is --initial_cluster, maybe empty.
-absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(const ServerOptions& options,
-                                                              const std::vector<Founder>& founders,
-                                                              Waker* waker);
+// used. `founders` is --initial_cluster, maybe empty. `on_sync` is StorageOptions'.
+absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(
+    const ServerOptions& options, const std::vector<Founder>& founders, Waker* waker,
+    std::function<void(MonotonicNanos took)> on_sync);
 
 // What a member begins with. Before the cluster is founded, its id and the voters are those that
 // the founding will come to.

@@ -34,11 +34,12 @@ void CheckBuilt(const rocksdb::Status& status) {
 
 RocksDbLogStore::RocksDbLogStore(const OwnFamilies& families, raft::LogIndex start,
                                  raft::EntryId last, DurabilityFence* fence, WorkerPool* reader,
-                                 Waker* waker)
+                                 Waker* waker, std::function<void(MonotonicNanos took)> on_sync)
     : families_(families),
       fence_(fence),
       reader_(reader),
       waker_(waker),
+      on_sync_(std::move(on_sync)),
       first_(start.Next()),
       hard_state_(fence->recorded().hard_state),
       start_(start),
@@ -252,8 +253,12 @@ void RocksDbLogStore::WriteUnsynced(const char* what, rocksdb::WriteBatch* batch
 }
 
 void RocksDbLogStore::SyncWal() {
+  const MonotonicNanos began = clock_.Now();
   if (const rocksdb::Status status = families_.db->SyncWAL(); !status.ok()) {
     AbortOnWriteFailure("sync the Raft log", status);
+  }
+  if (on_sync_ != nullptr) {
+    on_sync_(clock_.Now() - began);
   }
 }
 

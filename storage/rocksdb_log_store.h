@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -38,9 +39,11 @@ inline constexpr MonotonicNanos kFenceLagMax = 100 * kNanosPerMilli;
 class RocksDbLogStore final : public raft::LogStore {
  public:
   // `start` is the entry before the first in the log, and `last` the last one, which is `start`
-  // when it is empty; the fence has recorded it. Borrows everything; `reader` ends before it.
+  // when it is empty; the fence has recorded it. `on_sync` is StorageOptions'. Borrows everything;
+  // `reader` ends before it.
   RocksDbLogStore(const OwnFamilies& families, raft::LogIndex start, raft::EntryId last,
-                  DurabilityFence* fence, WorkerPool* reader, Waker* waker);
+                  DurabilityFence* fence, WorkerPool* reader, Waker* waker,
+                  std::function<void(MonotonicNanos took)> on_sync);
   // Finishes queued writes, then brings the fence up to them.
   ~RocksDbLogStore() override;
 
@@ -99,6 +102,7 @@ class RocksDbLogStore final : public raft::LogStore {
   DurabilityFence* const fence_;
   WorkerPool* const reader_;
   Waker* const waker_;
+  const std::function<void(MonotonicNanos took)> on_sync_;
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -354,7 +354,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
 
   reader_ = std::make_unique<WorkerPool>(kReaderThreads, kReaderTasksMax);
   log_store_ = std::make_unique<RocksDbLogStore>(families_, start.id.index, end.id, fence_.get(),
-                                                 reader_.get(), waker);
+                                                 reader_.get(), waker, options_.on_sync);
   staging_ = std::make_unique<SnapshotStaging>(families_, directory_.staging_path(),
                                                options_.disk_reserve_bytes / kStagingPartOfReserve,
                                                generation->number + 1, reader_.get());

@@ -71,34 +71,6 @@ absl::string_view RoleName(MemberRole role) {
   return "unknown";
 }
 
-absl::string_view StateName(const MemberStatus& status) {
-  switch (status.raft_state) {
-    case RaftState::kFollower:
-      return status.role == MemberRole::kLearner ? "learner" : "follower";
-    case RaftState::kPreCandidate:
-      return "pre-candidate";
-    case RaftState::kCandidate:
-      return "candidate";
-    case RaftState::kLeader:
-      return "leader";
-    case RaftState::kUnspecified:
-      return "unfounded";
-  }
-  return "unknown";
-}
-
-std::string FormatBytes(int64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
-  double amount = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (amount >= 999.5 && unit + 1 < std::size(kUnits)) {
-    amount /= 1000;
-    ++unit;
-  }
-  return unit == 0 || amount >= 9.95 ? absl::StrFormat("%.0f %s", amount, kUnits[unit])
-                                     : absl::StrFormat("%.1f %s", amount, kUnits[unit]);
-}
-
 std::string FormatTook(absl::Duration took) {
   return absl::StrFormat("%.1fms", absl::ToDoubleMilliseconds(took));
 }
@@ -163,6 +135,29 @@ std::vector<std::string> StatusCells(const EndpointStatus& endpoint) {
           absl::StrJoin(status.warnings, "; ")};
 }
 
+Json ToJson(const Latency& latency) {
+  return Json{{"count", latency.count},
+              {"p50", absl::FormatDuration(latency.p50)},
+              {"p99", absl::FormatDuration(latency.p99)}};
+}
+
+Json ToJson(const RequestStats& requests) {
+  return Json{{"window", absl::FormatDuration(requests.window)},
+              {"reads", ToJson(requests.reads)},
+              {"writes", ToJson(requests.writes)},
+              {"failed", ToJson(requests.failed)},
+              {"syncs", ToJson(requests.syncs)}};
+}
+
+Json ToJson(const PeerStatus& peer) {
+  Json json{{"id", peer.id}, {"reachable", peer.reachable}};
+  if (!peer.reachable) {
+    json["unreachable_for"] = absl::FormatDuration(peer.unreachable_for);
+  }
+  json["match_index"] = peer.match_index;
+  return json;
+}
+
 Json ToJson(const EndpointStatus& endpoint) {
   Json json{{"endpoint", endpoint.endpoint}};
   if (!endpoint.status.ok()) {
@@ -188,6 +183,11 @@ Json ToJson(const EndpointStatus& endpoint) {
                     {"unsent_answer_bytes", status.memory.unsent_answer_bytes}};
   json["uptime"] = absl::FormatDuration(status.uptime);
   json["warnings"] = status.warnings;
+  json["requests"] = ToJson(status.requests);
+  json["peers"] = Json::array();
+  for (const PeerStatus& peer : status.peers) {
+    json["peers"].push_back(ToJson(peer));
+  }
   return json;
 }
 
@@ -258,6 +258,34 @@ std::string JsonArrayLine(const Items& items) {
 }
 
 }  // namespace
+
+std::string FormatBytes(int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
+  double amount = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (amount >= 999.5 && unit + 1 < std::size(kUnits)) {
+    amount /= 1000;
+    ++unit;
+  }
+  return unit == 0 || amount >= 9.95 ? absl::StrFormat("%.0f %s", amount, kUnits[unit])
+                                     : absl::StrFormat("%.1f %s", amount, kUnits[unit]);
+}
+
+absl::string_view StateName(const MemberStatus& status) {
+  switch (status.raft_state) {
+    case RaftState::kFollower:
+      return status.role == MemberRole::kLearner ? "learner" : "follower";
+    case RaftState::kPreCandidate:
+      return "pre-candidate";
+    case RaftState::kCandidate:
+      return "candidate";
+    case RaftState::kLeader:
+      return "leader";
+    case RaftState::kUnspecified:
+      return "unfounded";
+  }
+  return "unknown";
+}
 
 std::string FormatPut(OutputFormat format, const PutResult& result) {
   switch (format) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/ctl/command_line.h"
 #include "client/types.h"
@@ -35,6 +36,11 @@ struct EndpointHash {
   std::string endpoint;
   absl::StatusOr<VerifyHashResult> hash;
 };
+
+// "20 kB".
+std::string FormatBytes(int64_t bytes);
+// What a member is doing, in a word.
+absl::string_view StateName(const MemberStatus& status);
 
 // Every text ends with a newline, or is empty. JSON is one line; text in it that is not UTF-8 comes
 // as "key_base64" or "value_base64".

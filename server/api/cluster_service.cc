@@ -40,7 +40,31 @@ absl::Status TransferError(const absl::Status& status) {
   }
 }
 
+google::protobuf::Duration ToProto(MonotonicNanos nanos) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(nanos / kNanosPerSecond);
+  duration.set_nanos(static_cast<int32_t>(nanos % kNanosPerSecond));
+  return duration;
+}
+
+void Fill(const RecentLatency::Summary& latency, v1::Latency* proto) {
+  proto->set_count(static_cast<int64_t>(latency.count));
+  if (latency.count > 0) {
+    *proto->mutable_p50() = ToProto(latency.p50);
+    *proto->mutable_p99() = ToProto(latency.p99);
+  }
+}
+
 }  // namespace
+
+void FillStats(const RequestStats& stats, v1::RequestStats* proto) {
+  const RecentLatency::Summary reads = stats.reads();
+  *proto->mutable_window() = ToProto(reads.window);
+  Fill(reads, proto->mutable_reads());
+  Fill(stats.writes(), proto->mutable_writes());
+  Fill(stats.failed(), proto->mutable_failed());
+  Fill(stats.syncs(), proto->mutable_syncs());
+}
 
 ClusterService::ClusterService(const kv::MemberDirectory* directory, kv::Store* store,
                                raft::RaftDriver* driver, const MonotonicClock* clock,
@@ -167,9 +191,9 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   response->set_disk_bytes(hooks_.disk_bytes());
   hooks_.fill_memory(response->mutable_memory());
   response->mutable_memory()->set_log_bytes(static_cast<int64_t>(raft.log_memory_bytes));
-  const MonotonicNanos uptime = clock_.Now() - hooks_.started_at;
-  response->mutable_uptime()->set_seconds(uptime / kNanosPerSecond);
-  response->mutable_uptime()->set_nanos(static_cast<int32_t>(uptime % kNanosPerSecond));
+  *response->mutable_uptime() = ToProto(clock_.Now() - hooks_.started_at);
+  hooks_.fill_requests(response->mutable_requests());
+  hooks_.fill_peers(response);
   for (std::string& warning : Warnings()) {
     response->add_warnings(std::move(warning));
   }

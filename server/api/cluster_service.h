@@ -14,8 +14,11 @@
 #include "raftkv/v1/cluster.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
+#include "server/loop/request_stats.h"
 
 namespace raftkv::server {
+
+void FillStats(const RequestStats& stats, v1::RequestStats* proto);
 
 // Confined to the loop.
 class ClusterService final {
@@ -31,6 +34,9 @@ class ClusterService final {
     std::function<void(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
                        raft::TransferCallback done)>
         transfer_at;
+    std::function<void(v1::RequestStats* stats)> fill_requests;
+    // Adds what the member knows of each other one.
+    std::function<void(v1::GetStatusResponse* response)> fill_peers;
     // What is wrong with the member's connections; empty: nothing.
     std::function<std::vector<std::string>()> warnings;
   };

@@ -40,7 +40,7 @@ class KvService final {
   const Limits limits_;
   kv::Store& store_;
   const ResponseHeaderFiller header_;
-  ClientService service_{"raftkv.v1.KvService"};
+  ClientService service_{"raftkv.v1.KvService", /*counted=*/true};
 };
 
 }  // namespace raftkv::server

@@ -31,6 +31,7 @@ class WaitedCall final : public ApiCall {
         accounting_(*accounting),
         begun_at_(accounting->clock->Now()),
         loop_(*loop),
+        began_(accounting_.clock->Now()),
         mailbox_(std::move(mailbox)) {
     ++accounting_.in_flight;
     method_.counts->OnStarted(request_bytes);
@@ -70,6 +71,9 @@ class WaitedCall final : public ApiCall {
 
   void Answer(absl::StatusOr<ApiCaller::Answer> answer, uint64_t bytes) {
     method_.counts->OnHandled(answer.status().code(), accounting_.clock->Now() - begun_at_, bytes);
+    if (accounting_.requests != nullptr) {
+      accounting_.requests->OnAnswered(method_.kind, begun_at_, !answer.ok());
+    }
     mailbox_->Put(std::move(answer));
     --accounting_.in_flight;
     delete this;

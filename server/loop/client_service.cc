@@ -14,18 +14,24 @@ void ClientService::Add(const std::string& method, absl::Status (*unsendable)(),
                         std::function<void(UnaryCall*)> handle_bytes,
                         const google::protobuf::Message* request,
                         std::function<void(ApiCall*, google::protobuf::Message*)> handle_message) {
+  RequestKind kind = RequestKind::kOther;
+  if (counted_) {
+    kind = unsendable == kv::UnreadOutcomeError ? RequestKind::kWrite : RequestKind::kRead;
+  }
   grpc_methods_.push_back({.service = &service_,
                            .number = AddStream(method),
                            .handle = std::move(handle_bytes),
                            .unsendable = unsendable,
                            .counts = &counts_.emplace_back(),
+                           .kind = kind,
                            .queue = nullptr,
                            .accounting = nullptr});
   methods_.push_back({.path = paths_.back(),
                       .request = request,
                       .handle = std::move(handle_message),
                       .unsendable = unsendable,
-                      .counts = &counts_.back()});
+                      .counts = &counts_.back(),
+                      .kind = kind});
 }
 
 void ClientService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {

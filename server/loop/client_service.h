@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "kv/errors.h"
 #include "server/loop/api_call.h"
 #include "server/loop/call_counts.h"
+#include "server/loop/request_stats.h"
 #include "server/loop/unary_call.h"
 #include "server/loop/unary_service.h"
 
@@ -33,10 +35,16 @@ class ClientService final {
     absl::Status (*unsendable)() = nullptr;
     // Of its calls, gRPC's as well: whoever takes one in counts it.
     CallCounts* counts = nullptr;
+    RequestKind kind = RequestKind::kOther;
+
+    // Whether a call may change something: then it is done by when its answer finds no room.
+    bool writes() const { return unsendable == kv::UnreadOutcomeError; }
   };
 
-  // `name` is the full one, "raftkv.v1.KvService".
-  explicit ClientService(std::string name) : name_(std::move(name)) {}
+  // `name` is the full one, "raftkv.v1.KvService". `counted` says whether its calls are in
+  // RequestStats.
+  explicit ClientService(std::string name, bool counted = false)
+      : name_(std::move(name)), counted_(counted) {}
 
   // Adds a unary method. `handle` gets each call with its request, parsed and without a field that
   // this version does not know; other calls have failed already. `unsendable` is what a call is
@@ -71,6 +79,7 @@ class ClientService final {
            std::function<void(ApiCall*, google::protobuf::Message*)> handle_message);
 
   const std::string name_;
+  const bool counted_;
   // gRPC keeps pointers to the names, and calls to their methods: neither may move.
   std::list<std::string> paths_;
   std::list<CallCounts> counts_;

@@ -110,6 +110,11 @@ void UnaryCall::Begin(uint64_t request_bytes) {
 
 void UnaryCall::CountAnswer(absl::StatusCode code, uint64_t answer_bytes) {
   method_.counts->OnHandled(code, method_.accounting->clock->Now() - begun_at_, answer_bytes);
+  // One that did not come whole was asked by nobody.
+  if (handled_ && method_.accounting->requests != nullptr) {
+    method_.accounting->requests->OnAnswered(method_.kind, begun_at_,
+                                             code != absl::StatusCode::kOk);
+  }
 }
 
 void UnaryCall::OnFinished() {

@@ -19,6 +19,7 @@
 #include "server/loop/api_call.h"
 #include "server/loop/call_counts.h"
 #include "server/loop/event_loop.h"
+#include "server/loop/request_stats.h"
 #include "server/loop/unary_service.h"
 #include "server/loop/unfinished_requests.h"
 
@@ -35,6 +36,8 @@ struct CallAccounting {
   uint64_t in_flight = 0;
   AnswerBacklog backlog;
   UnfinishedRequests unfinished;
+  // Hears of each call that was answered; null: nobody counts them.
+  RequestStats* requests = nullptr;
   // The queues take no new operation: what still comes out of them is only deleted.
   bool closed = false;
 };
@@ -59,6 +62,7 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
     // What a call is answered with when too many answers wait already; a write is done by then.
     absl::Status (*unsendable)() = nullptr;
     CallCounts* counts = nullptr;
+    RequestKind kind = RequestKind::kOther;
     grpc::ServerCompletionQueue* queue = nullptr;
     CallAccounting* accounting = nullptr;
   };
@@ -110,6 +114,7 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
   // When the client stops waiting, or stops being waited for when it did not say.
   // Set when the call arrives.
   MonotonicNanos deadline_ = 0;
+  // When its request was there, and so it was handled.
   MonotonicNanos begun_at_ = 0;
   // While the request is awaited; and, when it is given up, until gRPC has ended the read.
   std::optional<UnfinishedRequests::Ticket> unfinished_;

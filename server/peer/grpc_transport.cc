@@ -88,6 +88,22 @@ std::vector<PeerFigures> GrpcTransport::Figures() const {
   return figures;
 }
 
+void GrpcTransport::FillStatus(v1::GetStatusResponse* response) const {
+  for (const auto& [peer, link] : links_) {
+    v1::PeerStatus* status = response->add_peers();
+    status->set_id(peer.value());
+    status->set_reachable(link->unreachable_since() == 0);
+    if (!status->reachable()) {
+      const MonotonicNanos gone = context_->clock->Now() - link->unreachable_since();
+      status->mutable_unreachable_for()->set_seconds(gone / kNanosPerSecond);
+      status->mutable_unreachable_for()->set_nanos(static_cast<int32_t>(gone % kNanosPerSecond));
+    }
+    if (const auto* progress = context_->driver->core().progress(peer); progress != nullptr) {
+      status->set_match_index(progress->match_index().value());
+    }
+  }
+}
+
 std::string GrpcTransport::UnreachableText() const {
   std::vector<std::string> texts;
   for (const auto& [peer, link] : links_) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "raft/runtime/transport.h"
+#include "raftkv/v1/cluster.pb.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_link.h"
 #include "server/peer/peer_service.h"
@@ -39,6 +40,8 @@ class GrpcTransport final : public raft::Transport {
                           raft::TransferCallback done);
   // By member.
   std::vector<PeerFigures> Figures() const;
+  // Adds what is known of each other member.
+  void FillStatus(v1::GetStatusResponse* response) const;
   // Who cannot be reached, since when and why; empty: everybody can.
   std::string UnreachableText() const;
 

@@ -12,6 +12,7 @@
 
 #include "kv/member_directory.h"
 #include "raft/runtime/raft_driver.h"
+#include "raftkv/v1/cluster.pb.h"
 #include "server/options.h"
 #include "server/peer/foreign_data_check.h"
 #include "server/peer/founding.h"
@@ -59,6 +60,8 @@ class PeerWing {
   // Ends every stream and call.
   void Shutdown();
 
+  // Adds what is known of each other member.
+  void FillStatus(v1::GetStatusResponse* response) const { transport_.FillStatus(response); }
   // What is wrong with the connections to others, for people; empty when nothing is.
   std::vector<std::string> Warnings() const;
   PeerWingFigures Figures() const;

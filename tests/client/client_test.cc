@@ -406,6 +406,33 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   EXPECT_EQ(status->warnings, std::vector<std::string>{"hot"});
 }
 
+TEST_F(ClientTest, AStatusTellsOfRequestsAndPeers) {
+  v1::RequestStats* requests = member_.cluster.status.mutable_requests();
+  requests->mutable_window()->set_seconds(5);
+  requests->mutable_reads()->set_count(21);
+  requests->mutable_writes()->mutable_p50()->set_nanos(22);
+  requests->mutable_failed()->set_count(23);
+  requests->mutable_syncs()->mutable_p99()->set_nanos(24);
+  v1::PeerStatus* peer = member_.cluster.status.add_peers();
+  peer->set_id(31);
+  peer->mutable_unreachable_for()->set_seconds(32);
+  peer->set_match_index(33);
+  member_.cluster.status.add_peers()->set_reachable(true);
+  const auto status = client_.GetStatus(member_.address);
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->requests.window, absl::Seconds(5));
+  EXPECT_EQ(status->requests.reads.count, 21);
+  EXPECT_EQ(status->requests.writes.p50, absl::Nanoseconds(22));
+  EXPECT_EQ(status->requests.failed.count, 23);
+  EXPECT_EQ(status->requests.syncs.p99, absl::Nanoseconds(24));
+  ASSERT_EQ(status->peers.size(), 2u);
+  EXPECT_EQ(status->peers[0].id, 31u);
+  EXPECT_FALSE(status->peers[0].reachable);
+  EXPECT_EQ(status->peers[0].unreachable_for, absl::Seconds(32));
+  EXPECT_EQ(status->peers[0].match_index, 33u);
+  EXPECT_TRUE(status->peers[1].reachable);
+}
+
 TEST_F(ClientTest, AHashIsAskedOfOneMember) {
   member_.maintenance.answer.mutable_header()->set_member_id(1);
   member_.maintenance.answer.set_index(12);

@@ -154,6 +154,51 @@ TEST_F(ClusterTest, EveryMemberReportsItsOwnStatus) {
   }
 }
 
+TEST_F(ClusterTest, EveryMemberKnowsWhoAnswersIt) {
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  ASSERT_TRUE(cluster_.client(0).PutText("key", "x").ok());
+  ASSERT_TRUE(cluster_.WaitUntilEqual());
+  for (size_t node = 0; node < cluster_.size(); ++node) {
+    const auto status = cluster_.client(node).GetStatus();
+    ASSERT_EQ(status->peers_size(), 2) << status->DebugString();
+    for (const v1::PeerStatus& peer : status->peers()) {
+      EXPECT_NE(peer.id(), TestCluster::Id(node));
+      EXPECT_TRUE(peer.reachable()) << status->DebugString();
+      EXPECT_FALSE(peer.has_unreachable_for());
+      EXPECT_EQ(peer.match_index(), node == *leader ? status->last_index() : 0);
+    }
+  }
+}
+
+TEST_F(ClusterTest, CallsAreCountedWhereTheyCome) {
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  NodeClient& follower = cluster_.client(cluster_.Other(*leader));
+  // They are told of for 5 s.
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(follower.PutText("key", "x").ok());
+    ASSERT_TRUE(follower.GetText("key").ok());
+    ASSERT_FALSE(
+        follower
+            .Put(Proto<v1::PutRequest>(R"(key: "key" text: "y" precondition { version: 7000 })"))
+            .ok());
+  }
+  v1::RequestStats stats;
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] {
+    stats = follower.GetStatus()->requests();
+    return stats.writes().count() >= 20 && stats.reads().count() >= 20 &&
+           stats.failed().count() >= 20;
+  })) << stats.DebugString();
+  for (const v1::Latency& latency : {stats.writes(), stats.reads(), stats.failed()}) {
+    EXPECT_GT(latency.p50().nanos(), 0) << stats.DebugString();
+    EXPECT_GE(latency.p99().nanos(), latency.p50().nanos()) << stats.DebugString();
+    EXPECT_EQ(latency.p99().seconds(), 0) << stats.DebugString();
+  }
+  EXPECT_GT(stats.syncs().count(), 0) << "it follows";
+  EXPECT_GT(stats.syncs().p99().nanos(), 0);
+}
+
 TEST_F(ClusterTest, HealthTellsServingReadyAndLeadingApart) {
   const std::optional<size_t> leader = cluster_.WaitForLeader();
   ASSERT_TRUE(leader.has_value());

@@ -72,6 +72,11 @@ TEST_P(QuorumLossTest, ItSaysWhomItCannotReach) {
   const auto status = left().GetStatus();
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_THAT(status->warnings(), testing::Contains(testing::ContainsRegex(warning)));
+  ASSERT_EQ(status->peers_size(), 2);
+  for (const v1::PeerStatus& peer : status->peers()) {
+    EXPECT_FALSE(peer.reachable()) << status->DebugString();
+    EXPECT_GT(peer.unreachable_for().seconds(), 0) << status->DebugString();
+  }
 }
 
 TEST_P(QuorumLossTest, WritesAndLinearizableReadsFailInTimeAndStaleReadsWork) {

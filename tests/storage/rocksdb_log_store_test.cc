@@ -1,5 +1,6 @@
 #include "storage/rocksdb_log_store.h"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,21 @@ TEST_F(RocksDbLogStoreTest, DurableIdIsReportedOnceAndWakesTheLoop) {
   store_.waker().AwaitMoreThan(woken);
   EXPECT_EQ(log().TakeDurable(), raft::WriteId(5));
   EXPECT_FALSE(log().TakeDurable().has_value());
+}
+
+TEST_F(RocksDbLogStoreTest, EachSyncIsToldOfBeforeItsWriteIs) {
+  std::atomic<int> syncs = 0;
+  store_.options().on_sync = [&syncs](MonotonicNanos took) {
+    EXPECT_GT(took, 0);
+    ++syncs;
+  };
+  store_.Reopen();
+  for (int i = 1; i <= 3; ++i) {
+    const int before = syncs;
+    store_.Append({Payload(i, "a")});
+    EXPECT_EQ(syncs, before + 1) << i;
+  }
+  store_.Close();
 }
 
 TEST_F(RocksDbLogStoreTest, QueuedWritesAreFinishedAtTheEnd) {

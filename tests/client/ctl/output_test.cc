@@ -150,7 +150,16 @@ MemberStatus LeaderStatus() {
                                  .log_bytes = 3,
                                  .unsent_answer_bytes = 2},
                       .uptime = absl::Seconds(61),
-                      .warnings = {"disk is full", "clock is odd"}};
+                      .warnings = {"disk is full", "clock is odd"},
+                      .requests = {.window = absl::Seconds(5),
+                                   .reads = {.count = 1,
+                                             .p50 = absl::Microseconds(200),
+                                             .p99 = absl::Milliseconds(3)},
+                                   .writes = {.count = 2},
+                                   .failed = {},
+                                   .syncs = {}},
+                      .peers = {{.id = 2, .reachable = true, .match_index = 12},
+                                {.id = 3, .unreachable_for = absl::Seconds(7)}}};
 }
 
 TEST(FormatStatusesTest, SimpleLeavesOutWhoFailed) {
@@ -178,6 +187,12 @@ TEST(FormatStatusesTest, TableAndJsonShowWhoFailed) {
               HasSubstr(R"("disk_bytes":20480,"memory":{"planned_bytes":6,"resident_bytes":7000,)"
                         R"("cached_block_bytes":5,"write_buffer_bytes":4,"log_bytes":3,)"
                         R"("unsent_answer_bytes":2},"uptime":"1m1s")"));
+  EXPECT_THAT(
+      json, HasSubstr(R"("requests":{"window":"5s","reads":{"count":1,"p50":"200us","p99":"3ms"},)"
+                      R"("writes":{"count":2,"p50":"0","p99":"0"},)"));
+  EXPECT_THAT(json,
+              HasSubstr(R"("peers":[{"id":2,"reachable":true,"match_index":12},)"
+                        R"({"id":3,"reachable":false,"unreachable_for":"7s","match_index":0}])"));
   EXPECT_THAT(
       json,
       HasSubstr(

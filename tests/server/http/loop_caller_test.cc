@@ -13,6 +13,7 @@
 #include "base/deadline.h"
 #include "kv/errors.h"
 #include "raftkv/v1/kv.pb.h"
+#include "tests/support/fake_clock.h"
 
 namespace raftkv::server {
 namespace {
@@ -67,7 +68,7 @@ class LoopCallerTest : public testing::Test {
   std::thread thread_;
   static constexpr uint64_t kUnsentAnswerBytesMax = 16 * kMiB;
   CallAccounting calls_{kUnsentAnswerBytesMax};
-  ClientService service_{"raftkv.v1.KvService"};
+  ClientService service_{"raftkv.v1.KvService", /*counted=*/true};
   std::unique_ptr<LoopCaller> caller_;
   std::function<void(ApiCall*, const v1::GetRequest&)> handle_;
   uint64_t in_flight_seen_ = 0;
@@ -128,6 +129,29 @@ TEST_F(LoopCallerTest, CountsCallsAndHowTheyEnd) {
   EXPECT_GT(counts.request_bytes(), 0U);
   EXPECT_GT(counts.answer_bytes(), 200U);
   EXPECT_LT(counts.answer_bytes(), 300U) << "an error is no answer";
+}
+
+TEST_F(LoopCallerTest, CallsAreCounted) {
+  FakeClock time;
+  RequestStats stats(&time);
+  time.Advance(kNanosPerSecond);
+  calls_.requests = &stats;
+  handle_ = [](ApiCall* call, const v1::GetRequest& request) {
+    if (request.key() == "bad") {
+      call->Fail(kv::NoLeaderError());
+    } else {
+      call->Finish(v1::GetResponse());
+    }
+  };
+  StartLoop();
+  ASSERT_TRUE(Get("a").ok());
+  ASSERT_TRUE(Get("b").ok());
+  ASSERT_FALSE(Get("bad").ok());
+  StopLoop();
+  time.Advance(kNanosPerSecond);
+  EXPECT_EQ(stats.reads().count, 2U);
+  EXPECT_EQ(stats.failed().count, 1U);
+  EXPECT_EQ(stats.writes().count, 0U);
 }
 
 TEST_F(LoopCallerTest, AnswersAreDueALittleBeforeTheClientGivesUp) {
