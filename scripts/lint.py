@@ -73,9 +73,9 @@ MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(work|home|root|Users|workspace)/")
 OPEN_ENDED_TODO = re.compile(r"\b(TODO(?!\(#\d+\): )|FIXME|XXX)\b")
 
 LINE_WIDTH_MAX = {".h": 100, ".cc": 100, ".proto": 120, ".py": 120, ".sh": 120, ".go": 120, ".cmake": 120,
-                  "CMakeLists.txt": 120}
+                  ".js": 120, ".css": 120, ".html": 120, "CMakeLists.txt": 120}
 TEXT_SUFFIXES = {".h", ".cc", ".c", ".inc", ".proto", ".py", ".sh", ".go", ".cmake", ".md", ".txt", ".yaml", ".json",
-                 ".in", ""}
+                 ".js", ".css", ".html", ".in", ""}
 
 PROTO_DECLARATION = re.compile(
     r"^(?:(message|enum|service|rpc|oneof)\s+(\w+)"
@@ -103,8 +103,8 @@ FUNCTION_NAME = re.compile(r"^(?:TYPED_)?TEST(?:_[FP])?\((\w+), (\w+)\)|([\w:~]+
 
 # A line of a comment that ends within a clause, although the next word and this many columns more had room.
 COMMENT_ROOM_MIN = 10
-COMMENT_MARKS = {".h": "//", ".cc": "//", ".c": "//", ".inc": "//", ".proto": "//", ".go": "//", ".py": "#",
-                 ".sh": "#", ".cmake": "#"}
+COMMENT_MARKS = {".h": "//", ".cc": "//", ".c": "//", ".inc": "//", ".proto": "//", ".go": "//", ".js": "//",
+                 ".py": "#", ".sh": "#", ".cmake": "#"}
 LIST_MARK = re.compile(r"^(\d+\.|[-*]) ")
 CLAUSE_END = re.compile(r"[,.:;?!)][\"'`]?$")
 DRAWN = re.compile(r"\S {2,}\S|--|\||::=|:=")

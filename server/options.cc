@@ -17,6 +17,7 @@ namespace {
 
 // What IsMemberName takes.
 constexpr char kMemberNames[] = "1 to 64 of A-Z a-z 0-9 . _ -";
+constexpr char kConsoleModes[] = "on, readonly or off";
 
 absl::Status Refusal(absl::string_view flag, const absl::AlphaNum& value, absl::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, "=", value, ": ", rule));
@@ -212,7 +213,11 @@ const std::vector<Option>& Option::Table() {
       {"Access", "reflection",
        "describe the client API to whoever asks on the client port, as grpcurl does; the peer port "
        "never does",
-       Switch{&ServerOptions::reflection, true}}});
+       Switch{&ServerOptions::reflection, true}},
+      {"Access", "console",
+       absl::StrCat("the pages for people at / of the HTTP port, ", kConsoleModes,
+                    "; readonly ones offer no edits, and writes that come from a page are refused"),
+       Text{&ServerOptions::console, "on"}}});
   return *table;
 }
 
@@ -285,6 +290,9 @@ absl::Status ServerOptions::Complete() {
   }
   if (!advertise_peer.empty()) {
     RAFTKV_RETURN_IF_ERROR(CheckAddress("advertise_peer", advertise_peer, /*dialled=*/true));
+  }
+  if (console != "on" && console != "readonly" && console != "off") {
+    return Refusal("console", console, absl::StrCat("must be ", kConsoleModes));
   }
   for (const Option& option : Option::Table()) {
     if (const auto* number = std::get_if<Option::Number>(&option.value); number != nullptr) {

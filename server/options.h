@@ -44,6 +44,7 @@ struct ServerOptions {
   int64_t log_bytes_max = 0;
   int64_t disk_reserve_bytes = 0;
   bool reflection = false;
+  std::string console;
   std::string cert_file;
   std::string key_file;
   std::string trusted_ca_file;

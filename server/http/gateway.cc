@@ -3,11 +3,13 @@
 #include <glog/logging.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/http/config_route.h"
+#include "server/http/console_routes.h"
 #include "server/http/kv_routes.h"
 #include "server/http/rpc_routes.h"
 #include "server/http/status_routes.h"
@@ -25,6 +27,9 @@ std::vector<Route> AllRoutes(const ServerOptions& options, LoopCaller* caller,
   for (Route& route : StatusRoutes(caller, std::move(metrics))) {
     routes.push_back(std::move(route));
   }
+  for (Route& route : ConsoleRoutes(options.console)) {
+    routes.push_back(std::move(route));
+  }
   for (const auto& [path, method] : caller->methods()) {
     routes.push_back(RpcRoute(method, caller));
   }
@@ -39,7 +44,8 @@ Gateway::Gateway(const ServerOptions& options, const std::vector<ClientService*>
     : options_(options),
       plain_(tls == nullptr),
       caller_(services, loop, accounting, clock),
-      routes_(AllRoutes(options, &caller_, std::move(metrics))),
+      routes_(AllRoutes(options, &caller_, std::move(metrics)),
+              options.console == "readonly" ? PagesMay::kRead : PagesMay::kWrite),
       server_({.threads = kHttpThreads,
                .waiting_max = kHttpWaitingMax,
                .body_bytes_max = ClientMessageBytesMax(options),

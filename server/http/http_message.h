@@ -18,6 +18,7 @@ struct HttpRequest {
   std::string origin;
   std::string content_type;
   std::string connect_timeout_ms;
+  std::string if_none_match;
   std::string body;
 };
 

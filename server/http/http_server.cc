@@ -243,6 +243,7 @@ void HttpServer::Worker::OnHead(httplib::Request* request) {
   request_.origin = request->get_header_value("Origin");
   request_.content_type = request->get_header_value("Content-Type");
   request_.connect_timeout_ms = request->get_header_value("Connect-Timeout-Ms");
+  request_.if_none_match = request->get_header_value("If-None-Match");
   refusal_ = CheckFraming(*request);
   if (!refusal_.has_value()) {
     refusal_ = server_.handler_.Refuse(request_);
@@ -312,7 +313,13 @@ void HttpServer::Worker::Fill(HttpAnswer answer, httplib::Response* response) {
 void HttpServer::Worker::OnAnswer(httplib::Response* response) const {
   response->headers.erase("Keep-Alive");
   response->headers.erase("Accept-Ranges");
-  response->set_header("Cache-Control", "no-store");
+  if (!response->has_header("Cache-Control")) {
+    response->set_header("Cache-Control", "no-store");
+  }
+  if (response->status == 304) {
+    // It would be the length of what the client has.
+    response->headers.erase("Content-Length");
+  }
   response->set_header("X-Content-Type-Options", "nosniff");
   if ((close_ || !head_came_) && !response->has_header("Connection")) {
     response->set_header("Connection", "close");

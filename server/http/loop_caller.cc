@@ -31,7 +31,6 @@ class WaitedCall final : public ApiCall {
         accounting_(*accounting),
         begun_at_(accounting->clock->Now()),
         loop_(*loop),
-        began_(accounting_.clock->Now()),
         mailbox_(std::move(mailbox)) {
     ++accounting_.in_flight;
     method_.counts->OnStarted(request_bytes);

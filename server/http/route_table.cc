@@ -90,6 +90,10 @@ std::optional<HttpAnswer> RouteTable::Refuse(const HttpRequest& head) const {
                            absl::StrCat("a page of ", kv::EchoKey(head.origin),
                                         " may not change what this server holds"));
     }
+    if (pages_ == PagesMay::kRead && route->writes() && !head.origin.empty()) {
+      return RefusalAnswer(403, absl::StatusCode::kPermissionDenied, "CONSOLE_READONLY",
+                           "this server was started with --console=readonly: pages only read");
+    }
     return std::nullopt;
   }
   std::vector<absl::string_view> allowed;

@@ -82,7 +82,8 @@ Route RpcRoute(const ClientService::Method* method, ApiCaller* api) {
           .pattern = method->path,
           .parameters = {},
           .handle = handle,
-          .fail = ConnectErrorAnswer};
+          .fail = ConnectErrorAnswer,
+          .only_reads = !method->writes()};
 }
 
 }  // namespace raftkv::server

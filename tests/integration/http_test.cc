@@ -162,6 +162,70 @@ TEST_F(HttpTest, StatusTellsOfMemberAndCluster) {
   }
 }
 
+TEST_F(HttpTest, TheConsoleIsServedByEveryNode) {
+  for (size_t node = 0; node < 3; ++node) {
+    const HttpReply page = CurlAt(node, "curl http://localhost:8080/");
+    EXPECT_EQ(page.status, 200) << page;
+    EXPECT_THAT(
+        page.head,
+        AllOf(HasSubstr("Content-Type: text/html; charset=utf-8"),
+              HasSubstr("Content-Security-Policy: default-src 'none'; script-src 'self'"),
+              HasSubstr("frame-ancestors 'none'"), HasSubstr("Referrer-Policy: no-referrer"),
+              HasSubstr("X-Content-Type-Options: nosniff"), HasSubstr("Cache-Control: no-cache"),
+              HasSubstr("ETag: \"")));
+    EXPECT_THAT(page.body, HasSubstr("/console/main.js"));
+  }
+  const HttpReply script = CurlAt(0, "curl http://localhost:8080/console/main.js");
+  EXPECT_THAT(script.head, AllOf(HasSubstr("Content-Type: text/javascript; charset=utf-8"),
+                                 HasSubstr("X-Content-Type-Options: nosniff")));
+  const size_t tag = script.head.find("ETag: ") + 6;
+  const HttpReply kept =
+      CurlAt(0, absl::StrCat("curl http://localhost:8080/console/main.js -H 'If-None-Match: ",
+                             script.head.substr(tag, script.head.find("\r\n", tag) - tag), "'"));
+  EXPECT_EQ(kept.status, 304) << kept;
+  EXPECT_EQ(kept.body, "");
+  const HttpReply head = CurlAt(0, "curl -I http://localhost:8080/console/main.js");
+  EXPECT_EQ(head.status, 200) << head;
+  EXPECT_THAT(head.head, HasSubstr(absl::StrCat("Content-Length: ", script.body.size())));
+  EXPECT_EQ(head.body, "");
+  const HttpReply post = CurlAt(0, "curl -X POST http://localhost:8080/");
+  EXPECT_EQ(post.status, 405) << post;
+  EXPECT_THAT(post.head, HasSubstr("Allow: GET, HEAD"));
+  EXPECT_EQ(CurlAt(0, "curl http://localhost:8080/console/").status, 404);
+  EXPECT_EQ(CurlAt(0, "curl http://localhost:8080/console/index.html").status, 404);
+}
+
+TEST_F(HttpTest, AConsoleMayBeReadOnlyOrOff) {
+  const std::string put =
+      "curl http://localhost:8080/raftkv.v1.KvService/Put -H 'Content-Type: application/json' "
+      R"(-d '{"key":"a","text":"1"}')";
+  const auto of_own_page = [](const std::string& line, const std::string& address) {
+    return absl::StrCat(line, " -H 'Origin: http://localhost", address.substr(address.rfind(':')),
+                        "'");
+  };
+  TestCluster readonly({.size = 1, .http = true, .flags = {"--console=readonly"}});
+  ASSERT_TRUE(readonly.StartAll());
+  std::string address = readonly.server(0).http_address();
+  EXPECT_THAT(Curl(address, "curl http://localhost:8080/").body,
+              HasSubstr(R"(content="readonly")"));
+  const HttpReply refused = Curl(address, of_own_page(put, address));
+  EXPECT_EQ(refused.status, 403) << refused;
+  EXPECT_EQ(refused.json()["error"]["reason"], "CONSOLE_READONLY");
+  EXPECT_FALSE(readonly.client(0).GetText("a")->has_kv());
+  EXPECT_EQ(Curl(address, put).status, 200) << "the API itself stays";
+  const std::string get =
+      "curl http://localhost:8080/raftkv.v1.KvService/Get -H 'Content-Type: application/json' "
+      R"(-d '{"key":"a"}')";
+  EXPECT_EQ(Curl(address, of_own_page(get, address)).status, 200);
+
+  TestCluster off({.size = 1, .http = true, .flags = {"--console=off"}});
+  ASSERT_TRUE(off.StartAll());
+  address = off.server(0).http_address();
+  EXPECT_EQ(Curl(address, "curl http://localhost:8080/").status, 404);
+  EXPECT_EQ(Curl(address, "curl http://localhost:8080/console/main.js").status, 404);
+  EXPECT_EQ(Curl(address, of_own_page(put, address)).status, 200);
+}
+
 TEST_F(HttpTest, KeysMayBeAnything) {
   for (const auto& [path, key] :
        std::vector<std::pair<std::string, std::string>>{{"a/b/c", "a/b/c"},

@@ -51,7 +51,8 @@ std::string Describe(const ServerOptions& options) {
       " value=", options.value_bytes_max, " delete_range=", options.delete_range_keys_max,
       " timeout=", options.request_timeout_ms, " memory=", options.memory_bytes_max,
       " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
-      " reflection=", options.reflection ? "on" : "off", " tls=", DescribeTls(options), "\n");
+      " reflection=", options.reflection ? "on" : "off", " console=", options.console,
+      " tls=", DescribeTls(options), "\n");
 }
 
 [[noreturn]] void ParseAndPrint(Arguments arguments, const Environment& environment) {
@@ -114,7 +115,8 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
             "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
             "advertise_peer= initial_cluster= "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
-            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on tls=,,,off,,,,,,,,\n");
+            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on console=on "
+            "tls=,,,off,,,,,,,,\n");
 }
 
 TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
@@ -139,6 +141,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                               {"log_bytes_max", "100MiB"},
                               {"disk_reserve_bytes", "20MiB"},
                               {"reflection", "false"},
+                              {"console", "readonly"},
                               {"cert_file", "c"},
                               {"key_file", "k"},
                               {"trusted_ca_file", "a"},
@@ -167,7 +170,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                    " listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
                    "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
                    "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
-                   "reflection=off tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
+                   "reflection=off console=readonly tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
   WriteFile(path, file);
@@ -498,6 +501,9 @@ constexpr char kHelp[] =
     "  --reflection=true\n"
     "      describe the client API to whoever asks on the client port, as grpcurl does; "
     "the peer port never does; true or false\n"
+    "  --console=on\n"
+    "      the pages for people at / of the HTTP port, on, readonly or off; readonly ones offer no "
+    "edits, and writes that come from a page are refused\n"
     "\n"
     "TLS:\n"
     "  --cert_file\n"

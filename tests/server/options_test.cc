@@ -192,6 +192,18 @@ TEST(ServerOptionsTest, TheNameIsChecked) {
   EXPECT_EQ(options.data_dir, "");
 }
 
+TEST(ServerOptionsTest, TheConsoleHasThreeModes) {
+  for (const char* mode : {"on", "readonly", "off"}) {
+    ServerOptions options = With(&ServerOptions::console, mode);
+    EXPECT_TRUE(options.Complete().ok()) << mode;
+  }
+  for (const char* mode : {"", "On", "true", "read-only"}) {
+    ServerOptions options = With(&ServerOptions::console, mode);
+    EXPECT_EQ(ErrorOf(options.Complete()),
+              absl::StrCat("--console=", mode, ": must be on, readonly or off"));
+  }
+}
+
 TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
   for (const char* address : {":0", "0.0.0.0:2379", "[::]:1", "host:65535"}) {
     ServerOptions options;

@@ -36,6 +36,12 @@ class Echo final : public HttpHandler {
   }
   HttpAnswer Handle(const HttpRequest& request) override {
     HttpAnswer answer;
+    if (request.path == "/kept") {
+      answer.status = request.if_none_match == "\"1\"" ? 304 : 200;
+      answer.body = answer.status == 304 ? "" : "kept";
+      answer.headers = {{"ETag", "\"1\""}, {"Cache-Control", "no-cache"}};
+      return answer;
+    }
     answer.content_type = "text/plain";
     answer.body = absl::StrCat(request.method, " ", request.path, " ", request.query, " [",
                                request.body, "] ", request.content_type);
@@ -139,6 +145,28 @@ class HttpServerTest : public testing::Test {
   std::unique_ptr<HttpServer> server_;
   int port_ = 0;
 };
+
+TEST_F(HttpServerTest, WhatMayBeKeptIsAskedAbout) {
+  Start();
+  Client client(port_);
+  client.Send("GET /kept HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(client.ReadAnswer(), AllOf(HasSubstr("Cache-Control: no-cache\r\n"),
+                                         Not(HasSubstr("no-store")), HasSubstr("kept")));
+  client.Send("GET /kept HTTP/1.1\r\nIf-None-Match: \"1\"\r\n\r\n");
+  EXPECT_THAT(client.ReadAnswer(), AllOf(StartsWith("HTTP/1.1 304 Not Modified\r\n"),
+                                         Not(HasSubstr("Content-Length")), HasSubstr("ETag")));
+  // And the next answer is where it belongs.
+  client.Send("HEAD /kept HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(client.ReadAnswer(),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("Content-Length: 4\r\n")));
+}
+
+TEST_F(HttpServerTest, AnswersAreNotKeptUnlessTheySaySo) {
+  Start();
+  Client client(port_);
+  client.Send("GET /a HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(client.ReadAnswer(), HasSubstr("Cache-Control: no-store\r\n"));
+}
 
 TEST_F(HttpServerTest, ServesOneRequestAfterTheOther) {
   Start();

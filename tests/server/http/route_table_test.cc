@@ -97,6 +97,28 @@ TEST_F(RouteTableTest, PagesOfOtherSitesMayNotChangeAnything) {
   }
 }
 
+// A browser says which page sends a change; a page of this server is no more than any other then.
+TEST_F(RouteTableTest, WherePagesOnlyReadNoneWrites) {
+  Route list = Named("POST", "/List");
+  list.only_reads = true;
+  const RouteTable table({Named("GET", "/v1/kv"), Named("PUT", "/v1/kv/{key}"), list},
+                         PagesMay::kRead);
+  HttpRequest write = Request("PUT", "/v1/kv/a");
+  EXPECT_FALSE(table.Refuse(write).has_value()) << "no page sends it";
+  write.origin = "http://localhost:8080";
+  const std::optional<HttpAnswer> refusal = table.Refuse(write);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->status, 403);
+  EXPECT_THAT(refusal->body, HasSubstr("CONSOLE_READONLY"));
+  for (HttpRequest read : {Request("POST", "/List"), Request("GET", "/v1/kv")}) {
+    read.origin = "http://localhost:8080";
+    EXPECT_FALSE(table.Refuse(read).has_value()) << read.path;
+  }
+  HttpRequest foreign = Request("POST", "/List");
+  foreign.origin = "http://evil.example";
+  EXPECT_THAT(table.Refuse(foreign)->body, HasSubstr("FOREIGN_ORIGIN"));
+}
+
 TEST_F(RouteTableTest, ParametersAreThoseOfTheRoute) {
   EXPECT_EQ(Answer(Request("GET", "/v1/kv", "prefix=a&timeout=1s")).status, 200);
   const HttpAnswer answer = Answer(Request("GET", "/v1/kv/a", "prefix=a"));

@@ -92,6 +92,13 @@ TEST_F(RpcRoutesTest, WhatThisVersionDoesNotKnowIsUnimplemented) {
   EXPECT_EQ(called_, "");
 }
 
+TEST_F(RpcRoutesTest, ItIsKnownWhichOnlyRead) {
+  service_.AddMethod<v1::GetRequest>("Get", kv::UnreadError,
+                                     [](ApiCall*, const v1::GetRequest&) {});
+  EXPECT_TRUE(RpcRoute(&service_.methods().front(), nullptr).writes());
+  EXPECT_FALSE(RpcRoute(&service_.methods().back(), nullptr).writes());
+}
+
 TEST_F(RpcRoutesTest, TakesJsonOnly) {
   for (const char* type : {"", "application/x-www-form-urlencoded", "application/jsonx",
                            "application/proto", "text/plain"}) {
