@@ -4,7 +4,7 @@
 #   scripts/install_deps.sh            what the build needs
 #   scripts/install_deps.sh --tests    also what the tests and the quickstart use
 #   scripts/install_deps.sh --runtime  only what the built programs load
-#   scripts/install_deps.sh --long     --tests, and buf, the fuzzers' compiler and the coverage report
+#   scripts/install_deps.sh --long     --tests, and buf, the fuzzers' compiler, the coverage report and a browser
 #   scripts/install_deps.sh --docker   what makes a base image where none can be pulled
 #
 # Go programs (grpcurl, buf) are built into build/tools when Go is there, so nothing else on the machine changes. Of the
@@ -56,8 +56,11 @@ readonly TEST_PACKAGES=(
   zsh
 )
 readonly LONG_PACKAGES=(
+  chromium
+  chromium-driver
   clang-14
   dpkg-dev
+  fonts-dejavu-core
   gcovr
   libclang-rt-14-dev
   lintian

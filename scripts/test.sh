@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh         under 20 minutes on two cores from a clean clone
 #   scripts/test.sh --long  also what takes longer: the idle cluster, more leader kills, docker, the package,
-#                           buf's lint, the fuzzers, the coverage of raft/core
+#                           buf's lint, the fuzzers, the coverage of raft/core, the console in a browser
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -29,7 +29,6 @@ export async function call(service, method, request, timeoutMs = TIMEOUT_MS) {
   let response;
   let body;
   try {
-    // Not mode 'same-origin': with the policy no-referrer its Origin would be null, and so a foreign one.
     response = await fetch(`/raftkv.v1.${service}/${method}`, {
       method: 'POST',
       headers: {'Content-Type': 'application/json', 'Connect-Timeout-Ms': String(timeoutMs)},
