@@ -164,6 +164,11 @@ void AddClusterCommands(CLI::App& app, Words& words) {
       "--scan", words.hash.scan,
       "Also have each endpoint read all its keys and compare them with its hash; give it "
       "time by --command-timeout");
+
+  app.add_subcommand("top",
+                     "Show all members with load and latency, anew each second; q quits. Once "
+                     "when stdout is no terminal")
+      ->group(kGroup);
 }
 
 void AddOtherCommands(CLI::App& app, Words& words) {
@@ -238,6 +243,9 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   }
   if (app.got_subcommand("move-leader")) {
     return words.move_leader;
+  }
+  if (app.got_subcommand("top")) {
+    return TopCommand{};
   }
   if (app.got_subcommand("version")) {
     return VersionCommand{};

@@ -64,11 +64,14 @@ struct EndpointHashCommand {
   bool scan = false;
 };
 
+struct TopCommand {};
+
 struct VersionCommand {};
 
 using Command =
     std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MoveLeaderCommand,
-                 EndpointStatusCommand, EndpointHealthCommand, EndpointHashCommand, VersionCommand>;
+                 EndpointStatusCommand, EndpointHealthCommand, EndpointHashCommand, TopCommand,
+                 VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

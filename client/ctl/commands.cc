@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "client/ctl/escape.h"
 #include "client/ctl/output.h"
+#include "client/ctl/top.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -204,6 +205,8 @@ class Run {
     terminal_.out << FormatHashes(global_.format, hashes);
     return equal ? code : ExitCode::kUnhealthy;
   }
+
+  ExitCode operator()(const TopCommand&) { return RunTop(global_, client_, terminal_); }
 
   ExitCode operator()(const VersionCommand&) {
     terminal_.out << FormatVersion(global_.format);

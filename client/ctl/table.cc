@@ -10,12 +10,6 @@
 namespace raftkv::ctl {
 namespace {
 
-// REQUIRES: text is UTF-8.
-size_t DisplayWidth(const std::string& text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-}
-
 std::string FormatRow(const std::vector<std::string>& cells, const std::vector<size_t>& widths) {
   std::string line = "|";
   for (size_t i = 0; i < cells.size(); ++i) {
@@ -26,6 +20,12 @@ std::string FormatRow(const std::vector<std::string>& cells, const std::vector<s
 }
 
 }  // namespace
+
+size_t DisplayWidth(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
 
 std::string FormatTable(const std::vector<std::string>& header,
                         const std::vector<std::vector<std::string>>& rows) {

@@ -156,6 +156,7 @@ TEST(CommandLineTest, TheOtherCommands) {
         std::get<EndpointHashCommand>(Good({"endpoint", name, "--cluster", "--scan"}).command);
     EXPECT_TRUE(full.cluster && full.scan);
   }
+  EXPECT_TRUE(std::holds_alternative<TopCommand>(Good({"top"}).command));
   EXPECT_TRUE(std::holds_alternative<VersionCommand>(Good({"version"}).command));
 }
 
