@@ -50,7 +50,9 @@ void LatencyHistogram::Merge(const LatencyHistogram& other) {
   sum_ += other.sum_;
 }
 
-double LatencyHistogram::Mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
+double LatencyHistogram::Mean() const {
+  return count_ == 0 ? 0 : sum_ / static_cast<double>(count_);
+}
 
 uint64_t LatencyHistogram::Percentile(double percent) const {
   CHECK_GE(percent, 0);

@@ -68,10 +68,9 @@ struct TopCommand {};
 
 struct VersionCommand {};
 
-using Command =
-    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MoveLeaderCommand,
-                 EndpointStatusCommand, EndpointHealthCommand, EndpointHashCommand, TopCommand,
-                 VersionCommand>;
+using Command = std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand,
+                             MoveLeaderCommand, EndpointStatusCommand, EndpointHealthCommand,
+                             EndpointHashCommand, TopCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};
