@@ -280,7 +280,8 @@ void Server::MakeMetrics() {
                                                 .is_low = disk_usage_->low()};
                            },
                        .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
-                       .warnings = [this] { return client_api_->Warnings(); }},
+                       .warnings = [this] { return client_api_->Warnings(); },
+                       .certificates_end = [this] { return tls_->not_after(); }},
       loop_.get(), &clock_);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows what scripts/bench_vs_etcd.sh refuses, what it does without Go, and how its report counts."""
+"""Shows what the scripts that measure refuse, what they do without Go, and how their report counts."""
 
 import importlib.util
 import json
@@ -87,6 +87,11 @@ class ScriptTest(unittest.TestCase):
         for backends in ("redis", "nats,redis", "nats,nats"):
             self.assertIn("there are raftkv, etcd, nats",
                           self.fails(["scripts/bench_vs_etcd.sh", "--without", backends]))
+
+    def test_metrics_are_compared_with_a_program(self):
+        for arguments in ([], ["no/such/raftkvd"]):
+            self.assertIn("must be a raftkvd to compare with",
+                          self.fails(["scripts/bench/metrics_cost.sh", *arguments]))
 
     def test_nats_is_not_built_without_go(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
 import {call} from './api.js';
 import {h, setText} from './dom.js';
-import {formatSpan, formatTime} from './format.js';
+import {formatTime} from './format.js';
 import {History} from './history.js';
 import {Keys} from './keys.js';
 import {Overview, valuesOf} from './overview.js';
@@ -26,9 +26,9 @@ const keys = new Keys(sections.keys, state, mayEdit);
 function showBanners() {
   const banners = [];
   if (state.failingSince !== null && state.failures >= FAILURES_BEFORE_BANNER) {
-    const since = state.answeredAt === null ? '' : ` What is shown is of ${formatTime(state.answeredAt)}.`;
+    const old = state.answeredAt === null ? '' : ' What is shown is of then.';
     banners.push(h('p', {class: 'banner bad', id: 'no-answer'}, h('strong', {}, 'This member does not answer'),
-        ` for ${formatSpan((Date.now() - state.failingSince) / 1000)}${state.problem}.${since}`));
+        ` since ${formatTime(state.failingSince)}${state.problem}.${old}`));
   } else if (state.status !== null && state.leader === null) {
     banners.push(h('p', {class: 'banner bad', id: 'no-leader'}, h('strong', {}, 'No leader is known.'),
         ' Writes wait for one and fail when none comes; keys are shown as this member has them.'));

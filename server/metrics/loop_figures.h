@@ -48,6 +48,7 @@ struct LoopFigures {
   uint64_t member_id = 0;
   uint64_t cluster_id = 0;  // 0: not founded yet.
   uint64_t warnings = 0;
+  double certificates_end = 0;  // Unix time of the first in use that ends.
 
   raft::RaftStatus raft;
   raft::LogIndex first_index;

@@ -91,6 +91,9 @@ void AddMember(const LoopFigures& figures, FamilyList* list) {
                  {"cluster_id", absl::StrCat(figures.cluster_id)}},
                 1}});
   list->Gauge("raftkv_server_warnings", "Warnings that /status shows.", figures.warnings);
+  list->Gauge("raftkv_tls_certificate_not_after_timestamp_seconds",
+              "When the first certificate in use ends, in Unix time; +Inf without TLS.",
+              figures.certificates_end);
   list->Gauge("raftkv_kv_keys", "Keys in the applied state.", figures.keys);
   list->Gauge("raftkv_kv_current_revision", "Revision of the applied state.", figures.revision);
   list->Counter("raftkv_kv_expired_total", "Keys that expired here, on this member as on all.",

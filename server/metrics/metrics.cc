@@ -91,6 +91,7 @@ LoopFigures Metrics::Collect(MonotonicNanos asked_at) const {
   figures.member_id = directory.self().id;
   figures.cluster_id = directory.cluster_id();
   figures.warnings = sources_.warnings().size();
+  figures.certificates_end = absl::ToDoubleSeconds(sources_.certificates_end() - absl::UnixEpoch());
   figures.raft = member.driver().Status();
   figures.first_index =
       sources_.storage->log_store()->FirstOfNewest(std::numeric_limits<uint64_t>::max());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "kv/member.h"
 #include "kv/member_directory.h"
@@ -38,6 +39,8 @@ class Metrics final {
     // As ClusterService::Hooks'.
     std::function<void(v1::MemoryUse* use)> fill_memory;
     std::function<std::vector<std::string>()> warnings;
+    // When the first certificate in use ends; infinite when there is none.
+    std::function<absl::Time()> certificates_end;
   };
 
   Metrics(Sources sources, EventLoop* loop, const MonotonicClock* clock)

@@ -39,6 +39,8 @@ void RaftCounts::OnEvent(const raft::Event& event) {
       ++counts_.snapshots_installed;
       break;
     case raft::Event::Kind::kConfigurationChanged:
+    case raft::Event::Kind::kHandoverBegun:
+    case raft::Event::Kind::kHandoverGivenUp:
       break;
   }
   next_.OnEvent(event);

@@ -134,13 +134,15 @@ class Browser:
         return self.run("return document.querySelector(arguments[0])?.textContent ?? ''", css)
 
     def is_shown(self, css):
-        return self.find(css) is not None
+        # In one step, so that nothing is drawn anew in between.
+        return self.run("""return [...document.querySelectorAll(arguments[0])].some(
+            (element) => element.getClientRects().length > 0 && element.checkVisibility());""", css)
 
     def await_shown(self, css, seconds=15.0):
         return wait_until(lambda: self.find(css), f"{css} is shown", seconds)
 
     def await_gone(self, css, seconds=15.0):
-        wait_until(lambda: self.find(css) is None, f"{css} is gone", seconds)
+        wait_until(lambda: not self.is_shown(css), f"{css} is gone", seconds)
 
     def await_text(self, css, part, seconds=15.0):
         try:

@@ -34,6 +34,8 @@ class MockConnection : public Connection {
               (const KeyRange&, const DeleteRangeOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListResult>, List, (const KeyRange&, const ListOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<TransferLeadershipResult>, TransferLeadership,
+              (absl::string_view, const TransferLeadershipOptions&), (override));
   MOCK_METHOD(absl::StatusOr<MemberStatus>, GetStatus, (absl::string_view, const MemberOptions&),
               (override));
   MOCK_METHOD(absl::StatusOr<VerifyHashResult>, VerifyHash,
@@ -217,6 +219,13 @@ TEST_F(CommandsTest, DelByStepsWhoseLastOutcomeIsUnknownSaysThatMoreMayBeGone) {
                                           kReasonOutcomeUnknown, kServerErrorDomain)));
   RunIt(DeleteCommand{.key = "k", .prefix = true});
   EXPECT_THAT(err_.str(), HasSubstr("Stopped after at least 10 keys were deleted; the same"));
+}
+
+TEST_F(CommandsTest, MoveLeaderNamesItsTargetAndSaysWhoLeads) {
+  EXPECT_CALL(*connection_, TransferLeadership(absl::string_view("n2"), _))
+      .WillOnce(Return(TransferLeadershipResult{.header = {.leader_id = 2}}));
+  EXPECT_EQ(RunIt(MoveLeaderCommand{.name = "n2"}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "member 2 leads\n");
 }
 
 TEST_F(CommandsTest, ErrorsGoToStderrWithTheirExitCode) {

@@ -423,8 +423,9 @@ TEST(ConvertTest, TransfersRoundTrip) {
   EXPECT_TRUE(std::holds_alternative<raft::TimeoutNow>(asked->message));
   ExpectRefused(FromProto(peer::v1::TimeoutNowRequest(), kFrom, kTo), "term is 0");
   for (const bool transfer : {false, true}) {
-    const auto vote =
-        FromProto(ToVoteRequestProto(Say(raft::VoteRequest{.transfer = transfer})), kFrom, kTo);
+    const auto vote = FromProto(
+        ToVoteRequestProto(Say(raft::VoteRequest{.last_entry = {}, .transfer = transfer})), kFrom,
+        kTo);
     ASSERT_TRUE(vote.ok()) << vote.status();
     EXPECT_EQ(std::get<raft::VoteRequest>(vote->message).transfer, transfer);
   }
