@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/rng.h"
@@ -85,7 +86,10 @@ TEST_F(DiskFullTest, OneFullDiskRefusesPutsEverywhereAndNothingElse) {
     EXPECT_EQ(put.Meta("member"), name) << put;
     EXPECT_THAT(put.status.error_message(), HasSubstr(absl::StrCat("\"", name, "\"")));
     EXPECT_THAT(Warnings(node), HasSubstr(absl::StrCat("\"", name, "\" has less than its")));
-    EXPECT_THAT(cluster_.server(node).Log(), HasSubstr("puts are refused, because"));
+    // Said with the next look at deadlines.
+    EXPECT_TRUE(WaitUntil(Millis(2000), [&] {
+      return absl::StrContains(cluster_.server(node).Log(), "puts are refused, because");
+    })) << cluster_.server(node).LogTail();
 
     EXPECT_FALSE(cluster_.client(node).GetText("new")->has_kv()) << "a refused put happened";
     const std::string key = absl::StrCat("key", node);
