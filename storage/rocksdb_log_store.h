@@ -91,7 +91,8 @@ class RocksDbLogStore final : public raft::LogStore {
   void LowerFence(raft::LogIndex kept);
   void FollowWithFence();
   void WriteUnsynced(const char* what, rocksdb::WriteBatch* batch);
-  void SyncWal();
+  // How long it took.
+  MonotonicNanos SyncWal();
   LogEdge ReadEdge(raft::LogIndex index) const;
   // As RocksDB estimates them.
   void MeasureSizes();
