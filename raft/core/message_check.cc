@@ -44,12 +44,11 @@ absl::Status RaftCore::CheckMessage(const Envelope& envelope) const {
   if (!status.ok() || envelope.term < term()) {
     return status;
   }
+  if (IsFromLeader(envelope.message)) {
+    status = CheckClaimToLead(envelope);
+  }
   if (const auto* append = std::get_if<AppendRequest>(&envelope.message)) {
-    status = CheckClaimToLead(envelope);
     status.Update(CheckAgainstAgreed(envelope, *append));
-  } else if (std::holds_alternative<Heartbeat>(envelope.message) ||
-             std::holds_alternative<TimeoutNow>(envelope.message)) {
-    status = CheckClaimToLead(envelope);
   } else if (const auto* reply = std::get_if<VoteReply>(&envelope.message)) {
     // A candidate asks for votes when its own is durable (thesis §3.8).
     const bool grant_of_this_term = reply->granted && !reply->pre_vote && envelope.term == term();

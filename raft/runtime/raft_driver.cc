@@ -219,7 +219,9 @@ bool RaftDriver::RunTurn() {
       break;
     }
   }
-  transfers_waiting_.MaybeFinish(*core_, clock_->Now());
+  if (is_handing_over()) {
+    transfers_waiting_.MaybeFinish(*core_, clock_->Now());
+  }
   SendForwardReplies();
   core_->SendCommitIndex();
   CarryOutOutput();
