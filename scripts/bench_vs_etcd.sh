@@ -101,17 +101,6 @@ start_cluster() {
   exit 1
 }
 
-# cpu_ticks: CPU time that the servers have used.
-cpu_ticks() {
-  local pid total=0 fields
-  for pid in "${pids[@]}"; do
-    # The name in parentheses may hold blanks; what follows it does not.
-    read -ra fields <<<"$(sed 's/.*) //' "/proc/$pid/stat")"
-    total=$((total + fields[11] + fields[12]))
-  done
-  echo "$total"
-}
-
 # rss_kib: memory that the servers hold.
 rss_kib() {
   local pid total=0
@@ -125,10 +114,10 @@ rss_kib() {
 measure() {
   local backend=$1 name=$2 before after line
   shift 2
-  before=$(cpu_ticks)
+  before=$(./scripts/bench/cpu_ticks.sh "${pids[@]}")
   line=$(generate_load "$backend" --value-size 256 --keys 100000 --connections 9 --duration "$duration" \
     --warmup "$warmup" "$@")
-  after=$(cpu_ticks)
+  after=$(./scripts/bench/cpu_ticks.sh "${pids[@]}")
   printf '{"name": "%s", "warmup": "%s", "server_cpu_ticks": %d, "server_rss_kib": %d, "result": %s}\n' \
     "$name" "$warmup" $((after - before)) "$(rss_kib)" "$line" >>"$DATA/results.jsonl"
 }

@@ -38,20 +38,9 @@ load() {
   "$BENCH" --endpoints "$ENDPOINTS" --connections 9 --json "$@"
 }
 
-# cpu_ticks: CPU time that the three servers have used.
-cpu_ticks() {
-  local pid total=0 fields
-  for pid in "${pids[@]:0:3}"; do
-    # The name in parentheses may hold blanks; what follows it does not.
-    read -ra fields <<<"$(sed 's/.*) //' "/proc/$pid/stat")"
-    total=$((total + fields[11] + fields[12]))
-  done
-  echo "$total"
-}
-
 # measure <program> <0|1: whether it is scraped>: puts a second, and CPU ticks of the servers for a million.
 measure() {
-  local i folder before line
+  local i folder before after line
   folder=$(mktemp -d -p "$data")
   for i in 1 2 3; do
     "$1" --name "n$i" --data_dir "$folder/$i" --listen_client "127.0.0.1:2379$i" --listen_peer "127.0.0.1:2380$i" \
@@ -66,11 +55,12 @@ measure() {
     load --keys 1 --in-flight 1 --warmup 0s --duration 50ms >/dev/null 2>&1 && break
     sleep 0.2
   done
-  before=$(cpu_ticks)
+  before=$(./scripts/bench/cpu_ticks.sh "${pids[@]:0:3}")
   line=$(load --duration "$DURATION" --warmup 0s)
+  after=$(./scripts/bench/cpu_ticks.sh "${pids[@]:0:3}")
   python3 -c 'import json, sys
 puts, ticks = json.loads(sys.argv[1])["all"], int(sys.argv[2])
-print(puts["ops_per_second"], ticks / puts["ops"] * 1e6)' "$line" $(($(cpu_ticks) - before))
+print(puts["ops_per_second"], ticks / puts["ops"] * 1e6)' "$line" $((after - before))
 }
 
 for ((pair = 1; pair <= PAIRS; ++pair)); do
