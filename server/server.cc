@@ -377,7 +377,6 @@ void Server::TearDown() {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   shutdown_thread_.join();
-  calls_.closed = true;
   reads_->Stop();
   scans_->Stop();
   snapshots_->Stop();

@@ -30,11 +30,6 @@ class HealthService::Watch final : public EventTag, private UnfinishedRequests::
           delete this;
           return;
         }
-        if (calls().closed) {
-          state_ = State::kFinished;
-          DeleteIfOver();
-          return;
-        }
         new Watch(service_);
         state_ = State::kReading;
         unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
@@ -64,6 +59,15 @@ class HealthService::Watch final : public EventTag, private UnfinishedRequests::
       case State::kFinished:
         return;
     }
+  }
+
+  void OnLeftOver(bool ok) override {
+    if (state_ == State::kAnnounced && !ok) {
+      delete this;
+      return;
+    }
+    state_ = State::kFinished;
+    DeleteIfOver();
   }
 
   // The change that it is told of may be the service's end.
@@ -104,6 +108,13 @@ class HealthService::Watch final : public EventTag, private UnfinishedRequests::
       watch_->EndIfIdle();
       watch_->DeleteIfOver();
     }
+    void OnLeftOver(bool /*ok*/) override {
+      watch_->done_ = true;
+      if (watch_->state_ == State::kIdle) {
+        watch_->state_ = State::kFinished;
+      }
+      watch_->DeleteIfOver();
+    }
 
    private:
     Watch* const watch_;
@@ -130,10 +141,6 @@ class HealthService::Watch final : public EventTag, private UnfinishedRequests::
 
   void Finish(const grpc::Status& status = grpc::Status(grpc::StatusCode::UNAVAILABLE,
                                                         "the member is stopping")) {
-    if (calls().closed) {
-      state_ = State::kFinished;
-      return;
-    }
     state_ = State::kFinishing;
     stream_.Finish(status, this);
   }

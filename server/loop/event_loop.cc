@@ -109,7 +109,7 @@ void EventLoop::DrainQueues() {
   // The announced calls of `announcements_` hold `queue_` open, so it comes last.
   for (grpc::ServerCompletionQueue* queue : {announcements_.get(), queue_.get()}) {
     while (queue->Next(&tag, &ok)) {
-      static_cast<EventTag*>(tag)->OnEvent(ok);
+      static_cast<EventTag*>(tag)->OnLeftOver(ok);
     }
   }
 }

@@ -23,6 +23,9 @@ class EventTag {
   virtual ~EventTag() = default;
   // Runs on the loop. `ok` is gRPC's: false means that the operation did not happen.
   virtual void OnEvent(bool ok) = 0;
+  // Comes instead of OnEvent once the loop has ended and its member is gone: frees what the event
+  // kept alive. Must begin no operation, which gRPC ends the process for by then.
+  virtual void OnLeftOver(bool ok) = 0;
 };
 
 // Confined to its own thread but for Wake and Post, which are thread-safe.
@@ -51,8 +54,8 @@ class EventLoop final : public Waker {
   void Run(Hooks hooks);
   // Makes Run return after this turn. Called on the loop.
   void Stop() { stopped_ = true; }
-  // Shuts both queues down and delivers what is left, most of it with ok = false. REQUIRES: Run has
-  // returned and the servers are shut down.
+  // Shuts both queues down and delivers what is left, by OnLeftOver. REQUIRES: Run has returned and
+  // the servers are shut down.
   void DrainQueues();
 
   void Wake() override;
@@ -64,6 +67,7 @@ class EventLoop final : public Waker {
    public:
     explicit WakeTag(EventLoop* loop) : loop_(loop) {}
     void OnEvent(bool ok) override;
+    void OnLeftOver(bool /*ok*/) override {}
 
    private:
     EventLoop* const loop_;

@@ -38,7 +38,8 @@ MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now) {
 }
 
 UnaryCall::UnaryCall(const Method& method) : method_(method), stream_(&context_) {
-  method_.service->Announce(method_.number, &context_, &stream_, method_.queue, this);
+  method_.service->Announce(method_.number, &context_, &stream_, method_.queue,
+                            announcement_.Begin());
 }
 
 void UnaryCall::Announce(const Method& method, int count) {
@@ -47,46 +48,28 @@ void UnaryCall::Announce(const Method& method, int count) {
   }
 }
 
-void UnaryCall::OnEvent(bool ok) {
-  switch (state_) {
-    case State::kAnnounced:
-      if (!ok || method_.accounting->closed) {  // The server is shutting down.
-        delete this;
-        return;
-      }
-      new UnaryCall(method_);
-      state_ = State::kReading;
-      deadline_ = ClientsDeadline();
-      unfinished_ = method_.accounting->unfinished.Add(this, method_.accounting->clock->Now());
-      reading_ = true;
-      stream_.Read(&request_, &read_tag_);
-      return;
-    case State::kFinishing:
-      OnFinished();
-      return;
-    case State::kReading:
-    case State::kHandling:
-      LOG(FATAL) << "an event for a call that is being read or handled";
+void UnaryCall::OnArrived(bool ok) {
+  if (!ok) {  // The server is shutting down.
+    state_ = State::kOver;
+    return;
   }
+  new UnaryCall(method_);
+  state_ = State::kReading;
+  deadline_ = ClientsDeadline();
+  unfinished_ = method_.accounting->unfinished.Add(this, method_.accounting->clock->Now());
+  stream_.Read(&request_, read_.Begin());
 }
 
 void UnaryCall::OnRead(bool ok) {
-  reading_ = false;
-  if (state_ == State::kFinishing) {  // It was given up.
-    if (finished_) {
-      delete this;
-    }
+  if (state_ != State::kReading) {  // It was given up.
     return;
   }
   method_.accounting->unfinished.Remove(*std::exchange(unfinished_, std::nullopt));
-  if (method_.accounting->closed) {
-    delete this;
-    return;
-  }
   if (!ok) {
     // Whoever is still there ended the call without a request, or gRPC refused it.
     state_ = State::kFinishing;
-    stream_.Finish(grpc::Status(grpc::StatusCode::INTERNAL, "the call has no request"), this);
+    stream_.Finish(grpc::Status(grpc::StatusCode::INTERNAL, "the call has no request"),
+                   finish_.Begin());
     return;
   }
   Begin(request_.Length());
@@ -117,16 +100,13 @@ void UnaryCall::CountAnswer(absl::StatusCode code, uint64_t answer_bytes) {
   }
 }
 
-void UnaryCall::OnFinished() {
-  finished_ = true;
+void UnaryCall::OnFinished(bool /*ok*/) {
+  state_ = State::kOver;
   if (handled_) {
     --method_.accounting->in_flight;
   }
   if (ticket_.has_value()) {
     method_.accounting->backlog.Remove(*ticket_);
-  }
-  if (!reading_) {
-    delete this;
   }
 }
 
@@ -174,7 +154,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
   }
   CountAnswer(absl::StatusCode::kOk, bytes.Length());
   state_ = State::kFinishing;
-  stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, this);
+  stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, finish_.Begin());
 }
 
 void UnaryCall::Fail(const absl::Status& error) {
@@ -185,7 +165,7 @@ void UnaryCall::Fail(const absl::Status& error) {
   if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
     context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
   }
-  stream_.Finish(ToGrpcStatus(error), this);
+  stream_.Finish(ToGrpcStatus(error), finish_.Begin());
 }
 
 }  // namespace raftkv::server

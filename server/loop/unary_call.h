@@ -19,6 +19,7 @@
 #include "server/loop/api_call.h"
 #include "server/loop/call_counts.h"
 #include "server/loop/event_loop.h"
+#include "server/loop/operation.h"
 #include "server/loop/request_stats.h"
 #include "server/loop/unary_service.h"
 #include "server/loop/unfinished_requests.h"
@@ -38,8 +39,6 @@ struct CallAccounting {
   UnfinishedRequests unfinished;
   // Hears of each call that was answered; null: nobody counts them.
   RequestStats* requests = nullptr;
-  // The queues take no new operation: what still comes out of them is only deleted.
-  bool closed = false;
 };
 
 // How long before a deadline that is `left` away an answer must leave to arrive in time: a share of
@@ -50,9 +49,9 @@ MonotonicNanos AnswerMargin(MonotonicNanos left);
 // count. REQUIRES: both are of one clock.
 MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now);
 
-// Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail
-// must be called.
-class UnaryCall final : public EventTag, public ApiCall, private UnfinishedRequests::Request {
+// Confined to the loop. Deletes itself after its last event; exactly one of Finish and Fail must be
+// called.
+class UnaryCall final : public OperatedCall, public ApiCall, private UnfinishedRequests::Request {
  public:
   // Which method of a service it is, and what handles a call. Outlives its calls.
   struct Method {
@@ -80,25 +79,15 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
   void Finish(const google::protobuf::Message& response) override;
   void Fail(const absl::Status& error) override;
 
-  void OnEvent(bool ok) override;
-
  private:
   // Until it is handled, the call is not counted as in flight: nothing was begun.
-  enum class State { kAnnounced, kReading, kHandling, kFinishing };
-
-  // The tag of the read, which may come back after the call was given up.
-  class ReadTag final : public EventTag {
-   public:
-    explicit ReadTag(UnaryCall* call) : call_(call) {}
-    void OnEvent(bool ok) override { call_->OnRead(ok); }
-
-   private:
-    UnaryCall* const call_;
-  };
+  enum class State { kAnnounced, kReading, kHandling, kFinishing, kOver };
 
   explicit UnaryCall(const Method& method);
+  void OnArrived(bool ok);
   void OnRead(bool ok);
-  void OnFinished();
+  void OnFinished(bool ok);
+  bool IsOver() const override { return state_ == State::kOver; }
   void GiveUp() override;
   // It is handled from now on.
   void Begin(uint64_t request_bytes);
@@ -110,17 +99,18 @@ class UnaryCall final : public EventTag, public ApiCall, private UnfinishedReque
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   UnaryService::Stream stream_;
-  ReadTag read_tag_{this};
+  Operation<UnaryCall> announcement_{this, &UnaryCall::OnArrived};
+  // May come back after the call was given up.
+  Operation<UnaryCall> read_{this, &UnaryCall::OnRead};
+  Operation<UnaryCall> finish_{this, &UnaryCall::OnFinished};
   // When the client stops waiting, or stops being waited for when it did not say.
   // Set when the call arrives.
   MonotonicNanos deadline_ = 0;
   // When its request was there, and so it was handled.
   MonotonicNanos begun_at_ = 0;
-  // While the request is awaited; and, when it is given up, until gRPC has ended the read.
+  // While the request is awaited.
   std::optional<UnfinishedRequests::Ticket> unfinished_;
-  bool reading_ = false;
   bool handled_ = false;
-  bool finished_ = false;
   // While the answer is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
 };

@@ -8,24 +8,19 @@ namespace raftkv::server {
 
 IncomingSnapshotStream::IncomingSnapshotStream(const Service* service)
     : service_(*service), reader_(&context_) {
-  service_.announce(&context_, &reader_, Begin(&start_));
+  service_.announce(&context_, &reader_, start_.Begin());
 }
 
-EventTag* IncomingSnapshotStream::Begin(Operation* operation) {
-  ++pending_;
-  return operation;
-}
-
-void IncomingSnapshotStream::ReadNext() { reader_.Read(&frame_, Begin(&read_)); }
+void IncomingSnapshotStream::ReadNext() { reader_.Read(&frame_, read_.Begin()); }
 
 void IncomingSnapshotStream::Answer(const peer::v1::InstallSnapshotResponse& response) {
   ended_ = true;
-  reader_.Finish(SerializeMessage(response), grpc::Status::OK, Begin(&finish_));
+  reader_.Finish(SerializeMessage(response), grpc::Status::OK, finish_.Begin());
 }
 
 void IncomingSnapshotStream::Refuse(const grpc::Status& status) {
   ended_ = true;
-  reader_.FinishWithError(status, Begin(&finish_));
+  reader_.FinishWithError(status, finish_.Begin());
 }
 
 void IncomingSnapshotStream::OnStart(bool ok) {
@@ -71,11 +66,5 @@ void IncomingSnapshotStream::OnOpening(const peer::v1::InstallSnapshotRequest& f
 }
 
 void IncomingSnapshotStream::OnFinish(bool /*ok*/) { finished_ = true; }
-
-void IncomingSnapshotStream::MaybeDelete() {
-  if (pending_ == 0 && finished_) {
-    delete this;
-  }
-}
 
 }  // namespace raftkv::server

@@ -32,6 +32,7 @@ class PeerCall final : public EventTag {
     }
     delete this;
   }
+  void OnLeftOver(bool /*ok*/) override { delete this; }
 
   // It is not answered any more.
   void Abandon() {

@@ -140,6 +140,7 @@ class PeerService::IncomingCall : public EventTag {
       OnArrived(request_);
     }
   }
+  void OnLeftOver(bool /*ok*/) final { delete this; }
 
  protected:
   using Announce = void (GrpcService::*)(grpc::ServerContext*, Request*,

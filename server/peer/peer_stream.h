@@ -18,6 +18,7 @@
 #include "server/limits.h"
 #include "server/loop/event_loop.h"
 #include "server/loop/message_bytes.h"
+#include "server/loop/operation.h"
 #include "server/peer/bulk_window.h"
 #include "server/peer/peer_figures.h"
 
@@ -26,7 +27,7 @@ namespace raftkv::server {
 // Confined to the loop. Deletes itself once it has ended and its last operation is over; `on_end`
 // tells its owner to let go of it before that.
 template <typename In, typename Out>
-class PeerStream {
+class PeerStream : public OperatedCall {
  public:
   struct Handlers {
     // A frame arrived, whole. A status other than OK ends the stream with it.
@@ -44,9 +45,6 @@ class PeerStream {
     // How the stream ended, for people; may come after on_end, or never.
     std::function<void(const grpc::Status& status)> on_status;
   };
-
-  PeerStream(const PeerStream&) = delete;
-  PeerStream& operator=(const PeerStream&) = delete;
 
   bool open() const { return open_; }
   // Of what waits to be written.
@@ -91,30 +89,13 @@ class PeerStream {
   }
 
  protected:
-  // An operation's tag: calls one member function.
-  class Operation final : public EventTag {
-   public:
-    Operation(PeerStream* stream, void (PeerStream::*on_event)(bool))
-        : stream_(stream), on_event_(on_event) {}
-    void OnEvent(bool ok) override {
-      PeerStream* const stream = stream_;
-      --stream->pending_;
-      (stream->*on_event_)(ok);
-      stream->MaybeDelete();
-    }
-
-   private:
-    PeerStream* const stream_;
-    void (PeerStream::*const on_event_)(bool);
-  };
-
   // Whether the other end may send parts at once, or only once a whole frame of it was accepted:
   // those of a stranger would be gathered without bound, one frame a stream.
   enum class Trust { kAtOnce, kAfterFirstFrame };
 
   PeerStream(Handlers handlers, const BulkWindow& window, Trust trust)
       : handlers_(std::move(handlers)), window_(window), trusted_(trust == Trust::kAtOnce) {}
-  virtual ~PeerStream() = default;
+  ~PeerStream() override = default;
 
   virtual void StartRead(grpc::ByteBuffer* frame, EventTag* tag) = 0;
   virtual void StartWrite(const grpc::ByteBuffer& frame, EventTag* tag) = 0;
@@ -150,16 +131,11 @@ class PeerStream {
   // REQUIRES: the other end can be written to.
   void Opened() {
     open_ = true;
-    Begin(&read_);
-    StartRead(&incoming_, &read_);
+    StartRead(&incoming_, read_.Begin());
     if (handlers_.on_open) {
       handlers_.on_open();
     }
     MaybeWrite();
-  }
-  EventTag* Begin(Operation* operation) {
-    ++pending_;
-    return operation;
   }
   void Finished(const grpc::Status& status) {
     finished_ = true;
@@ -206,8 +182,7 @@ class PeerStream {
       End(taken, Side::kThisSaysWhy);
     }
     if (!ended_) {
-      Begin(&read_);
-      StartRead(&incoming_, &read_);
+      StartRead(&incoming_, read_.Begin());
       MaybeWrite();
     }
   }
@@ -324,8 +299,7 @@ class PeerStream {
       traffic_->sent_bytes += bytes.Length();
     }
     writing_ = true;
-    Begin(&write_);
-    StartWrite(bytes, &write_);
+    StartWrite(bytes, write_.Begin());
   }
 
   void OnWrite(bool ok) {
@@ -339,16 +313,12 @@ class PeerStream {
     }
   }
 
-  void MaybeDelete() {
-    if (pending_ == 0 && ended_ && finished_) {
-      delete this;
-    }
-  }
+  bool IsOver() const final { return ended_ && finished_; }
 
   Handlers handlers_;
   PeerTraffic* traffic_ = nullptr;  // Null: nobody counts.
-  Operation read_{this, &PeerStream::OnRead};
-  Operation write_{this, &PeerStream::OnWrite};
+  Operation<PeerStream> read_{this, &PeerStream::OnRead};
+  Operation<PeerStream> write_{this, &PeerStream::OnWrite};
   grpc::ByteBuffer incoming_;
 
   // What is to be written. Urgent frames come first, then the bulk, then the rest.
@@ -368,7 +338,6 @@ class PeerStream {
   uint64_t received_part_bytes_ = 0;
   uint64_t told_part_bytes_ = 0;
 
-  int pending_ = 0;
   bool open_ = false;
   bool writing_ = false;
   bool ended_ = false;
@@ -389,8 +358,7 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
       : Base(std::move(handlers), window, Base::Trust::kAtOnce),
         stream_(stub->PrepareCall(&context_, method, queue)) {
     this->OpenWith(std::move(opening));
-    this->Begin(&start_);
-    stream_->StartCall(&start_);
+    stream_->StartCall(start_.Begin());
   }
 
  private:
@@ -403,8 +371,7 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
     if (by != Base::Side::kOther) {
       context_.TryCancel();
     }
-    this->Begin(&finish_);
-    stream_->Finish(&final_status_, &finish_);
+    stream_->Finish(&final_status_, finish_.Begin());
   }
 
   void OnStart(bool ok) {
@@ -422,10 +389,8 @@ class OutgoingPeerStream final : public PeerStream<In, Out> {
     this->Finished(cancelled ? this->status() : final_status_);
   }
 
-  typename Base::Operation start_{this,
-                                  static_cast<void (Base::*)(bool)>(&OutgoingPeerStream::OnStart)};
-  typename Base::Operation finish_{
-      this, static_cast<void (Base::*)(bool)>(&OutgoingPeerStream::OnFinish)};
+  Operation<OutgoingPeerStream> start_{this, &OutgoingPeerStream::OnStart};
+  Operation<OutgoingPeerStream> finish_{this, &OutgoingPeerStream::OnFinish};
   grpc::ClientContext context_;
   grpc::Status final_status_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
@@ -457,7 +422,7 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
         accept_(accept),
         unused_window_(window),
         stream_(&context_) {
-    (*announce_)(&context_, &stream_, this->Begin(&start_));
+    (*announce_)(&context_, &stream_, start_.Begin());
   }
 
   void StartRead(grpc::ByteBuffer* frame, EventTag* tag) override { stream_.Read(frame, tag); }
@@ -471,7 +436,7 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
       context_.TryCancel();
     }
   }
-  void OnWriteOverAfterEnd() override { stream_.Finish(this->status(), this->Begin(&finish_)); }
+  void OnWriteOverAfterEnd() override { stream_.Finish(this->status(), finish_.Begin()); }
 
   void OnStart(bool ok) {
     if (!ok) {  // The server is shutting down; gRPC knows nothing of this stream.
@@ -487,10 +452,8 @@ class IncomingPeerStream final : public PeerStream<In, Out> {
   const Announce* const announce_;
   const Accept* const accept_;
   const BulkWindow unused_window_;  // For the successor.
-  typename Base::Operation start_{this,
-                                  static_cast<void (Base::*)(bool)>(&IncomingPeerStream::OnStart)};
-  typename Base::Operation finish_{
-      this, static_cast<void (Base::*)(bool)>(&IncomingPeerStream::OnFinish)};
+  Operation<IncomingPeerStream> start_{this, &IncomingPeerStream::OnStart};
+  Operation<IncomingPeerStream> finish_{this, &IncomingPeerStream::OnFinish};
   grpc::ServerContext context_;
   Stream stream_;
 };

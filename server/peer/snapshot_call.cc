@@ -17,16 +17,11 @@ SnapshotCall::SnapshotCall(grpc::GenericStub* stub, grpc::CompletionQueue* queue
     : owner_(owner),
       opening_(SerializeMessage(opening)),
       stream_(stub->PrepareCall(&context_, kInstallSnapshot, queue)) {
-  stream_->StartCall(Begin(&start_));
-}
-
-EventTag* SnapshotCall::Begin(Operation* operation) {
-  ++pending_;
-  return operation;
+  stream_->StartCall(start_.Begin());
 }
 
 void SnapshotCall::Write(const peer::v1::InstallSnapshotRequest& frame) {
-  stream_->Write(SerializeMessage(frame), Begin(&write_));
+  stream_->Write(SerializeMessage(frame), write_.Begin());
 }
 
 void SnapshotCall::Abandon() {
@@ -43,8 +38,8 @@ void SnapshotCall::OnStart(bool ok) {
   if (finishing_) {
     return;
   }
-  stream_->Read(&answer_, Begin(&read_));
-  stream_->Write(opening_, Begin(&write_));
+  stream_->Read(&answer_, read_.Begin());
+  stream_->Write(opening_, write_.Begin());
 }
 
 void SnapshotCall::OnWrite(bool ok) {
@@ -63,7 +58,7 @@ void SnapshotCall::OnRead(bool ok) {
 void SnapshotCall::Finish() {
   if (!finishing_) {
     finishing_ = true;
-    stream_->Finish(&status_, Begin(&finish_));
+    stream_->Finish(&status_, finish_.Begin());
   }
 }
 
@@ -78,12 +73,6 @@ void SnapshotCall::OnFinish(bool /*ok*/) {
                            "the answer is not a raftkv.peer.v1.InstallSnapshotResponse");
   }
   owner->OnEnded(status_, response_);
-}
-
-void SnapshotCall::MaybeDelete() {
-  if (pending_ == 0 && finished_) {
-    delete this;
-  }
 }
 
 }  // namespace raftkv::server
