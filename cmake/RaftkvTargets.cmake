@@ -7,23 +7,24 @@ function(raftkv_library name)
   endif()
   add_library(raftkv_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(raftkv_${name} PUBLIC raftkv_own_code ${ARG_DEPENDS})
-  if(RAFTKV_SANITIZE)
-    # Reading headers is most of the work there. The release tree shows that each file includes what it uses.
+  if(RAFTKV_FEW_PIECES)
     set_target_properties(raftkv_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
   endif()
 endfunction()
 
-# What nearly every test includes, compiled once. Only tests have it: the product's files must include what they use.
-function(raftkv_test_headers)
-  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cmake/test_headers.cc CONTENT "")
-  add_library(raftkv_test_headers OBJECT ${CMAKE_BINARY_DIR}/cmake/test_headers.cc)
-  target_link_libraries(raftkv_test_headers PRIVATE
-    raftkv_own_code absl::statusor absl::strings GTest::gmock GTest::gtest)
-  target_compile_options(raftkv_test_headers PRIVATE -O0 -pthread)
-  target_precompile_headers(raftkv_test_headers PRIVATE
+# raftkv_test_headers(name HEADERS h... DEPENDS lib...) compiles once what many tests include. Only tests have it: the
+# product's files must include what they use.
+function(raftkv_test_headers name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;DEPENDS" ${ARGN})
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cmake/${name}.cc CONTENT "")
+  add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/cmake/${name}.cc)
+  target_link_libraries(${name} PRIVATE
+    raftkv_own_code ${ARG_DEPENDS} absl::statusor absl::strings GTest::gmock GTest::gtest)
+  target_compile_options(${name} PRIVATE -O0 -pthread)
+  target_precompile_headers(${name} PRIVATE
     <gmock/gmock.h> <gtest/gtest.h>
     <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_format.h>
-    <deque> <functional> <map> <memory> <optional> <set> <string> <variant> <vector>)
+    <deque> <functional> <map> <memory> <optional> <set> <string> <variant> <vector> ${ARG_HEADERS})
 endfunction()
 
 # raftkv_test_executable(name [OPTIMISED] SOURCES a_test.cc DEPENDS lib...) makes the gtest binary `name`. Its own files
@@ -37,11 +38,21 @@ function(raftkv_test_executable name)
   if(ARG_OPTIMISED)
     return()
   endif()
+  set(headers raftkv_test_headers)
+  if(raftkv_test_support IN_LIST ARG_DEPENDS)
+    set(headers raftkv_process_test_headers)
+  endif()
   if(NOT TARGET raftkv_test_headers)
-    raftkv_test_headers()
+    raftkv_test_headers(raftkv_test_headers)
+  endif()
+  if(headers STREQUAL raftkv_process_test_headers AND NOT TARGET ${headers})
+    raftkv_test_headers(${headers}
+      HEADERS <filesystem> <thread> ${CMAKE_SOURCE_DIR}/tests/support/single_node.h
+        ${CMAKE_SOURCE_DIR}/tests/support/test_cluster.h
+      DEPENDS raftkv_test_support)
   endif()
   target_compile_options(${name} PRIVATE -O0 -pthread)
-  target_precompile_headers(${name} REUSE_FROM raftkv_test_headers)
+  target_precompile_headers(${name} REUSE_FROM ${headers})
 endfunction()
 
 # raftkv_test(name FAST [OPTIMISED] SOURCES a_test.cc DEPENDS lib... [LABELS l...] [TIMEOUT s]) makes the gtest binary
