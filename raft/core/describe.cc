@@ -78,6 +78,8 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
     case EventCause::Reason::kLeaderSilent:
       return absl::StrCat("heard nothing from leader ", cause.peer.value(), " for ",
                           describe_ticks(cause.ticks));
+    case EventCause::Reason::kLeaderUnreachable:
+      return absl::StrCat("leader ", cause.peer.value(), " is gone: it takes no connection");
     case EventCause::Reason::kElectionNotWon:
       return absl::StrCat("no election won within ", describe_ticks(cause.ticks));
     case EventCause::Reason::kPreVotesWon:

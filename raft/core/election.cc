@@ -10,6 +10,8 @@
 namespace raftkv::raft {
 namespace {
 
+constexpr uint64_t kTurnTicks = 2;
+
 std::set<NodeId> Granted(const std::map<NodeId, bool>& votes) {
   std::set<NodeId> granted;
   for (const auto& [node, vote] : votes) {
@@ -34,6 +36,18 @@ TickTimer RaftCore::NewRetryTimer() {
   return {.elapsed_ticks = 0, .limit_ticks = t / 10 + 1 + rng_.Below(t * 2 / 5)};
 }
 
+// Those who have lost the same leader take turns by id, two ticks apart, which is what they need to
+// notice and to answer: candidates of one moment would split the votes.
+TickTimer RaftCore::NewTurnTimer(NodeId leader) const {
+  uint64_t turn = 0;
+  for (NodeId node : configuration().Members()) {
+    if (node < self_ && node != leader && configuration().IsVoter(node)) {
+      ++turn;
+    }
+  }
+  return {.elapsed_ticks = 0, .limit_ticks = 1 + kTurnTicks * turn};
+}
+
 // Nobody else can lead, so there is nobody to wait for.
 bool RaftCore::IsOnlyVoter() const {
   return !configuration().IsJoint() && configuration().voters.size() == 1 &&
@@ -48,7 +62,9 @@ void RaftCore::TickFollower(Follower& follower) {
   }
   EventCause cause{.reason = EventCause::Reason::kNoLeaderHeard,
                    .ticks = follower.election.elapsed_ticks};
-  if (follower.leader != kNobody) {
+  if (follower.leader_unreachable) {
+    cause = {.reason = EventCause::Reason::kLeaderUnreachable, .peer = follower.leader};
+  } else if (follower.leader != kNobody) {
     cause = {.reason = EventCause::Reason::kLeaderSilent,
              .peer = follower.leader,
              .ticks = follower.ticks_since_leader};
@@ -60,6 +76,7 @@ void RaftCore::TickFollower(Follower& follower) {
   follower.election = NewElectionTimer();
   if (follower.leader != kNobody) {
     follower.leader = kNobody;
+    follower.leader_unreachable = false;
     follower.acknowledgement_due = false;
     EmitEvent(Event::Kind::kLeaderChanged, std::move(cause));
   }
@@ -85,6 +102,8 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
     leading->rounds.Abort(&output_.reads);
     output_.snapshots.clear();
   }
+  // They would advertise a log that has gone on by the time they leave.
+  gate_.DropVoteRequests();
   if (new_term > term()) {
     SetHardState({.term = new_term, .vote = kNobody});
   }
@@ -101,6 +120,20 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
     EmitEvent(Event::Kind::kRoleChanged, std::move(cause));
   } else if (old_leader != new_leader) {
     EmitEvent(Event::Kind::kLeaderChanged, std::move(cause));
+  }
+}
+
+void RaftCore::OnPeerUnreachable(NodeId peer) {
+  const InvariantScope scope(this);
+  auto* follower = std::get_if<Follower>(&role_);
+  if (follower == nullptr || follower->leader != peer || peer == kNobody ||
+      follower->leader_unreachable) {
+    return;
+  }
+  follower->leader_unreachable = true;
+  if (const TickTimer turn = NewTurnTimer(peer);
+      follower->election.elapsed_ticks + turn.limit_ticks < follower->election.limit_ticks) {
+    follower->election = turn;
   }
 }
 
@@ -169,6 +202,7 @@ bool RaftCore::HasLiveLeaderOtherThan(NodeId candidate) const {
   }
   const auto* follower = std::get_if<Follower>(&role_);
   return follower != nullptr && follower->leader != kNobody && follower->leader != candidate &&
+         !follower->leader_unreachable &&
          follower->ticks_since_leader < config_.election_timeout_ticks;
 }
 

@@ -18,9 +18,14 @@ Follower& RaftCore::FollowSender(const Envelope& envelope) {
                    {.reason = EventCause::Reason::kLeaderHeard, .peer = envelope.from});
     follower = &std::get<Follower>(role_);
   }
-  follower->ticks_since_leader = 0;
-  follower->election = NewElectionTimer();
+  HearLeader(follower);
   return *follower;
+}
+
+void RaftCore::HearLeader(Follower* follower) {
+  follower->ticks_since_leader = 0;
+  follower->leader_unreachable = false;
+  follower->election = NewElectionTimer();
 }
 
 void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
@@ -28,8 +33,7 @@ void RaftCore::OnPartHeard(NodeId leader, Term message_term) {
   auto* follower = std::get_if<Follower>(&role_);
   if (follower != nullptr && follower->leader == leader && leader != kNobody &&
       message_term == term()) {
-    follower->ticks_since_leader = 0;
-    follower->election = NewElectionTimer();
+    HearLeader(follower);
   }
 }
 

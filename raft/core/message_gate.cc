@@ -24,6 +24,12 @@ void MessageGate::OnPersisted(WriteId last, Term term, std::vector<Envelope>* ou
   }
 }
 
+void MessageGate::DropVoteRequests() {
+  std::erase_if(held_, [](const HeldMessage& held) {
+    return std::holds_alternative<VoteRequest>(held.envelope.message);
+  });
+}
+
 void MessageGate::Pass(Envelope envelope, Term term, std::vector<Envelope>* out) {
   if (is_open()) {
     CHECK(held_.empty());

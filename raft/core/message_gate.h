@@ -27,6 +27,9 @@ class MessageGate {
   // node's own.
   void Pass(Envelope envelope, Term term, std::vector<Envelope>* out);
 
+  // The node stands for election no more: drops what it asks voters for and has not left.
+  void DropVoteRequests();
+
   // Whether the hard state is durable, and nothing is held.
   bool is_open() const { return hard_state_write_ <= persisted_; }
   // What brings the current hard state to the disk.

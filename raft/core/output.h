@@ -43,26 +43,27 @@ struct ReadOutcome {
 // Why something happened.
 struct EventCause {
   enum class Reason {
-    kNoLeaderHeard,   // For `ticks`.
-    kLeaderSilent,    // `peer`, for `ticks`.
-    kElectionNotWon,  // Within `ticks`.
-    kPreVotesWon,     // Of `nodes`.
-    kVotesWon,        // Of `nodes`.
-    kHigherTerm,      // Of `peer`.
-    kVoteGiven,       // To `peer`.
-    kAskedToStand,    // By leader `peer`.
-    kToldToHandOver,  // To `peer`: RaftCore::TransferLeadership.
-    kHandoverLate,    // `peer` did not take over within `ticks`.
-    kHandoverInVain,  // `peer` does not vote any more.
-    kLeaderHeard,     // `peer`.
-    kQuorumLost,      // A leader heard of no quorum for an election timeout.
-    kDiskStalled,     // A leader's log write took longer than `ticks`.
-    kLogConflict,     // With the leader's log.
-    kNewestInLog,     // Of the configurations there.
-    kRemoved,         // A leader committed a configuration in which it does not vote.
-    kRetired,         // RaftCore::Retire.
-    kLogHeldIt,       // The last entry of a snapshot: the log stays.
-    kLogLackedIt,     // The log ended before it or contradicted it, and begins after it now.
+    kNoLeaderHeard,      // For `ticks`.
+    kLeaderSilent,       // `peer`, for `ticks`.
+    kLeaderUnreachable,  // `peer`: RaftCore::OnPeerUnreachable.
+    kElectionNotWon,     // Within `ticks`.
+    kPreVotesWon,        // Of `nodes`.
+    kVotesWon,           // Of `nodes`.
+    kHigherTerm,         // Of `peer`.
+    kVoteGiven,          // To `peer`.
+    kAskedToStand,       // By leader `peer`.
+    kToldToHandOver,     // To `peer`: RaftCore::TransferLeadership.
+    kHandoverLate,       // `peer` did not take over within `ticks`.
+    kHandoverInVain,     // `peer` does not vote any more.
+    kLeaderHeard,        // `peer`.
+    kQuorumLost,         // A leader heard of no quorum for an election timeout.
+    kDiskStalled,        // A leader's log write took longer than `ticks`.
+    kLogConflict,        // With the leader's log.
+    kNewestInLog,        // Of the configurations there.
+    kRemoved,            // A leader committed a configuration in which it does not vote.
+    kRetired,            // RaftCore::Retire.
+    kLogHeldIt,          // The last entry of a snapshot: the log stays.
+    kLogLackedIt,        // The log ended before it or contradicted it, and begins after it now.
   };
   Reason reason;
   NodeId peer = kNobody;

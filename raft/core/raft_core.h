@@ -116,6 +116,11 @@ class RaftCore {
   void OnPartTaken(NodeId peer);
   // Messages sent to `peer` may be lost: its progress goes back to probing.
   void OnStreamLost(NodeId peer);
+  // The connection to `peer` broke, and it takes no new one: its process is gone, or seems to be.
+  // Who follows it does not wait for the rest of its election timeout, nor keep others waiting, and
+  // asks for pre-votes soon. Safety rests on none of it; a leader that is heard after all is
+  // followed on.
+  void OnPeerUnreachable(NodeId peer);
   // What this node has is not to be trusted: from now on it neither campaigns nor leads, and a
   // leader steps down at once.
   void Retire();
@@ -197,6 +202,8 @@ class RaftCore {
   // Elections (election.cc).
   TickTimer NewElectionTimer();
   TickTimer NewRetryTimer();
+  // Of a follower whose leader is unreachable.
+  TickTimer NewTurnTimer(NodeId leader) const;
   bool IsOnlyVoter() const;
   bool MayCampaign() const {
     return log_.configurations().MayVote(self_) && !DiskIsStalled() && !is_installing() &&
@@ -222,6 +229,8 @@ class RaftCore {
   // Followers (follower.cc).
   // This node as a follower of `envelope`'s sender, which leads the current term.
   Follower& FollowSender(const Envelope& envelope);
+  // Its leader lives.
+  void HearLeader(Follower* follower);
   void HandleAppendRequest(const Envelope& envelope, AppendRequest request);
   void HandleHeartbeat(const Envelope& envelope, const Heartbeat& heartbeat);
   bool HoldsEntry(EntryId id) const;

@@ -22,6 +22,8 @@ struct TickTimer {
 struct Follower {
   NodeId leader = kNobody;  // Of the current term, when known and not given up.
   uint64_t ticks_since_leader = 0;
+  // The leader's connection broke and it takes no new one; until it is heard again.
+  bool leader_unreachable = false;
   TickTimer election;
   // The log up to here agrees with the leader's. Invariant: commit index <= verified <= last index.
   LogIndex verified;

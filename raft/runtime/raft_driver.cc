@@ -131,6 +131,8 @@ void RaftDriver::OnPartTaken(NodeId peer) { core_->OnPartTaken(peer); }
 
 void RaftDriver::OnStreamLost(NodeId peer) { core_->OnStreamLost(peer); }
 
+void RaftDriver::OnPeerUnreachable(NodeId peer) { core_->OnPeerUnreachable(peer); }
+
 void RaftDriver::Propose(std::string command, MonotonicNanos deadline, ProposalCallback done) {
   if (shut_down_) {
     done(ProposalResult::kShuttingDown, std::string());

@@ -68,6 +68,8 @@ class RaftDriver final : public OutcomeObserver {
   void OnPartTaken(NodeId peer);
   // The append stream to or from `peer` broke.
   void OnStreamLost(NodeId peer);
+  // As RaftCore's.
+  void OnPeerUnreachable(NodeId peer);
 
   // The snapshot that the transport brought to `peer` was taken and installed, or `peer` had as
   // much (OK), or not.

@@ -55,6 +55,10 @@ void GrpcTransport::ReportLosses() {
     if (link->TakeForwardStreamLost()) {
       context_->driver->OnForwardLost(peer);
     }
+    // One that still appends is there, whatever its port says.
+    if (link->TakeConnectionRefused() && !incoming_->HasAppendStreamOf(peer)) {
+      context_->driver->OnPeerUnreachable(peer);
+    }
     if (const auto result = link->TakeSnapshotResult(); result.has_value()) {
       context_->driver->OnSnapshotSent(peer, *result);
     }

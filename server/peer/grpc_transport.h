@@ -25,9 +25,9 @@ class GrpcTransport final : public raft::Transport {
   void Connect();
   // Connects to members where they are now. Called every tick.
   void Tick();
-  // Tells the driver of streams that broke, and of snapshots that ended, since the last call.
-  // Called before each turn of the driver, never inside one, since the driver must not hear of a
-  // loss while it is sending.
+  // Tells the driver of streams that broke, of peers that are gone, and of snapshots that ended,
+  // since the last call. Called before each turn of the driver, never inside one, since the driver
+  // must not hear of a loss while it is sending.
   void ReportLosses();
   // Ends every stream without telling the driver.
   void Shutdown();

@@ -34,8 +34,8 @@ class PeerChannel final {
     // For a connection to this ip:port, which `text` tells people; null: plain text.
     std::function<std::shared_ptr<grpc::ChannelCredentials>(const std::string& text)> credentials =
         nullptr;
-    // A try has failed; channel() is still that of the try, and tells calls why it failed. Null:
-    // nobody cares. Must not destroy this.
+    // A try was refused, not only left without an answer; channel() is still that of the try, and
+    // tells calls why. Null: nobody cares. Must not destroy this.
     std::function<void()> on_failed = nullptr;
   };
 

@@ -50,7 +50,7 @@ PeerLink::PeerLink(PeerContext* context, const kv::MemberEntry& peer)
           {.addresses = [context, id = peer_] { return context->directory->AddressesOf(id); },
            .on_replaced = [this] { OnReplaced(); },
            .credentials = context->CredentialsFor(peer.name),
-           .on_failed = [this] { AskWhyNot(); }}) {}
+           .on_failed = [this] { OnConnectionRefused(); }}) {}
 
 void PeerLink::Tick() {
   if (shut_down_) {
@@ -93,6 +93,11 @@ void PeerLink::OnReplaced() {
   forward_stub_ = peer::v1::ForwardService::NewStub(connection_.channel());
   // Whoever answers there says at once who it is.
   next_hello_ = 0;
+}
+
+void PeerLink::OnConnectionRefused() {
+  connection_refused_ = true;
+  AskWhyNot();
 }
 
 void PeerLink::AskWhyNot() {
@@ -501,6 +506,7 @@ std::optional<absl::Status> PeerLink::TakeSnapshotResult() {
 
 bool PeerLink::TakeAppendStreamLost() { return std::exchange(append_stream_lost_, false); }
 bool PeerLink::TakeForwardStreamLost() { return std::exchange(forward_stream_lost_, false); }
+bool PeerLink::TakeConnectionRefused() { return std::exchange(connection_refused_, false); }
 
 void PeerLink::OnPeerSeen(const std::string& ip_port) {
   if (!ip_port.empty()) {

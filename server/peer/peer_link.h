@@ -67,6 +67,8 @@ class PeerLink final {
   // Whether a stream broke, or dropped messages, since the last call.
   bool TakeAppendStreamLost();
   bool TakeForwardStreamLost();
+  // Whether the peer took no new connection, and said so at once, since the last call.
+  bool TakeConnectionRefused();
 
   // The peer called, seemingly from this ip:port (empty: that is not known).
   void OnPeerSeen(const std::string& ip_port);
@@ -104,6 +106,7 @@ class PeerLink final {
   void OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloResponse& response);
   // The connection is another one now.
   void OnReplaced();
+  void OnConnectionRefused();
   // A try to connect has failed: asks gRPC why, which it tells calls alone.
   void AskWhyNot();
   void SayHello();
@@ -148,6 +151,7 @@ class PeerLink final {
   ForwardStream* forward_stream_ = nullptr;
   bool append_stream_lost_ = false;
   bool forward_stream_lost_ = false;
+  bool connection_refused_ = false;
   // The connection for the snapshot, and its sender; null while none is under way.
   std::unique_ptr<PeerChannel> snapshot_connection_;
   grpc::GenericStub snapshot_stub_{nullptr};

@@ -53,6 +53,8 @@ class PeerService final {
   // Ends every stream.
   void Shutdown();
 
+  // Whether `leader` has a stream here on which it appends.
+  bool HasAppendStreamOf(raft::NodeId leader) const { return append_streams_.contains(leader); }
   // Answers the newest open vote call of the envelope's addressee and kind; dropped when there is
   // none. A reply says all by itself (thesis §3.4: its term), so any call may carry it, and nobody
   // may be left behind an older one that the core did not answer.

@@ -113,6 +113,12 @@ void Cluster::TransferLeadership(NodeId target) {
   }
 }
 
+void Cluster::LoseLeaderOf(NodeId follower) {
+  if (node(follower).is_running()) {
+    node(follower).FindUnreachable(node(follower).core().leader());
+  }
+}
+
 void Cluster::Bend(NodeId id) {
   SimNode& bent = node(id);
   if (!bent.is_up() || AnyBent()) {
@@ -263,6 +269,8 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
         counters_.Note(Situation::kLeaderResignedOverDisk);
       } else if (event.cause.reason == EventCause::Reason::kElectionNotWon) {
         counters_.Note(Situation::kCandidateGaveUp);
+      } else if (event.cause.reason == EventCause::Reason::kLeaderUnreachable) {
+        counters_.Note(Situation::kCandidateForLeaderUnreachable);
       } else if (event.cause.reason == EventCause::Reason::kAskedToStand) {
         counters_.Note(Situation::kAskedToStand);
       }

@@ -37,6 +37,8 @@ class Cluster final : public NodeObserver {
   void Continue(raft::NodeId node);
   // Has the leader hand over to `target`; kNobody: to whom it likes.
   void TransferLeadership(raft::NodeId target);
+  // A member, when it runs, finds the one that it follows not to take connections.
+  void LoseLeaderOf(raft::NodeId follower);
   // One node at a time.
   void Bend(raft::NodeId node);
   bool AnyBent() const;

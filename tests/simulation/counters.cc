@@ -17,6 +17,7 @@ constexpr Named kNames[] = {
     {Situation::kTwoLeadersAtOnce, "two leaders at once, of different terms"},
     {Situation::kLeaderLostQuorum, "leader lost quorum"},
     {Situation::kLeaderResignedOverDisk, "leader resigned over disk"},
+    {Situation::kCandidateForLeaderUnreachable, "campaigned as its leader took no connection"},
     {Situation::kAskedToStand, "asked to stand by the leader"},
     {Situation::kLeadershipTransferred, "leadership transferred"},
     {Situation::kHandoverGivenUp, "handover given up"},

@@ -19,6 +19,7 @@ enum class Situation {
   kTwoLeadersAtOnce,
   kLeaderLostQuorum,
   kLeaderResignedOverDisk,
+  kCandidateForLeaderUnreachable,
   kAskedToStand,
   kLeadershipTransferred,
   kHandoverGivenUp,

@@ -20,6 +20,7 @@ constexpr int64_t kUnheardTimeoutsMax = 8;
 constexpr int64_t kAbsencePauseTimeoutsMax = 20;
 constexpr int64_t kBendPauseTimeoutsMax = 40;
 constexpr int64_t kTransferPauseTimeoutsMax = 30;
+constexpr int64_t kLossPauseTimeoutsMax = 30;
 constexpr uint64_t kPowerLostAtInstallPermille = 200;
 // What a slow link carries in an election timeout.
 constexpr int64_t kSlowLinkBytesMin = 500;
@@ -36,7 +37,8 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       counters_(*counters),
       dice_(options->seed, "nemesis"),
       full_disk_dice_(options->seed, "full disks of the nemesis"),
-      transfer_dice_(options->seed, "transfers of the nemesis") {
+      transfer_dice_(options->seed, "transfers of the nemesis"),
+      loss_dice_(options->seed, "losses of leaders") {
   cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
   cluster_.set_on_install([this](NodeId node) { OnInstall(node); });
   cluster_.set_on_aborted([this](NodeId node) {
@@ -64,7 +66,23 @@ void Nemesis::Start() {
   }
   if (options_.nodes > 1) {
     BeginTransfers();
+    BeginLosses();
   }
+}
+
+// Rightly or not: whether the leader is gone makes no difference to what may happen.
+void Nemesis::BeginLosses() {
+  scheduler_.After(loss_dice_.Between(0, kLossPauseTimeoutsMax * options_.ElectionTimeout()),
+                   [this] {
+                     if (!frozen_) {
+                       for (NodeId node : cluster_.ids()) {
+                         if (loss_dice_.Chance(500)) {
+                           cluster_.LoseLeaderOf(node);
+                         }
+                       }
+                       BeginLosses();
+                     }
+                   });
 }
 
 void Nemesis::BeginTransfers() {

@@ -57,6 +57,7 @@ class Nemesis {
   void BeginAbsence();
   // Another: somebody has the leader hand over, to whoever that is.
   void BeginTransfers();
+  void BeginLosses();
   // Another: a member's state becomes wrong, until an audit finds that. REQUIRES: three members, so
   // that one is a minority.
   void BeginBends();
@@ -84,6 +85,7 @@ class Nemesis {
   Dice dice_;
   Dice full_disk_dice_;
   Dice transfer_dice_;
+  Dice loss_dice_;
   bool frozen_ = false;
   // Of Juggle: kNobody when there is none, and what keeps the newest leader from the others.
   raft::NodeId pivot_ = raft::kNobody;

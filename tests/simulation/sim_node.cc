@@ -221,6 +221,11 @@ void SimNode::TransferLeadership(NodeId target, raft::TransferCallback done) {
   RequestTurn();
 }
 
+void SimNode::FindUnreachable(NodeId peer) {
+  process_->member->driver().OnPeerUnreachable(peer);
+  RequestTurn();
+}
+
 void SimNode::OnFrame(NodeId from, Frame frame) {
   process_->events.Now([this, from, frame = std::move(frame)]() mutable {
     TakeFrame(from, std::move(frame));

@@ -99,6 +99,8 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void Continue();
   // An administrator's request arrives. REQUIRES: is_running().
   void TransferLeadership(raft::NodeId target, raft::TransferCallback done);
+  // It finds `peer` not to take connections, rightly or not. REQUIRES: is_running().
+  void FindUnreachable(raft::NodeId peer);
   // A client's request arrives. REQUIRES: is_up().
   void Handle(Request request, ReplyCallback done);
 

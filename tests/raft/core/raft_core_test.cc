@@ -124,6 +124,102 @@ TEST(ElectionTest, AfterATimeoutOthersMayAsk) {
   EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=2 VoteReply granted"));
 }
 
+// Another won the term while the disk was slow: what the votes were asked for with is old by then.
+TEST(ElectionTest, WhoHasGivenUpAsksForNoVotes) {
+  Node node;
+  node.TicksIn(RaftRole::kFollower);
+  node.Turn();
+  node.SlowDisk();
+  node.Step(2, 1, VoteReply{.pre_vote = true, .granted = true});
+  ASSERT_EQ(node->role(), RaftRole::kCandidate);
+  EXPECT_THAT(node.Turn(), IsEmpty());
+  node.Step(3, 1, Append(EntryId(), {MakeEntry(1, 1)}));
+  node.Turn();
+  node->OnPersisted(node.last_write);
+  EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=1 AppendAccepted match=1"));
+}
+
+// It has heard its leader just now.
+class FollowerOf final : public LoneCore {
+ public:
+  explicit FollowerOf(uint64_t leader, uint64_t self = 1) : LoneCore(SomeState(0, {}), 1, self) {
+    Step(leader, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
+    Turn();
+    events.clear();
+  }
+};
+
+TEST(UnreachableLeaderTest, ItsFollowersTakeTurnsToAsk) {
+  FollowerOf first(2);
+  first->OnPeerUnreachable(NodeId(2));
+  EXPECT_THAT(first.Tick(1), ElementsAre("1->2 term=2 PreVoteRequest last=0/0",
+                                         "1->3 term=2 PreVoteRequest last=0/0"));
+  EXPECT_THAT(first.events, ElementsAre("pre-candidate term=1 leader=nobody: leader 2 is gone: it "
+                                        "takes no connection"));
+
+  FollowerOf second(2, /*self=*/3);
+  second->OnPeerUnreachable(NodeId(2));
+  EXPECT_THAT(second.Tick(2), IsEmpty());
+  EXPECT_THAT(second.Tick(1), ElementsAre("3->1 term=2 PreVoteRequest last=0/0",
+                                          "3->2 term=2 PreVoteRequest last=0/0"));
+
+  FollowerOf behind_the_leader(1, /*self=*/2);
+  behind_the_leader->OnPeerUnreachable(NodeId(1));
+  EXPECT_EQ(behind_the_leader.Tick(1).size(), 2u) << "the leader has no turn";
+}
+
+// That it is told again does not put its turn off.
+TEST(UnreachableLeaderTest, IsNotLostTwice) {
+  FollowerOf node(2, /*self=*/3);
+  for (int i = 0; i < 3; ++i) {
+    node->OnPeerUnreachable(NodeId(2));
+    node.Tick(1);
+  }
+  EXPECT_EQ(node->role(), RaftRole::kPreCandidate);
+}
+
+TEST(UnreachableLeaderTest, KeepsNobodyFromAnotherLeader) {
+  FollowerOf node(2);
+  node->OnPeerUnreachable(NodeId(2));
+  node.Step(3, 2, VoteRequest{.pre_vote = true, .last_entry = EntryId()});
+  node.Step(3, 2, VoteRequest{.pre_vote = false, .last_entry = EntryId()});
+  EXPECT_THAT(node.Turn(),
+              ElementsAre("1->3 term=2 PreVoteReply granted", "1->3 term=2 VoteReply granted"));
+}
+
+TEST(UnreachableLeaderTest, IsFollowedOnWhenItIsHeard) {
+  for (const bool by_a_part : {false, true}) {
+    FollowerOf node(2);
+    node->OnPeerUnreachable(NodeId(2));
+    if (by_a_part) {
+      node->OnPartHeard(NodeId(2), Term(1));
+    } else {
+      node.Step(2, 1, Heartbeat{.commit_index = LogIndex(0), .round = RoundId(0)});
+      node.Turn();
+    }
+    EXPECT_THAT(node.Tick(kElectionTicks - 1), IsEmpty());
+    node.Step(3, 2, VoteRequest{.pre_vote = true, .last_entry = EntryId()});
+    EXPECT_THAT(node.Turn(), ElementsAre("1->3 term=1 PreVoteReply refused"));
+    EXPECT_EQ(node->leader(), NodeId(2));
+  }
+}
+
+TEST(UnreachableLeaderTest, OtherPeersAreNotMissed) {
+  FollowerOf node(2);
+  node->OnPeerUnreachable(NodeId(3));
+  node->OnPeerUnreachable(kNobody);
+  EXPECT_THAT(node.Tick(kElectionTicks - 1), IsEmpty());
+  EXPECT_EQ(node->leader(), NodeId(2));
+}
+
+TEST(UnreachableLeaderTest, LearnersOnlyLetGoOfIt) {
+  FollowerOf learner(2, /*self=*/4);
+  learner->OnPeerUnreachable(NodeId(2));
+  EXPECT_THAT(learner.Tick(10), IsEmpty());
+  EXPECT_EQ(learner->leader(), kNobody);
+  EXPECT_EQ(learner->role(), RaftRole::kFollower);
+}
+
 TEST(ElectionTest, ALeaderIgnoresCandidates) {
   Node node;
   node.LeadAndCommit();
