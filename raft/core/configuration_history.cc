@@ -9,7 +9,8 @@ namespace raftkv::raft {
 
 ConfigurationHistory::ConfigurationHistory(Configuration applied) {
   items_.push_back({.index = LogIndex(0),
-                    .configuration = std::make_shared<const Configuration>(std::move(applied))});
+                    .configuration = std::make_shared<const Configuration>(std::move(applied)),
+                    .payload = nullptr});
 }
 
 bool ConfigurationHistory::MayVote(NodeId node) const {
@@ -18,10 +19,12 @@ bool ConfigurationHistory::MayVote(NodeId node) const {
 }
 
 void ConfigurationHistory::OnAppended(LogIndex index,
-                                      std::shared_ptr<const Configuration> configuration) {
+                                      std::shared_ptr<const Configuration> configuration,
+                                      std::shared_ptr<const std::string> payload) {
   CHECK_GT(index, active_index());
   CHECK(!configuration->voters.empty());
-  items_.push_back({.index = index, .configuration = std::move(configuration)});
+  items_.push_back(
+      {.index = index, .configuration = std::move(configuration), .payload = std::move(payload)});
 }
 
 void ConfigurationHistory::OnTruncated(LogIndex first) {
@@ -43,7 +46,7 @@ void ConfigurationHistory::OnReplaced(const Configuration& applied) {
     counts = std::make_shared<const Configuration>(applied);
   }
   items_.clear();
-  items_.push_back({.index = LogIndex(0), .configuration = std::move(counts)});
+  items_.push_back({.index = LogIndex(0), .configuration = std::move(counts), .payload = nullptr});
 }
 
 }  // namespace raftkv::raft

@@ -153,6 +153,17 @@ class RaftCore {
   LogIndex held_by_all() const;
   // The newest in the log, committed or not.
   const Configuration& configuration() const { return *configuration_; }
+  // The payload of its entry; null when state machines hold it already: as of the start, or of a
+  // snapshot. Another pointer whenever it is another entry's.
+  const std::shared_ptr<const std::string>& configuration_payload() const {
+    return log_.configurations().active_payload();
+  }
+  // Of that entry; 0 when it was applied before the start.
+  LogIndex configuration_index() const { return log_.configurations().active_index(); }
+  // Whether its entry is committed, as far as this node knows.
+  bool is_configuration_committed() const {
+    return log_.configurations().active_index() <= log_.commit_index();
+  }
   // What a leader knows of `peer`; null when this node does not lead or `peer` is no other member.
   // Valid until the next input.
   const FollowerProgress* progress(NodeId peer) const;

@@ -92,7 +92,7 @@ void RaftLog::Append(Entry entry) {
   CHECK_EQ(entry.kind == EntryKind::kConfiguration, entry.configuration != nullptr);
   // What is applied is in the configuration as of the applied index.
   if (entry.configuration != nullptr && entry.id.index > applied_) {
-    configurations_.OnAppended(entry.id.index, entry.configuration);
+    configurations_.OnAppended(entry.id.index, entry.configuration, entry.payload);
   }
   memory_bytes_ += entry.size_bytes();
   entries_.push_back(std::move(entry));

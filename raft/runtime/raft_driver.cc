@@ -149,6 +149,21 @@ void RaftDriver::Read(MonotonicNanos deadline, ReadCallback done) {
   reads_.Add(deadline, clock_->Now(), std::move(done));
 }
 
+absl::StatusOr<EntryId> RaftDriver::ProposeConfiguration(Configuration to, std::string payload) {
+  if (shut_down_) {
+    return absl::UnavailableError("this node is stopping");
+  }
+  TellCoreTheTime();
+  return core_->ProposeConfiguration(std::move(to), std::move(payload), cluster_clock_.Now());
+}
+
+void RaftDriver::Join(std::unique_ptr<RaftCore> core) {
+  CHECK(dormant_ && core_->term() == Term(0) && state_machine_->applied().index == LogIndex(0));
+  core_ = std::move(core);
+  CHECK(core_->applied_index() == LogIndex(0));
+  dormant_ = false;
+}
+
 void RaftDriver::TransferLeadership(NodeId target, TransferCallback done) {
   if (shut_down_) {
     done(absl::UnavailableError("this node is stopping"));
@@ -158,8 +173,12 @@ void RaftDriver::TransferLeadership(NodeId target, TransferCallback done) {
 }
 
 void RaftDriver::OnForwardRequest(NodeId origin, ForwardRequest request) {
+  // Who is on its way out would not hear what becomes of it, since nothing is brought to it once it
+  // is none.
+  const Configuration& members = core_->configuration();
+  const bool stays = members.voters.contains(origin) || members.learners.contains(origin);
   const bool leads = core_->role() == RaftRole::kLeader && request.term == core_->term();
-  if (!leads || shut_down_) {
+  if (!leads || !stays || shut_down_) {
     forwarded_.Refuse(origin, request);
     return;
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "raft/core/raft_core.h"
 #include "raft/runtime/apply_queue.h"
@@ -89,6 +90,12 @@ class RaftDriver final : public OutcomeObserver {
   // Answers once a linearizable read may be served from the applied state, by `deadline` (plus one
   // tick) at the latest.
   void Read(MonotonicNanos deadline, ReadCallback done);
+
+  // As RaftCore's; also Unavailable when this member is stopping.
+  absl::StatusOr<EntryId> ProposeConfiguration(Configuration to, std::string payload);
+  // This member, which was none yet, is one: `core` is what it goes on with. REQUIRES: it was
+  // dormant from its start, and applied nothing.
+  void Join(std::unique_ptr<RaftCore> core);
 
   // Hands leadership over, as RaftCore's; `done` hears how that ended (PendingTransfers).
   void TransferLeadership(NodeId target, TransferCallback done);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/driver_cluster.h"
@@ -42,6 +43,26 @@ TEST(DriverForwardingTest, AFullLeaderRefusesForwardedProposals) {
   EXPECT_EQ(probes[0]->result, ProposalResult::kApplied);
   EXPECT_EQ(probes[1]->result, ProposalResult::kApplied);
   EXPECT_THAT(cluster.machine(leader).commands(), ElementsAre("under way", "c0", "c1"));
+}
+
+TEST(DriverForwardingTest, NothingIsTakenFromWhoIsOnItsWayOut) {
+  DriverCluster cluster({});
+  const NodeId leader = cluster.AwaitLeader();
+  const NodeId goes = cluster.Others(leader).front();
+  const NodeId stays = cluster.Others(leader).back();
+  const auto before = cluster.Propose(goes, "before");
+  cluster.Settle();
+  Configuration joint{.voters = {leader, stays},
+                      .outgoing_voters = cluster.driver(leader).core().configuration().voters,
+                      .learners = {}};
+  ASSERT_TRUE(cluster.driver(leader).ProposeConfiguration(std::move(joint), "record").ok());
+  const auto after = cluster.Propose(goes, "after");
+  const auto other = cluster.Propose(stays, "other");
+  cluster.Tick(100);
+  EXPECT_EQ(before->result, ProposalResult::kApplied);
+  EXPECT_EQ(after->result, ProposalResult::kNoLeader) << "and so it may be tried elsewhere";
+  EXPECT_EQ(other->result, ProposalResult::kApplied);
+  EXPECT_THAT(cluster.machine(leader).commands(), ElementsAre("before", "other"));
 }
 
 TEST(DriverForwardingTest, ALargeBacklogIsForwardedInSeveralFrames) {
