@@ -15,6 +15,11 @@ namespace raftkv::kv {
 // Of what the first release knows, and of a cluster that was just founded.
 inline constexpr uint32_t kFirstCommandVersion = 1;
 
+// From here on members come and go, by entries that hold a configuration.
+inline constexpr uint32_t kMembershipVersion = 2;
+
+inline constexpr uint32_t kNewestCommandVersion = 2;
+
 // The newest that this build knows. Goes up by one with a release that adds to command.proto.
 uint32_t OwnCommandVersion();
 

@@ -224,6 +224,60 @@ absl::Status NotCaughtUpError(absl::string_view problem) {
   return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_CAUGHT_UP", problem);
 }
 
+absl::Status MembershipChangePendingError(absl::string_view now) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "MEMBERSHIP_CHANGE_PENDING",
+                   absl::StrCat("another change of members is not committed yet: ", now,
+                                "; try again when it is"));
+}
+
+absl::Status WouldLoseQuorumError(absl::string_view problem) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "WOULD_LOSE_QUORUM", problem);
+}
+
+absl::Status MemberUnreachableError(absl::string_view peer_address, absl::string_view problem) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "MEMBER_UNREACHABLE",
+      absl::StrCat("peer_address: nobody answers at ", EchoKey(peer_address), " (", problem,
+                   "): start the new member with --wait_for_invite or --join first"),
+      {{"field", "peer_address"}});
+}
+
+absl::Status UnfitMemberError(absl::string_view problem) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "MEMBER_UNFIT", problem);
+}
+
+absl::Status MemberExistsError(absl::string_view field, absl::string_view value, uint64_t id,
+                               absl::string_view address) {
+  return MakeError(absl::StatusCode::kAlreadyExists, "MEMBER_EXISTS",
+                   absl::StrCat(field, ": ", EchoKey(value), " is that of member ", id, " at ",
+                                address, ", which has other data"),
+                   {{"field", std::string(field)}});
+}
+
+absl::Status TooManyMembersError(uint64_t limit) {
+  return MakeError(absl::StatusCode::kResourceExhausted, "TOO_MANY_MEMBERS",
+                   absl::StrCat("the cluster has ", limit, " members, the limit: remove one first"),
+                   {{"limit", absl::StrCat(limit)}});
+}
+
+absl::Status BadNameError(absl::string_view field, absl::string_view name) {
+  return InvalidArgument(
+      "BAD_NAME", field,
+      absl::StrCat(field, ": is ", EchoKey(name), "; must be 1 to 64 of A-Z a-z 0-9 . _ -"));
+}
+
+absl::Status BadAddressError(absl::string_view field, absl::string_view address,
+                             absl::string_view problem) {
+  return InvalidArgument("BAD_ADDRESS", field,
+                         absl::StrCat(field, ": is ", EchoKey(address), "; ", problem));
+}
+
+absl::Status ChangeUnknownError() {
+  return Unavailable("OUTCOME_UNKNOWN",
+                     "the change of members was proposed, and its outcome did not become known in "
+                     "time: it may have happened, or may yet; it is safe to ask for it again");
+}
+
 absl::Status NoLeaderError() {
   return Unavailable("NO_LEADER",
                      "no leader: a majority of the members may be down or cut off; nothing was "

@@ -53,6 +53,24 @@ absl::Status ClusterTooOldError(uint32_t needed_version, uint32_t cluster_versio
 absl::Status MemberNotFoundError(absl::string_view field, absl::string_view wanted);
 // FAILED_PRECONDITION: a member that cannot lead now, as `problem` says.
 absl::Status NotCaughtUpError(absl::string_view problem);
+// FAILED_PRECONDITION: certainly not proposed. Another change of members is under way, and the
+// configuration is `now`.
+absl::Status MembershipChangePendingError(absl::string_view now);
+absl::Status WouldLoseQuorumError(absl::string_view problem);
+// Who is to become a member does not answer at `peer_address`, or is not what it should be.
+absl::Status MemberUnreachableError(absl::string_view peer_address, absl::string_view problem);
+absl::Status UnfitMemberError(absl::string_view problem);
+// ALREADY_EXISTS: member `id`, at `address`, has `value` for `field`.
+absl::Status MemberExistsError(absl::string_view field, absl::string_view value, uint64_t id,
+                               absl::string_view address);
+// RESOURCE_EXHAUSTED.
+absl::Status TooManyMembersError(uint64_t limit);
+// INVALID_ARGUMENT.
+absl::Status BadNameError(absl::string_view field, absl::string_view name);
+absl::Status BadAddressError(absl::string_view field, absl::string_view address,
+                             absl::string_view problem);
+// UNAVAILABLE: a change of members that may have happened, or may yet; it is safe to ask again.
+absl::Status ChangeUnknownError();
 // UNAVAILABLE: certainly not proposed.
 absl::Status NoLeaderError();
 absl::Status ShuttingDownError();

@@ -27,6 +27,9 @@ inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Questions for hashes that wait for an entry to be applied.
 inline constexpr uint64_t kIndexWaitersMax = 64;
+// Changes of members that wait for each other, and members of a cluster.
+inline constexpr uint64_t kMembershipChangesMax = 16;
+inline constexpr uint64_t kMembersMax = 32;
 // A list of more keys waits with the counts.
 inline constexpr uint64_t kShortListKeysMax = 1000;
 

@@ -24,6 +24,13 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
                  ScanForDueKeys(std::move(view), now, std::move(done));
                }) {
   if (edges_.directory != nullptr) {
+    const MonotonicNanos election_timeout =
+        static_cast<MonotonicNanos>(options_.raft.election_timeout_ticks) * options_.tick;
+    membership_ = std::make_unique<Membership>(
+        &driver_, edges_.directory, edges_.clock,
+        Membership::Times{.election_timeout = election_timeout, .wait = 3 * election_timeout});
+  }
+  if (edges_.directory != nullptr && options_.publishes) {
     const auto see_to = [this](StandingProposal::Missing missing) {
       standing_proposals_.push_back(std::make_unique<StandingProposal>(
           std::move(missing), &store_, edges_.clock, options_.publish_timeout));
@@ -42,14 +49,29 @@ void Member::Tick() {
       proposal->Tick();
     }
   }
+  if (membership_ != nullptr) {
+    membership_->Advance();
+  }
   WatchVersion();
   SaveClock();
+}
+
+void Member::Join(raft::NodeId id, raft::Configuration configuration) {
+  options_.raft.self = id;
+  raft::RestoredState restored;
+  restored.configuration = std::move(configuration);
+  driver_.Join(
+      std::make_unique<raft::RaftCore>(options_.raft, std::move(restored), Rng(options_.seed)));
 }
 
 bool Member::RunTurn() {
   const bool more = driver_.RunTurn();
   store_.OnApplied();
-  return more;
+  if (membership_ == nullptr) {
+    return more;
+  }
+  membership_->Advance();
+  return more || driver_.core().HasOutput();
 }
 
 void Member::WatchVersion() {

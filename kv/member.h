@@ -15,6 +15,7 @@
 #include "kv/expirer.h"
 #include "kv/kv_state_machine.h"
 #include "kv/member_directory.h"
+#include "kv/membership.h"
 #include "kv/standing_proposal.h"
 #include "kv/store.h"
 #include "raft/runtime/raft_driver.h"
@@ -28,6 +29,10 @@ struct MemberOptions {
   uint64_t origin = 1;
   // Of the core's timeouts.
   uint64_t seed = 1;
+  // How often Tick is called.
+  MonotonicNanos tick = 10 * kNanosPerMilli;
+  // Whether it publishes its addresses and version, which takes a directory.
+  bool publishes = true;
   // Of what this member publishes.
   MonotonicNanos publish_timeout = 10 * kNanosPerSecond;
   // Between two savings of the cluster clock.
@@ -47,7 +52,7 @@ class Member {
     const MonotonicClock* clock = nullptr;
     raft::DriverObserver* observer = nullptr;
     // What to publish, and members' names; null: nothing.
-    const MemberDirectory* directory = nullptr;
+    MemberDirectory* directory = nullptr;
     // Of reads, and of scans for due keys, which long reads must not hold up.
     DiskPool* reads = nullptr;
     DiskPool* scans = nullptr;
@@ -67,6 +72,12 @@ class Member {
   raft::RaftDriver& driver() { return driver_; }
   const raft::RaftDriver& driver() const { return driver_; }
   Store& store() { return store_; }
+  // Null without a directory.
+  Membership* membership() { return membership_.get(); }
+
+  // This member, which was dormant and none yet, is the one with `id`, and counts as
+  // `configuration` says. REQUIRES: as RaftDriver::Join.
+  void Join(raft::NodeId id, raft::Configuration configuration);
 
   // Every tick (10 ms). A member that drains neither expires nor publishes.
   void Tick();
@@ -79,11 +90,12 @@ class Member {
   void ScanForDueKeys(std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done);
 
-  const MemberOptions options_;
+  MemberOptions options_;  // Constant but for the id.
   const Edges edges_;
   raft::RaftDriver driver_;
   Store store_;
   Expirer expirer_;
+  std::unique_ptr<Membership> membership_;
   // None without a directory.
   std::vector<std::unique_ptr<StandingProposal>> standing_proposals_;
   uint32_t told_cluster_version_ = 0;

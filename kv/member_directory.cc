@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "kv/member_list.h"
 
 namespace raftkv::kv {
 
@@ -18,19 +20,32 @@ const log::v1::MemberRecord* MemberDirectory::PublishedBy(uint64_t id) const {
   return record == records.end() ? nullptr : &record->second;
 }
 
-const log::v1::ConfiguredMember* MemberDirectory::FindConfigured(uint64_t id) const {
-  if (founded()) {
-    for (const log::v1::ConfiguredMember& member : configuration_->members()) {
-      if (member.id() == id) {
-        return &member;
-      }
-    }
+void MemberDirectory::FollowLog(const std::shared_ptr<const std::string>& payload) {
+  if (payload == payload_) {
+    return;
   }
-  return nullptr;
+  payload_ = payload;
+  newest_.reset();
+  if (payload != nullptr) {
+    CHECK(newest_.emplace().ParseFromString(*payload)) << "the log holds a broken configuration";
+  }
 }
 
-MemberEntry MemberDirectory::EntryOf(const log::v1::ConfiguredMember& member) const {
-  const auto& learners = configuration_->learners();
+bool MemberDirectory::IsRemoved(uint64_t id) const {
+  return founded() && WasRemoved(*configuration_, id);
+}
+
+const log::v1::ConfiguredMember* MemberDirectory::FindConfigured(uint64_t id) const {
+  if (!founded()) {
+    return nullptr;
+  }
+  const log::v1::ConfiguredMember* const member = FindMember(newest(), id);
+  return member != nullptr ? member : FindMember(*configuration_, id);
+}
+
+MemberEntry MemberDirectory::EntryOf(const log::v1::ConfiguredMember& member,
+                                     const log::v1::ClusterConfiguration& in) const {
+  const auto& learners = in.learners();
   MemberEntry entry{
       .id = member.id(),
       .name = member.name(),
@@ -53,7 +68,7 @@ std::vector<MemberEntry> MemberDirectory::Members() const {
   std::vector<MemberEntry> members;
   if (founded()) {
     for (const log::v1::ConfiguredMember& member : configuration_->members()) {
-      members.push_back(EntryOf(member));
+      members.push_back(EntryOf(member, *configuration_));
     }
   }
   return members;
@@ -65,9 +80,26 @@ std::vector<MemberEntry> MemberDirectory::Others() const {
   return others;
 }
 
+std::vector<MemberEntry> MemberDirectory::Peers() const {
+  std::vector<MemberEntry> peers = Others();
+  if (!newest_.has_value() || !founded()) {
+    return peers;
+  }
+  for (const log::v1::ConfiguredMember& member : newest_->members()) {
+    if (member.id() != self_.id && FindMember(*configuration_, member.id()) == nullptr) {
+      peers.push_back(EntryOf(member, *newest_));
+    }
+  }
+  return peers;
+}
+
 std::optional<MemberEntry> MemberDirectory::Find(raft::NodeId id) const {
   const log::v1::ConfiguredMember* member = FindConfigured(id.value());
-  return member == nullptr ? std::nullopt : std::optional(EntryOf(*member));
+  if (member == nullptr) {
+    return std::nullopt;
+  }
+  const bool is_newest = FindMember(newest(), id.value()) == member;
+  return EntryOf(*member, is_newest ? newest() : *configuration_);
 }
 
 std::vector<std::string> MemberDirectory::AddressesOf(raft::NodeId id) const {

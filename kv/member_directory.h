@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ class MemberDirectory {
       : self_(std::move(self)), configuration_(*configuration), state_machine_(*state_machine) {}
 
   const Self& self() const { return self_; }
+  // Once it is known: a member that joins has no id before.
+  void SetSelfId(uint64_t id) { self_.id = id; }
   void SetSelfAddresses(std::string client_address, std::string peer_address);
   // Where others may be, besides what is stored.
   PeerAddresses& addresses() { return addresses_; }
@@ -55,6 +58,16 @@ class MemberDirectory {
   const std::optional<log::v1::ClusterConfiguration>& configuration() const {
     return configuration_;
   }
+  // The newest in this member's log, committed or not: by it members reach each other (thesis
+  // §4.1), while clients are told of configuration(). REQUIRES: founded().
+  const log::v1::ClusterConfiguration& newest() const {
+    return newest_.has_value() ? *newest_ : *configuration_;
+  }
+  // The newest is what `payload` says, null being configuration().
+  void FollowLog(const std::shared_ptr<const std::string>& payload);
+  // Whether the member `id` was removed, which is for ever: configuration() says so.
+  bool IsRemoved(uint64_t id) const;
+
   // 0 while the cluster is not founded.
   uint64_t cluster_id() const { return founded() ? configuration_->cluster_id() : 0; }
 
@@ -65,6 +78,10 @@ class MemberDirectory {
   std::vector<MemberEntry> Members() const;
   // All but this member.
   std::vector<MemberEntry> Others() const;
+  // All but this member whom the newest or the applied configuration has: a member that is removed
+  // is there until that is committed.
+  std::vector<MemberEntry> Peers() const;
+  // nullopt also for whom neither has.
   std::optional<MemberEntry> Find(raft::NodeId id) const;
   // What it published about itself; nullptr before it did.
   const log::v1::MemberRecord* PublishedBy(uint64_t id) const;
@@ -74,12 +91,16 @@ class MemberDirectory {
   std::string Describe(raft::NodeId id) const;
 
  private:
-  MemberEntry EntryOf(const log::v1::ConfiguredMember& member) const;
+  MemberEntry EntryOf(const log::v1::ConfiguredMember& member,
+                      const log::v1::ClusterConfiguration& in) const;
   const log::v1::ConfiguredMember* FindConfigured(uint64_t id) const;
 
   Self self_;
   const std::optional<log::v1::ClusterConfiguration>& configuration_;
   const KvStateMachine& state_machine_;
+  // What newest_ was read from; null: it is configuration_'s, and newest_ is empty.
+  std::shared_ptr<const std::string> payload_;
+  std::optional<log::v1::ClusterConfiguration> newest_;
   PeerAddresses addresses_;
 };
 

@@ -18,7 +18,7 @@ namespace raftkv::kv {
 class SingleMemberTest : public testing::Test, private raft::DriverObserver {
  protected:
   // `voters` includes this member, 1. It publishes what `directory` says, if there is one.
-  void Start(uint64_t voters, const MemberDirectory* directory = nullptr) {
+  void Start(uint64_t voters, MemberDirectory* directory = nullptr) {
     MemberOptions options;
     options.raft.self = raft::NodeId(1);
     options.driver.leader_wait = kNanosPerSecond;
@@ -44,7 +44,7 @@ class SingleMemberTest : public testing::Test, private raft::DriverObserver {
         std::move(restored), raft::ClusterReading());
   }
   // A member alone, which leads.
-  void StartLeader(const MemberDirectory* directory = nullptr) {
+  void StartLeader(MemberDirectory* directory = nullptr) {
     Start(1, directory);
     for (int i = 0; i < 1000 && !store().raft().is_caught_up(); ++i) {
       Tick();

@@ -393,7 +393,7 @@ TEST_F(StoreTest, TooManyThatWaitForAnIndexAreRefused) {
 
 TEST_F(StoreTest, OnAFullDiskPutsAreRefusedAndAllElseGoesOn) {
   const std::optional<log::v1::ClusterConfiguration> configuration = ThreeMembers();
-  const MemberDirectory directory(SelfOf(1), &configuration, &machine_);
+  MemberDirectory directory(SelfOf(1), &configuration, &machine_);
   StartLeader(&directory);
   member_->driver().SetLowOnDisk(true);
   const raft::LogIndex last = store().raft().last_entry.index;

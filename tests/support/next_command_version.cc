@@ -8,7 +8,7 @@
 
 namespace raftkv::kv {
 
-uint32_t OwnCommandVersion() { return kFirstCommandVersion + 1; }
+uint32_t OwnCommandVersion() { return kNewestCommandVersion + 1; }
 
 uint32_t CommandVersionOf(const log::v1::Command& command) {
   const auto& operations = command.txn().operations();
