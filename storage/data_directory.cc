@@ -73,9 +73,15 @@ absl::Status CheckFormatFile(rocksdb::FileSystem* files, const std::string& path
   return CheckFormat(path, line);
 }
 
-// What was found wrong once stays wrong.
-absl::Status CheckNotDiffering(rocksdb::FileSystem* files, const std::string& path,
-                               const std::set<std::string>& names) {
+// Neither what was found wrong once, nor who was removed once, comes back.
+absl::Status CheckNotMarked(rocksdb::FileSystem* files, const std::string& path,
+                            const std::set<std::string>& names) {
+  if (names.contains(kRemovedFile)) {
+    const std::string marker = absl::StrCat(path, "/", kRemovedFile);
+    RAFTKV_ASSIGN_OR_RETURN(const std::string found, ReadSmallFile(files, marker));
+    return absl::FailedPreconditionError(
+        absl::StrCat(marker, " says: ", absl::StripSuffix(found, "\n")));
+  }
   if (!names.contains(kDiffersFile)) {
     return absl::OkStatus();
   }
@@ -206,13 +212,13 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& given_path,
   if (names.contains(kFormatFile)) {
     RAFTKV_RETURN_IF_ERROR(CheckFormatFile(files.get(), format_path));
   }
-  RAFTKV_RETURN_IF_ERROR(CheckNotDiffering(files.get(), path, names));
+  RAFTKV_RETURN_IF_ERROR(CheckNotMarked(files.get(), path, names));
   RAFTKV_ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
   DataDirectory directory(path, std::move(files), lock_fd);
 
   // Again, because another process may have been busy with the directory until the lock was ours.
   RAFTKV_ASSIGN_OR_RETURN(names, ListNames(directory.files(), path));
-  RAFTKV_RETURN_IF_ERROR(CheckNotDiffering(directory.files(), path, names));
+  RAFTKV_RETURN_IF_ERROR(CheckNotMarked(directory.files(), path, names));
   directory.has_database_ = names.contains(kDatabase);
   directory.is_complete_ = names.contains(kFormatFile);
   directory.has_fence_ = directory.is_complete_ || names.contains(kFenceFile);
@@ -289,6 +295,10 @@ absl::Status DataDirectory::MarkComplete() {
 
 absl::Status DataDirectory::MarkDiffering(absl::string_view what) {
   return ReplaceFile(files(), absl::StrCat(path_, "/", kDiffersFile), absl::StrCat(what, "\n"));
+}
+
+absl::Status DataDirectory::MarkRemoved(absl::string_view what) {
+  return ReplaceFile(files(), absl::StrCat(path_, "/", kRemovedFile), absl::StrCat(what, "\n"));
 }
 
 }  // namespace raftkv::storage

@@ -29,6 +29,7 @@ namespace raftkv::storage {
 inline constexpr char kFormatFile[] = "FORMAT";
 inline constexpr char kFenceFile[] = "FENCE";
 inline constexpr char kDiffersFile[] = "DIFFERS";
+inline constexpr char kRemovedFile[] = "REMOVED";
 
 // Versions 1 to 3 were never released: their fence, if any, did not know of the MANIFEST, or the
 // member's own rows and the replicated ones shared a column family.
@@ -71,6 +72,8 @@ class DataDirectory {
   absl::Status MarkComplete();
   // Durably marks the directory as differing; `what` is what was found, a clause.
   absl::Status MarkDiffering(absl::string_view what);
+  // The same as that of a member that was removed from its cluster.
+  absl::Status MarkRemoved(absl::string_view what);
 
  private:
   DataDirectory(std::string path, std::shared_ptr<rocksdb::FileSystem> files, int lock_fd)

@@ -465,6 +465,10 @@ void RocksDbStorage::SaveClusterClock(const raft::ClusterReading& reading) {
   }
 }
 
+absl::Status RocksDbStorage::MarkRemoved(absl::string_view what) {
+  return directory_.MarkRemoved(what);
+}
+
 absl::Status RocksDbStorage::MarkDiffering(absl::string_view what) {
   return directory_.MarkDiffering(what);
 }

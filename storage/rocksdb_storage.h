@@ -47,6 +47,7 @@ class RocksDbStorage final : public Storage {
   raft::LogStore* log_store() override { return log_store_.get(); }
   kv::KvStateMachine* state_machine() override { return state_machine_.get(); }
   absl::Status MarkDiffering(absl::string_view what) override;
+  absl::Status MarkRemoved(absl::string_view what) override;
   StorageMemory MemoryUse() const override { return memory_.Use(); }
   LogDiskCounts LogDisk() const override { return log_store_->counts(); }
   int64_t disk_reserve_bytes() const override { return options_.disk_reserve_bytes; }

@@ -7,6 +7,7 @@
 //   <data_dir>/FENCE    how far the database had come; storage/durability_fence.h has its bytes
 //   <data_dir>/db/      RocksDB; storage/key_layout.h has its column families and keys
 //   <data_dir>/db.staging/   what is coming in of a snapshot; storage/snapshot_staging.h
+//   <data_dir>/REMOVED  only of a member that was removed from its cluster: says so
 //   <data_dir>/BALLAST  takes up space, so that a start on a full disk has some; storage/ballast.h
 #pragma once
 
@@ -122,6 +123,10 @@ class Storage {
   // Durably marks the directory as one whose state is wrong, so that no start uses it again; `what`
   // says how that was found. Waits for the disk: it is the last thing that a process does.
   virtual absl::Status MarkDiffering(absl::string_view what) = 0;
+
+  // The same for the directory of a member that was removed from its cluster; `what` says so, and
+  // what to do.
+  virtual absl::Status MarkRemoved(absl::string_view what) = 0;
 
   // Thread-safe; waits for nothing.
   virtual StorageMemory MemoryUse() const = 0;

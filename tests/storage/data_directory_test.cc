@@ -83,6 +83,19 @@ TEST_F(DataDirectoryTest, ADifferingOneIsNeverOpenedAgain) {
   }
 }
 
+TEST_F(DataDirectoryTest, ThatOfARemovedMemberIsNeverOpenedAgain) {
+  {
+    Store store(path());
+    store.Open();
+    const absl::Status marked = store.storage().MarkRemoved("member 3 was removed");
+    EXPECT_TRUE(marked.ok()) << marked;
+  }
+  for (int start = 0; start < 2; ++start) {
+    ExpectRefused(absl::StatusCode::kFailedPrecondition,
+                  AllOf(HasSubstr(File("REMOVED")), HasSubstr("member 3 was removed")));
+  }
+}
+
 TEST_F(DataDirectoryTest, EachHasItsOwnDataId) {
   const uint64_t first = OpenOnce();
   fs::remove_all(path());
