@@ -51,6 +51,9 @@ inline constexpr uint64_t kPendingVotesMax = 8;
 // Clients' requests to hand leadership over that wait for the leader's answer, per leader.
 inline constexpr size_t kForwardedTransfersMax = 64;
 
+// How long a leader asks who is to be added who it is, before it says that nobody answers.
+inline constexpr int kNewcomerAnswerSeconds = 3;
+
 // Of a snapshot that is brought to a follower: so fast at most, so that its bytes leave room for
 // entries on the link and on the disks; bursts are a few chunks.
 inline constexpr uint64_t kSnapshotBytesPerSecond = 64 * kMiB;

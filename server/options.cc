@@ -184,6 +184,15 @@ const std::vector<Option>& Option::Table() {
        "default this node alone; once the directory holds data, only more places to look for "
        "members",
        Text{&ServerOptions::initial_cluster, ""}},
+      {"Cluster", "join",
+       "host:port,... peer addresses of members of a running cluster, one of which is asked to add "
+       "this node as a new member; without a meaning once the directory holds data",
+       Text{&ServerOptions::join, ""}},
+      {"Cluster", "wait_for_invite",
+       "start empty, and become a member of the first cluster that adds this node (raftkvctl "
+       "member "
+       "add); without a meaning once the directory holds data",
+       Switch{&ServerOptions::wait_for_invite, false}},
       {"Cluster", "heartbeat_interval_ms", "a leader's heartbeats",
        Number{&ServerOptions::heartbeat_interval_ms, 100, 10, 10'000}},
       {"Cluster", "election_timeout_ms",
@@ -270,6 +279,22 @@ absl::StatusOr<std::vector<Founder>> ParseInitialCluster(absl::string_view text)
   return founders;
 }
 
+absl::StatusOr<std::vector<std::string>> ParseAddressList(absl::string_view text) {
+  std::vector<std::string> addresses;
+  for (const absl::string_view entry : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    const absl::StatusOr<HostPort> address = HostPort::Parse(entry);
+    if (!address.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(entry, ": ", address.status().message()));
+    }
+    if (address->IsWildcard() || address->port == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(entry, ": this node must be able to dial it; give a host and a port"));
+    }
+    addresses.push_back(address->ToString());
+  }
+  return addresses;
+}
+
 absl::Status ServerOptions::Complete() {
   if (!IsMemberName(name)) {
     return Refusal("name", name, absl::StrCat("must be ", kMemberNames));
@@ -303,6 +328,9 @@ absl::Status ServerOptions::Complete() {
     }
   }
   RAFTKV_RETURN_IF_ERROR(CheckTlsFlags(*this));
+  if (const auto addresses = ParseAddressList(join); !addresses.ok()) {
+    return Refusal("join", join, addresses.status().message());
+  }
   return initial_cluster.empty() ? absl::OkStatus() : ParseInitialCluster(initial_cluster).status();
 }
 

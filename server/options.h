@@ -35,6 +35,8 @@ struct ServerOptions {
   std::string advertise_client;
   std::string advertise_peer;
   std::string initial_cluster;
+  std::string join;
+  bool wait_for_invite = false;
   int64_t heartbeat_interval_ms = 0;
   int64_t election_timeout_ms = 0;
   int64_t value_bytes_max = 0;
@@ -65,6 +67,9 @@ struct ServerOptions {
 
   // "default" for what nobody has set.
   std::string SourceOf(const std::string& option) const;
+
+  // Whether it is to become a member of a cluster that runs.
+  bool Joins() const { return wait_for_invite || !join.empty(); }
 
   // Fills what is derived (data_dir) and checks the rest. InvalidArgument in one line: flag, value,
   // what is allowed.
@@ -112,6 +117,10 @@ struct Option {
 
 // Names of members: [A-Za-z0-9._-]{1,64}.
 bool IsMemberName(absl::string_view name);
+
+// Parses "host:port,host:port,...", which may be empty. InvalidArgument names the entry and the
+// rule: addresses can be dialled.
+absl::StatusOr<std::vector<std::string>> ParseAddressList(absl::string_view text);
 
 // Parses "n1=host:port,n2=host:port,...", sorted by name. InvalidArgument names the entry and the
 // rule: names and addresses are well formed and unique, addresses can be dialled.

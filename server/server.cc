@@ -92,6 +92,8 @@ class Server final {
   std::vector<std::string> Warnings() const;
   // The data directory turned out to be unusable.
   void StopUnusable(const std::string& reason);
+  // This member was removed from the cluster.
+  void StopRemoved(const std::string& what, bool at_start);
   void EndConnections();
   void TearDown();
 
@@ -199,9 +201,16 @@ void Server::MakeMember(StartingPoint start) {
         EndDiffering(Describe(difference), storage_.get());
       });
   raft_counts_ = std::make_unique<RaftCounts>(event_log_.get());
-  peers_ = std::make_unique<PeerWing>(&options_, founders_, storage_.get(), directory_.get(),
-                                      tls_->peer(), snapshots_.get(), loop_.get(), &clock_,
-                                      [this](const std::string& reason) { StopUnusable(reason); });
+  peers_ = std::make_unique<PeerWing>(
+      &options_, founders_, storage_.get(), directory_.get(), tls_->peer(), snapshots_.get(),
+      loop_.get(), &clock_,
+      PeerWing::Hooks{.stop_unusable = [this](const std::string& reason) { StopUnusable(reason); },
+                      .on_joined =
+                          [this](uint64_t id, raft::Configuration ids) {
+                            member_->Join(raft::NodeId(id), std::move(ids));
+                          },
+                      .on_removed = [this](const std::string& what,
+                                           bool at_start) { StopRemoved(what, at_start); }});
   member_ = std::make_unique<kv::Member>(
       OptionsOfMember(options_, start.member_id),
       kv::Member::Edges{
@@ -219,7 +228,7 @@ void Server::MakeMember(StartingPoint start) {
           .on_wrong_state = [this](const auto& what) { EndDiffering(what, storage_.get()); }},
       std::move(start.restored), storage_->restored_clock());
   member_->driver().SetDormant(!directory_->founded());
-  peers_->SetDriver(&member_->driver());
+  peers_->SetMember(member_.get());
 }
 
 void Server::MakeServices() {
@@ -242,6 +251,11 @@ void Server::MakeServices() {
                                   peers_->TransferLeadership(leader, target, deadline,
                                                              std::move(done));
                                 },
+                            .change_members =
+                                [this](const peer::v1::ChangeMembersRequest& change,
+                                       MonotonicNanos deadline, kv::Membership::Done done) {
+                                  peers_->ChangeMembers(change, deadline, std::move(done));
+                                },
                             .fill_requests = [this](auto* to) { FillStats(request_stats_, to); },
                             .fill_peers = [this](auto* to) { peers_->FillStatus(to); },
                             .warnings = [this] { return Warnings(); }},
@@ -256,6 +270,7 @@ void Server::MakeServices() {
                   .answer_all =
                       [this] {
                         member_->driver().Shutdown();
+                        member_->membership()->Shutdown();
                         member_->store().GiveUpReads();
                         client_api_->EndWatches();
                       },
@@ -356,6 +371,24 @@ void Server::StopUnusable(const std::string& reason) {
   member_->driver().Retire();
   if (!stop_->begun()) {
     stop_->Begin(Fail(kExitBadDirectory, reason));
+  }
+}
+
+// The mark, which the loop waits for, is the last thing that the directory is used for.
+void Server::StopRemoved(const std::string& what, bool at_start) {
+  if (const absl::Status marked = storage_->MarkRemoved(what); !marked.ok()) {
+    LOG(ERROR) << "the data directory is not marked, and the next start will find out again: "
+               << marked.message();
+  }
+  if (stop_->begun()) {
+    return;
+  }
+  if (at_start) {
+    stop_->Begin(
+        Fail(kExitBadDirectory, absl::StrCat("--data_dir=", options_.data_dir, ": ", what)));
+  } else {
+    LOG(WARNING) << "stopping: " << what;
+    stop_->Begin(kExitOk);
   }
 }
 

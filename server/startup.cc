@@ -56,13 +56,13 @@ uint64_t RandomNonZero() {
 }
 
 absl::StatusOr<raft::Configuration> StoredConfiguration(const storage::Storage& storage) {
+  RAFTKV_RETURN_IF_ERROR(
+      CheckStoredIdentity(*storage.configuration(), storage.member_id(), storage.member_name()));
   auto configuration = wire::FromProto(*storage.configuration());
   if (!configuration.ok()) {
     return absl::DataLossError(
         absl::StrCat("the stored configuration is damaged: ", configuration.status().message()));
   }
-  RAFTKV_RETURN_IF_ERROR(
-      CheckStoredIdentity(*storage.configuration(), storage.member_id(), storage.member_name()));
   return configuration;
 }
 
@@ -82,6 +82,12 @@ storage::StorageOptions OptionsOfStorage(const ServerOptions& options) {
 absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(
     const ServerOptions& options, const std::vector<Founder>& founders, Waker* waker,
     std::function<void(MonotonicNanos took)> on_sync) {
+  if (options.Joins() && !founders.empty() && !storage::Storage::HoldsData(options.data_dir)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--initial_cluster=", options.initial_cluster, ": goes without --",
+                     options.wait_for_invite ? "wait_for_invite" : "join",
+                     " while --data_dir is empty: a node either founds a cluster or joins one"));
+  }
   const bool is_founder = founders.empty() || IsAmong(founders, options.name);
   // Asked here as well, so that a mistake leaves no directory behind.
   if (!is_founder && !storage::Storage::HoldsData(options.data_dir)) {
@@ -129,6 +135,11 @@ absl::StatusOr<StartingPoint> FindStartingPoint(const ServerOptions& options,
     start.restored.configuration = *std::move(configuration);
     return start;
   }
+  if (options.Joins()) {
+    // Nobody, until it is told who. The core has to have an id; it is dormant.
+    start.restored.configuration.voters.insert(raft::NodeId(1));
+    return start;
+  }
   // Ids follow the sorted names, so they are known before the cluster is founded.
   start.member_id = 1;
   for (size_t i = 0; i < std::max<size_t>(1, founders.size()); ++i) {
@@ -144,7 +155,8 @@ kv::MemberOptions OptionsOfMember(const ServerOptions& options, uint64_t member_
   constexpr MonotonicNanos kTick = EventLoop::kTick;
   const MonotonicNanos election_timeout = options.election_timeout_ms * kNanosPerMilli;
   kv::MemberOptions member;
-  member.raft.self = raft::NodeId(member_id);
+  member.tick = kTick;
+  member.raft.self = raft::NodeId(std::max<uint64_t>(1, member_id));
   member.raft.heartbeat_ticks =
       static_cast<uint64_t>(options.heartbeat_interval_ms * kNanosPerMilli / kTick);
   member.raft.election_timeout_ticks = static_cast<uint64_t>(election_timeout / kTick);

@@ -1,7 +1,6 @@
 #include "raft/wire/identity.h"
 
-#include <glog/logging.h>
-
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +19,15 @@ const log::v1::ConfiguredMember* FindMember(const log::v1::ClusterConfiguration&
   return nullptr;
 }
 
+// As kv/member_list.h's.
+uint64_t LastIdOf(const log::v1::ClusterConfiguration& configuration) {
+  uint64_t last = configuration.last_member_id();
+  for (const log::v1::ConfiguredMember& member : configuration.members()) {
+    last = std::max(last, member.id());
+  }
+  return last;
+}
+
 absl::Status Mismatch(const peer::v1::PeerIdentity& identity,
                       const log::v1::ClusterConfiguration& configuration, raft::NodeId self,
                       absl::string_view what) {
@@ -36,11 +44,13 @@ absl::Status Mismatch(const peer::v1::PeerIdentity& identity,
 peer::v1::PeerIdentity MakeIdentity(const log::v1::ClusterConfiguration& configuration,
                                     raft::NodeId sender, raft::NodeId addressee) {
   const log::v1::ConfiguredMember* member = FindMember(configuration, sender.value());
-  CHECK(member != nullptr) << "sender " << sender;
   peer::v1::PeerIdentity identity;
   identity.set_cluster_id(configuration.cluster_id());
   identity.set_sender_id(sender.value());
-  identity.set_sender_data_id(member->data_id());
+  if (member != nullptr) {
+    identity.set_sender_data_id(member->data_id());
+    identity.set_sender_name(member->name());
+  }
   identity.set_addressee_id(addressee.value());
   identity.set_protocol_version(kProtocolVersion);
   return identity;
@@ -58,6 +68,10 @@ absl::Status CheckIdentity(const peer::v1::PeerIdentity& identity,
     return Mismatch(identity, configuration, self, "addressee is somebody else");
   }
   const log::v1::ConfiguredMember* member = FindMember(configuration, identity.sender_id());
+  if (member == nullptr && identity.sender_id() > LastIdOf(configuration) &&
+      !identity.sender_name().empty()) {
+    return absl::OkStatus();  // Added later than this configuration.
+  }
   if (member == nullptr || identity.sender_id() == self.value()) {
     return Mismatch(identity, configuration, self, "caller is not another member");
   }

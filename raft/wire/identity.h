@@ -12,7 +12,7 @@ namespace raftkv::wire {
 inline constexpr uint32_t kProtocolVersion = 3;
 
 // The identity that `sender` presents to `addressee`.
-// REQUIRES: `sender` is a member of `configuration`.
+// The data id of a sender that is no member of `configuration` is left open.
 peer::v1::PeerIdentity MakeIdentity(const log::v1::ClusterConfiguration& configuration,
                                     raft::NodeId sender, raft::NodeId addressee);
 

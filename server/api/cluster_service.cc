@@ -1,6 +1,7 @@
 #include "server/api/cluster_service.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -83,6 +84,7 @@ ClusterService::ClusterService(const kv::MemberDirectory* directory, kv::Store* 
       [this](ApiCall* call, const v1::TransferLeadershipRequest& request) {
         TransferLeadership(call, request);
       });
+  AddMembershipMethods();
   service_.AddMethod<v1::GetStatusRequest>("GetStatus", kv::UnreadError,
                                            [this](ApiCall* call, const v1::GetStatusRequest&) {
                                              v1::GetStatusResponse response;
@@ -107,29 +109,35 @@ void ClusterService::ListMembers(ApiCall* call, const v1::ListMembersRequest& re
 void ClusterService::FinishListMembers(ApiCall* call) const {
   v1::ListMembersResponse response;
   header_(store_.revision(), response.mutable_header());
-  const uint64_t leader = store_.raft().leader.value();
   for (const kv::MemberEntry& entry : directory_.Members()) {
-    v1::Member* member = response.add_members();
-    member->set_id(entry.id);
-    member->set_name(entry.name);
-    member->set_peer_address(entry.peer_address);
-    member->set_client_address(entry.client_address);
-    member->set_role(entry.learner ? v1::MEMBER_ROLE_LEARNER : v1::MEMBER_ROLE_VOTER);
-    member->set_is_leader(entry.id == leader);
-    member->set_version(entry.version);
+    FillMember(entry, response.add_members());
   }
   call->Finish(response);
 }
 
-absl::StatusOr<raft::NodeId> ClusterService::FindTarget(
-    const v1::TransferLeadershipRequest& request) const {
-  if (request.target_case() == v1::TransferLeadershipRequest::TARGET_NOT_SET) {
+void ClusterService::FillMember(const kv::MemberEntry& entry, v1::Member* member) const {
+  member->set_id(entry.id);
+  member->set_name(entry.name);
+  member->set_peer_address(entry.peer_address);
+  member->set_client_address(entry.client_address);
+  member->set_role(entry.learner ? v1::MEMBER_ROLE_LEARNER : v1::MEMBER_ROLE_VOTER);
+  member->set_is_leader(entry.id == store_.raft().leader.value());
+  member->set_version(entry.version);
+}
+
+template <typename Request>
+absl::StatusOr<raft::NodeId> ClusterService::FindTarget(const Request& request) const {
+  if (request.target_case() == Request::TARGET_NOT_SET) {
     return raft::kNobody;
   }
   for (const kv::MemberEntry& member : directory_.Members()) {
     if (request.has_id() ? member.id == request.id() : member.name == request.name()) {
       return raft::NodeId(member.id);
     }
+  }
+  // It may be repeated by who did not hear the answer.
+  if (std::is_same_v<Request, v1::RemoveMemberRequest> && directory_.IsRemoved(request.id())) {
+    return raft::NodeId(request.id());
   }
   return request.has_id() ? kv::MemberNotFoundError("id", absl::StrCat(request.id()))
                           : kv::MemberNotFoundError("name", request.name());
@@ -146,18 +154,23 @@ void ClusterService::TransferLeadership(ApiCall* call,
       call->Fail(fresh.ok() ? target.status() : fresh);
       return;
     }
-    const auto done = [this, call](const absl::Status& status) { FinishTransfer(call, status); };
-    const raft::RaftStatus raft = store_.raft();
-    if (raft.leader == raft::kNobody) {
-      call->Fail(kv::NoLeaderError());
-    } else if (raft.role == raft::RaftRole::kLeader) {
-      driver_.TransferLeadership(*target, done);
-    } else if (raft.leader == *target) {
-      done(absl::OkStatus());
-    } else {
-      hooks_.transfer_at(raft.leader, *target, call->AnswerBy(), done);
-    }
+    HandOver(call, *target,
+             [this, call](const absl::Status& status) { FinishTransfer(call, status); });
   });
+}
+
+void ClusterService::HandOver(ApiCall* call, raft::NodeId target,
+                              std::function<void(const absl::Status&)> done) {
+  const raft::RaftStatus raft = store_.raft();
+  if (raft.leader == raft::kNobody) {
+    done(absl::UnavailableError("nobody is known to lead"));
+  } else if (raft.role == raft::RaftRole::kLeader) {
+    driver_.TransferLeadership(target, std::move(done));
+  } else if (raft.leader == target) {
+    done(absl::OkStatus());
+  } else {
+    hooks_.transfer_at(raft.leader, target, call->AnswerBy(), std::move(done));
+  }
 }
 
 void ClusterService::FinishTransfer(ApiCall* call, const absl::Status& status) {
@@ -176,6 +189,150 @@ void ClusterService::FinishTransfer(ApiCall* call, const absl::Status& status) {
     v1::TransferLeadershipResponse response;
     header_(store_.revision(), response.mutable_header());
     call->Finish(response);
+  });
+}
+
+void ClusterService::AddMembershipMethods() {
+  service_.AddMethod<v1::AddMemberRequest>(
+      "AddMember", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::AddMemberRequest& request) { AddMember(call, request); });
+  service_.AddMethod<v1::RemoveMemberRequest>(
+      "RemoveMember", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::RemoveMemberRequest& request) {
+        RemoveMember(call, request);
+      });
+  service_.AddMethod<v1::PromoteMemberRequest>(
+      "PromoteMember", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::PromoteMemberRequest& request) {
+        PromoteMember(call, request);
+      });
+  service_.AddMethod<v1::UpdateMemberRequest>(
+      "UpdateMember", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::UpdateMemberRequest& request) {
+        UpdateMember(call, request);
+      });
+}
+
+template <typename Request>
+void ClusterService::WithTarget(ApiCall* call, const Request& request,
+                                std::function<void(raft::NodeId target)> then) {
+  const kv::ReadFreshness freshness{
+      .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness,
+                        [this, call, request, then = std::move(then)](const absl::Status& fresh) {
+                          absl::StatusOr<raft::NodeId> target = FindTarget(request);
+                          if (target.ok() && *target == raft::kNobody) {
+                            target = kv::MemberNotFoundError("name", "");
+                          }
+                          if (!fresh.ok() || !target.ok()) {
+                            call->Fail(fresh.ok() ? target.status() : fresh);
+                          } else {
+                            then(*target);
+                          }
+                        });
+}
+
+template <typename Response>
+void ClusterService::Change(ApiCall* call, const peer::v1::ChangeMembersRequest& change) {
+  hooks_.change_members(change, call->AnswerBy(), [this, call](const absl::StatusOr<uint64_t>& id) {
+    if (!id.ok()) {
+      call->Fail(id.status());
+      return;
+    }
+    // So that this member shows what it answers.
+    const kv::ReadFreshness freshness{
+        .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+    store_.AwaitFreshness(freshness, [this, call, id = *id](const absl::Status& fresh) {
+      if (!fresh.ok()) {
+        call->Fail(kv::ChangeUnknownError());
+        return;
+      }
+      Response response;
+      header_(store_.revision(), response.mutable_header());
+      if (const auto member = directory_.Find(raft::NodeId(id)); member.has_value()) {
+        FillMember(*member, response.mutable_member());
+      }
+      call->Finish(response);
+    });
+  });
+}
+
+void ClusterService::AddMember(ApiCall* call, const v1::AddMemberRequest& request) {
+  const kv::ReadFreshness freshness{
+      .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness, [this, call, request](const absl::Status& fresh) {
+    if (!fresh.ok()) {
+      call->Fail(fresh);
+      return;
+    }
+    peer::v1::ChangeMembersRequest change;
+    change.mutable_add()->set_name(request.name());
+    change.mutable_add()->set_peer_address(request.peer_address());
+    change.mutable_add()->set_stay_learner(request.stay_learner());
+    Change<v1::AddMemberResponse>(call, change);
+  });
+}
+
+// A leader that is to go hands over before, so that writes wait for no election.
+void ClusterService::RemoveMember(ApiCall* call, const v1::RemoveMemberRequest& request) {
+  WithTarget(call, request, [this, call](raft::NodeId target) {
+    const std::vector<kv::MemberEntry> members = directory_.Members();
+    const auto voters = std::count_if(members.begin(), members.end(),
+                                      [](const auto& entry) { return !entry.learner; });
+    if (store_.raft().leader != target || voters == 1) {
+      Remove(call, target);
+      return;
+    }
+    HandOver(call, raft::kNobody, [this, call, target](const absl::Status& status) {
+      if (!status.ok()) {
+        call->Fail(absl::IsUnavailable(status)
+                       ? kv::NoLeaderError()
+                       : kv::WouldLoseQuorumError(absl::StrCat(
+                             "the leader cannot hand over first: ", status.message())));
+        return;
+      }
+      const kv::ReadFreshness freshness{
+          .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+      store_.AwaitFreshness(freshness, [this, call, target](const absl::Status& fresh) {
+        if (fresh.ok()) {
+          Remove(call, target);
+        } else {
+          call->Fail(fresh);
+        }
+      });
+    });
+  });
+}
+
+// This member may be the one that goes, so it answers at once.
+void ClusterService::Remove(ApiCall* call, raft::NodeId target) {
+  peer::v1::ChangeMembersRequest change;
+  change.set_remove_id(target.value());
+  hooks_.change_members(change, call->AnswerBy(), [this, call](const absl::StatusOr<uint64_t>& id) {
+    if (!id.ok()) {
+      call->Fail(id.status());
+      return;
+    }
+    v1::RemoveMemberResponse response;
+    header_(store_.revision(), response.mutable_header());
+    call->Finish(response);
+  });
+}
+
+void ClusterService::PromoteMember(ApiCall* call, const v1::PromoteMemberRequest& request) {
+  WithTarget(call, request, [this, call](raft::NodeId target) {
+    peer::v1::ChangeMembersRequest change;
+    change.set_promote_id(target.value());
+    Change<v1::PromoteMemberResponse>(call, change);
+  });
+}
+
+void ClusterService::UpdateMember(ApiCall* call, const v1::UpdateMemberRequest& request) {
+  WithTarget(call, request, [this, call, request](raft::NodeId target) {
+    peer::v1::ChangeMembersRequest change;
+    change.mutable_update()->set_id(target.value());
+    change.mutable_update()->set_peer_address(request.peer_address());
+    Change<v1::UpdateMemberResponse>(call, change);
   });
 }
 
@@ -208,7 +365,12 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
 
 std::vector<std::string> ClusterService::Warnings() const {
   if (!directory_.founded()) {
-    return {"the cluster is not founded yet: not every founding member has answered"};
+    // A node that is to join says what it waits for.
+    std::vector<std::string> warnings = hooks_.warnings();
+    if (warnings.empty()) {
+      warnings.push_back("the cluster is not founded yet: not every founding member has answered");
+    }
+    return warnings;
   }
   const raft::RaftStatus raft = store_.raft();
   const std::vector<kv::MemberEntry> members = directory_.Members();

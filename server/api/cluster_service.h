@@ -9,8 +9,10 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "kv/member_directory.h"
+#include "kv/membership.h"
 #include "kv/store.h"
 #include "raft/runtime/raft_driver.h"
+#include "raftkv/peer/v1/forward.pb.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
@@ -34,6 +36,10 @@ class ClusterService final {
     std::function<void(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
                        raft::TransferCallback done)>
         transfer_at;
+    // Has the leader change who is a member (MemberChanges::Request).
+    std::function<void(const peer::v1::ChangeMembersRequest& change, MonotonicNanos deadline,
+                       kv::Membership::Done done)>
+        change_members;
     std::function<void(v1::RequestStats* stats)> fill_requests;
     // Adds what the member knows of each other one.
     std::function<void(v1::GetStatusResponse* response)> fill_peers;
@@ -51,11 +57,27 @@ class ClusterService final {
   std::vector<std::string> Warnings() const;
 
  private:
+  void AddMembershipMethods();
   void ListMembers(ApiCall* call, const v1::ListMembersRequest& request);
   void FinishListMembers(ApiCall* call) const;
   void TransferLeadership(ApiCall* call, const v1::TransferLeadershipRequest& request);
-  // The target's id, kNobody when the request names none.
-  absl::StatusOr<raft::NodeId> FindTarget(const v1::TransferLeadershipRequest& request) const;
+  // The member that the request names; kNobody when it names none.
+  template <typename Request>
+  absl::StatusOr<raft::NodeId> FindTarget(const Request& request) const;
+  void AddMember(ApiCall* call, const v1::AddMemberRequest& request);
+  void RemoveMember(ApiCall* call, const v1::RemoveMemberRequest& request);
+  void PromoteMember(ApiCall* call, const v1::PromoteMemberRequest& request);
+  void UpdateMember(ApiCall* call, const v1::UpdateMemberRequest& request);
+  // Calls `then` with the member that the request names, once a leader is known; else fails.
+  template <typename Request>
+  void WithTarget(ApiCall* call, const Request& request,
+                  std::function<void(raft::NodeId target)> then);
+  void HandOver(ApiCall* call, raft::NodeId target, std::function<void(const absl::Status&)> done);
+  // Has the change made, and answers with the member.
+  template <typename Response>
+  void Change(ApiCall* call, const peer::v1::ChangeMembersRequest& change);
+  void Remove(ApiCall* call, raft::NodeId target);
+  void FillMember(const kv::MemberEntry& entry, v1::Member* member) const;
   void FinishTransfer(ApiCall* call, const absl::Status& status);
   void FillStatus(v1::GetStatusResponse* response) const;
 

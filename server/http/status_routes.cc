@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "grpc/health/v1/health.pb.h"
+#include "kv/errors.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "server/http/answers.h"
 #include "server/http/json.h"
@@ -197,10 +198,35 @@ Route Page(const std::string& path, std::vector<std::string> parameters,
           .fail = ErrorAnswer};
 }
 
-HttpAnswer RefuseJoin(const RoutedRequest& /*request*/) {
-  return RefusalAnswer(501, absl::StatusCode::kUnimplemented, "FIXED_MEMBERS",
-                       "this version cannot add members: who is one is fixed when the cluster is "
-                       "founded, by --initial_cluster");
+// {"node_id", "raft_address"}.
+HttpResult Join(ApiCaller* api, const RoutedRequest& request) {
+  v1::AddMemberRequest add;
+  RAFTKV_ASSIGN_OR_RETURN(const Json json, ParseJson(request.http.body));
+  if (!json.is_object()) {
+    return kv::MalformedTextError(absl::StrCat(
+        "body: must be an object, {\"node_id\": \"...\", \"raft_address\": \"host:port\"}, not ",
+        json.type_name()));
+  }
+  for (const auto& [name, value] : json.items()) {
+    if (name != "node_id" && name != "raft_address") {
+      return kv::UnknownFieldError(name);
+    }
+    if (!value.is_string()) {
+      return kv::MalformedTextError(
+          absl::StrCat(name, ": must be a text, \"...\", not ", value.type_name()));
+    }
+    (name == "node_id" ? *add.mutable_name() : *add.mutable_peer_address()) =
+        value.get<std::string>();
+  }
+  RAFTKV_ASSIGN_OR_RETURN(
+      const auto done, CallTyped<v1::AddMemberResponse>(api, "/raftkv.v1.ClusterService/AddMember",
+                                                        add, request.timeout));
+  const v1::Member& member = done.message.member();
+  return JsonAnswer({{"id", member.id()},
+                     {"node_id", member.name()},
+                     {"raft_address", member.peer_address()},
+                     {"role", Word(v1::MemberRole_Name(member.role()), "MEMBER_ROLE_")},
+                     {"message", "Node joined successfully"}});
 }
 
 }  // namespace
@@ -221,7 +247,11 @@ std::vector<Route> StatusRoutes(ApiCaller* api, MetricsPage metrics) {
            [metrics = std::move(metrics)](const auto& request) {
              return ShowMetrics(metrics, request);
            }),
-      {"POST", "/join", {}, RefuseJoin, ErrorAnswer}};
+      {"POST",
+       "/join",
+       {},
+       [api](const RoutedRequest& request) { return OrError(Join(api, request)); },
+       ErrorAnswer}};
 }
 
 }  // namespace raftkv::server

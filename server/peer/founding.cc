@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/stable_hash.h"
+#include "kv/command_version.h"
+#include "kv/member_list.h"
 #include "raft/wire/identity.h"
 #include "server/log_text.h"
 
@@ -70,9 +72,19 @@ absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
         ", in which member \"", name, "\" has data ", absl::Hex(self->data_id()),
         ", but the data here is new (", absl::Hex(data_id),
         "): this member's data was wiped or --data_dir is wrong. A wiped member must not vote "
-        "again under its old identity. Start it with its old data; if that is lost, keep it "
-        "stopped: the other members go on as long as a majority of them is intact (this version "
-        "cannot replace a member yet)"));
+        "again under its old identity. Start it with its old data; if that is lost, start it with "
+        "--wait_for_invite instead of --initial_cluster, and have the other members take it back "
+        "as a new one: raftkvctl member replace ",
+        name, ", with the endpoint of another member"));
+  }
+  // Members have come and gone since: the list cannot be compared any more, but this member's id.
+  if (record.last_member_id() != 0) {
+    const auto place =
+        std::find_if(founders.begin(), founders.end(),
+                     [&name](const Founder& founder) { return founder.name == name; });
+    if (self->id() == static_cast<uint64_t>(place - founders.begin()) + 1) {
+      return absl::OkStatus();
+    }
   }
   // Ids are places in the list, and this member already goes by the one that its own list gives it.
   const bool same_list =
@@ -95,6 +107,13 @@ absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
 
 absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
                                  uint64_t member_id, const std::string& name) {
+  if (kv::WasRemoved(configuration, member_id)) {
+    return absl::FailedPreconditionError(RemovedText(configuration.cluster_id(), member_id, name));
+  }
+  // A member that joined has not applied yet what made it one.
+  if (member_id > kv::LastMemberId(configuration)) {
+    return absl::OkStatus();
+  }
   std::vector<std::string> members;
   for (const log::v1::ConfiguredMember& member : configuration.members()) {
     if (member.id() == member_id && member.name() == name) {
@@ -107,6 +126,12 @@ absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configurat
                    absl::StrJoin(members, ", "),
                    ": put back an intact copy of the directory, or keep this member stopped; the "
                    "others go on as long as a majority of them is intact"));
+}
+
+std::string RemovedText(uint64_t cluster_id, uint64_t member_id, const std::string& name) {
+  return absl::StrCat("member ", member_id, " \"", name, "\" was removed from cluster ", cluster_id,
+                      ", and never comes back as that member. To let the node join again, start it "
+                      "with an empty --data_dir and --join or --wait_for_invite");
 }
 
 std::string ListDifference(const kv::MemberDirectory& directory,
@@ -141,6 +166,7 @@ peer::v1::HelloResponse AnswerHello(const PeerContext& context,
   response.set_name(context.self().name);
   response.set_data_id(context.self().data_id);
   response.set_protocol_version(wire::kProtocolVersion);
+  response.set_command_version(kv::OwnCommandVersion());
   if (!context.directory->founded()) {
     FillFounders(founders, &response);
     return response;

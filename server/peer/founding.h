@@ -31,10 +31,14 @@ absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
                                 const std::vector<Founder>& founders, const std::string& name,
                                 uint64_t data_id);
 
-// Whether a stored configuration holds the member as which it is stored: none may speak in the name
-// of another. FailedPrecondition otherwise, with what to do.
+// Whether a stored configuration holds the member as which it is stored, or is older than that:
+// none may speak in the name of another. FailedPrecondition otherwise, also for a member that was
+// removed, with what to do.
 absl::Status CheckStoredIdentity(const log::v1::ClusterConfiguration& configuration,
                                  uint64_t member_id, const std::string& name);
+
+// What is said of a member that was removed, and what to do.
+std::string RemovedText(uint64_t cluster_id, uint64_t member_id, const std::string& name);
 
 // What is different in `founders`, the list that a member of a cluster was started with, from the
 // members of that cluster and where they are published to be; empty: nothing, or no list.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "kv/errors.h"
 #include "raft/wire/convert.h"
 
 namespace raftkv::server {
@@ -30,10 +31,23 @@ std::string WhereSeen(const std::string& address, const std::string& caller) {
 
 }  // namespace
 
-void GrpcTransport::Connect() {
-  for (const kv::MemberEntry& member : context_->directory->Others()) {
-    links_[raft::NodeId(member.id)] = std::make_unique<PeerLink>(context_, member);
+void GrpcTransport::AddLinks() {
+  if (shut_down_) {
+    return;
   }
+  for (const kv::MemberEntry& member : context_->directory->Peers()) {
+    std::unique_ptr<PeerLink>& link = links_[raft::NodeId(member.id)];
+    if (link == nullptr) {
+      link = std::make_unique<PeerLink>(context_, member);
+    }
+  }
+}
+
+void GrpcTransport::FollowMembers() {
+  AddLinks();
+  std::erase_if(links_, [this](const auto& item) {
+    return !context_->directory->Find(item.first).has_value();
+  });
 }
 
 void GrpcTransport::Tick() {
@@ -69,6 +83,7 @@ void GrpcTransport::ReportLosses() {
 }
 
 void GrpcTransport::Shutdown() {
+  shut_down_ = true;
   for (auto& [peer, link] : links_) {
     link->Shutdown();
   }
@@ -128,6 +143,12 @@ void GrpcTransport::Send(raft::Envelope envelope, raft::ClusterMillis cluster_ti
     return;
   }
   PeerLink* link = LinkTo(envelope.to);
+  if (link == nullptr && context_->directory->founded()) {
+    // A leader's log has brought it in this very turn.
+    context_->directory->FollowLog(context_->driver->core().configuration_payload());
+    AddLinks();
+    link = LinkTo(envelope.to);
+  }
   if (link == nullptr) {
     return;
   }
@@ -146,6 +167,15 @@ void GrpcTransport::TransferLeadership(raft::NodeId leader, raft::NodeId target,
     link->TransferLeadership(target, deadline, std::move(done));
   } else {
     done(absl::UnavailableError(absl::StrCat("there is no link to member ", leader.value())));
+  }
+}
+
+void GrpcTransport::ChangeMembers(raft::NodeId leader, peer::v1::ChangeMembersRequest change,
+                                  MonotonicNanos deadline, kv::Membership::Done done) {
+  if (PeerLink* const link = LinkTo(leader); link != nullptr) {
+    link->ChangeMembers(std::move(change), deadline, std::move(done));
+  } else {
+    done(kv::NoLeaderError());
   }
 }
 

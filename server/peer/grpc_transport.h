@@ -21,8 +21,9 @@ class GrpcTransport final : public raft::Transport {
   GrpcTransport(PeerContext* context, PeerService* incoming)
       : context_(context), incoming_(incoming) {}
 
-  // Makes the links to the other members. REQUIRES: the cluster is founded; called once.
-  void Connect();
+  // Makes links to who is a peer by now (MemberDirectory::Peers), and ends those to who is none any
+  // more. REQUIRES: the cluster is founded.
+  void FollowMembers();
   // Connects to members where they are now. Called every tick.
   void Tick();
   // Tells the driver of streams that broke, of peers that are gone, and of snapshots that ended,
@@ -38,6 +39,9 @@ class GrpcTransport final : public raft::Transport {
   // Asks `leader` to hand over to `target` (PeerLink::TransferLeadership).
   void TransferLeadership(raft::NodeId leader, raft::NodeId target, MonotonicNanos deadline,
                           raft::TransferCallback done);
+  // Asks `leader` for a change of members (PeerLink::ChangeMembers).
+  void ChangeMembers(raft::NodeId leader, peer::v1::ChangeMembersRequest change,
+                     MonotonicNanos deadline, kv::Membership::Done done);
   // By member.
   std::vector<PeerFigures> Figures() const;
   // Adds what is known of each other member.
@@ -55,12 +59,14 @@ class GrpcTransport final : public raft::Transport {
 
  private:
   PeerLink* LinkTo(raft::NodeId peer) const;
+  void AddLinks();
 
   PeerContext* const context_;
   PeerService* const incoming_;
   std::map<raft::NodeId, std::unique_ptr<PeerLink>> links_;
   // Snapshots that could not begin, for want of a link.
   std::vector<raft::NodeId> unsent_snapshots_;
+  bool shut_down_ = false;
 };
 
 }  // namespace raftkv::server

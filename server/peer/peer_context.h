@@ -37,6 +37,8 @@ struct PeerContext {
   // The data directory turned out to be unusable: foreign, or an older copy. Stops the member,
   // exit 2.
   std::function<void(const std::string& reason)> stop_unusable;
+  // This member was removed from the cluster, for ever: it is to say so and stop.
+  std::function<void()> on_removed;
   // Null: members speak plain text with each other.
   std::shared_ptr<PortTls> tls;
   PeerRefusals refusals;

@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadline.h"
+#include "kv/errors.h"
+#include "kv/member_list.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
@@ -45,6 +47,7 @@ PeerLink::PeerLink(PeerContext* context, const kv::MemberEntry& peer)
     : context_(context),
       peer_(peer.id),
       name_(peer.name),
+      leader_calls_(context->loop),
       connection_(
           context->clock,
           {.addresses = [context, id = peer_] { return context->directory->AddressesOf(id); },
@@ -67,7 +70,7 @@ void PeerLink::Tick() {
     votes_.front().call->Abandon();
     votes_.pop_front();
   }
-  GiveUpTransfers(now);
+  leader_calls_.GiveUp(now);
   if (unreachable_since() != 0) {
     return;
   }
@@ -136,20 +139,7 @@ void PeerLink::GiveUpCalls() {
   if (timeout_now_ != nullptr) {
     std::exchange(timeout_now_, nullptr)->Abandon();
   }
-  GiveUpTransfers(kNever);
-}
-
-void PeerLink::GiveUpTransfers(MonotonicNanos now) {
-  for (auto transfer = transfers_.begin(); transfer != transfers_.end();) {
-    if (transfer->deadline > now) {
-      ++transfer;
-      continue;
-    }
-    transfer->call->Abandon();
-    const raft::TransferCallback done = std::move(transfer->done);
-    transfer = transfers_.erase(transfer);
-    done(absl::UnavailableError(absl::StrCat("member ", peer_.value(), " does not answer")));
-  }
+  leader_calls_.GiveUp(kNever);
 }
 
 void PeerLink::GiveUpStreams(const grpc::Status& status) {
@@ -168,6 +158,7 @@ peer::v1::PeerIdentity PeerLink::Identity() const {
       wire::MakeIdentity(*context_->directory->configuration(), context_->self_id(), peer_);
   // The directory's own, not the record's: it is what the callee checks.
   identity.set_sender_data_id(context_->self().data_id);
+  identity.set_sender_name(context_->self().name);
   identity.set_sender_peer_address(context_->self().peer_address);
   identity.set_cluster_version(context_->directory->cluster_version());
   const raft::RaftCore& core = context_->driver->core();
@@ -241,32 +232,39 @@ void PeerLink::TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
     done(absl::UnavailableError(absl::StrCat("member ", peer_.value(), " is not connected")));
     return;
   }
-  if (transfers_.size() >= kForwardedTransfersMax) {
-    done(absl::ResourceExhaustedError(
-        absl::StrCat("already ", transfers_.size(), " wait for leadership to change hands")));
-    return;
-  }
   peer::v1::ForwardedTransferRequest request;
   *request.mutable_identity() = Identity();
   request.set_target_id(target.value());
-  transfers_.push_back({.call = nullptr, .deadline = deadline, .done = std::move(done)});
-  const auto transfer = std::prev(transfers_.end());
-  transfer->call = new TransferCall(
-      [&](grpc::ClientContext* context) {
-        return forward_stub_->AsyncTransferLeadership(context, request, context_->loop->queue());
-      },
-      [this, transfer](const grpc::Status& status, const peer::v1::ForwardedTransferResponse&) {
-        const raft::TransferCallback answered = std::move(transfer->done);
-        transfers_.erase(transfer);
-        answered(FromGrpc(status));
-      });
+  leader_calls_.TransferLeadership(forward_stub_.get(), request, deadline, std::move(done));
+}
+
+void PeerLink::ChangeMembers(peer::v1::ChangeMembersRequest change, MonotonicNanos deadline,
+                             kv::Membership::Done done) {
+  if (shut_down_ || forward_stub_ == nullptr) {
+    done(kv::NoLeaderError());
+    return;
+  }
+  *change.mutable_identity() = Identity();
+  leader_calls_.ChangeMembers(forward_stub_.get(), change, deadline, std::move(done));
+}
+
+bool PeerLink::ShouldInvite(const peer::v1::HelloResponse& response) const {
+  // As of what is applied, which no other leader takes back.
+  const log::v1::ConfiguredMember* const member =
+      kv::FindMember(*context_->directory->configuration(), peer_.value());
+  return response.awaits_invitation() && member != nullptr &&
+         member->data_id() == response.data_id();
 }
 
 void PeerLink::SayHello() {
   silent_ticks_ = 0;
+  peer::v1::HelloRequest request = MakeHello(*context_, {});
+  if (invites_) {
+    *request.mutable_invitation() = *context_->directory->configuration();
+  }
   hello_ = new HelloCall(
       [&](grpc::ClientContext* context) {
-        return raft_stub_->AsyncHello(context, MakeHello(*context_, {}), context_->loop->queue());
+        return raft_stub_->AsyncHello(context, request, context_->loop->queue());
       },
       [this, asked_at = context_->clock->Now()](const grpc::Status& status,
                                                 const peer::v1::HelloResponse& response) {
@@ -284,7 +282,17 @@ void PeerLink::OnHelloAnswer(const grpc::Status& status, const peer::v1::HelloRe
     return;
   }
   const log::v1::ClusterConfiguration& own = *context_->directory->configuration();
+  if (status.ok() && ShouldInvite(response)) {
+    next_hello_ = invites_ ? next_hello_ : 0;
+    invites_ = true;
+    return;
+  }
+  invites_ = false;
   if (!status.ok() || response.configuration().cluster_id() != own.cluster_id()) {
+    return;
+  }
+  if (kv::WasRemoved(response.configuration(), context_->self().id)) {
+    context_->on_removed();
     return;
   }
   for (const peer::v1::Founder& seen : response.seen_members()) {

@@ -13,11 +13,13 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "kv/membership.h"
 #include "raft/core/message.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "raftkv/peer/v1/forward.grpc.pb.h"
 #include "raftkv/peer/v1/raft.grpc.pb.h"
+#include "server/peer/leader_calls.h"
 #include "server/peer/peer_call.h"
 #include "server/peer/peer_channel.h"
 #include "server/peer/peer_context.h"
@@ -49,6 +51,10 @@ class PeerLink final {
   // tick, what its driver says, or Unavailable.
   void TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
                           raft::TransferCallback done);
+  // Asks the peer, as the leader, for a change of members; `done` hears, by `deadline` plus a tick,
+  // how that ended there, or NO_LEADER, OUTCOME_UNKNOWN or OVERLOADED.
+  void ChangeMembers(peer::v1::ChangeMembersRequest change, MonotonicNanos deadline,
+                     kv::Membership::Done done);
   // Opens the stream when there is none. While that is not possible messages are dropped, and
   // reported as a lost stream once one is open again.
   void SendAppend(const raft::Envelope& envelope, raft::ClusterMillis cluster_time);
@@ -87,17 +93,10 @@ class PeerLink final {
   using HelloCall = PeerCall<peer::v1::HelloResponse>;
   using VoteCall = PeerCall<peer::v1::RequestVoteResponse>;
   using TimeoutNowCall = PeerCall<peer::v1::TimeoutNowResponse>;
-  using TransferCall = PeerCall<peer::v1::ForwardedTransferResponse>;
   struct OpenVote {
     VoteCall* call;
     MonotonicNanos asked_at;
   };
-  struct OpenTransfer {
-    TransferCall* call;
-    MonotonicNanos deadline;
-    raft::TransferCallback done;
-  };
-
   peer::v1::PeerIdentity Identity() const;
   BulkWindow NewBulkWindow() const;
   SnapshotSender::Stream* OpenSnapshotStream(SnapshotSender::StreamOwner* owner,
@@ -111,8 +110,8 @@ class PeerLink final {
   void AskWhyNot();
   void SayHello();
   void GiveUpCalls();
-  // Those whose time is over by `now`.
-  void GiveUpTransfers(MonotonicNanos now);
+  // Whether the peer has to be told that it is a member, which it does not know yet.
+  bool ShouldInvite(const peer::v1::HelloResponse& response) const;
   void GiveUpStreams(const grpc::Status& status);
   void OpenAppendStream();
   void OpenForwardStream();
@@ -127,6 +126,7 @@ class PeerLink final {
   PeerContext* const context_;
   const raft::NodeId peer_;
   const std::string name_;
+  LeaderCalls leader_calls_;
   PeerChannel connection_;
   // Of the connection; null while there is none.
   grpc::GenericStub generic_stub_{nullptr};
@@ -137,8 +137,8 @@ class PeerLink final {
   const std::shared_ptr<PeerLink*> self_ = std::make_shared<PeerLink*>(this);
   std::list<OpenVote> votes_;  // Oldest first.
   TimeoutNowCall* timeout_now_ = nullptr;
-  std::list<OpenTransfer> transfers_;  // At most kForwardedTransfersMax.
   HelloCall* hello_ = nullptr;
+  bool invites_ = false;
   // Made only to hear why there is no connection, and what it heard last.
   HelloCall* why_not_ = nullptr;
   std::string reason_;
@@ -149,7 +149,8 @@ class PeerLink final {
   uint64_t silent_ticks_ = 0;  // Since an answer is owed and nothing came.
   AppendStream* append_stream_ = nullptr;
   ForwardStream* forward_stream_ = nullptr;
-  bool append_stream_lost_ = false;
+  // What was sent before there was this link is lost.
+  bool append_stream_lost_ = true;
   bool forward_stream_lost_ = false;
   bool connection_refused_ = false;
   // The connection for the snapshot, and its sender; null while none is under way.

@@ -1,7 +1,6 @@
 #include "server/peer/peer_service.h"
 
 #include <glog/logging.h>
-#include <grpcpp/support/async_unary_call.h>
 
 #include <algorithm>
 #include <iterator>
@@ -10,11 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "kv/command_semantics.h"
-#include "raft/core/describe.h"
+#include "kv/member_list.h"
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
 #include "server/peer/grpc_status.h"
+#include "server/peer/incoming_call.h"
+#include "server/peer/payload_check.h"
 #include "storage/disk_failure.h"
 
 namespace raftkv::server {
@@ -27,7 +28,12 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
                         absl::StrCat("member \"", context.self().name, "\" is not founded yet"));
   }
   const log::v1::ClusterConfiguration& own = *context.directory->configuration();
-  const absl::Status status = wire::CheckIdentity(identity, own, context.self_id());
+  const log::v1::ClusterConfiguration& newest = context.directory->newest();
+  absl::Status status = wire::CheckIdentity(identity, newest, context.self_id());
+  // Who is being removed counts until that is committed.
+  if (!status.ok() && kv::FindMember(newest, identity.sender_id()) == nullptr) {
+    status = wire::CheckIdentity(identity, own, context.self_id());
+  }
   if (own.members_size() == 1 && identity.cluster_id() != own.cluster_id()) {
     // Not more than a warning: the word of a stranger must not stop a node.
     LOG_EVERY_T(WARNING, 60) << "member " << identity.sender_id() << " of cluster "
@@ -41,50 +47,6 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
                                 "address may read and write the wrong cluster meanwhile";
   }
   return ToGrpc(status);
-}
-
-// Applied, the one of another cluster would end this member at its every start, and so would one
-// without it: this version cannot be removed.
-absl::Status CheckConfiguration(const PeerContext& context, const raft::Entry& entry) {
-  const uint64_t cluster_id = context.directory->cluster_id();
-  log::v1::ClusterConfiguration configuration;
-  if (!configuration.ParseFromString(*entry.payload) || configuration.cluster_id() != cluster_id) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration of cluster ",
-                     configuration.cluster_id(), ", this is cluster ", cluster_id));
-  }
-  const bool holds_self =
-      std::any_of(configuration.members().begin(), configuration.members().end(),
-                  [&self = context.self()](const log::v1::ConfiguredMember& member) {
-                    return member.id() == self.id && member.data_id() == self.data_id &&
-                           member.name() == self.name;
-                  });
-  if (!holds_self) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("entry ", raft::Describe(entry.id), " holds a configuration without member ",
-                     context.self().id, " \"", context.self().name,
-                     "\", and this version of raftkv cannot be removed from a cluster"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckPayloads(const PeerContext& context, const raft::Message& message) {
-  const auto* append = std::get_if<raft::AppendRequest>(&message);
-  if (append == nullptr) {
-    return absl::OkStatus();
-  }
-  absl::Status status;
-  for (const raft::Entry& entry : append->entries) {
-    switch (entry.kind) {
-      case raft::EntryKind::kNoOp:
-      case raft::EntryKind::kCommands:
-        break;
-      case raft::EntryKind::kConfiguration:
-        status.Update(CheckConfiguration(context, entry));
-        break;
-    }
-  }
-  return status;
 }
 
 // How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
@@ -118,65 +80,21 @@ std::string TooOldFor(const PeerContext& context, const peer::v1::PeerIdentity& 
 
 }  // namespace
 
-// One unary call of a peer, from its announcement to the end of its answer. Deletes itself.
-template <typename GrpcService, typename Request, typename Response>
-class PeerService::IncomingCall : public EventTag {
- public:
-  std::string caller() const { return context_.peer(); }
-  const grpc::ServerContext& call() const { return context_; }
-  void Answer(const Response& response) {
-    answered_ = true;
-    responder_.Finish(response, grpc::Status::OK, this);
-  }
-  void Refuse(const grpc::Status& status) {
-    answered_ = true;
-    responder_.FinishWithError(status, this);
-  }
-
-  void OnEvent(bool ok) final {
-    if (!ok || answered_) {
-      delete this;
-    } else {
-      OnArrived(request_);
-    }
-  }
-  void OnLeftOver(bool /*ok*/) final { delete this; }
-
- protected:
-  using Announce = void (GrpcService::*)(grpc::ServerContext*, Request*,
-                                         grpc::ServerAsyncResponseWriter<Response>*,
-                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                         void*);
-  IncomingCall(PeerService* service, GrpcService* grpc_service, Announce announce)
-      : service_(service), responder_(&context_) {
-    EventLoop* const loop = service_->context_->loop;
-    (grpc_service->*announce)(&context_, &request_, &responder_, loop->queue(),
-                              loop->announcements(), this);
-  }
-
-  // Announces the next call, and answers this one, at once or later.
-  virtual void OnArrived(const Request& request) = 0;
-
-  PeerService* const service_;
-  Request request_;
-
- private:
-  bool answered_ = false;
-  grpc::ServerContext context_;
-  grpc::ServerAsyncResponseWriter<Response> responder_;
-};
-
 class PeerService::HelloCall final
     : public IncomingCall<RaftGrpcService, peer::v1::HelloRequest, peer::v1::HelloResponse> {
  public:
   explicit HelloCall(PeerService* service)
-      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestHello) {}
+      : IncomingCall(service->context_->loop, &service->raft_service_,
+                     &RaftGrpcService::RequestHello),
+        service_(service) {}
 
  private:
   void OnArrived(const peer::v1::HelloRequest& request) override {
     new HelloCall(service_);
     service_->OnHello(this, request);
   }
+
+  PeerService* const service_;
 };
 
 // Open until the core answers.
@@ -185,7 +103,9 @@ class PeerService::VoteCall final
                           peer::v1::RequestVoteResponse> {
  public:
   explicit VoteCall(PeerService* service)
-      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestRequestVote) {}
+      : IncomingCall(service->context_->loop, &service->raft_service_,
+                     &RaftGrpcService::RequestRequestVote),
+        service_(service) {}
 
   bool pre_vote() const { return request_.pre_vote(); }
   MonotonicNanos arrived_at() const { return arrived_at_; }
@@ -198,6 +118,7 @@ class PeerService::VoteCall final
   }
 
   MonotonicNanos arrived_at_ = 0;
+  PeerService* const service_;
 };
 
 class PeerService::TimeoutNowCall final
@@ -205,13 +126,17 @@ class PeerService::TimeoutNowCall final
                           peer::v1::TimeoutNowResponse> {
  public:
   explicit TimeoutNowCall(PeerService* service)
-      : IncomingCall(service, &service->raft_service_, &RaftGrpcService::RequestTimeoutNow) {}
+      : IncomingCall(service->context_->loop, &service->raft_service_,
+                     &RaftGrpcService::RequestTimeoutNow),
+        service_(service) {}
 
  private:
   void OnArrived(const peer::v1::TimeoutNowRequest& request) override {
     new TimeoutNowCall(service_);
     service_->OnTimeoutNow(this, request);
   }
+
+  PeerService* const service_;
 };
 
 // Open until the handover has ended, which the driver says.
@@ -220,14 +145,36 @@ class PeerService::TransferCall final
                           peer::v1::ForwardedTransferResponse> {
  public:
   explicit TransferCall(PeerService* service)
-      : IncomingCall(service, &service->forward_service_,
-                     &ForwardGrpcService::RequestTransferLeadership) {}
+      : IncomingCall(service->context_->loop, &service->forward_service_,
+                     &ForwardGrpcService::RequestTransferLeadership),
+        service_(service) {}
 
  private:
   void OnArrived(const peer::v1::ForwardedTransferRequest& request) override {
     new TransferCall(service_);
     service_->OnTransfer(this, request);
   }
+
+  PeerService* const service_;
+};
+
+// Open until the change has ended.
+class PeerService::ChangeCall final
+    : public IncomingCall<ForwardGrpcService, peer::v1::ChangeMembersRequest,
+                          peer::v1::ChangeMembersResponse> {
+ public:
+  explicit ChangeCall(PeerService* service)
+      : IncomingCall(service->context_->loop, &service->forward_service_,
+                     &ForwardGrpcService::RequestChangeMembers),
+        service_(service) {}
+
+ private:
+  void OnArrived(const peer::v1::ChangeMembersRequest& request) override {
+    new ChangeCall(service_);
+    service_->OnChange(this, request);
+  }
+
+  PeerService* const service_;
 };
 
 SnapshotReceiver::Hooks PeerService::SnapshotHooks() {
@@ -241,14 +188,6 @@ SnapshotReceiver::Hooks PeerService::SnapshotHooks() {
       .install =
           [this](raft::Term term, std::shared_ptr<raft::StagedSnapshot> snapshot,
                  std::function<void(const absl::Status&)> done) {
-            const raft::Configuration& configuration = snapshot->meta().configuration;
-            if (!configuration.IsMember(context_->self_id())) {
-              done(absl::InvalidArgumentError(
-                  absl::StrCat("a snapshot holds a configuration without member ",
-                               context_->self().id, " \"", context_->self().name,
-                               "\", and this version of raftkv cannot be removed from a cluster")));
-              return;
-            }
             context_->driver->InstallSnapshot(term, std::move(snapshot), std::move(done));
           },
       .stage =
@@ -335,6 +274,7 @@ void PeerService::Start(Hooks hooks) {
   new VoteCall(this);
   new TimeoutNowCall(this);
   new TransferCall(this);
+  new ChangeCall(this);
   StartSnapshots();
   const BulkWindow window(context_->clock, context_->election_timeout);
   AppendStream::AnnounceNext(&announce_append_, &accept_append_, window);
@@ -353,9 +293,10 @@ grpc::Status PeerService::CheckCaller(const grpc::ServerContext& call,
   if (grpc::Status status = CheckIdentity(*context_, identity); !status.ok()) {
     return context_->refusals.Refuse(status);
   }
-  // It is a member, since its identity is right.
+  // It is a member, since its identity is right; maybe one that this member has not heard of yet.
   const auto member = context_->directory->Find(raft::NodeId(identity.sender_id()));
-  return context_->CheckCertificate(call, member.has_value() ? member->name : "");
+  return context_->CheckCertificate(call,
+                                    member.has_value() ? member->name : identity.sender_name());
 }
 
 grpc::Status PeerService::CheckOpening(const grpc::ServerContext& call,
@@ -528,6 +469,32 @@ void PeerService::OnTransfer(TransferCall* call,
                                            call->Refuse(ToGrpc(status));
                                          }
                                        });
+}
+
+void PeerService::OnChange(ChangeCall* call, const peer::v1::ChangeMembersRequest& request) {
+  const bool by_member = request.has_identity();
+  grpc::Status status;
+  if (by_member) {
+    status = CheckCaller(call->call(), request.identity());
+  } else if (request.has_add()) {
+    status = context_->CheckCertificate(call->call(), request.add().name());
+  } else {
+    status = context_->refusals.Refuse(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                                    "who is no member may only ask to be added"));
+  }
+  if (!status.ok()) {
+    call->Refuse(status);
+    return;
+  }
+  hooks_.on_change(request, /*may_forward=*/!by_member, [call](absl::StatusOr<uint64_t> member_id) {
+    peer::v1::ChangeMembersResponse response;
+    if (member_id.ok()) {
+      response.set_member_id(*member_id);
+    } else {
+      *response.mutable_error() = ToRpcStatus(member_id.status());
+    }
+    call->Answer(response);
+  });
 }
 
 void PeerService::SendVoteReply(const raft::Envelope& envelope) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "kv/membership.h"
 #include "raft/core/message.h"
 #include "raft/runtime/transport.h"
 #include "raftkv/peer/v1/forward.grpc.pb.h"
@@ -31,7 +32,8 @@ class PeerService final {
                       peer::v1::RaftService::Service>>>>>;
   using ForwardGrpcService = peer::v1::ForwardService::WithRawMethod_Forward<
       peer::v1::ForwardService::WithAsyncMethod_TransferLeadership<
-          peer::v1::ForwardService::Service>>;
+          peer::v1::ForwardService::WithAsyncMethod_ChangeMembers<
+              peer::v1::ForwardService::Service>>>;
 
   struct Hooks {
     std::function<peer::v1::HelloResponse(const peer::v1::HelloRequest&)> on_hello;
@@ -39,6 +41,10 @@ class PeerService final {
     // that it is reached at `address` (empty: it does not say).
     std::function<void(raft::NodeId peer, const std::string& address, const std::string& caller)>
         on_peer_seen;
+    // Somebody asks for a change of members; `done` hears of its end (MemberChanges::Request).
+    std::function<void(const peer::v1::ChangeMembersRequest& change, bool may_forward,
+                       kv::Membership::Done done)>
+        on_change;
   };
 
   explicit PeerService(PeerContext* context) : context_(context) {}
@@ -64,12 +70,11 @@ class PeerService final {
   void SendForwardReply(raft::NodeId origin, raft::ForwardReply reply);
 
  private:
-  template <typename GrpcService, typename Request, typename Response>
-  class IncomingCall;
   class HelloCall;
   class VoteCall;
   class TimeoutNowCall;
   class TransferCall;
+  class ChangeCall;
   using AppendStream =
       IncomingPeerStream<peer::v1::AppendEntriesRequest, peer::v1::AppendEntriesResponse>;
   using ForwardStream = IncomingPeerStream<peer::v1::ForwardRequest, peer::v1::ForwardResponse>;
@@ -94,6 +99,7 @@ class PeerService final {
   void OnHello(HelloCall* call, const peer::v1::HelloRequest& request);
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
   void OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowRequest& request);
+  void OnChange(ChangeCall* call, const peer::v1::ChangeMembersRequest& request);
   void OnTransfer(TransferCall* call, const peer::v1::ForwardedTransferRequest& request);
 
   PeerContext* const context_;

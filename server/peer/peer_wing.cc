@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "kv/member_list.h"
 #include "server/peer/grpc_hello_asker.h"
 
 namespace raftkv::server {
@@ -15,9 +16,11 @@ namespace raftkv::server {
 PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
                    storage::Storage* storage, kv::MemberDirectory* directory,
                    std::shared_ptr<PortTls> tls, kv::DiskPool* snapshots, EventLoop* loop,
-                   const MonotonicClock* clock,
-                   std::function<void(const std::string& reason)> stop_unusable)
-    : options_(*options), founders_(std::move(founders)), storage_(*storage) {
+                   const MonotonicClock* clock, Hooks hooks)
+    : options_(*options),
+      founders_(std::move(founders)),
+      storage_(*storage),
+      hooks_(std::move(hooks)) {
   context_.clock = clock;
   context_.loop = loop;
   context_.directory = directory;
@@ -25,7 +28,8 @@ PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
   context_.snapshots = snapshots;
   context_.election_timeout = options_.election_timeout_ms * kNanosPerMilli;
   context_.data_dir = options_.data_dir;
-  context_.stop_unusable = std::move(stop_unusable);
+  context_.stop_unusable = hooks_.stop_unusable;
+  context_.on_removed = [this] { OnRemoved(); };
   context_.tls = std::move(tls);
   std::map<std::string, std::string> told;
   for (const Founder& founder : founders_) {
@@ -41,12 +45,45 @@ void PeerWing::Register(grpc::ServerBuilder* builder) {
 
 void PeerWing::Start() {
   service_.Start(
-      {.on_hello =
-           [this](const peer::v1::HelloRequest&) { return AnswerHello(context_, founders_); },
+      {.on_hello = [this](const peer::v1::HelloRequest& request) { return OnHello(request); },
        .on_peer_seen =
            [this](raft::NodeId peer, const std::string& address, const std::string& caller) {
              transport_.OnPeerSeen(peer, address, caller);
+           },
+       .on_change =
+           [this](const peer::v1::ChangeMembersRequest& change, bool may_forward,
+                  kv::Membership::Done done) {
+             const MonotonicNanos deadline =
+                 context_.clock->Now() + options_.request_timeout_ms * kNanosPerMilli;
+             member_changes_.Request(change, may_forward, deadline, std::move(done));
            }});
+}
+
+void PeerWing::SetMember(kv::Member* member) {
+  context_.driver = &member->driver();
+  member_changes_.SetHooks(
+      {.new_asker =
+           [this](const std::string& name, const std::string& peer_address,
+                  HelloAsker::OnAnswer on_answer) {
+             return std::make_unique<GrpcHelloAsker>(
+                 &context_, name, [peer_address] { return std::vector<std::string>{peer_address}; },
+                 MakeHello(context_, {}), std::move(on_answer));
+           },
+       .forward =
+           [this](raft::NodeId leader, peer::v1::ChangeMembersRequest change,
+                  MonotonicNanos deadline, kv::Membership::Done done) {
+             transport_.ChangeMembers(leader, std::move(change), deadline, std::move(done));
+           },
+       .membership = member->membership()});
+}
+
+peer::v1::HelloResponse PeerWing::OnHello(const peer::v1::HelloRequest& request) {
+  if (joining_ != nullptr) {
+    joining_->OnHello(request);
+  }
+  peer::v1::HelloResponse response = AnswerHello(context_, founders_);
+  response.set_awaits_invitation(joining_ != nullptr && !context_.directory->founded());
+  return response;
 }
 
 void PeerWing::LogCluster() const {
@@ -58,6 +95,9 @@ void PeerWing::LogCluster() const {
                     "can speak as any member. Give --peer_client_cert_auth=true";
   }
   if (!directory.founded()) {
+    if (options_.Joins()) {
+      return;  // Joining says so.
+    }
     LOG(INFO) << "no cluster yet: founding one of " << std::max<size_t>(1, founders_.size())
               << " member(s)";
     return;
@@ -76,8 +116,14 @@ void PeerWing::LogCluster() const {
 
 void PeerWing::Join() {
   if (context_.directory->founded()) {
-    transport_.Connect();
+    transport_.FollowMembers();
     foreign_data_check_ = std::make_unique<ForeignDataCheck>(&context_, context_.stop_unusable);
+    return;
+  }
+  if (options_.Joins()) {
+    joining_ = std::make_unique<Joining>(
+        &context_, *ParseAddressList(options_.join),
+        [this](uint64_t id, const auto& configuration) { OnInvited(id, configuration); });
     return;
   }
   if (founders_.size() <= 1) {
@@ -105,7 +151,29 @@ void PeerWing::OnFounded(const log::v1::ClusterConfiguration& record) {
   LOG(INFO) << "cluster " << record.cluster_id() << " is founded with " << record.members_size()
             << " member(s)";
   context_.driver->SetDormant(false);
-  transport_.Connect();
+  transport_.FollowMembers();
+}
+
+// The log that goes with it comes from the leader, from its first entry on or as a snapshot. What
+// stands in older configurations of it, this member is not in, so it neither votes nor campaigns by
+// them.
+void PeerWing::OnInvited(uint64_t id, const log::v1::ClusterConfiguration& configuration) {
+  storage_.Found(context_.self().name, id, configuration);
+  context_.directory->SetSelfId(id);
+  hooks_.on_joined(id, kv::IdsOf(configuration));
+  LOG(INFO) << "joined cluster " << configuration.cluster_id() << " as member " << id << ", one of "
+            << configuration.members_size();
+  transport_.FollowMembers();
+}
+
+void PeerWing::OnRemoved() {
+  if (removed_ || shut_down_) {
+    return;
+  }
+  removed_ = true;
+  const kv::MemberDirectory::Self& self = context_.self();
+  hooks_.on_removed(RemovedText(context_.directory->cluster_id(), self.id, self.name),
+                    /*at_start=*/!heard_leader_);
 }
 
 void PeerWing::Tick() {
@@ -117,6 +185,20 @@ void PeerWing::Tick() {
   if (foreign_data_check_ != nullptr) {
     foreign_data_check_->Tick();
   }
+  if (joining_ != nullptr && context_.directory->founded()) {
+    joining_.reset();
+  } else if (joining_ != nullptr) {
+    joining_->Tick();
+  }
+  if (context_.directory->founded() && !shut_down_) {
+    heard_leader_ = heard_leader_ || context_.driver->core().leader() != raft::kNobody;
+    context_.directory->FollowLog(context_.driver->core().configuration_payload());
+    transport_.FollowMembers();
+    if (context_.directory->IsRemoved(context_.self().id)) {
+      OnRemoved();
+    }
+  }
+  member_changes_.Tick();
   transport_.Tick();
   service_.Tick();
   if (context_.directory->founded() && !shut_down_) {
@@ -127,13 +209,18 @@ void PeerWing::Tick() {
 void PeerWing::Shutdown() {
   shut_down_ = true;
   founding_.reset();
+  joining_.reset();
   foreign_data_check_.reset();
+  member_changes_.Shutdown();
   transport_.Shutdown();
   service_.Shutdown();
 }
 
 std::vector<std::string> PeerWing::Warnings() const {
   std::vector<std::string> warnings;
+  if (joining_ != nullptr && !context_.directory->founded()) {
+    return {joining_->Describe()};
+  }
   if (std::string warning = quorum_watch_.Warning(); !warning.empty()) {
     warnings.push_back(std::move(warning));
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/member.h"
 #include "kv/member_directory.h"
 #include "raft/runtime/raft_driver.h"
 #include "raftkv/v1/cluster.pb.h"
@@ -17,6 +18,8 @@
 #include "server/peer/foreign_data_check.h"
 #include "server/peer/founding.h"
 #include "server/peer/grpc_transport.h"
+#include "server/peer/joining.h"
+#include "server/peer/member_changes.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_service.h"
 #include "server/peer/quorum_watch.h"
@@ -27,13 +30,20 @@ namespace raftkv::server {
 // Confined to the loop.
 class PeerWing {
  public:
-  // `founders` is --initial_cluster, sorted by name, maybe empty. `stop_unusable` hears that the
-  // data directory turned out to be unusable: foreign, or an older copy. `snapshots` and `tls` are
-  // as PeerContext's. Borrows the rest.
+  struct Hooks {
+    // The data directory turned out to be unusable: foreign, or an older copy.
+    std::function<void(const std::string& reason)> stop_unusable;
+    // This node, which belonged to no cluster, is the member `id` of one, and that is stored.
+    std::function<void(uint64_t id, raft::Configuration configuration)> on_joined;
+    // This member was removed. `at_start`: it has not heard a leader since it started.
+    std::function<void(const std::string& what, bool at_start)> on_removed;
+  };
+
+  // `founders` is --initial_cluster, sorted by name, maybe empty. `snapshots` and `tls` are as
+  // PeerContext's. Borrows the rest.
   PeerWing(const ServerOptions* options, std::vector<Founder> founders, storage::Storage* storage,
            kv::MemberDirectory* directory, std::shared_ptr<PortTls> tls, kv::DiskPool* snapshots,
-           EventLoop* loop, const MonotonicClock* clock,
-           std::function<void(const std::string& reason)> stop_unusable);
+           EventLoop* loop, const MonotonicClock* clock, Hooks hooks);
 
   raft::Transport* transport() { return &transport_; }
   // As GrpcTransport's.
@@ -41,8 +51,13 @@ class PeerWing {
                           raft::TransferCallback done) {
     transport_.TransferLeadership(leader, target, deadline, std::move(done));
   }
+  // As MemberChanges::Request, on this member or through the leader.
+  void ChangeMembers(const peer::v1::ChangeMembersRequest& change, MonotonicNanos deadline,
+                     kv::Membership::Done done) {
+    member_changes_.Request(change, /*may_forward=*/true, deadline, std::move(done));
+  }
   // REQUIRES: before anything below.
-  void SetDriver(raft::RaftDriver* driver) { context_.driver = driver; }
+  void SetMember(kv::Member* member);
 
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.
@@ -68,6 +83,9 @@ class PeerWing {
 
  private:
   void OnFounded(const log::v1::ClusterConfiguration& record);
+  void OnInvited(uint64_t id, const log::v1::ClusterConfiguration& configuration);
+  void OnRemoved();
+  peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request);
 
   const ServerOptions& options_;
   std::vector<Founder> founders_;
@@ -76,7 +94,12 @@ class PeerWing {
   PeerService service_{&context_};
   GrpcTransport transport_{&context_, &service_};
   QuorumWatch quorum_watch_{&context_, &transport_};
+  MemberChanges member_changes_{&context_};
+  const Hooks hooks_;
   std::unique_ptr<Founding> founding_;
+  std::unique_ptr<Joining> joining_;
+  bool heard_leader_ = false;
+  bool removed_ = false;
   std::unique_ptr<ForeignDataCheck> foreign_data_check_;
   bool shut_down_ = false;
 };

@@ -91,7 +91,7 @@ class MemberVerifier final : public grpc::experimental::ExternalCertificateVerif
     for (std::string& address : ToStrings(request->ip_names())) {
       names.push_back(std::move(address));
     }
-    if (!NamesMember(names, name_)) {
+    if (!name_.empty() && !NamesMember(names, name_)) {
       *status = grpc::Status(
           grpc::StatusCode::UNAUTHENTICATED,
           absl::StrCat("the certificate is for ", absl::StrJoin(names, ", "),

@@ -16,7 +16,8 @@ namespace raftkv::server {
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(std::shared_ptr<PortTls> tls);
 
 // For one connection to the member `name` at `address`: shows this member's certificate as it is
-// now, and wants one that names the other (NamesMember), wherever that is.
+// now, and wants one that names the other (NamesMember), wherever that is; an empty name is whoever
+// has one of a trusted CA.
 std::shared_ptr<grpc::ChannelCredentials> MakeMemberCredentials(const PortTls& tls,
                                                                 const std::string& name,
                                                                 const std::string& address);

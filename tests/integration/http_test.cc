@@ -124,8 +124,8 @@ TEST_F(HttpTest, TheLinesThatPeopleTypeWorkOnEveryNode) {
     const HttpReply join = CurlAt(
         node,
         R"(curl -X POST http://localhost:8080/join -H "Content-Type: application/json" -d '{"node_id": "node2", "raft_address": "localhost:8001"}')");
-    EXPECT_EQ(join.status, 501);
-    EXPECT_EQ(join.json()["error"]["code"], "UNIMPLEMENTED") << join;
+    EXPECT_EQ(join.status, 400);
+    EXPECT_EQ(join.json()["error"]["reason"], "MEMBER_UNREACHABLE") << join;
   }
 }
 

@@ -47,6 +47,7 @@ std::string Describe(const ServerOptions& options) {
       " listen_client=", options.listen_client, " listen_peer=", options.listen_peer,
       " listen_http=", options.listen_http, " advertise_client=", options.advertise_client,
       " advertise_peer=", options.advertise_peer, " initial_cluster=", options.initial_cluster,
+      " join=", options.join, " wait_for_invite=", options.wait_for_invite ? "on" : "off",
       " heartbeat=", options.heartbeat_interval_ms, " election=", options.election_timeout_ms,
       " value=", options.value_bytes_max, " delete_range=", options.delete_range_keys_max,
       " timeout=", options.request_timeout_ms, " memory=", options.memory_bytes_max,
@@ -113,7 +114,7 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
   EXPECT_EQ(Parse({}),
             "name=default data_dir=./default.raftkv config= listen_client=127.0.0.1:2379 "
             "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
-            "advertise_peer= initial_cluster= "
+            "advertise_peer= initial_cluster= join= wait_for_invite=off "
             "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
             "memory=268435456 log=1073741824 disk_reserve=0 reflection=on console=on "
             "tls=,,,off,,,,,,,,\n");
@@ -132,6 +133,8 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                               {"advertise_client", "c:3"},
                               {"advertise_peer", "d:4"},
                               {"initial_cluster", "n1=e:5"},
+                              {"join", "f:6,g:7"},
+                              {"wait_for_invite", "true"},
                               {"heartbeat_interval_ms", "20"},
                               {"election_timeout_ms", "200"},
                               {"value_bytes_max", "30"},
@@ -168,7 +171,8 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
   const std::string expected =
       absl::StrCat("name=n1 data_dir=d config=", path,
                    " listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
-                   "advertise_peer=d:4 initial_cluster=n1=e:5 heartbeat=20 election=200 value=30 "
+                   "advertise_peer=d:4 initial_cluster=n1=e:5 join=f:6,g:7 wait_for_invite=on "
+                   "heartbeat=20 election=200 value=30 "
                    "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
                    "reflection=off console=readonly tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
   EXPECT_EQ(Parse(arguments), expected);
@@ -471,6 +475,12 @@ constexpr char kHelp[] =
     "      n1=host:port,n2=host:port,... peer addresses, the same list on every founding "
     "node; default this node alone; once the directory holds data, only more places to "
     "look for members\n"
+    "  --join\n"
+    "      host:port,... peer addresses of members of a running cluster, one of which is asked to "
+    "add this node as a new member; without a meaning once the directory holds data\n"
+    "  --wait_for_invite=false\n"
+    "      start empty, and become a member of the first cluster that adds this node (raftkvctl "
+    "member add); without a meaning once the directory holds data; true or false\n"
     "  --heartbeat_interval_ms=100\n"
     "      a leader's heartbeats; 10 to 10000\n"
     "  --election_timeout_ms=1000\n"

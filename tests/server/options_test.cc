@@ -56,6 +56,16 @@ TEST(OptionTest, EveryRowHasANameAndAFieldOfItsOwn) {
   }
 }
 
+TEST(ParseAddressListTest, TakesWhatCanBeDialled) {
+  EXPECT_THAT(*ParseAddressList(""), IsEmpty());
+  EXPECT_THAT(*ParseAddressList("a:1,[::1]:2"), ElementsAre("a:1", "[::1]:2"));
+  for (const char* bad : {"a", "a:0", ":1", "0.0.0.0:1", "a:1,b"}) {
+    ServerOptions options;
+    options.join = bad;
+    EXPECT_THAT(std::string(options.Complete().message()), HasSubstr(std::string("--join=") + bad));
+  }
+}
+
 TEST(IsMemberNameTest, HasOneTo64PlainCharacters) {
   EXPECT_TRUE(IsMemberName("n"));
   EXPECT_TRUE(IsMemberName("AZaz09._-"));

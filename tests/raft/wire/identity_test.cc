@@ -33,6 +33,20 @@ TEST(IdentityTest, AMemberIsKnown) {
   EXPECT_TRUE(CheckIdentity(identity, Configuration(), kSelf).ok());
 }
 
+TEST(IdentityTest, WhoWasAddedLaterIsKnownByItsNewId) {
+  log::v1::ClusterConfiguration configuration = Configuration();
+  peer::v1::PeerIdentity identity = MakeIdentity(configuration, kSender, kSelf);
+  identity.set_sender_id(5);
+  identity.set_sender_name("n5");
+  EXPECT_TRUE(CheckIdentity(identity, configuration, kSelf).ok());
+  // One that was a member is removed.
+  configuration.set_last_member_id(5);
+  EXPECT_FALSE(CheckIdentity(identity, configuration, kSelf).ok());
+  identity.set_sender_id(6);
+  identity.clear_sender_name();
+  EXPECT_FALSE(CheckIdentity(identity, configuration, kSelf).ok());
+}
+
 TEST(IdentityTest, EveryMismatchIsRefusedNamingBothSides) {
   struct Case {
     std::function<void(peer::v1::PeerIdentity*)> change;

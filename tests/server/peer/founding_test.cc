@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/member_list.h"
 #include "raft/wire/identity.h"
 #include "tests/kv/fake_state_machine.h"
 #include "tests/support/fake_clock.h"
@@ -130,9 +131,31 @@ TEST_F(CheckFoundedRecordTest, AnotherListIsRefusedAndTheRightOneNamed) {
   }
 }
 
+TEST_F(CheckFoundedRecordTest, MembersMayHaveComeAndGoneSince) {
+  log::v1::ClusterConfiguration later = kv::Left(kv::Removing(record_, 2));
+  later = kv::WithLearner(later, {});
+  const auto check = [&](const std::string& list) {
+    return CheckFoundedRecord(later, *ParseInitialCluster(list), "n3", 33);
+  };
+  EXPECT_TRUE(check(kList).ok()) << check(kList);
+  EXPECT_FALSE(check("n0=host-0:2380,n1=host-1:2380,n2=host-2:2380,n3=host-3:2380").ok())
+      << "its list gave it another id";
+}
+
+TEST(CheckStoredIdentityTest, ARemovedMemberIsToldSo) {
+  const log::v1::ClusterConfiguration record =
+      MakeFoundingRecord(ThreeFounders(), DataIds{{"n1", 11}, {"n2", 22}, {"n3", 33}});
+  EXPECT_TRUE(CheckStoredIdentity(record, 2, "n2").ok());
+  EXPECT_FALSE(CheckStoredIdentity(record, 2, "n1").ok());
+  EXPECT_TRUE(CheckStoredIdentity(record, 4, "n4").ok()) << "it has joined later";
+  const absl::Status removed = CheckStoredIdentity(kv::Left(kv::Removing(record, 2)), 2, "n2");
+  EXPECT_NE(removed.message().find("was removed from cluster"), std::string::npos) << removed;
+}
+
 TEST_F(CheckFoundedRecordTest, AWipedMemberAndAStrangerAreRefused) {
   const absl::Status wiped = Check(kList, "n1", 12);
   EXPECT_NE(wiped.message().find("wiped"), std::string::npos) << wiped;
+  EXPECT_NE(wiped.message().find("raftkvctl member replace n1,"), std::string::npos) << wiped;
   const absl::Status stranger = Check(kList, "n4", 44);
   EXPECT_NE(stranger.message().find("no member \"n4\""), std::string::npos) << stranger;
 }

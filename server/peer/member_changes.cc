@@ -1,0 +1,207 @@
+#include "server/peer/member_changes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/host_port.h"
+#include "kv/errors.h"
+#include "kv/limits.h"
+#include "kv/member_list.h"
+#include "raft/wire/identity.h"
+#include "server/limits.h"
+#include "server/log_text.h"
+#include "server/options.h"
+
+namespace raftkv::server {
+namespace {
+
+absl::Status CheckPeerAddress(absl::string_view address) {
+  const absl::StatusOr<HostPort> parsed = HostPort::Parse(address);
+  if (!parsed.ok()) {
+    return kv::BadAddressError("peer_address", address, parsed.status().message());
+  }
+  if (parsed->IsWildcard() || parsed->port == 0) {
+    return kv::BadAddressError("peer_address", address,
+                               "others must be able to dial it: give a host and a port");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChange(const peer::v1::ChangeMembersRequest& change) {
+  using Change = peer::v1::ChangeMembersRequest;
+  switch (change.change_case()) {
+    case Change::kAdd:
+      return IsMemberName(change.add().name()) ? CheckPeerAddress(change.add().peer_address())
+                                               : kv::BadNameError("name", change.add().name());
+    case Change::kUpdate:
+      return CheckPeerAddress(change.update().peer_address());
+    case Change::kRemoveId:
+    case Change::kPromoteId:
+      return absl::OkStatus();
+    case Change::CHANGE_NOT_SET:
+      break;
+  }
+  return kv::UnknownFieldError("change");
+}
+
+}  // namespace
+
+void MemberChanges::Request(const peer::v1::ChangeMembersRequest& change, bool may_forward,
+                            MonotonicNanos deadline, kv::Membership::Done done) {
+  if (const absl::Status good = CheckChange(change); !good.ok()) {
+    done(good);
+    return;
+  }
+  const raft::RaftCore& core = context_->driver->core();
+  if (!context_->directory->founded() || hooks_.membership == nullptr) {
+    done(kv::NoLeaderError());
+    return;
+  }
+  if (core.role() != raft::RaftRole::kLeader) {
+    if (may_forward && core.leader() != raft::kNobody) {
+      hooks_.forward(core.leader(), change, deadline, std::move(done));
+    } else {
+      done(kv::NoLeaderError());
+    }
+    return;
+  }
+  using Change = peer::v1::ChangeMembersRequest;
+  switch (change.change_case()) {
+    case Change::kAdd:
+      AskNewcomer(change.add(), deadline, std::move(done));
+      return;
+    case Change::kRemoveId:
+      hooks_.membership->Request(kv::Membership::Removing{change.remove_id()}, deadline,
+                                 std::move(done));
+      return;
+    case Change::kPromoteId:
+      hooks_.membership->Request(kv::Membership::Promoting{change.promote_id()}, deadline,
+                                 std::move(done));
+      return;
+    case Change::kUpdate:
+      hooks_.membership->Request(
+          kv::Membership::Updating{change.update().id(), change.update().peer_address()}, deadline,
+          std::move(done));
+      return;
+    case Change::CHANGE_NOT_SET:
+      return;
+  }
+}
+
+void MemberChanges::AskNewcomer(const peer::v1::AddedMember& wanted, MonotonicNanos deadline,
+                                kv::Membership::Done done) {
+  if (newcomers_.size() >= kv::kMembershipChangesMax) {
+    done(kv::OverloadedError());
+    return;
+  }
+  const MonotonicNanos patience = context_->clock->Now() + kNewcomerAnswerSeconds * kNanosPerSecond;
+  newcomers_.push_back({.wanted = wanted,
+                        .deadline = deadline,
+                        .patience = std::min(deadline, patience),
+                        .done = std::move(done),
+                        .asker = nullptr});
+  Newcomer& newcomer = newcomers_.back();
+  newcomer.asker = hooks_.new_asker(
+      wanted.name(), wanted.peer_address(),
+      [this, &newcomer](const grpc::Status& status, const peer::v1::HelloResponse& response) {
+        OnAnswer(&newcomer, status, response);
+      });
+}
+
+void MemberChanges::OnAnswer(Newcomer* newcomer, const grpc::Status& status,
+                             const peer::v1::HelloResponse& response) {
+  if (newcomer->over) {
+    return;
+  }
+  if (!status.ok()) {
+    newcomer->problem = PeerFailureText(status);
+    return;
+  }
+  if (const absl::Status fit = CheckNewcomer(newcomer->wanted, response); !fit.ok()) {
+    End(newcomer, fit);
+    return;
+  }
+  newcomer->over = true;
+  hooks_.membership->Request(
+      kv::Membership::Adding{.name = newcomer->wanted.name(),
+                             .peer_address = newcomer->wanted.peer_address(),
+                             .data_id = response.data_id(),
+                             .stay_learner = newcomer->wanted.stay_learner()},
+      newcomer->deadline, std::move(newcomer->done));
+}
+
+absl::Status MemberChanges::CheckNewcomer(const peer::v1::AddedMember& wanted,
+                                          const peer::v1::HelloResponse& response) const {
+  const std::string who = absl::StrCat("the node at ", wanted.peer_address());
+  if (response.name() != wanted.name()) {
+    return kv::UnfitMemberError(
+        absl::StrCat(who, " is \"", response.name(), "\", not \"", wanted.name(), "\""));
+  }
+  if (response.protocol_version() != wire::kProtocolVersion) {
+    return kv::UnfitMemberError(absl::StrCat(who, " speaks version ", response.protocol_version(),
+                                             " of the peer protocol, this cluster ",
+                                             wire::kProtocolVersion));
+  }
+  if (response.has_configuration()) {
+    const auto& members = context_->directory->newest().members();
+    const bool is_member =
+        std::any_of(members.begin(), members.end(), [&response](const auto& member) {
+          return member.data_id() == response.data_id() && member.name() == response.name();
+        });
+    if (is_member) {
+      return absl::OkStatus();
+    }
+    const uint64_t cluster = response.configuration().cluster_id();
+    return kv::UnfitMemberError(
+        cluster == context_->directory->cluster_id()
+            ? absl::StrCat(who,
+                           " was removed from this cluster: start it with an empty "
+                           "--data_dir and --wait_for_invite")
+            : absl::StrCat(who, " belongs to cluster ", cluster,
+                           ": start it with an empty --data_dir and --wait_for_invite"));
+  }
+  if (!response.awaits_invitation()) {
+    return kv::UnfitMemberError(
+        absl::StrCat(who,
+                     " waits for the others of its --initial_cluster, to found a cluster: "
+                     "start it with --wait_for_invite instead"));
+  }
+  const uint32_t needed = context_->directory->cluster_version();
+  if (response.command_version() < needed) {
+    return kv::UnfitMemberError(absl::StrCat(who, " is too old: it knows the commands of version ",
+                                             response.command_version(),
+                                             ", and the cluster is at version ", needed));
+  }
+  return absl::OkStatus();
+}
+
+void MemberChanges::End(Newcomer* newcomer, const absl::Status& status) {
+  newcomer->over = true;
+  newcomer->done(status);
+}
+
+void MemberChanges::Tick() {
+  const MonotonicNanos now = context_->clock->Now();
+  for (Newcomer& newcomer : newcomers_) {
+    if (!newcomer.over && now >= newcomer.patience) {
+      End(&newcomer, kv::MemberUnreachableError(newcomer.wanted.peer_address(), newcomer.problem));
+    } else if (!newcomer.over && context_->driver->core().role() != raft::RaftRole::kLeader) {
+      End(&newcomer, kv::NoLeaderError());
+    } else if (!newcomer.over) {
+      newcomer.asker->Tick();
+    }
+  }
+  newcomers_.remove_if([](const Newcomer& newcomer) { return newcomer.over; });
+}
+
+void MemberChanges::Shutdown() {
+  for (Newcomer& newcomer : newcomers_) {
+    if (!newcomer.over) {
+      End(&newcomer, kv::ShuttingDownError());
+    }
+  }
+  newcomers_.clear();
+}
+
+}  // namespace raftkv::server
