@@ -103,6 +103,28 @@ absl::StatusOr<TransferLeadershipResult> Client::TransferLeadership(
   return connection_->TransferLeadership(target, options);
 }
 
+absl::StatusOr<ChangeMemberResult> Client::AddMember(absl::string_view name,
+                                                     absl::string_view peer_address,
+                                                     const AddMemberOptions& options) {
+  return connection_->AddMember(name, peer_address, options);
+}
+
+absl::StatusOr<RemoveMemberResult> Client::RemoveMember(const MemberTarget& target,
+                                                        const ChangeMemberOptions& options) {
+  return connection_->RemoveMember(target, options);
+}
+
+absl::StatusOr<ChangeMemberResult> Client::PromoteMember(const MemberTarget& target,
+                                                         const ChangeMemberOptions& options) {
+  return connection_->PromoteMember(target, options);
+}
+
+absl::StatusOr<ChangeMemberResult> Client::UpdateMember(const MemberTarget& target,
+                                                        absl::string_view peer_address,
+                                                        const ChangeMemberOptions& options) {
+  return connection_->UpdateMember(target, peer_address, options);
+}
+
 absl::StatusOr<MemberStatus> Client::GetStatus(absl::string_view endpoint,
                                                const MemberOptions& options) {
   return connection_->GetStatus(endpoint, options);

@@ -75,6 +75,24 @@ class Client {
   absl::StatusOr<TransferLeadershipResult> TransferLeadership(
       absl::string_view target = "", const TransferLeadershipOptions& options = {});
 
+  // Makes the node at `peer_address`, which runs and waits to join a cluster (--wait_for_invite), a
+  // member called `name`: a learner, which votes once it has caught up. What may be refused, and
+  // why: proto/raftkv/v1/cluster.proto. These may all be called again when their outcome is not
+  // known, and are, within the timeout.
+  absl::StatusOr<ChangeMemberResult> AddMember(absl::string_view name,
+                                               absl::string_view peer_address,
+                                               const AddMemberOptions& options = {});
+  // Takes a member out of the cluster for good; it stops by itself.
+  absl::StatusOr<RemoveMemberResult> RemoveMember(const MemberTarget& target,
+                                                  const ChangeMemberOptions& options = {});
+  // Lets a learner vote.
+  absl::StatusOr<ChangeMemberResult> PromoteMember(const MemberTarget& target,
+                                                   const ChangeMemberOptions& options = {});
+  // Says where a member is reached by its peers, when it cannot say so itself.
+  absl::StatusOr<ChangeMemberResult> UpdateMember(const MemberTarget& target,
+                                                  absl::string_view peer_address,
+                                                  const ChangeMemberOptions& options = {});
+
   // The state of the member at `endpoint` itself, which need not be one of the options' endpoints.
   // Answers without a quorum. Not tried again.
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,

@@ -25,6 +25,16 @@ class Connection {
   virtual absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) = 0;
   virtual absl::StatusOr<TransferLeadershipResult> TransferLeadership(
       absl::string_view target, const TransferLeadershipOptions& options) = 0;
+  virtual absl::StatusOr<ChangeMemberResult> AddMember(absl::string_view name,
+                                                       absl::string_view peer_address,
+                                                       const AddMemberOptions& options) = 0;
+  virtual absl::StatusOr<RemoveMemberResult> RemoveMember(const MemberTarget& target,
+                                                          const ChangeMemberOptions& options) = 0;
+  virtual absl::StatusOr<ChangeMemberResult> PromoteMember(const MemberTarget& target,
+                                                           const ChangeMemberOptions& options) = 0;
+  virtual absl::StatusOr<ChangeMemberResult> UpdateMember(const MemberTarget& target,
+                                                          absl::string_view peer_address,
+                                                          const ChangeMemberOptions& options) = 0;
   virtual absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                                  const MemberOptions& options) = 0;
   virtual absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,

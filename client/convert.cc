@@ -117,6 +117,18 @@ MemberRole FromProto(v1::MemberRole role) {
   }
 }
 
+Member FromProto(const v1::Member& member) {
+  return Member{
+      .id = member.id(),
+      .name = member.name(),
+      .peer_address = member.peer_address(),
+      .client_address = member.client_address(),
+      .role = FromProto(member.role()),
+      .is_leader = member.is_leader(),
+      .version = member.version(),
+  };
+}
+
 RaftState FromProto(v1::RaftState state) {
   switch (state) {
     case v1::RAFT_STATE_FOLLOWER:
@@ -283,17 +295,25 @@ ListResult ToResult(const v1::ListResponse& response) {
 ListMembersResult ToResult(const v1::ListMembersResponse& response) {
   ListMembersResult result{.header = FromProto(response.header()), .members = {}};
   for (const v1::Member& member : response.members()) {
-    result.members.push_back(Member{
-        .id = member.id(),
-        .name = member.name(),
-        .peer_address = member.peer_address(),
-        .client_address = member.client_address(),
-        .role = FromProto(member.role()),
-        .is_leader = member.is_leader(),
-        .version = member.version(),
-    });
+    result.members.push_back(FromProto(member));
   }
   return result;
+}
+
+ChangeMemberResult ToResult(const v1::AddMemberResponse& response) {
+  return {.header = FromProto(response.header()), .member = FromProto(response.member())};
+}
+
+RemoveMemberResult ToResult(const v1::RemoveMemberResponse& response) {
+  return {.header = FromProto(response.header())};
+}
+
+ChangeMemberResult ToResult(const v1::PromoteMemberResponse& response) {
+  return {.header = FromProto(response.header()), .member = FromProto(response.member())};
+}
+
+ChangeMemberResult ToResult(const v1::UpdateMemberResponse& response) {
+  return {.header = FromProto(response.header()), .member = FromProto(response.member())};
 }
 
 TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response) {

@@ -40,6 +40,10 @@ DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response);
 ListResult ToResult(const v1::ListResponse& response);
 ListMembersResult ToResult(const v1::ListMembersResponse& response);
 MemberStatus ToResult(const v1::GetStatusResponse& response);
+ChangeMemberResult ToResult(const v1::AddMemberResponse& response);
+RemoveMemberResult ToResult(const v1::RemoveMemberResponse& response);
+ChangeMemberResult ToResult(const v1::PromoteMemberResponse& response);
+ChangeMemberResult ToResult(const v1::UpdateMemberResponse& response);
 TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response);
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
 

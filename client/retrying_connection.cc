@@ -49,6 +49,15 @@ bool IsOfAnotherCluster(const absl::Status& status) {
          details->domain == kClientErrorDomain;
 }
 
+template <typename Request>
+void SetTarget(const MemberTarget& target, Request* request) {
+  if (target.id != 0) {
+    request->set_id(target.id);
+  } else {
+    request->set_name(target.name);
+  }
+}
+
 // What the tries of one call came to.
 class Failures {
  public:
@@ -158,6 +167,39 @@ absl::StatusOr<ListMembersResult> RetryingConnection::ListMembers(const MemberOp
 absl::StatusOr<TransferLeadershipResult> RetryingConnection::TransferLeadership(
     absl::string_view target, const TransferLeadershipOptions& options) {
   return Call(kTransferLeadership, options.timeout, MakeTransferLeadershipRequest(target));
+}
+
+absl::StatusOr<ChangeMemberResult> RetryingConnection::AddMember(absl::string_view name,
+                                                                 absl::string_view peer_address,
+                                                                 const AddMemberOptions& options) {
+  v1::AddMemberRequest request;
+  request.set_name(std::string(name));
+  request.set_peer_address(std::string(peer_address));
+  request.set_stay_learner(options.stay_learner);
+  return Call(kAddMember, options.timeout, request);
+}
+
+absl::StatusOr<RemoveMemberResult> RetryingConnection::RemoveMember(
+    const MemberTarget& target, const ChangeMemberOptions& options) {
+  v1::RemoveMemberRequest request;
+  SetTarget(target, &request);
+  return Call(kRemoveMember, options.timeout, request);
+}
+
+absl::StatusOr<ChangeMemberResult> RetryingConnection::PromoteMember(
+    const MemberTarget& target, const ChangeMemberOptions& options) {
+  v1::PromoteMemberRequest request;
+  SetTarget(target, &request);
+  return Call(kPromoteMember, options.timeout, request);
+}
+
+absl::StatusOr<ChangeMemberResult> RetryingConnection::UpdateMember(
+    const MemberTarget& target, absl::string_view peer_address,
+    const ChangeMemberOptions& options) {
+  v1::UpdateMemberRequest request;
+  SetTarget(target, &request);
+  request.set_peer_address(std::string(peer_address));
+  return Call(kUpdateMember, options.timeout, request);
 }
 
 absl::StatusOr<MemberStatus> RetryingConnection::GetStatus(absl::string_view endpoint,

@@ -56,6 +56,16 @@ class RetryingConnection final : public Connection {
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
   absl::StatusOr<TransferLeadershipResult> TransferLeadership(
       absl::string_view target, const TransferLeadershipOptions& options) override;
+  absl::StatusOr<ChangeMemberResult> AddMember(absl::string_view name,
+                                               absl::string_view peer_address,
+                                               const AddMemberOptions& options) override;
+  absl::StatusOr<RemoveMemberResult> RemoveMember(const MemberTarget& target,
+                                                  const ChangeMemberOptions& options) override;
+  absl::StatusOr<ChangeMemberResult> PromoteMember(const MemberTarget& target,
+                                                   const ChangeMemberOptions& options) override;
+  absl::StatusOr<ChangeMemberResult> UpdateMember(const MemberTarget& target,
+                                                  absl::string_view peer_address,
+                                                  const ChangeMemberOptions& options) override;
   absl::StatusOr<MemberStatus> GetStatus(absl::string_view endpoint,
                                          const MemberOptions& options) override;
   absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,

@@ -34,6 +34,15 @@ inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembe
 // Made again, it finds what it wanted, or begins once more.
 inline constexpr Rpc<v1::TransferLeadershipRequest, v1::TransferLeadershipResponse>
     kTransferLeadership{"/raftkv.v1.ClusterService/TransferLeadership", CallKind::kRead};
+// The same of changes of members: each is a wish for how things are to be.
+inline constexpr Rpc<v1::AddMemberRequest, v1::AddMemberResponse> kAddMember{
+    "/raftkv.v1.ClusterService/AddMember", CallKind::kRead};
+inline constexpr Rpc<v1::RemoveMemberRequest, v1::RemoveMemberResponse> kRemoveMember{
+    "/raftkv.v1.ClusterService/RemoveMember", CallKind::kRead};
+inline constexpr Rpc<v1::PromoteMemberRequest, v1::PromoteMemberResponse> kPromoteMember{
+    "/raftkv.v1.ClusterService/PromoteMember", CallKind::kRead};
+inline constexpr Rpc<v1::UpdateMemberRequest, v1::UpdateMemberResponse> kUpdateMember{
+    "/raftkv.v1.ClusterService/UpdateMember", CallKind::kRead};
 inline constexpr Rpc<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
     "/raftkv.v1.ClusterService/GetStatus", CallKind::kRead};
 inline constexpr Rpc<v1::VerifyHashRequest, v1::VerifyHashResponse> kVerifyHash{

@@ -140,6 +140,21 @@ struct TransferLeadershipOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
+struct AddMemberOptions {
+  bool stay_learner = false;  // do not let it vote once it has caught up
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+struct ChangeMemberOptions {
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+// A member by its name, or by its id when that is not 0.
+struct MemberTarget {
+  uint64_t id = 0;
+  std::string name = {};
+};
+
 struct GetResult {
   ResponseHeader header = {};
   std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
@@ -188,6 +203,16 @@ struct ListMembersResult {
 
 struct TransferLeadershipResult {
   ResponseHeader header = {};  // `leader_id` leads now
+};
+
+// What AddMember, PromoteMember and UpdateMember have made of a member.
+struct ChangeMemberResult {
+  ResponseHeader header = {};
+  Member member = {};
+};
+
+struct RemoveMemberResult {
+  ResponseHeader header = {};
 };
 
 // A member that can serve linearizable reads.

@@ -35,6 +35,11 @@ struct Words {
   PutCommand put;
   GetCommand get;
   DeleteCommand del;
+  MemberAddCommand add;
+  MemberRemoveCommand remove;
+  MemberPromoteCommand promote;
+  MemberUpdateCommand update;
+  MemberReplaceCommand replace;
   MoveLeaderCommand move_leader;
   EndpointStatusCommand status;
   EndpointHealthCommand health;
@@ -131,12 +136,60 @@ void AddKeyCommands(CLI::App& app, Words& words) {
                 "too many for one request");
 }
 
+void AddMemberCommands(CLI::App& member, Words& words) {
+  constexpr char kTarget[] = "Its name, or its id";
+  constexpr char kPeer[] = "Where other members reach it";
+  member.require_subcommand(1);
+  member.add_subcommand("list", "List the members");
+
+  CLI::App* add = member.add_subcommand(
+      "add",
+      "Add a node that runs with --wait_for_invite: it gets the data, and votes once it has caught "
+      "up");
+  add->add_option("name", words.add.name, "Its --name")->required()->option_text("NAME");
+  add->add_option("peer-address", words.add.peer_address, kPeer)
+      ->required()
+      ->option_text("HOST:PORT");
+  add->add_flag("--stay-learner", words.add.stay_learner,
+                "Do not let it vote before member promote says so");
+
+  member
+      .add_subcommand("remove",
+                      "Take a member out for good; it stops by itself, and a leader hands over "
+                      "first")
+      ->add_option("member", words.remove.target, kTarget)
+      ->required()
+      ->option_text("NAME|ID");
+  member.add_subcommand("promote", "Let a learner vote")
+      ->add_option("member", words.promote.target, kTarget)
+      ->required()
+      ->option_text("NAME|ID");
+
+  CLI::App* update = member.add_subcommand(
+      "update", "Say where a member is that cannot say so itself, since it reaches nobody");
+  update->add_option("member", words.update.target, kTarget)->required()->option_text("NAME|ID");
+  update->add_option("peer-address", words.update.peer_address, kPeer)
+      ->required()
+      ->option_text("HOST:PORT");
+
+  CLI::App* replace = member.add_subcommand(
+      "replace",
+      "Put a node with an empty directory, which runs with --wait_for_invite, in the place of a "
+      "member whose data is lost: remove and add in one");
+  replace->add_option("name", words.replace.name, "The name of both")
+      ->required()
+      ->option_text("NAME");
+  replace
+      ->add_option("--peer-address", words.replace.peer_address,
+                   "Where the new one is reached; by default where the old one was")
+      ->option_text("HOST:PORT");
+}
+
 void AddClusterCommands(CLI::App& app, Words& words) {
   constexpr char kGroup[] = "Cluster";
   constexpr char kCluster[] = "All members' endpoints instead of --endpoints";
-  CLI::App* member = app.add_subcommand("member", "Tell about members")->group(kGroup);
-  member->require_subcommand(1);
-  member->add_subcommand("list", "List the members");
+  AddMemberCommands(*app.add_subcommand("member", "List and change the members")->group(kGroup),
+                    words);
 
   CLI::App* move_leader =
       app.add_subcommand("move-leader", "Have the leader hand over; nothing fails meanwhile")
@@ -222,6 +275,25 @@ std::string CompletionScript(const CLI::App& app, const std::string& shell) {
   return shell == "zsh" ? ZshCompletion(root) : FishCompletion(root);
 }
 
+Command ChosenMemberCommand(const CLI::App& member, const Words& words) {
+  if (member.got_subcommand("add")) {
+    return words.add;
+  }
+  if (member.got_subcommand("remove")) {
+    return words.remove;
+  }
+  if (member.got_subcommand("promote")) {
+    return words.promote;
+  }
+  if (member.got_subcommand("update")) {
+    return words.update;
+  }
+  if (member.got_subcommand("replace")) {
+    return words.replace;
+  }
+  return MemberListCommand{};
+}
+
 Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("put")) {
     words.put.value_from_stdin = words.put.value == "-";
@@ -238,8 +310,8 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("del")) {
     return words.del;
   }
-  if (app.got_subcommand("member")) {
-    return MemberListCommand{};
+  if (const CLI::App* member = app.get_subcommand("member"); app.got_subcommand("member")) {
+    return ChosenMemberCommand(*member, words);
   }
   if (app.got_subcommand("move-leader")) {
     return words.move_leader;

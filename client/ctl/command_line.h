@@ -47,6 +47,31 @@ struct DeleteCommand {
 
 struct MemberListCommand {};
 
+struct MemberAddCommand {
+  std::string name = {};
+  std::string peer_address = {};
+  bool stay_learner = false;
+};
+
+// `target` is a name, or an id where it is a number.
+struct MemberRemoveCommand {
+  std::string target = {};
+};
+
+struct MemberPromoteCommand {
+  std::string target = {};
+};
+
+struct MemberUpdateCommand {
+  std::string target = {};
+  std::string peer_address = {};
+};
+
+struct MemberReplaceCommand {
+  std::string name = {};
+  std::string peer_address = {};  // empty: where the old one was
+};
+
 struct MoveLeaderCommand {
   std::string name = {};  // of the member that is to lead; empty: any
 };
@@ -68,9 +93,11 @@ struct TopCommand {};
 
 struct VersionCommand {};
 
-using Command = std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand,
-                             MoveLeaderCommand, EndpointStatusCommand, EndpointHealthCommand,
-                             EndpointHashCommand, TopCommand, VersionCommand>;
+using Command =
+    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MemberAddCommand,
+                 MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
+                 MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
+                 EndpointHealthCommand, EndpointHashCommand, TopCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -101,6 +101,61 @@ class Run {
     return ExitCode::kOk;
   }
 
+  ExitCode operator()(const MemberAddCommand& command) {
+    return PrintMember(client_.AddMember(command.name, command.peer_address,
+                                         {.stay_learner = command.stay_learner}));
+  }
+
+  ExitCode operator()(const MemberRemoveCommand& command) {
+    const absl::StatusOr<RemoveMemberResult> result = client_.RemoveMember(Target(command.target));
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatRemoved(global_.format, result->header, command.target);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const MemberPromoteCommand& command) {
+    return PrintMember(client_.PromoteMember(Target(command.target)));
+  }
+
+  ExitCode operator()(const MemberUpdateCommand& command) {
+    return PrintMember(client_.UpdateMember(Target(command.target), command.peer_address));
+  }
+
+  // Both steps may be repeated, so the command may.
+  ExitCode operator()(const MemberReplaceCommand& command) {
+    const absl::StatusOr<ListMembersResult> list = client_.ListMembers();
+    if (!list.ok()) {
+      return Fail(list.status());
+    }
+    std::string peer_address = command.peer_address;
+    for (const Member& member : list->members) {
+      if (member.name != command.name) {
+        continue;
+      }
+      if (peer_address.empty()) {
+        peer_address = member.peer_address;
+      }
+      const absl::StatusOr<RemoveMemberResult> removed = client_.RemoveMember({.id = member.id});
+      if (!removed.ok()) {
+        return Fail(removed.status());
+      }
+      terminal_.err << "member " << member.id << " \"" << member.name << "\" is removed\n";
+    }
+    if (peer_address.empty()) {
+      terminal_.err << "Error: no member is called \"" << command.name
+                    << "\" any more: say by --peer-address where the new one is\n";
+      return ExitCode::kError;
+    }
+    const ExitCode code = PrintMember(client_.AddMember(command.name, peer_address));
+    if (code != ExitCode::kOk) {
+      terminal_.err << "Once it runs with an empty directory: raftkvctl member add " << command.name
+                    << " " << peer_address << "\n";
+    }
+    return code;
+  }
+
   ExitCode operator()(const MoveLeaderCommand& command) {
     const absl::StatusOr<TransferLeadershipResult> result =
         client_.TransferLeadership(command.name);
@@ -223,6 +278,22 @@ class Run {
                     << "\n";
     }
     return ExitCodeFor(status);
+  }
+
+  static MemberTarget Target(const std::string& text) {
+    MemberTarget target;
+    if (!absl::SimpleAtoi(text, &target.id)) {
+      target.name = text;
+    }
+    return target;
+  }
+
+  ExitCode PrintMember(const absl::StatusOr<ChangeMemberResult>& result) {
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatMember(global_.format, *result);
+    return ExitCode::kOk;
   }
 
   // Says what went wrong with one of several endpoints.

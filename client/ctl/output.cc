@@ -379,6 +379,26 @@ std::string FormatMembers(OutputFormat format, const ListMembersResult& result) 
       {"ID", "NAME", "ROLE", "PEER ADDRESS", "CLIENT ADDRESS", "VERSION", "IS LEADER"}, rows);
 }
 
+std::string FormatMember(OutputFormat format, const ChangeMemberResult& result) {
+  if (format == OutputFormat::kJson) {
+    return Line(Json{{"header", ToJson(result.header)}, {"member", ToJson(result.member)}});
+  }
+  return FormatMembers(format, {.header = result.header, .members = {result.member}});
+}
+
+std::string FormatRemoved(OutputFormat format, const ResponseHeader& header,
+                          absl::string_view target) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat("member ", target, " removed\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(header)}, {"removed", std::string(target)}});
+    case OutputFormat::kTable:
+      return FormatTable({"REMOVED"}, {{std::string(target)}});
+  }
+  return "";
+}
+
 std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus>& statuses) {
   if (format == OutputFormat::kJson) {
     return JsonArrayLine(statuses);

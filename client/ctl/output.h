@@ -51,6 +51,10 @@ std::string FormatKeySimple(const KeyValue& kv, const KeyView& view);
 std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
                        const std::vector<KeyValue>& kvs, const KeyView& view);
 std::string FormatMembers(OutputFormat format, const ListMembersResult& result);
+// A member that was added or changed, as FormatMembers shows one.
+std::string FormatMember(OutputFormat format, const ChangeMemberResult& result);
+std::string FormatRemoved(OutputFormat format, const ResponseHeader& header,
+                          absl::string_view target);
 // Who leads.
 std::string FormatLeader(OutputFormat format, const ResponseHeader& header);
 // In the simple format endpoints that failed are left out: their errors belong to stderr.

@@ -34,6 +34,14 @@ class MockConnection : public Connection {
               (const KeyRange&, const DeleteRangeOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListResult>, List, (const KeyRange&, const ListOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<ChangeMemberResult>, AddMember,
+              (absl::string_view, absl::string_view, const AddMemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<RemoveMemberResult>, RemoveMember,
+              (const MemberTarget&, const ChangeMemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<ChangeMemberResult>, PromoteMember,
+              (const MemberTarget&, const ChangeMemberOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<ChangeMemberResult>, UpdateMember,
+              (const MemberTarget&, absl::string_view, const ChangeMemberOptions&), (override));
   MOCK_METHOD(absl::StatusOr<TransferLeadershipResult>, TransferLeadership,
               (absl::string_view, const TransferLeadershipOptions&), (override));
   MOCK_METHOD(absl::StatusOr<MemberStatus>, GetStatus, (absl::string_view, const MemberOptions&),
