@@ -155,6 +155,26 @@ Reply<v1::ListMembersResponse> NodeClient::ListMembers(const v1::ListMembersRequ
   return Call(cluster_.get(), &v1::ClusterService::Stub::ListMembers, request, timeout);
 }
 
+Reply<v1::AddMemberResponse> NodeClient::AddMember(const v1::AddMemberRequest& request,
+                                                   Millis timeout) {
+  return Call(cluster_.get(), &v1::ClusterService::Stub::AddMember, request, timeout);
+}
+
+Reply<v1::RemoveMemberResponse> NodeClient::RemoveMember(const v1::RemoveMemberRequest& request,
+                                                         Millis timeout) {
+  return Call(cluster_.get(), &v1::ClusterService::Stub::RemoveMember, request, timeout);
+}
+
+Reply<v1::PromoteMemberResponse> NodeClient::PromoteMember(const v1::PromoteMemberRequest& request,
+                                                           Millis timeout) {
+  return Call(cluster_.get(), &v1::ClusterService::Stub::PromoteMember, request, timeout);
+}
+
+Reply<v1::UpdateMemberResponse> NodeClient::UpdateMember(const v1::UpdateMemberRequest& request,
+                                                         Millis timeout) {
+  return Call(cluster_.get(), &v1::ClusterService::Stub::UpdateMember, request, timeout);
+}
+
 Reply<v1::GetStatusResponse> NodeClient::GetStatus(Millis timeout) {
   return Call(cluster_.get(), &v1::ClusterService::Stub::GetStatus, v1::GetStatusRequest(),
               timeout);

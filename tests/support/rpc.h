@@ -74,6 +74,14 @@ class NodeClient {
                                              Millis timeout = kCallTimeout);
   Reply<v1::ListMembersResponse> ListMembers(const v1::ListMembersRequest& request = {},
                                              Millis timeout = kCallTimeout);
+  Reply<v1::AddMemberResponse> AddMember(const v1::AddMemberRequest& request,
+                                         Millis timeout = kCallTimeout);
+  Reply<v1::RemoveMemberResponse> RemoveMember(const v1::RemoveMemberRequest& request,
+                                               Millis timeout = kCallTimeout);
+  Reply<v1::PromoteMemberResponse> PromoteMember(const v1::PromoteMemberRequest& request,
+                                                 Millis timeout = kCallTimeout);
+  Reply<v1::UpdateMemberResponse> UpdateMember(const v1::UpdateMemberRequest& request,
+                                               Millis timeout = kCallTimeout);
   Reply<v1::GetStatusResponse> GetStatus(Millis timeout = kCallTimeout);
   Reply<v1::VerifyHashResponse> VerifyHash(const v1::VerifyHashRequest& request = {},
                                            Millis timeout = kCallTimeout);

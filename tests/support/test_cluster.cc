@@ -64,6 +64,34 @@ void TestCluster::ChoosePorts() {
   }
 }
 
+size_t TestCluster::AddNode(const std::vector<std::string>& flags) {
+  const size_t node = servers_.size();
+  peer_addresses_.push_back(Loopback(PickFreePort()));
+  const std::string client_address = Loopback(PickFreePort());
+  servers_.push_back(std::make_unique<ServerProcess>(
+      ServerOptions{.name = Name(node),
+                    .data_dir = data_dir(node),
+                    .listen_client = client_address,
+                    .listen_peer = peer_addresses_[node],
+                    .listen_http = options_.http ? "127.0.0.1:0" : "",
+                    .initial_cluster = "",
+                    .flags = options_.flags,
+                    .env = {}}));
+  for (const std::string& flag : flags) {
+    servers_.back()->options().flags.push_back(flag);
+  }
+  if (options_.tls != nullptr) {
+    for (const std::string& flag : options_.tls->FlagsOf(Name(node))) {
+      servers_.back()->options().flags.push_back(flag);
+    }
+  }
+  clients_.push_back(std::make_unique<NodeClient>(
+      client_address,
+      options_.tls != nullptr ? options_.tls->Credentials() : grpc::InsecureChannelCredentials()));
+  paused_.push_back(false);
+  return node;
+}
+
 bool TestCluster::TryStartAll() {
   for (auto& server : servers_) {
     if (!server->running()) {
@@ -143,7 +171,7 @@ std::optional<size_t> TestCluster::WaitForLeader(Millis timeout) {
 
 std::optional<size_t> TestCluster::AgreedLeader() {
   std::optional<size_t> leader;
-  std::optional<uint64_t> term;
+  std::optional<std::pair<uint64_t, uint64_t>> agreed;
   for (size_t node = 0; node < size(); ++node) {
     if (!Answers(node)) {
       continue;
@@ -152,16 +180,17 @@ std::optional<size_t> TestCluster::AgreedLeader() {
     if (!status.ok() || status->header().leader_id() == 0) {
       return std::nullopt;
     }
-    const size_t said = status->header().leader_id() - 1;
+    const std::pair said(status->header().leader_id(), status->header().raft_term());
     const bool leads = status->raft_state() == v1::RAFT_STATE_LEADER;
-    if (leads != (said == node) || leader.value_or(said) != said ||
-        term.value_or(status->header().raft_term()) != status->header().raft_term()) {
+    if (leads != (said.first == status->header().member_id()) || agreed.value_or(said) != said) {
       return std::nullopt;
     }
-    leader = said;
-    term = status->header().raft_term();
+    agreed = said;
+    if (leads) {
+      leader = node;
+    }
   }
-  return leader.has_value() && Answers(*leader) ? leader : std::nullopt;
+  return leader;
 }
 
 bool TestCluster::WaitUntilEqual(Millis timeout) {

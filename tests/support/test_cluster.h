@@ -31,6 +31,8 @@ class TestCluster {
   explicit TestCluster(const ClusterOptions& options = {});
   ~TestCluster();
 
+  // One more node, stopped, which founds nothing: `flags` say how it becomes a member.
+  size_t AddNode(const std::vector<std::string>& flags);
   // Starts every member that is not running and waits for the ready lines and a leader. False with
   // a gtest failure otherwise.
   bool StartAll();
@@ -53,7 +55,8 @@ class TestCluster {
   const std::string& peer_address(size_t node) const { return peer_addresses_[node]; }
   std::string data_dir(size_t node) const { return dir_.File(Name(node)); }
   static std::string Name(size_t node) { return "n" + std::to_string(node + 1); }
-  // Members are numbered by their sorted names.
+  // Founders are numbered by their sorted names. Of who came later that is only so as long as
+  // nobody was removed.
   static uint64_t Id(size_t node) { return node + 1; }
   const TempDir& dir() const { return dir_; }
 
