@@ -5,6 +5,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "kv/errors.h"
+#include "kv/member_list.h"
 #include "raft/core/describe.h"
 #include "raft/runtime/command_batch.h"
 
@@ -59,7 +61,10 @@ Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, 
 Cluster::~Cluster() = default;
 
 void Cluster::Start(NodeId id) {
-  if (!node(id).is_up()) {
+  // Who knows that it is removed stays away, as a server whose directory says so.
+  const auto& configuration = node(id).disk().content().table.configuration;
+  const bool removed = configuration.has_value() && kv::WasRemoved(*configuration, id.value());
+  if (!node(id).is_up() && !removed) {
     node(id).Start();
   }
 }
@@ -119,6 +124,49 @@ void Cluster::LoseLeaderOf(NodeId follower) {
   }
 }
 
+void Cluster::ChangeMembers(kv::Membership::Change change) {
+  const NodeId leader = Leader();
+  if (leader == raft::kNobody || !node(leader).is_running()) {
+    return;
+  }
+  Situation done = Situation::kMemberUpdated;
+  if (std::holds_alternative<kv::Membership::Adding>(change)) {
+    done = Situation::kMemberAdded;
+  } else if (std::holds_alternative<kv::Membership::Removing>(change)) {
+    done = Situation::kMemberRemoved;
+  } else if (std::holds_alternative<kv::Membership::Promoting>(change)) {
+    done = Situation::kMemberPromoted;
+  }
+  node(leader).ChangeMembers(std::move(change), [this, done](const absl::StatusOr<uint64_t>& id) {
+    if (id.ok()) {
+      counters_.Note(done);
+      return;
+    }
+    const auto info = kv::FindErrorInfo(id.status());
+    const std::string reason = info.has_value() ? info->reason() : "";
+    counters_.Note(Situation::kChangeRefused, reason == "WOULD_LOSE_QUORUM" ? 1 : 0);
+    counters_.Note(Situation::kChangeInDoubt, reason == "OUTCOME_UNKNOWN" ? 1 : 0);
+  });
+}
+
+NodeId Cluster::NextNewcomer() const {
+  const NodeId leader = Leader();
+  if (leader == raft::kNobody) {
+    return raft::kNobody;
+  }
+  const NodeId next(nodes_.at(leader)->last_member_id() + 1);
+  return nodes_.contains(next) ? next : raft::kNobody;
+}
+
+void Cluster::EndOutsiders(NodeId leader) {
+  const raft::Configuration& members = node(leader).core().configuration();
+  for (const NodeId id : ids_) {
+    if (!members.IsMember(id)) {
+      End(id, Ending::kStopped);
+    }
+  }
+}
+
 void Cluster::Bend(NodeId id) {
   SimNode& bent = node(id);
   if (!bent.is_up() || AnyBent()) {
@@ -162,6 +210,7 @@ NodeId Cluster::Leader() const {
 }
 
 void Cluster::OnStarted(const SimNode& node) {
+  newest_configuration_[node.id()] = LogIndex(0);
   logs_.OnStarted(node.id());
   ledger_.OnStarted(node.id(), node.disk().content().table);
   const DiskContent& disk = node.disk().content();
@@ -188,6 +237,12 @@ void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
 }
 
 void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
+  // What was committed before a joint configuration was appended did not need its quorums.
+  if (std::any_of(write.entries.begin(), write.entries.end(), [](const raft::Entry& entry) {
+        return entry.configuration != nullptr && entry.configuration->IsJoint();
+      })) {
+    spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  }
   spec_.OnWrite(node.id(), write);
   logs_.OnWrite(node.id(), write);
   if (node.core().role() == RaftRole::kLeader) {
@@ -271,6 +326,8 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
         counters_.Note(Situation::kCandidateGaveUp);
       } else if (event.cause.reason == EventCause::Reason::kLeaderUnreachable) {
         counters_.Note(Situation::kCandidateForLeaderUnreachable);
+      } else if (event.cause.reason == EventCause::Reason::kRemoved) {
+        counters_.Note(Situation::kLeaderRemoved);
       } else if (event.cause.reason == EventCause::Reason::kAskedToStand) {
         counters_.Note(Situation::kAskedToStand);
       }
@@ -286,8 +343,12 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
     case Event::Kind::kHandoverGivenUp:
       counters_.Note(Situation::kHandoverGivenUp);
       break;
-    case Event::Kind::kLeaderChanged:
     case Event::Kind::kConfigurationChanged:
+      counters_.Note(Situation::kConfigurationTakenBack,
+                     event.index < newest_configuration_[node.id()] ? 1 : 0);
+      newest_configuration_[node.id()] = event.index;
+      break;
+    case Event::Kind::kLeaderChanged:
     case Event::Kind::kHandoverBegun:
       break;
   }
@@ -315,8 +376,19 @@ void Cluster::OnTurn(const SimNode& node) {
   CheckRole(node, &seen);
   CheckMarks(node, &seen);
   CheckBounds(node);
+  NoteConfiguration(node, &seen);
+  if (node.is_removed() && on_removed_) {
+    on_removed_(node.id());
+  }
   if (++seen.turns % kTurnsPerMemoryCheck == 0) {
     CheckMemory(node);
+  }
+}
+
+void Cluster::NoteConfiguration(const SimNode& node, Seen* seen) {
+  const raft::Configuration& now = node.core().configuration();
+  if (seen->configuration == nullptr || *seen->configuration != now) {
+    seen->configuration = std::make_shared<const raft::Configuration>(now);
   }
 }
 
@@ -325,6 +397,7 @@ void Cluster::CheckRole(const SimNode& node, Seen* seen) {
   const bool leads = core.role() == RaftRole::kLeader;
   if (leads && (!seen->leads || seen->leads_term != core.term())) {
     counters_.Note(Situation::kLeaderElected);
+    counters_.Note(Situation::kElectedInJoint, core.configuration().IsJoint() ? 1 : 0);
     findings_.OnLeader(node.id(), core.term());
     logs_.OnLeader(node.id(), core.term());
     last_led_term_ = std::max(last_led_term_, core.term());
@@ -351,8 +424,15 @@ void Cluster::CheckMarks(const SimNode& node, Seen* seen) {
   const raft::CoreView view = core.View();
   // What left memory was applied, and the ledger compared it then.
   if (view.commit_term.has_value()) {
-    logs_.OnCommit(node.id(), {.term = *view.commit_term, .index = view.commit},
-                   view.role == RaftRole::kLeader);
+    // It may have counted by what it went by before this turn, or by what it does now.
+    LogOracle::Quorums quorums;
+    if (view.role == RaftRole::kLeader) {
+      quorums.push_back(std::make_shared<const raft::Configuration>(core.configuration()));
+      if (seen->configuration != nullptr) {
+        quorums.push_back(seen->configuration);
+      }
+    }
+    logs_.OnCommit(node.id(), {.term = *view.commit_term, .index = view.commit}, quorums);
   }
 }
 

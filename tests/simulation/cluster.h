@@ -39,6 +39,13 @@ class Cluster final : public NodeObserver {
   void TransferLeadership(raft::NodeId target);
   // A member, when it runs, finds the one that it follows not to take connections.
   void LoseLeaderOf(raft::NodeId follower);
+  // Has the leader change who is a member, as an administrator would.
+  void ChangeMembers(kv::Membership::Change change);
+  // The next node that was never added; kNobody: there is none. Ids are given out in this order.
+  raft::NodeId NextNewcomer() const;
+  // Ends nodes that are no members by what `leader` knows, and for good those that know it
+  // themselves.
+  void EndOutsiders(raft::NodeId leader);
   // One node at a time.
   void Bend(raft::NodeId node);
   bool AnyBent() const;
@@ -74,6 +81,10 @@ class Cluster final : public NodeObserver {
   void set_on_install(std::function<void(raft::NodeId)> on_install) {
     on_install_ = std::move(on_install);
   }
+  // A node has applied that it is removed.
+  void set_on_removed(std::function<void(raft::NodeId)> on_removed) {
+    on_removed_ = std::move(on_removed);
+  }
   // A process ended; `silently`: its machine with it.
   void set_on_gone(std::function<void(raft::NodeId, bool silently)> on_gone) {
     on_gone_ = std::move(on_gone);
@@ -90,6 +101,7 @@ class Cluster final : public NodeObserver {
     raft::LogIndex commit = {};
     raft::LogIndex applied = {};
     uint64_t turns = 0;
+    std::shared_ptr<const raft::Configuration> configuration = {};
   };
 
   // NodeObserver.
@@ -111,6 +123,7 @@ class Cluster final : public NodeObserver {
   void OnAborted(const SimNode& node) override;
 
   void OnGone(const SimNode& node, bool silently);
+  void NoteConfiguration(const SimNode& node, Seen* seen);
   void CheckRole(const SimNode& node, Seen* seen);
   void CheckMarks(const SimNode& node, Seen* seen);
   void CheckBounds(const SimNode& node);
@@ -141,6 +154,8 @@ class Cluster final : public NodeObserver {
   std::function<void(raft::NodeId)> on_aborted_;
   std::function<void(raft::NodeId)> on_leader_;
   std::function<void(raft::NodeId)> on_install_;
+  std::function<void(raft::NodeId)> on_removed_;
+  std::map<raft::NodeId, raft::LogIndex> newest_configuration_;
   std::function<void(raft::NodeId, bool)> on_gone_;
 };
 

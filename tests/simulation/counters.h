@@ -23,6 +23,16 @@ enum class Situation {
   kAskedToStand,
   kLeadershipTransferred,
   kHandoverGivenUp,
+  // Members.
+  kMemberAdded,
+  kMemberPromoted,
+  kMemberRemoved,
+  kMemberUpdated,
+  kLeaderRemoved,
+  kElectedInJoint,
+  kConfigurationTakenBack,
+  kChangeRefused,
+  kChangeInDoubt,
   // Log.
   kLeaderCrashedWithUncommittedTail,
   kAppendRejected,

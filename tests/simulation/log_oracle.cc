@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "raft/core/describe.h"
+#include "raft/core/quorum.h"
 #include "tests/simulation/fingerprints.h"
 
 namespace raftkv::simulation {
@@ -106,16 +107,15 @@ void LogOracle::Truncate(NodeId node, NodeLog* log, uint64_t kept) {
   log->ids.resize(kept);
 }
 
-bool LogOracle::IsDurableOnMajority(EntryId id) const {
+bool LogOracle::IsDurableOnQuorum(EntryId id, const raft::Configuration& configuration) const {
   const uint64_t place = id.index.value() - 1;
-  const auto holders = std::count_if(disks_.begin(), disks_.end(), [&](const auto& item) {
-    const std::vector<raft::Entry>& log = item.second->content().log.entries;
+  return raft::IsQuorum(configuration, [&](NodeId voter) {
+    const std::vector<raft::Entry>& log = disks_.at(voter)->content().log.entries;
     return place < log.size() && log[place].id == id;
   });
-  return 2 * static_cast<size_t>(holders) > disks_.size();
 }
 
-void LogOracle::OnCommit(NodeId node, EntryId id, bool by_leader) {
+void LogOracle::OnCommit(NodeId node, EntryId id, const Quorums& quorums) {
   NodeLog& log = logs_[node];
   findings_.Expect(id.index > log.committed, [&] {
     return absl::StrCat("node ", node.value(), " lowers its commit index to ", id.index.value());
@@ -128,8 +128,11 @@ void LogOracle::OnCommit(NodeId node, EntryId id, bool by_leader) {
     return absl::StrCat("node ", node.value(), " commits ", Describe(id), " where term ",
                         known->second.value(), " was committed");
   });
-  if (by_leader) {
-    findings_.Expect(IsDurableOnMajority(id), [&] {
+  if (!quorums.empty()) {
+    const bool durable = std::any_of(quorums.begin(), quorums.end(), [&](const auto& counted) {
+      return IsDurableOnQuorum(id, *counted);
+    });
+    findings_.Expect(durable, [&] {
       return absl::StrCat("node ", node.value(), " commits ", Describe(id),
                           ", which is not on a majority of the disks");
     });

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <vector>
 
+#include "raft/core/configuration.h"
 #include "raft/core/output.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/scheduler.h"
@@ -35,8 +37,10 @@ class LogOracle {
   // A node has installed a snapshot: its log goes on from what its disk holds now.
   void OnSnapshotAdopted(raft::NodeId node);
   // A node's commit index rose to an entry of `term`. What is committed never changes, and a leader
-  // commits what is durable on a majority (thesis §3.6.2).
-  void OnCommit(raft::NodeId node, raft::EntryId id, bool by_leader);
+  // commits what is durable on a quorum (thesis §3.6.2) of one of `quorums`, the configurations by
+  // which it may have counted. Of who is no leader there are none.
+  using Quorums = std::vector<std::shared_ptr<const raft::Configuration>>;
+  void OnCommit(raft::NodeId node, raft::EntryId id, const Quorums& quorums);
   // A node begins to lead. It has all that is committed (thesis §3.6.3).
   void OnLeader(raft::NodeId node, raft::Term term);
 
@@ -61,7 +65,7 @@ class LogOracle {
   static Key2 Key(raft::EntryId id) { return {id.term, id.index}; }
   void CheckForgotten(raft::NodeId node);
   void Truncate(raft::NodeId node, NodeLog* log, uint64_t kept);
-  bool IsDurableOnMajority(raft::EntryId id) const;
+  bool IsDurableOnQuorum(raft::EntryId id, const raft::Configuration& configuration) const;
 
   const Scheduler& scheduler_;
   const std::map<raft::NodeId, const SimDisk*>& disks_;

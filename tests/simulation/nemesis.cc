@@ -21,6 +21,7 @@ constexpr int64_t kAbsencePauseTimeoutsMax = 20;
 constexpr int64_t kBendPauseTimeoutsMax = 40;
 constexpr int64_t kTransferPauseTimeoutsMax = 30;
 constexpr int64_t kLossPauseTimeoutsMax = 30;
+constexpr int64_t kChangePauseTimeoutsMax = 12;
 constexpr uint64_t kPowerLostAtInstallPermille = 200;
 // What a slow link carries in an election timeout.
 constexpr int64_t kSlowLinkBytesMin = 500;
@@ -38,7 +39,16 @@ Nemesis::Nemesis(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       dice_(options->seed, "nemesis"),
       full_disk_dice_(options->seed, "full disks of the nemesis"),
       transfer_dice_(options->seed, "transfers of the nemesis"),
-      loss_dice_(options->seed, "losses of leaders") {
+      loss_dice_(options->seed, "losses of leaders"),
+      change_dice_(options->seed, "changes of members by the nemesis") {
+  // As a server does, a moment later.
+  cluster_.set_on_removed([this](NodeId node) {
+    if (removed_.insert(node).second) {
+      Note("hears that it is removed", node);
+      scheduler_.After(change_dice_.Between(0, options_.ElectionTimeout()),
+                       [this, node] { cluster_.End(node, Ending::kStopped); });
+    }
+  });
   cluster_.set_on_leader([this](NodeId leader) { OnLeader(leader); });
   cluster_.set_on_install([this](NodeId node) { OnInstall(node); });
   cluster_.set_on_aborted([this](NodeId node) {
@@ -67,6 +77,43 @@ void Nemesis::Start() {
   if (options_.nodes > 1) {
     BeginTransfers();
     BeginLosses();
+  }
+  if (options_.changes_members) {
+    BeginChanges();
+  }
+}
+
+void Nemesis::BeginChanges() {
+  scheduler_.After(change_dice_.Between(0, kChangePauseTimeoutsMax * options_.ElectionTimeout()),
+                   [this] {
+                     if (!frozen_) {
+                       ChangeMembers();
+                       BeginChanges();
+                     }
+                   });
+}
+
+void Nemesis::ChangeMembers() {
+  const NodeId someone = change_dice_.Pick(cluster_.ids());
+  const auto kind = change_dice_.Below(10);
+  if (kind < 5) {
+    const NodeId newcomer = cluster_.NextNewcomer();
+    if (newcomer != raft::kNobody) {
+      cluster_.ChangeMembers(
+          kv::Membership::Adding{.name = absl::StrCat("n", newcomer.value()),
+                                 .peer_address = absl::StrCat("n", newcomer.value(), ":1"),
+                                 .data_id = newcomer.value(),
+                                 .stay_learner = change_dice_.Chance(300)});
+    }
+  } else if (kind < 8) {
+    const NodeId leader = cluster_.Leader();
+    const bool the_leader = leader != raft::kNobody && change_dice_.Chance(300);
+    cluster_.ChangeMembers(kv::Membership::Removing{(the_leader ? leader : someone).value()});
+  } else if (kind < 9) {
+    cluster_.ChangeMembers(kv::Membership::Promoting{someone.value()});
+  } else {
+    cluster_.ChangeMembers(kv::Membership::Updating{
+        someone.value(), absl::StrCat("n", someone.value(), ":", 2 + change_dice_.Below(5))});
   }
 }
 

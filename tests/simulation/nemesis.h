@@ -58,6 +58,9 @@ class Nemesis {
   // Another: somebody has the leader hand over, to whoever that is.
   void BeginTransfers();
   void BeginLosses();
+  // Another: an administrator adds, promotes, moves and removes members.
+  void BeginChanges();
+  void ChangeMembers();
   // Another: a member's state becomes wrong, until an audit finds that. REQUIRES: three members, so
   // that one is a minority.
   void BeginBends();
@@ -86,6 +89,8 @@ class Nemesis {
   Dice full_disk_dice_;
   Dice transfer_dice_;
   Dice loss_dice_;
+  Dice change_dice_;
+  std::set<raft::NodeId> removed_;  // Know that they are, and do not start again.
   bool frozen_ = false;
   // Of Juggle: kNobody when there is none, and what keeps the newest leader from the others.
   raft::NodeId pivot_ = raft::kNobody;

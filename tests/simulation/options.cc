@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kv/member_list.h"
 #include "tests/simulation/dice.h"
 
 namespace raftkv::simulation {
@@ -141,15 +142,33 @@ void DrawBends(uint64_t seed, SimOptions* options) {
   options->bends = Dice(seed, "bends").Chance(200);
 }
 
+// Not with states that are bent: who is a majority would change while it looks for them.
+void DrawMembers(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "members");
+  options->founders = options->nodes;
+  if (dice.Chance(250) && !options->bends && options->nodes < 7) {
+    options->changes_members = true;
+    options->nodes += 1 + dice.Below(4);
+  }
+}
+
 }  // namespace
 
-raft::Configuration SimOptions::Members() const {
-  raft::Configuration members;
-  for (uint64_t node = 1; node <= nodes; ++node) {
-    members.voters.insert(raft::NodeId(node));
+log::v1::ClusterConfiguration SimOptions::Founded() const {
+  log::v1::ClusterConfiguration record;
+  record.set_cluster_id(1);
+  for (uint64_t node = 1; node <= founders; ++node) {
+    log::v1::ConfiguredMember* member = record.add_members();
+    member->set_id(node);
+    member->set_name(absl::StrCat("n", node));
+    member->set_peer_address(absl::StrCat("n", node, ":1"));
+    member->set_data_id(node);
+    record.add_voters(node);
   }
-  return members;
+  return record;
 }
+
+raft::Configuration SimOptions::Members() const { return kv::IdsOf(Founded()); }
 
 raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
   return {.self = self,
@@ -164,11 +183,12 @@ raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
 
 std::string SimOptions::Describe() const {
   return absl::StrCat(
-      "seed=", seed, " nodes=", nodes, " operations=", operations, " clients=", clients,
-      " keys=", keys, "\n  election_timeout_ticks=", election_timeout_ticks,
-      " heartbeat_ticks=", heartbeat_ticks, " append_bytes_max=", append_bytes_max,
-      " inflight_appends_max=", inflight_appends_max, " inflight_bytes_max=", inflight_bytes_max,
-      " log_memory_bytes_max=", log_memory_bytes_max,
+      "seed=", seed, " nodes=", nodes,
+      changes_members ? absl::StrCat(" founders=", founders, " changes_members") : "",
+      " operations=", operations, " clients=", clients, " keys=", keys,
+      "\n  election_timeout_ticks=", election_timeout_ticks, " heartbeat_ticks=", heartbeat_ticks,
+      " append_bytes_max=", append_bytes_max, " inflight_appends_max=", inflight_appends_max,
+      " inflight_bytes_max=", inflight_bytes_max, " log_memory_bytes_max=", log_memory_bytes_max,
       " uncommitted_bytes_max=", uncommitted_bytes_max,
       "\n  uncommitted_entries_max=", driver.uncommitted_entries_max,
       " uncommitted_large_entries_max=", driver.uncommitted_large_entries_max,
@@ -216,7 +236,11 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawFullDisks(seed, &options);
   DrawSnapshots(seed, &options);
   DrawBends(seed, &options);
-  options.nodes = overrides.nodes.value_or(options.nodes);
+  if (overrides.nodes.has_value()) {
+    options.nodes = options.founders = *overrides.nodes;
+  } else {
+    DrawMembers(seed, &options);
+  }
   options.operations = overrides.operations.value_or(options.operations);
   options.only_spec = overrides.only_spec;
   CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());

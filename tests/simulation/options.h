@@ -10,6 +10,7 @@
 #include "raft/core/config.h"
 #include "raft/core/configuration.h"
 #include "raft/runtime/raft_driver.h"
+#include "raftkv/log/v1/configuration.pb.h"
 #include "tests/simulation/scheduler.h"
 
 namespace raftkv::simulation {
@@ -33,6 +34,8 @@ enum class LargeFrames {
 struct SimOptions {
   uint64_t seed = 1;
   uint64_t nodes = 3;
+  uint64_t founders = 3;  // Of the nodes, the first ones; the others can only be added.
+  bool changes_members = false;
 
   // Protocol. A tick is 10 ms of a node's clock.
   uint64_t heartbeat_ticks = 2;
@@ -103,7 +106,8 @@ struct SimOptions {
     return static_cast<MonotonicNanos>(heartbeat_ticks) * kTickNanos;
   }
   raft::RaftConfig CoreConfig(raft::NodeId self) const;
-  // They stay as they are.
+  // Those that found the cluster.
+  log::v1::ClusterConfiguration Founded() const;
   raft::Configuration Members() const;
 
   // All of them on a few lines.

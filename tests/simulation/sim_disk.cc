@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "kv/member_list.h"
+
 namespace raftkv::simulation {
 namespace {
 
@@ -42,6 +44,15 @@ void InstallInto(const SimDisk::Install& install, DiskLog* log) {
   log->entries.clear();
   for (const raft::EntryId& id : install.content->history) {
     log->entries.push_back({.id = id, .kind = {}, .stamp = {}, .payload = nullptr});
+    const auto record = install.content->configurations.find(id.index);
+    if (record != install.content->configurations.end()) {
+      raft::Entry& entry = log->entries.back();
+      entry.kind = raft::EntryKind::kConfiguration;
+      entry.payload = std::make_shared<const std::string>(record->second);
+      log::v1::ClusterConfiguration configuration;
+      CHECK(configuration.ParseFromString(record->second));
+      entry.configuration = std::make_shared<const raft::Configuration>(kv::IdsOf(configuration));
+    }
   }
   log->entries.back().stamp = install.content->table.applied.stamp;
   log->trimmed = last.index;

@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -45,6 +47,8 @@ struct DiskContent {
 struct SnapshotContent {
   TableContent table;
   std::vector<raft::EntryId> history;
+  // Of these, what those of configurations say.
+  std::map<raft::LogIndex, std::string> configurations = {};
 };
 
 // Confined to one thread.
@@ -68,6 +72,8 @@ class SimDisk final {
   SimDisk(uint64_t file_records_max, Dice dice, Counters* counters)
       : file_records_max_(file_records_max), dice_(dice), counters_(*counters) {}
 
+  // The founding record. REQUIRES: before anything is written.
+  void Found(const log::v1::ClusterConfiguration& record) { content_.table.configuration = record; }
   // Writes a record, without a sync, and returns its number.
   uint64_t Write(Record record);
   uint64_t last_written() const { return last_written_; }

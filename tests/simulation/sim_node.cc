@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kv/member_list.h"
 #include "raft/core/describe.h"
 #include "tests/simulation/fingerprints.h"
 
@@ -45,7 +46,13 @@ SimNode::Process::Process(SimNode* node)
            .on_applied = [node](const std::vector<AppliedStep>& steps) { node->OnApplied(steps); },
            .on_adopted = [node](const raft::SnapshotPoint& point) { node->OnAdopted(point); }}),
       disk_pool(&node->options_, &events, Dice(node->dice_.Seed(), "disk pool"),
-                [node] { node->RequestTurn(); }) {}
+                [node] { node->RequestTurn(); }),
+      directory({.id = node->id_.value(),
+                 .name = absl::StrCat("n", node->id_.value()),
+                 .data_id = node->id_.value(),
+                 .client_address = "",
+                 .peer_address = absl::StrCat("n", node->id_.value(), ":1")},
+                &state_machine.content().configuration, &state_machine) {}
 
 SimNode::SimNode(NodeId id, const Surroundings& surroundings)
     : id_(id),
@@ -59,7 +66,9 @@ SimNode::SimNode(NodeId id, const Surroundings& surroundings)
                      .Between(-options_.drift_ppm_max, options_.drift_ppm_max)),
       dice_(options_.seed, absl::StrCat("node ", id.value())),
       disk_(options_.wal_file_records_max, Dice(dice_.Seed(), "disk"), &counters_),
-      turn_delay_max_(kTurnDelayMax) {}
+      turn_delay_max_(kTurnDelayMax) {
+  disk_.Found(options_.Founded());
+}
 
 SimNode::~SimNode() = default;
 
@@ -76,7 +85,7 @@ raft::RestoredState SimNode::Restore() {
   raft::RestoredState restored;
   restored.hard_state = content.hard_state;
   restored.applied = content.table.applied.id;
-  restored.configuration = options_.Members();
+  restored.configuration = kv::IdsOf(*content.table.configuration);
   counters_.Note(Situation::kTrimmedLogStarted, content.log.trimmed.value() > 0 ? 1 : 0);
   // The newest entries, and all that are not applied.
   uint64_t bytes = 0;
@@ -120,6 +129,7 @@ void SimNode::Start() {
   member.origin = dice_.Seed() | 1;
   // The server's second is its election timeout.
   member.clock_save_interval = options_.ElectionTimeout();
+  member.publishes = false;
   member.due_keys_max = std::min(options_.due_keys_max, kv::Expirer::kKeysMax);
   process.member = std::make_unique<kv::Member>(
       member,
@@ -129,7 +139,7 @@ void SimNode::Start() {
           .state_machine = &process.state_machine,
           .clock = &process.clock,
           .observer = this,
-          .directory = nullptr,
+          .directory = &process.directory,
           .reads = &process.disk_pool,
           .scans = &process.disk_pool,
           .upkeep = &process.disk_pool,
@@ -162,6 +172,7 @@ void SimNode::End(Ending ending) {
   if (ending == Ending::kStopped) {
     process_->member->store().Drain();
     process_->member->driver().Shutdown();
+    process_->member->membership()->Shutdown();
     process_->log_store.FinishWrites();
   }
   process_.reset();
@@ -223,6 +234,12 @@ void SimNode::TransferLeadership(NodeId target, raft::TransferCallback done) {
 
 void SimNode::FindUnreachable(NodeId peer) {
   process_->member->driver().OnPeerUnreachable(peer);
+  RequestTurn();
+}
+
+void SimNode::ChangeMembers(kv::Membership::Change change, kv::Membership::Done done) {
+  const MonotonicNanos deadline = process_->clock.Now() + 10 * options_.ElectionTimeout();
+  process_->member->membership()->Request(std::move(change), deadline, std::move(done));
   RequestTurn();
 }
 

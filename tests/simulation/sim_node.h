@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kv/member.h"
+#include "kv/member_list.h"
 #include "raft/runtime/raft_driver.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
@@ -101,6 +102,12 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   void TransferLeadership(raft::NodeId target, raft::TransferCallback done);
   // It finds `peer` not to take connections, rightly or not. REQUIRES: is_running().
   void FindUnreachable(raft::NodeId peer);
+  // The same, for who is a member. REQUIRES: is_running().
+  void ChangeMembers(kv::Membership::Change change, kv::Membership::Done done);
+  // Whether its own applied configuration says that it was removed. REQUIRES: is_up().
+  bool is_removed() const { return process_->directory.IsRemoved(id_.value()); }
+  // The largest id that any member has had, as far as its log says. REQUIRES: is_up().
+  uint64_t last_member_id() const { return kv::LastMemberId(process_->directory.newest()); }
   // A client's request arrives. REQUIRES: is_up().
   void Handle(Request request, ReplyCallback done);
 
@@ -130,6 +137,7 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
     SimLogStore log_store;
     SimStateMachine state_machine;
     SimDiskPool disk_pool;
+    kv::MemberDirectory directory;
     std::unique_ptr<kv::Member> member;
     std::unique_ptr<KvFront> front;
     std::unique_ptr<SnapshotReceiver> snapshot_receiver;

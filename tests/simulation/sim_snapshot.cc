@@ -1,6 +1,7 @@
 #include "tests/simulation/sim_snapshot.h"
 
 #include "base/coding.h"
+#include "kv/member_list.h"
 #include "kv/state_hash.h"
 
 namespace raftkv::simulation {
@@ -8,7 +9,6 @@ namespace raftkv::simulation {
 using kv::KvRecord;
 using raft::ClusterMillis;
 using raft::LogIndex;
-using raft::NodeId;
 using raft::SnapshotPoint;
 using raft::Term;
 
@@ -32,7 +32,7 @@ void AppendText(const std::string& text, std::string* bytes) {
 }
 
 // The first chunk: what the state stands at, and what the others must come to.
-std::string HeadOf(const SnapshotContent& content, const raft::Configuration& configuration) {
+std::string HeadOf(const SnapshotContent& content) {
   std::string head;
   const kv::AppliedState& applied = content.table.applied;
   AppendVarint(applied.revision, &head);
@@ -41,9 +41,11 @@ std::string HeadOf(const SnapshotContent& content, const raft::Configuration& co
   AppendFixed64(applied.rows_hash, &head);
   AppendVarint(uint64_t{content.table.latest.size()}, &head);
   AppendFixed64(ContentHash(content.table), &head);
-  AppendVarint(uint64_t{configuration.voters.size()}, &head);
-  for (const NodeId voter : configuration.voters) {
-    AppendVarint(voter.value(), &head);
+  AppendText(content.table.configuration->SerializeAsString(), &head);
+  AppendVarint(uint64_t{content.configurations.size()}, &head);
+  for (const auto& [index, record] : content.configurations) {
+    AppendVarint(index.value(), &head);
+    AppendText(record, &head);
   }
   for (const raft::EntryId& id : content.history) {
     AppendVarint(id.term.value(), &head);
@@ -62,10 +64,9 @@ void AppendRow(const std::string& key, const KvRecord& record, std::string* chun
 
 }  // namespace
 
-SimSnapshotReader::SimSnapshotReader(const SnapshotContent& content,
-                                     const raft::Configuration& configuration, uint64_t chunk_rows)
+SimSnapshotReader::SimSnapshotReader(const SnapshotContent& content, uint64_t chunk_rows)
     : point_({.last = content.table.applied.id, .stamp = content.table.applied.stamp}),
-      chunks_({HeadOf(content, configuration)}) {
+      chunks_({HeadOf(content)}) {
   uint64_t rows = 0;
   for (const auto& [key, record] : content.table.latest) {
     if (rows++ % chunk_rows == 0) {
@@ -90,8 +91,13 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
     content_.table.applied.rows_hash = reader.Fixed64();
     rows_ = reader.Varint();
     state_hash_ = reader.Fixed64();
+    const std::string record(reader.Bytes(reader.Varint()));
+    if (!content_.table.configuration.emplace().ParseFromString(record)) {
+      return absl::InvalidArgumentError("a broken configuration");
+    }
     for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
-      configuration_.voters.insert(NodeId(reader.Varint()));
+      const LogIndex index(reader.Varint());
+      content_.configurations[index] = std::string(reader.Bytes(reader.Varint()));
     }
     while (reader.ok() && !reader.empty()) {
       content_.history.push_back(
@@ -122,7 +128,8 @@ absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> SimSnapshotWriter::Finish(
     return absl::InvalidArgumentError("the chunks do not make the state that was announced");
   }
   return std::make_shared<SimStagedSnapshot>(
-      raft::SnapshotMeta{.point = point_, .configuration = std::move(configuration_)},
+      raft::SnapshotMeta{.point = point_,
+                         .configuration = kv::IdsOf(*content_.table.configuration)},
       std::move(content_));
 }
 

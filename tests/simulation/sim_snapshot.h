@@ -18,8 +18,7 @@ namespace raftkv::simulation {
 class SimSnapshotReader final : public raft::SnapshotReader {
  public:
   // A chunk has `chunk_rows` rows at most: equal states give equal chunks.
-  SimSnapshotReader(const SnapshotContent& content, const raft::Configuration& configuration,
-                    uint64_t chunk_rows);
+  SimSnapshotReader(const SnapshotContent& content, uint64_t chunk_rows);
 
   raft::SnapshotPoint point() const override { return point_; }
   absl::StatusOr<std::optional<std::string>> ReadChunk(uint64_t number) override;
@@ -41,7 +40,6 @@ class SimSnapshotWriter final : public raft::SnapshotWriter {
   bool has_head_ = false;
   uint64_t rows_ = 0;  // That the first chunk promised.
   uint64_t state_hash_ = 0;
-  raft::Configuration configuration_;
   SnapshotContent content_;
 };
 

@@ -152,8 +152,7 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
     Wait();
     return 0;
   }
-  CHECK(!result.configuration.has_value()) << "the members stay as they are";
-  Commit(result.applied);
+  Commit(result.applied, std::move(result.configuration));
   digests_.Add(result.digests);
   hooks_.on_applied(steps);
   for (kv::AppliedRun::Outcome& outcome : result.outcomes) {
@@ -162,8 +161,9 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
   return steps.size();
 }
 
-void SimStateMachine::Commit(const kv::AppliedState& applied) {
-  TableChanges changes = table_.Commit(applied);
+void SimStateMachine::Commit(const kv::AppliedState& applied,
+                             std::optional<log::v1::ClusterConfiguration> configuration) {
+  TableChanges changes = table_.Commit(applied, std::move(configuration));
   ClusterMillis earliest;
   for (const auto& [key, record] : changes.rows) {
     const ClusterMillis deadline = record.has_value() ? record->header.deadline : ClusterMillis(0);
@@ -182,9 +182,11 @@ std::unique_ptr<raft::SnapshotReader> SimStateMachine::TakeSnapshot() {
   const std::vector<raft::Entry>& log = disk_.written_log().entries;
   for (uint64_t place = 0; place < applied().index.value(); ++place) {
     content.history.push_back(log[place].id);
+    if (log[place].configuration != nullptr) {
+      content.configurations[log[place].id.index] = *log[place].payload;
+    }
   }
-  return std::make_unique<SimSnapshotReader>(content, options_.Members(),
-                                             options_.snapshot_chunk_rows);
+  return std::make_unique<SimSnapshotReader>(content, options_.snapshot_chunk_rows);
 }
 
 std::unique_ptr<raft::SnapshotWriter> SimStateMachine::StageSnapshot(

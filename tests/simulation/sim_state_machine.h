@@ -68,7 +68,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
     return member_records_;
   }
-  uint32_t cluster_version() const override { return table_.content().applied.cluster_version; }
+  // All processes run this version, and publish nothing of it.
+  uint32_t cluster_version() const override { return kv::kNewestCommandVersion; }
   const std::string& too_new() const override { return too_new_; }
 
   const TableContent& content() const { return table_.content(); }
@@ -82,7 +83,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   void ShiftRowsHash(uint64_t by);
   // Nothing is applied for a while: the disk has to be waited for.
   void Wait();
-  void Commit(const kv::AppliedState& applied);
+  void Commit(const kv::AppliedState& applied,
+              std::optional<log::v1::ClusterConfiguration> configuration);
 
   const SimOptions& options_;
   ProcessEvents& events_;
@@ -97,7 +99,6 @@ class SimStateMachine final : public kv::KvStateMachine {
   kv::EntryApplier applier_;
   kv::EarliestDeadline earliest_deadline_;
   const std::map<uint64_t, log::v1::MemberRecord> member_records_;
-  // All processes run this version.
   const std::string too_new_;
   bool waiting_ = false;
 };

@@ -37,6 +37,9 @@ void ApplyChanges(const TableChanges& changes, TableContent* content) {
     SetRow(key, record, content);
   }
   content->applied = changes.applied;
+  if (changes.configuration.has_value()) {
+    content->configuration = changes.configuration;
+  }
 }
 
 uint64_t RowHash(absl::string_view key, const KvRecord& record) {
@@ -183,7 +186,8 @@ void SimTable::Set(const std::string& key, std::optional<KvRecord> record) {
   SetRow(key, std::move(record), &content_);
 }
 
-TableChanges SimTable::Commit(const kv::AppliedState& applied) {
+TableChanges SimTable::Commit(const kv::AppliedState& applied,
+                              std::optional<log::v1::ClusterConfiguration> configuration) {
   std::set<std::string> keys;
   for (Undo& undo : undo_) {
     keys.insert(std::move(undo.key));
@@ -196,6 +200,10 @@ TableChanges SimTable::Commit(const kv::AppliedState& applied) {
         key, row == content_.latest.end() ? std::nullopt : std::optional(row->second));
   }
   content_.applied = applied;
+  if (configuration.has_value()) {
+    content_.configuration = configuration;
+    changes.configuration = std::move(configuration);
+  }
   return changes;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kv/kv_table.h"
+#include "raftkv/log/v1/configuration.pb.h"
 #include "storage/key_layout.h"
 
 namespace raftkv::simulation {
@@ -20,12 +21,15 @@ struct TableContent {
   std::map<std::string, kv::KvRecord, std::less<>> latest;
   std::set<std::pair<raft::ClusterMillis, std::string>> ttl;
   kv::AppliedState applied;
+  // As of `applied`. Nobody before the founding, which comes before all else.
+  std::optional<log::v1::ClusterConfiguration> configuration;
 };
 
 // What one applied run wrote: each key's record as the run left it, nothing where it is gone.
 struct TableChanges {
   std::vector<std::pair<std::string, std::optional<kv::KvRecord>>> rows;
   kv::AppliedState applied;
+  std::optional<log::v1::ClusterConfiguration> configuration = {};  // Where it changed.
 };
 
 // Puts changes into content. A row of `ttl` is there exactly while a record has its deadline.
@@ -66,7 +70,8 @@ class SimTable final : public kv::KvTable {
   void RollBack(const Mark& mark) override;
 
   // Ends the run: what it changed can no longer be taken back.
-  TableChanges Commit(const kv::AppliedState& applied);
+  TableChanges Commit(const kv::AppliedState& applied,
+                      std::optional<log::v1::ClusterConfiguration> configuration = {});
 
   const TableContent& content() const { return content_; }
   // Of the rows, without the applied state.

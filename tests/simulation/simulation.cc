@@ -87,8 +87,9 @@ class Run {
     const size_t majority = nodes.size() / 2 + 1;
     const size_t working = majority + dice_.Below(nodes.size() - majority + 1);
     // It takes a majority that is right to find out who is wrong.
-    core_.insert(nodes.begin(),
-                 options_.bends ? nodes.end() : nodes.begin() + static_cast<ptrdiff_t>(working));
+    core_.insert(nodes.begin(), options_.bends || options_.changes_members
+                                    ? nodes.end()
+                                    : nodes.begin() + static_cast<ptrdiff_t>(working));
     nemesis_.Freeze(core_);
     clients_.BecomeReliable();
     const SimTime audited = scheduler_.now() + AuditedWithin();
@@ -104,6 +105,9 @@ class Run {
     RunUntil(
         [this] { return writable_; }, kWritableTimeouts * Timeout(),
         absl::StrCat("not writable ", kWritableTimeouts, " election timeouts after all faults"));
+    if (IsSafe() && options_.changes_members) {
+      SettleMembers();
+    }
     if (!IsSafe()) {
       return;
     }
@@ -112,6 +116,27 @@ class Run {
     const SimTime calm = scheduler_.now() + options_.silence_limit + kCalmTimeouts * Timeout();
     RunUntil([&] { return scheduler_.now() >= calm && HaveAgreed() && NothingIsOverdue(); },
              kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
+  }
+
+  // No change of members is left half done, and who is none is gone, as it would hear sooner or
+  // later.
+  void SettleMembers() {
+    const auto is_settled = [this] {
+      const NodeId leader = cluster_.Leader();
+      if (leader == raft::kNobody) {
+        return false;
+      }
+      const raft::RaftCore& core = cluster_.node(leader).core();
+      return core.has_committed_in_term() && core.is_configuration_committed() &&
+             !core.configuration().IsJoint();
+    };
+    RunUntil(is_settled, kAgreedTimeouts * Timeout(), "a change of members is left half done");
+    if (!IsSafe()) {
+      return;
+    }
+    const NodeId leader = cluster_.Leader();
+    core_ = cluster_.node(leader).core().configuration().Members();
+    cluster_.EndOutsiders(leader);
   }
 
   // Nothing goes wrong any more, so nothing may be refused, late or in doubt.
@@ -159,7 +184,13 @@ class Run {
            counters_.count(Situation::kSnapshotReplacedLog);
   }
 
+  // While members change, one that is known to be one: others cannot answer for the cluster.
   NodeId SomeCore() {
+    const NodeId leader = cluster_.Leader();
+    if (options_.changes_members && leader != raft::kNobody) {
+      const std::set<NodeId> members = cluster_.node(leader).core().configuration().Members();
+      return *std::next(members.begin(), static_cast<ptrdiff_t>(dice_.Below(members.size())));
+    }
     return *std::next(core_.begin(), static_cast<ptrdiff_t>(dice_.Below(core_.size())));
   }
 

@@ -50,7 +50,7 @@ class SnapshotOraclesTest : public testing::Test {
     logs_.OnWrite(kNode, write);
     Store(std::vector<raft::LogWrite>{write});
   }
-  void Commit(EntryId id) { logs_.OnCommit(kNode, id, /*by_leader=*/false); }
+  void Commit(EntryId id) { logs_.OnCommit(kNode, id, /*quorums=*/{}); }
   // The disk holds this state as well.
   void Apply(EntryId id) { Store(TableChanges{.rows = {}, .applied = Applied(id)}); }
   void Install(std::vector<EntryId> history, bool keeps_log) {
