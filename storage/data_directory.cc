@@ -293,6 +293,32 @@ absl::Status DataDirectory::MarkComplete() {
   return absl::OkStatus();
 }
 
+absl::Status DataDirectory::MarkIncomplete() {
+  // Without its fence a directory is refused unless it is not complete.
+  for (const char* name : {kFormatFile, kFenceFile}) {
+    const std::string file = absl::StrCat(path_, "/", name);
+    const rocksdb::IOStatus removed = files()->DeleteFile(file, rocksdb::IOOptions(), nullptr);
+    if (!removed.ok()) {
+      return FileFailure("remove", file, removed);
+    }
+    RAFTKV_RETURN_IF_ERROR(SyncDirectory(files(), path_));
+  }
+  is_complete_ = false;
+  has_fence_ = false;
+  return absl::OkStatus();
+}
+
+std::string DataDirectory::UserOf(const std::string& path) {
+  const std::string lock = absl::StrCat(path, "/", kLockFile);
+  const int fd = open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return "";
+  }
+  const bool is_free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+  close(fd);
+  return is_free ? "" : absl::StrCat("pid ", absl::StripSuffix(ReadStart(lock), "\n"));
+}
+
 absl::Status DataDirectory::MarkDiffering(absl::string_view what) {
   return ReplaceFile(files(), absl::StrCat(path_, "/", kDiffersFile), absl::StrCat(what, "\n"));
 }

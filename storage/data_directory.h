@@ -49,6 +49,8 @@ class DataDirectory {
   // up for space where there is none.
   static absl::StatusOr<DataDirectory> Open(const std::string& path,
                                             std::shared_ptr<rocksdb::FileSystem> files);
+  // The process that has the directory at `path` locked, as "pid 12"; empty: none. Changes nothing.
+  static std::string UserOf(const std::string& path);
   // Unlocks.
   ~DataDirectory();
   DataDirectory(DataDirectory&& other) noexcept;
@@ -70,6 +72,9 @@ class DataDirectory {
   absl::Status FinishDatabase();
   // Step 6; does nothing when it is done already. REQUIRES: the fence is there and durable.
   absl::Status MarkComplete();
+  // Takes the steps 5 and 6 back, durably: the next Open and MarkComplete take them anew. Fails
+  // when a file cannot be removed.
+  absl::Status MarkIncomplete();
   // Durably marks the directory as differing; `what` is what was found, a clause.
   absl::Status MarkDiffering(absl::string_view what);
   // The same as that of a member that was removed from its cluster.

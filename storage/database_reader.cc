@@ -126,6 +126,18 @@ absl::StatusOr<raft::ClusterReading> DatabaseReader::ReadSavedClusterClock() con
   return *reading;
 }
 
+absl::StatusOr<std::optional<RestoreRecord>> DatabaseReader::ReadRestoreRecord() const {
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kRestoredKey));
+  std::optional<RestoreRecord> record;
+  if (value.has_value()) {
+    record = DecodeRestoreRecord(*value);
+    if (!record.has_value()) {
+      return BadBytes("`meta`", "what it was restored from makes no sense");
+    }
+  }
+  return record;
+}
+
 absl::StatusOr<LogEdge> DatabaseReader::ReadLogStart() const {
   RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> value, ReadMeta(kLogStartKey));
   if (!value.has_value()) {

@@ -17,6 +17,7 @@
 #include "storage/generation.h"
 #include "storage/key_layout.h"
 #include "storage/own_families.h"
+#include "storage/restore_record.h"
 
 namespace raftkv::storage {
 
@@ -46,6 +47,8 @@ class DatabaseReader {
   absl::StatusOr<raft::HardState> ReadHardState() const;
   // As saved; of term 0 when it never was.
   absl::StatusOr<raft::ClusterReading> ReadSavedClusterClock() const;
+  // nullopt: the directory was not made from a backup.
+  absl::StatusOr<std::optional<RestoreRecord>> ReadRestoreRecord() const;
 
   // What the first entry of the log follows; zero when that is the first of all.
   absl::StatusOr<LogEdge> ReadLogStart() const;

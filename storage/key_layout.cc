@@ -177,6 +177,25 @@ std::string EncodeMemberRecordKey(uint64_t member_id) {
   return key;
 }
 
+std::string EncodeRestoreRecord(const RestoreRecord& record) {
+  std::string bytes;
+  AppendFixed64(record.backup_id, &bytes);
+  AppendVarint(uint64_t{record.name.size()}, &bytes);
+  return absl::StrCat(bytes, record.name, record.initial_cluster);
+}
+
+std::optional<RestoreRecord> DecodeRestoreRecord(absl::string_view value) {
+  ByteReader reader(value);
+  RestoreRecord record;
+  record.backup_id = reader.Fixed64();
+  record.name = std::string(reader.Bytes(reader.Varint()));
+  record.initial_cluster = std::string(reader.TakeRest());
+  if (!reader.ok() || record.backup_id == 0 || record.name.empty()) {
+    return std::nullopt;
+  }
+  return record;
+}
+
 void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes) {
   bytes->clear();
   bytes->push_back(kRecordLayout);

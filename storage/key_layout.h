@@ -14,6 +14,8 @@
 //                  "log_start"           index:varint term:varint stamp:varint; of the entry before
 //                                        the first in `raft_log`; none: the log begins at 1
 //                  "cluster_clock"       term:varint millis:varint
+//                  "restored"            backup_id:fixed64 name_size:varint name
+//                                        initial_cluster:byte*; none: not made from a backup
 //
 // All of these are the member's own. What is replicated belongs to a generation (generation.h),
 // whose families have its number n in their names:
@@ -45,6 +47,7 @@
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raft/runtime/cluster_clock.h"
+#include "storage/restore_record.h"
 
 namespace raftkv::storage {
 
@@ -70,6 +73,7 @@ inline constexpr char kHardStateKey[] = "hard_state";
 inline constexpr char kLogStartKey[] = "log_start";
 inline constexpr char kAppliedKey[] = "applied";
 inline constexpr char kClusterClockKey[] = "cluster_clock";
+inline constexpr char kRestoredKey[] = "restored";
 inline constexpr char kMemberRecordPrefix[] = "member/";
 // The first key after every "member/" key.
 inline constexpr char kMemberRecordEnd[] = "member0";
@@ -119,6 +123,9 @@ std::string EncodeId(uint64_t id);
 std::optional<uint64_t> DecodeId(absl::string_view value);
 
 std::string EncodeMemberRecordKey(uint64_t member_id);
+
+std::string EncodeRestoreRecord(const RestoreRecord& record);
+std::optional<RestoreRecord> DecodeRestoreRecord(absl::string_view value);
 
 // Replaces `bytes` by all of a record but the value, which follows it.
 void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes);

@@ -19,6 +19,20 @@ RocksDbSnapshotReader::RocksDbSnapshotReader(std::shared_ptr<const Generation> g
 
 RocksDbSnapshotReader::~RocksDbSnapshotReader() { generation_->db->ReleaseSnapshot(snapshot_); }
 
+uint64_t RocksDbSnapshotReader::EstimateBytes() const {
+  uint64_t bytes = 0;
+  for (rocksdb::ColumnFamilyHandle* const family : generation_->families()) {
+    for (const std::string* property : {&rocksdb::DB::Properties::kEstimateLiveDataSize,
+                                        &rocksdb::DB::Properties::kCurSizeAllMemTables}) {
+      uint64_t value = 0;
+      // What is not known does not count.
+      static_cast<void>(generation_->db->GetIntProperty(family, *property, &value));
+      bytes += value;
+    }
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::optional<std::string>> RocksDbSnapshotReader::ReadChunk(uint64_t number) {
   if (number < first_) {
     return absl::OutOfRangeError(absl::StrCat("chunk ", number,

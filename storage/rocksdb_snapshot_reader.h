@@ -28,6 +28,7 @@ class RocksDbSnapshotReader final : public raft::SnapshotReader {
   RocksDbSnapshotReader& operator=(const RocksDbSnapshotReader&) = delete;
 
   raft::SnapshotPoint point() const override { return point_; }
+  uint64_t EstimateBytes() const override;
   // InvalidArgument for a number beyond the one after the newest.
   absl::StatusOr<std::optional<std::string>> ReadChunk(uint64_t number) override;
 

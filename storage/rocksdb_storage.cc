@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <random>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
 #include "storage/ballast.h"
+#include "storage/database_opening.h"
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
@@ -34,47 +34,6 @@ constexpr uint64_t kCompactionPartOfReserve = 2;
 // The long ones wait for flushes and for the MANIFEST; meanwhile the first thread does the others.
 constexpr int kReaderThreads = 2;
 
-rocksdb::WriteOptions Synced() {
-  rocksdb::WriteOptions options;
-  options.sync = true;
-  return options;
-}
-
-uint64_t RandomDataId() {
-  std::random_device device;
-  uint64_t id = 0;
-  while (id == 0) {
-    id = static_cast<uint64_t>(device()) << 32 | device();
-  }
-  return id;
-}
-
-// Why the database does not open, with what to do. What cannot be a matter of bytes on disk is not
-// called DataLoss.
-absl::Status OpenFailure(const std::string& path, const rocksdb::Status& status) {
-  if (status.IsCorruption() || status.IsPathNotFound() || status.IsInvalidArgument()) {
-    return ReadFailure(absl::StrCat("the database ", path), status);
-  }
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot open the database ", path, ": ", status.ToString()));
-}
-
-void CloseDatabase(std::unique_ptr<rocksdb::DB>* db,
-                   std::vector<rocksdb::ColumnFamilyHandle*>* handles) {
-  if (*db == nullptr) {
-    return;
-  }
-  for (rocksdb::ColumnFamilyHandle* handle : *handles) {
-    (*db)->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-  }
-  handles->clear();
-  // Everything that matters is synced already.
-  if (const rocksdb::Status status = (*db)->Close(); !status.ok()) {
-    LOG(WARNING) << "closing the database: " << status.ToString();
-  }
-  db->reset();
-}
-
 uint64_t LevelZeroFiles(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
   std::string text;
   uint64_t files = 0;
@@ -82,73 +41,6 @@ uint64_t LevelZeroFiles(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
       family, absl::StrCat(rocksdb::DB::Properties::kNumFilesAtLevelPrefix, 0), &text);
   CHECK(known && absl::SimpleAtoi(text, &files)) << text;
   return files;
-}
-
-// Null when there is none.
-rocksdb::ColumnFamilyHandle* FindFamily(const std::vector<rocksdb::ColumnFamilyHandle*>& handles,
-                                        absl::string_view name) {
-  for (rocksdb::ColumnFamilyHandle* handle : handles) {
-    if (handle->GetName() == name) {
-      return handle;
-    }
-  }
-  return nullptr;
-}
-
-absl::StatusOr<OwnFamilies> FindOwnFamilies(
-    rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
-  OwnFamilies families{.db = db,
-                       .raft_log = FindFamily(handles, kRaftLogFamily),
-                       .meta = FindFamily(handles, kMetaFamily)};
-  if (families.raft_log == nullptr || families.meta == nullptr) {
-    return BadBytes(absl::StrCat("the database ", db->GetName()),
-                    "the column family `raft_log` or `meta` is missing");
-  }
-  return families;
-}
-
-// All column families that the database has.
-absl::StatusOr<std::vector<rocksdb::ColumnFamilyDescriptor>> FindColumnFamilies(
-    const StorageOptions& options, const DatabaseMemory& memory,
-    const rocksdb::DBOptions& db_options, const std::string& path) {
-  std::vector<std::string> names;
-  const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(db_options, path, &names);
-  if (!status.ok()) {
-    return OpenFailure(path, status);
-  }
-  return MakeColumnFamilies(options, memory, names);
-}
-
-// An empty database with its column families, format and data id, durable.
-absl::Status CreateDatabase(const StorageOptions& options, const std::string& path) {
-  const DatabaseMemory memory(options);
-  WalGapFilter filter(0);
-  rocksdb::DBOptions db_options = MakeDbOptions(options, memory, &filter);
-  db_options.create_if_missing = true;
-  db_options.create_missing_column_families = true;
-  db_options.error_if_exists = true;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* raw = nullptr;
-  std::vector<std::string> names = GenerationFamilies(kFirstGeneration);
-  names.insert(names.end(), {rocksdb::kDefaultColumnFamilyName, kRaftLogFamily, kMetaFamily});
-  rocksdb::Status status = rocksdb::DB::Open(
-      db_options, path, MakeColumnFamilies(options, memory, names), &handles, &raw);
-  if (!status.ok()) {
-    return OpenFailure(path, status);
-  }
-  std::unique_ptr<rocksdb::DB> db(raw);
-  rocksdb::ColumnFamilyHandle* const meta = FindFamily(handles, kMetaFamily);
-  CHECK(meta != nullptr);
-  rocksdb::WriteBatch batch;
-  status = batch.Put(meta, kFormatKey, EncodeNumber(kFormatVersion));
-  CHECK(status.ok());
-  status = batch.Put(meta, kDataIdKey, EncodeId(RandomDataId()));
-  CHECK(status.ok());
-  status = batch.Put(meta, kGenerationKey, EncodeNumber(kFirstGeneration));
-  CHECK(status.ok());
-  status = db->Write(Synced(), &batch);
-  CloseDatabase(&db, &handles);
-  return status.ok() ? absl::OkStatus() : OpenFailure(path, status);
 }
 
 // Numbers of the WAL files that there are.
@@ -200,7 +92,7 @@ absl::StatusOr<std::unique_ptr<Storage>> RocksDbStorage::Open(const StorageOptio
                           DataDirectory::Open(options.data_dir, EnvOf(options)->GetFileSystem()));
   if (!directory.has_database()) {
     RAFTKV_ASSIGN_OR_RETURN(const std::string path, directory.StartDatabase());
-    RAFTKV_RETURN_IF_ERROR(CreateDatabase(options, path));
+    RAFTKV_RETURN_IF_ERROR(CreateDatabase(options, path, nullptr));
     RAFTKV_RETURN_IF_ERROR(directory.FinishDatabase());
   }
   std::unique_ptr<RocksDbStorage> storage(new RocksDbStorage(options, std::move(directory)));
@@ -342,6 +234,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
                     absl::StrCat("its configuration is of cluster ", configured,
                                  ", but this member's is ", identity.cluster_id));
   }
+  RAFTKV_ASSIGN_OR_RETURN(restored_, reader.ReadRestoreRecord());
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge end, reader.ReadLogEnd());
   RAFTKV_ASSIGN_OR_RETURN(const raft::ClusterReading saved_clock, reader.ReadSavedClusterClock());
@@ -425,6 +318,49 @@ void RocksDbStorage::Found(const std::string& name, uint64_t member_id,
   member_name_ = name;
   member_id_ = member_id;
   state_machine_->OnFounded(configuration);
+}
+
+absl::Status RocksDbStorage::FoundAnew() {
+  const Generation& generation = *state_machine_->generation();
+  const DatabaseReader reader(families_);
+  RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
+  RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(generation).Read());
+  CHECK(content.configuration.has_value()) << "this member is not founded";
+  const auto& members = content.configuration->members();
+  const auto self = std::find_if(
+      members.begin(), members.end(),
+      [this](const log::v1::ConfiguredMember& member) { return member.id() == member_id_; });
+  if (self == members.end()) {
+    return BadBytes(NameOf(generation.state), "this member is not in its own configuration");
+  }
+  log::v1::ClusterConfiguration alone;
+  alone.set_cluster_id(RandomId());
+  *alone.add_members() = *self;
+  alone.add_voters(member_id_);
+  kv::AppliedState applied = content.applied;
+  applied.revision += kRevisionJump;
+  const LogEdge edge{.id = applied.id, .stamp = applied.stamp};
+  rocksdb::WriteBatch batch;
+  const auto check = [](const rocksdb::Status& built) { CHECK(built.ok()) << built.ToString(); };
+  check(batch.Put(families_.meta, kClusterIdKey, EncodeId(alone.cluster_id())));
+  check(batch.Put(families_.meta, kLogStartKey, EncodeLogEdge(edge)));
+  // The configurations in there are of the old cluster, and whoever joins must not apply them.
+  if (start.id.index < edge.id.index) {
+    check(batch.DeleteRange(families_.raft_log, EncodeLogKey(start.id.index.Next()),
+                            EncodeLogKey(edge.id.index.Next())));
+  }
+  check(batch.Put(generation.state, kAppliedKey, EncodeAppliedState(applied)));
+  check(batch.Put(generation.state, kConfigurationKey, alone.SerializeAsString()));
+  for (const auto& [id, record] : content.member_records) {
+    check(batch.Delete(generation.state, EncodeMemberRecordKey(id)));
+  }
+  // The fence is of the old cluster. A crash from here on leaves a directory without one, which a
+  // start completes, whichever side of the batch it is on.
+  RAFTKV_RETURN_IF_ERROR(directory_.MarkIncomplete());
+  if (const rocksdb::Status status = db_->Write(Synced(), &batch); !status.ok()) {
+    AbortOnWriteFailure("store the new cluster", status);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<raft::RestoredState> RocksDbStorage::Restore() {

@@ -41,6 +41,8 @@ class RocksDbStorage final : public Storage {
   }
   void Found(const std::string& name, uint64_t member_id,
              const log::v1::ClusterConfiguration& configuration) override;
+  const std::optional<RestoreRecord>& restored() const override { return restored_; }
+  absl::Status FoundAnew() override;
   absl::StatusOr<raft::RestoredState> Restore() override;
   raft::ClusterReading restored_clock() const override { return restored_clock_; }
   void SaveClusterClock(const raft::ClusterReading& reading) override;
@@ -103,6 +105,7 @@ class RocksDbStorage final : public Storage {
   std::unique_ptr<DurabilityFence> fence_;
   uint64_t data_id_ = 0;
   raft::ClusterReading restored_clock_;
+  std::optional<RestoreRecord> restored_;
 
   // Set by Found.
   std::string member_name_;

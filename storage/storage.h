@@ -27,6 +27,7 @@
 #include "raft/runtime/log_store.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "storage/database_figures.h"
+#include "storage/restore_record.h"
 
 namespace rocksdb {
 class Env;
@@ -108,6 +109,14 @@ class Storage {
   // Stores who this member is and configuration 0, synced, once. REQUIRES: not founded yet.
   virtual void Found(const std::string& name, uint64_t member_id,
                      const log::v1::ClusterConfiguration& configuration) = 0;
+
+  // What it was made from; nullopt: not from a backup. Thread-safe.
+  virtual const std::optional<RestoreRecord>& restored() const = 0;
+  // Makes this member the only voter of a new cluster and ends the log at what is applied, in one
+  // synced batch (storage/recovery.h). Until the next opening there is no fence. Fails, changing
+  // nothing, when the directory cannot be changed. REQUIRES: founded, and all of the log is
+  // applied. The last call.
+  virtual absl::Status FoundAnew() = 0;
 
   // What the core starts from, `configuration` left empty (it is configuration()'s ids, which the
   // caller converts). DataLoss when log and applied state do not fit together. Call once.

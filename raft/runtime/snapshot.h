@@ -27,6 +27,8 @@ class SnapshotReader {
   virtual ~SnapshotReader() = default;
 
   virtual SnapshotPoint point() const = 0;
+  // About how many bytes all chunks have; 0: not known.
+  virtual uint64_t EstimateBytes() const { return 0; }
   // The chunk with this number, counted from 0; nullopt after the last. Equal numbers give equal
   // chunks. OutOfRange when the number lies too far before the newest that was read: the snapshot
   // must be sent from the start. DataLoss: a file is corrupted.

@@ -1,0 +1,103 @@
+#include "storage/snapshot_check.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "kv/command_semantics.h"
+#include "kv/limits.h"
+#include "raft/wire/convert.h"
+#include "raftkv/log/v1/command.pb.h"
+#include "raftkv/log/v1/configuration.pb.h"
+#include "storage/key_layout.h"
+
+namespace raftkv::storage {
+namespace {
+
+constexpr size_t kStateFamily = 0;
+constexpr size_t kLatestFamily = 1;
+
+absl::Status BadSnapshot(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
+}
+
+}  // namespace
+
+absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
+  if (row.family == kStateFamily) {
+    return AddStateRow(row);
+  }
+  if (row.family == kLatestFamily) {
+    const std::optional<LatestRecord> record = DecodeAndHashRecord(row.key, row.value);
+    if (!record.has_value() || row.key.empty() || row.key.size() > kv::kKeyBytesMax) {
+      return BadSnapshot("has a key's record that makes no sense");
+    }
+    rows_hash_ += record->header.row_hash;
+    wanted_.AddRecord(row.key, record->header);
+    return absl::OkStatus();
+  }
+  if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
+    return BadSnapshot("has a row of a deadline that makes no sense");
+  }
+  found_.AddRow(row.key, row.value);
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotCheck::AddStateRow(const SnapshotRow& row) {
+  if (row.key == kAppliedKey) {
+    applied_ = DecodeAppliedState(row.value);
+    if (!applied_.has_value()) {
+      return BadSnapshot("has no sense in what it applied");
+    }
+    return kv::CheckClusterVersion(applied_->cluster_version);
+  }
+  if (row.key == kConfigurationKey) {
+    log::v1::ClusterConfiguration configuration;
+    if (!configuration.ParseFromArray(row.value.data(), static_cast<int>(row.value.size()))) {
+      return BadSnapshot("has a configuration that makes no sense");
+    }
+    if (configuration.cluster_id() != cluster_id_) {
+      return BadSnapshot(
+          absl::StrCat("is of cluster ", configuration.cluster_id(), ", not of ", cluster_id_));
+    }
+    RAFTKV_ASSIGN_OR_RETURN(configuration_, wire::FromProto(configuration));
+    return absl::OkStatus();
+  }
+  log::v1::MemberRecord record;
+  if (!absl::StartsWith(row.key, kMemberRecordPrefix) ||
+      !record.ParseFromArray(row.value.data(), static_cast<int>(row.value.size())) ||
+      row.key != EncodeMemberRecordKey(record.member_id())) {
+    return BadSnapshot("has a row of `state` that makes no sense");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotCheck::CheckWhole(const SnapshotChunkReader& chunks) const {
+  if (!chunks.at_end()) {
+    return BadSnapshot("is cut off");
+  }
+  if (!applied_.has_value() || applied_->id != point_.last || applied_->stamp != point_.stamp) {
+    return BadSnapshot(absl::StrCat(
+        "stands at entry ", applied_.value_or(kv::AppliedState()).id.index.value(), " of term ",
+        applied_.value_or(kv::AppliedState()).id.term.value(), ", and was said to stand at entry ",
+        point_.last.index.value(), " of term ", point_.last.term.value()));
+  }
+  if (!configuration_.has_value()) {
+    return BadSnapshot("has no configuration");
+  }
+  if (applied_->key_count != static_cast<int64_t>(chunks.totals().rows[kLatestFamily])) {
+    return BadSnapshot(absl::StrCat("has ", chunks.totals().rows[kLatestFamily],
+                                    " keys, and says that it has ", applied_->key_count));
+  }
+  if (applied_->rows_hash != rows_hash_) {
+    return BadSnapshot(
+        absl::StrCat("has keys that are not those of its state: their hashes come to ", rows_hash_,
+                     ", and it says that they come to ", applied_->rows_hash));
+  }
+  if (wanted_ != found_) {
+    return BadSnapshot(absl::StrCat("has ", found_.count, " rows of deadlines that are not those ",
+                                    "of its ", wanted_.count, " keys with one"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace raftkv::storage
