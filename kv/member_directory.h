@@ -38,6 +38,8 @@ class MemberDirectory {
     uint64_t data_id = 0;
     std::string client_address;
     std::string peer_address;
+    // Which backup its data was made from (storage/restore_record.h); 0: none.
+    uint64_t restored_from = 0;
   };
 
   // `configuration` is that of the applied state, which may change between calls; nullopt while the

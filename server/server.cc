@@ -174,6 +174,11 @@ std::optional<int> Server::OpenData() {
     return FailToOpen(storage.status());
   }
   storage_ = *std::move(storage);
+  auto founders = FindFounders(options_, *storage_);
+  if (!founders.ok()) {
+    return FailToOpen(founders.status());
+  }
+  founders_ = *std::move(founders);
   auto start = FindStartingPoint(options_, founders_, storage_.get());
   if (!start.ok()) {
     return FailToOpen(start.status());
@@ -185,11 +190,13 @@ std::optional<int> Server::OpenData() {
 
 void Server::MakeMember(StartingPoint start) {
   directory_ = std::make_unique<kv::MemberDirectory>(
-      kv::MemberDirectory::Self{.id = start.member_id,
-                                .name = options_.name,
-                                .data_id = storage_->data_id(),
-                                .client_address = "",
-                                .peer_address = ""},
+      kv::MemberDirectory::Self{
+          .id = start.member_id,
+          .name = options_.name,
+          .data_id = storage_->data_id(),
+          .client_address = "",
+          .peer_address = "",
+          .restored_from = storage_->restored().has_value() ? storage_->restored()->backup_id : 0},
       &storage_->configuration(), storage_->state_machine());
   reads_ = std::make_unique<ThreadDiskPool>(kPoolThreads, kPoolTasksMax, loop_.get());
   scans_ = std::make_unique<ThreadDiskPool>(1, kPoolTasksMax, loop_.get());

@@ -105,13 +105,42 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(
   if (!is_founder && !storage->configuration().has_value()) {
     return NoFounderError(options);
   }
-  if (!storage->member_name().empty() && storage->member_name() != options.name) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--data_dir=", options.data_dir, " belongs to member \"",
-                     storage->member_name(), "\", not to --name=", options.name,
-                     ": start it with its own name, or give this member its own directory"));
+  std::string name = storage->member_name();
+  if (name.empty() && storage->restored().has_value()) {
+    name = storage->restored()->name;
+  }
+  if (!name.empty() && name != options.name) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--data_dir=", options.data_dir, " belongs to member \"", name, "\", not to --name=",
+        options.name, ": start it with its own name, or give this member its own directory"));
   }
   return storage;
+}
+
+absl::StatusOr<std::vector<Founder>> FindFounders(const ServerOptions& options,
+                                                  const storage::Storage& storage) {
+  std::vector<Founder> told;
+  if (!options.initial_cluster.empty()) {
+    RAFTKV_ASSIGN_OR_RETURN(told, ParseInitialCluster(options.initial_cluster));
+  }
+  const std::optional<storage::RestoreRecord>& restored = storage.restored();
+  // What is founded wins over all lists.
+  if (!restored.has_value() || storage.configuration().has_value()) {
+    return told;
+  }
+  std::vector<Founder> founders;
+  if (!restored->initial_cluster.empty()) {
+    RAFTKV_ASSIGN_OR_RETURN(founders, ParseInitialCluster(restored->initial_cluster));
+  }
+  if (!told.empty() && told != founders) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--data_dir=", options.data_dir, " was restored from a backup for ",
+        founders.empty() ? "a member alone"
+                         : absl::StrCat("--initial_cluster=", restored->initial_cluster),
+        ", not for --initial_cluster=", options.initial_cluster,
+        ": leave the flag away, or restore it again for that list into an empty directory"));
+  }
+  return founders;
 }
 
 absl::StatusOr<StartingPoint> FindStartingPoint(const ServerOptions& options,

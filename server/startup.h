@@ -25,6 +25,11 @@ absl::StatusOr<std::unique_ptr<storage::Storage>> OpenStorage(
     const ServerOptions& options, const std::vector<Founder>& founders, Waker* waker,
     std::function<void(MonotonicNanos took)> on_sync);
 
+// Whom to found a cluster with: those of --initial_cluster, or, of a directory that was made from a
+// backup, those that it was made for. FailedPrecondition when the two differ.
+absl::StatusOr<std::vector<Founder>> FindFounders(const ServerOptions& options,
+                                                  const storage::Storage& storage);
+
 // What a member begins with. Before the cluster is founded, its id and the voters are those that
 // the founding will come to.
 struct StartingPoint {

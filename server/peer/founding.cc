@@ -27,6 +27,15 @@ bool ListsTheSame(const Message& message, const std::vector<Founder>& founders) 
                     });
 }
 
+// What another founder's data was made from, which is not what this one's was; a clause.
+std::string DescribeOrigin(uint64_t theirs, uint64_t ours) {
+  if (theirs == 0) {
+    return "its data is new, and that of this member was restored from a backup";
+  }
+  return ours == 0 ? "its data was restored from a backup, and that of this member is new"
+                   : "its data was restored from another backup than that of this member";
+}
+
 template <typename Message>
 void FillFounders(const std::vector<Founder>& founders, Message* message) {
   for (const Founder& founder : founders) {
@@ -39,7 +48,8 @@ void FillFounders(const std::vector<Founder>& founders, Message* message) {
 }  // namespace
 
 log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
-                                                 const std::map<std::string, uint64_t>& data_ids) {
+                                                 const std::map<std::string, uint64_t>& data_ids,
+                                                 uint64_t restored_from) {
   log::v1::ClusterConfiguration record;
   std::string identity;
   for (size_t i = 0; i < founders.size(); ++i) {
@@ -52,6 +62,9 @@ log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& fou
     // Neither names nor addresses hold these separators.
     absl::StrAppend(&identity, member->id(), "=", member->name(), "@", member->peer_address(), "#",
                     member->data_id(), ";");
+  }
+  if (restored_from != 0) {
+    absl::StrAppend(&identity, "from ", restored_from);
   }
   record.set_cluster_id(std::max<uint64_t>(1, StableHash(identity)));
   return record;
@@ -167,6 +180,7 @@ peer::v1::HelloResponse AnswerHello(const PeerContext& context,
   response.set_data_id(context.self().data_id);
   response.set_protocol_version(wire::kProtocolVersion);
   response.set_command_version(kv::OwnCommandVersion());
+  response.set_restored_from(context.self().restored_from);
   if (!context.directory->founded()) {
     FillFounders(founders, &response);
     return response;
@@ -186,6 +200,7 @@ peer::v1::HelloRequest MakeHello(const PeerContext& context, const std::vector<F
   request.set_data_id(context.self().data_id);
   request.set_protocol_version(wire::kProtocolVersion);
   request.set_peer_address(context.self().peer_address);
+  request.set_restored_from(context.self().restored_from);
   FillFounders(founders, &request);
   return request;
 }
@@ -250,7 +265,7 @@ void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
     return;
   }
   if (response.has_configuration()) {
-    OnFoundedPeer(peer, response.configuration());
+    OnFoundedPeer(peer, response);
     return;
   }
   if (response.name() != peer->founder.name) {
@@ -261,15 +276,28 @@ void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
     peer->problem = "it was started with another --initial_cluster";
     return;
   }
+  const uint64_t restored_from = context_->self().restored_from;
+  if (response.restored_from() != restored_from) {
+    peer->problem = absl::StrCat(DescribeOrigin(response.restored_from(), restored_from),
+                                 ": all founders must be restored from the same file");
+    return;
+  }
   peer->data_id = response.data_id();
 }
 
 // A founder that belongs to a cluster already has the record that this node is to adopt, if it is
 // in it.
-void Founding::OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record) {
+void Founding::OnFoundedPeer(Peer* peer, const peer::v1::HelloResponse& response) {
   over_ = true;
-  const absl::Status adoptable =
+  const log::v1::ClusterConfiguration& record = response.configuration();
+  const uint64_t restored_from = context_->self().restored_from;
+  absl::Status adoptable =
       CheckFoundedRecord(record, founders_, context_->self().name, context_->self().data_id);
+  if (adoptable.ok() && response.restored_from() != restored_from) {
+    adoptable = absl::FailedPreconditionError(
+        absl::StrCat(", but ", DescribeOrigin(response.restored_from(), restored_from),
+                     ": empty this directory and restore it from the file of the others"));
+  }
   if (adoptable.ok()) {
     hooks_.on_founded(record);
     return;
@@ -289,7 +317,7 @@ void Founding::FoundWhenAllAnswered() {
     data_ids[peer.founder.name] = peer.data_id;
   }
   over_ = true;
-  hooks_.on_founded(MakeFoundingRecord(founders_, data_ids));
+  hooks_.on_founded(MakeFoundingRecord(founders_, data_ids, context_->self().restored_from));
 }
 
 }  // namespace raftkv::server

@@ -19,9 +19,11 @@
 namespace raftkv::server {
 
 // The founding record: ids 1..N by sorted names, all of them voters, and the cluster id, which is a
-// hash of the rest. `data_ids` are by name. REQUIRES: one for every founder.
+// hash of the rest and of the backup that all were made from (0: none). `data_ids` are by name.
+// REQUIRES: one for every founder.
 log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& founders,
-                                                 const std::map<std::string, uint64_t>& data_ids);
+                                                 const std::map<std::string, uint64_t>& data_ids,
+                                                 uint64_t restored_from = 0);
 
 // Whether member `name`, whose directory has `data_id` and who was to found a cluster of
 // `founders`, may take over the record of a cluster that one of them belongs to already: the record
@@ -74,7 +76,7 @@ class Founding final {
   };
 
   void OnAnswer(Peer* peer, const grpc::Status& status, const peer::v1::HelloResponse& response);
-  void OnFoundedPeer(Peer* peer, const log::v1::ClusterConfiguration& record);
+  void OnFoundedPeer(Peer* peer, const peer::v1::HelloResponse& response);
   void FoundWhenAllAnswered();
   void LogWhomItWaitsFor();
 

@@ -129,7 +129,7 @@ void PeerWing::Join() {
   if (founders_.size() <= 1) {
     const kv::MemberDirectory::Self& self = context_.self();
     founders_ = {Founder{.name = self.name, .peer_address = self.peer_address}};
-    OnFounded(MakeFoundingRecord(founders_, {{self.name, self.data_id}}));
+    OnFounded(MakeFoundingRecord(founders_, {{self.name, self.data_id}}, self.restored_from));
     return;
   }
   founding_ = std::make_unique<Founding>(

@@ -68,6 +68,16 @@ TEST(MakeFoundingRecordTest, TheClusterIdIsFrozen) {
   EXPECT_EQ(record.cluster_id(), 0xeb4ac71c6f2fa945u);
 }
 
+TEST(MakeFoundingRecordTest, AnotherOriginMakesAnotherCluster) {
+  const DataIds data_ids = {{"n1", 11}, {"n2", 22}, {"n3", 33}};
+  const std::set<uint64_t> ids = {
+      MakeFoundingRecord(ThreeFounders(), data_ids).cluster_id(),
+      MakeFoundingRecord(ThreeFounders(), data_ids, 5).cluster_id(),
+      MakeFoundingRecord(ThreeFounders(), data_ids, 6).cluster_id(),
+  };
+  EXPECT_EQ(ids.size(), 3u);
+}
+
 TEST(MakeFoundingRecordTest, TheSameFoundersMakeTheSameRecord) {
   const DataIds data_ids = {{"n1", 11}, {"n2", 22}, {"n3", 33}};
   EXPECT_EQ(MakeFoundingRecord(ThreeFounders(), data_ids).SerializeAsString(),
@@ -378,6 +388,32 @@ TEST_F(FoundingTest, WhoRestartsMidwayTakesOverWhatTheOthersFounded) {
   Tick();
   EXPECT_EQ(RecordOf(node(3)), RecordOf(data_ids_)) << "one is enough";
   EXPECT_THAT(node(3).refusals(), IsEmpty());
+}
+
+TEST_F(FoundingTest, AFounderOfAnotherOriginDoesNotCount) {
+  network_.change = [](peer::v1::HelloResponse* response) { response->set_restored_from(9); };
+  for (const int number : {1, 2, 3}) {
+    Start(number);
+  }
+  Tick(10);
+  EXPECT_FALSE(node(1).founded());
+  EXPECT_THAT(node(1).refusals(), IsEmpty()) << "it may yet be restored";
+  network_.change = [](auto*) {};
+  Tick(2);
+  EXPECT_EQ(RecordOf(node(1)), RecordOf(data_ids_));
+}
+
+TEST_F(FoundingTest, TheRecordOfAnotherOriginIsNotTakenOver) {
+  for (const int number : {1, 2, 3}) {
+    Start(number);
+  }
+  Tick();
+  Start(3);
+  Tick();
+  network_.change = [](peer::v1::HelloResponse* response) { response->set_restored_from(9); };
+  Tick(2);
+  EXPECT_FALSE(node(3).founded());
+  EXPECT_THAT(node(3).refusals(), ElementsAre(HasSubstr("that of this member is new")));
 }
 
 TEST_F(FoundingTest, WhoIsWipedAfterTheFoundingIsRefused) {
