@@ -135,6 +135,11 @@ absl::StatusOr<VerifyHashResult> Client::VerifyHash(absl::string_view endpoint,
   return connection_->VerifyHash(endpoint, options);
 }
 
+absl::StatusOr<BackupResult> Client::Backup(absl::string_view endpoint, const BackupSink& sink,
+                                            const BackupOptions& options) {
+  return connection_->Backup(endpoint, options, sink);
+}
+
 absl::StatusOr<HealthResult> Client::CheckHealth(absl::string_view endpoint,
                                                  const MemberOptions& options) {
   return connection_->CheckHealth(endpoint, options);

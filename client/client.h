@@ -103,6 +103,13 @@ class Client {
   absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
                                               const VerifyHashOptions& options = {});
 
+  // Reads a backup of all that the cluster holds, as of one revision, from the member at `endpoint`
+  // and gives its bytes to `sink`, in their order. They are the bytes of a file, of use only when
+  // this succeeds: then all of them were given, and are those that the member sent. DATA_LOSS when
+  // they are not. Not tried again.
+  absl::StatusOr<BackupResult> Backup(absl::string_view endpoint, const BackupSink& sink,
+                                      const BackupOptions& options = {});
+
   // Makes the member at `endpoint` confirm with the leader and a majority that it can serve a
   // linearizable read; writes nothing. Not tried again.
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,

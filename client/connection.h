@@ -39,6 +39,9 @@ class Connection {
                                                  const MemberOptions& options) = 0;
   virtual absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
                                                       const VerifyHashOptions& options) = 0;
+  virtual absl::StatusOr<BackupResult> Backup(absl::string_view endpoint,
+                                              const BackupOptions& options,
+                                              const BackupSink& sink) = 0;
   virtual absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                                    const MemberOptions& options) = 0;
 };

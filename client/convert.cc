@@ -250,6 +250,12 @@ v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options) {
   return request;
 }
 
+v1::BackupRequest MakeBackupRequest(const BackupOptions& options) {
+  v1::BackupRequest request;
+  request.set_consistency(ToProto(options.consistency));
+  return request;
+}
+
 GetResult ToResult(const v1::GetResponse& response) {
   GetResult result{.header = FromProto(response.header()), .kv = std::nullopt};
   if (response.has_kv()) {
@@ -328,6 +334,16 @@ VerifyHashResult ToResult(const v1::VerifyHashResponse& response) {
       .revision = response.revision(),
       .key_count = response.key_count(),
       .scanned = response.scanned(),
+  };
+}
+
+BackupResult ToResult(const v1::BackupResponse& response) {
+  return BackupResult{
+      .header = FromProto(response.header()),
+      .key_count = response.manifest().key_count(),
+      .index = response.manifest().index(),
+      .state_hash = response.manifest().state_hash(),
+      .bytes_estimate = response.bytes_estimate(),
   };
 }
 

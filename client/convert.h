@@ -31,6 +31,7 @@ absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const Lis
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
 v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target);
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options);
+v1::BackupRequest MakeBackupRequest(const BackupOptions& options);
 
 // Answers. An enum value that this version does not know becomes kUnspecified.
 GetResult ToResult(const v1::GetResponse& response);
@@ -46,5 +47,7 @@ ChangeMemberResult ToResult(const v1::PromoteMemberResponse& response);
 ChangeMemberResult ToResult(const v1::UpdateMemberResponse& response);
 TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response);
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
+// Of the first message of a backup.
+BackupResult ToResult(const v1::BackupResponse& response);
 
 }  // namespace raftkv::client

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include <algorithm>
 #include <chrono>
@@ -127,6 +128,29 @@ class GrpcStub final : public Stub {
     return status.ok()
                ? absl::OkStatus()
                : StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
+  }
+
+  absl::Status ReadStream(const char* path, const google::protobuf::Message& request,
+                          google::protobuf::Message* response,
+                          absl::FunctionRef<absl::Status()> on_message) override {
+    using Message = google::protobuf::Message;
+    grpc::ClientContext context;
+    const grpc::internal::RpcMethod method(path, grpc::internal::RpcMethod::SERVER_STREAMING);
+    const std::unique_ptr<grpc::ClientReader<Message>> reader(
+        grpc::internal::ClientReaderFactory<Message>::Create(channel_.get(), method, &context,
+                                                             request));
+    absl::Status refused;
+    while (refused.ok() && reader->Read(response)) {
+      refused = on_message();
+    }
+    if (!refused.ok()) {
+      context.TryCancel();
+    }
+    const grpc::Status status = reader->Finish();
+    if (!refused.ok() || status.ok()) {
+      return refused;
+    }
+    return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
   }
 
  private:

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "client/backup_pieces.h"
 #include "client/convert.h"
 #include "client/endpoint.h"
 #include "client/error_payload.h"
@@ -218,6 +219,22 @@ absl::StatusOr<VerifyHashResult> RetryingConnection::VerifyHash(absl::string_vie
   RAFTKV_RETURN_IF_ERROR(direct.stub->Call(kVerifyHash.path, direct.timeout,
                                            MakeVerifyHashRequest(options), &response));
   return ToResult(response);
+}
+
+absl::StatusOr<BackupResult> RetryingConnection::Backup(absl::string_view endpoint,
+                                                        const BackupOptions& options,
+                                                        const BackupSink& sink) {
+  RAFTKV_ASSIGN_OR_RETURN(const Direct direct, ConnectTo(endpoint, std::nullopt));
+  BackupPieces pieces(endpoint);
+  v1::BackupResponse response;
+  const auto take = [&]() -> absl::Status {
+    RAFTKV_RETURN_IF_ERROR(pieces.Add(response));
+    return sink(response.data(), pieces.result());
+  };
+  RAFTKV_RETURN_IF_ERROR(
+      direct.stub->ReadStream(kBackup.path, MakeBackupRequest(options), &response, take));
+  RAFTKV_RETURN_IF_ERROR(pieces.CheckWhole());
+  return pieces.result();
 }
 
 absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view endpoint,

@@ -70,6 +70,8 @@ class RetryingConnection final : public Connection {
                                          const MemberOptions& options) override;
   absl::StatusOr<VerifyHashResult> VerifyHash(absl::string_view endpoint,
                                               const VerifyHashOptions& options) override;
+  absl::StatusOr<BackupResult> Backup(absl::string_view endpoint, const BackupOptions& options,
+                                      const BackupSink& sink) override;
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                            const MemberOptions& options) override;
 

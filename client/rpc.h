@@ -48,4 +48,16 @@ inline constexpr Rpc<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
 inline constexpr Rpc<v1::VerifyHashRequest, v1::VerifyHashResponse> kVerifyHash{
     "/raftkv.v1.MaintenanceService/VerifyHash", CallKind::kRead};
 
+// As Rpc, for a method that answers one request with a stream of messages.
+template <typename RequestType, typename ResponseType>
+struct StreamRpc {
+  using Request = RequestType;
+  using Response = ResponseType;
+
+  const char* path;
+};
+
+inline constexpr StreamRpc<v1::BackupRequest, v1::BackupResponse> kBackup{
+    "/raftkv.v1.MaintenanceService/Backup"};
+
 }  // namespace raftkv::client

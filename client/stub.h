@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
@@ -27,6 +28,14 @@ class Stub {
   virtual absl::Status Call(const char* path, absl::Duration timeout,
                             const google::protobuf::Message& request,
                             google::protobuf::Message* response) = 0;
+
+  // Makes the RPC of this full name, whose answer is a stream: calls `on_message` whenever the next
+  // message is in `response`, and returns once the stream has ended. When that fails the call ends,
+  // and its failure is returned. There is no time limit; a server that gives no sign of life ends
+  // the connection.
+  virtual absl::Status ReadStream(const char* path, const google::protobuf::Message& request,
+                                  google::protobuf::Message* response,
+                                  absl::FunctionRef<absl::Status()> on_message) = 0;
 };
 
 // Makes the stub for an endpoint, host:port. Never fails: a bad address shows in Connect.

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/member_status.h"
 
@@ -136,6 +139,11 @@ struct VerifyHashOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
+struct BackupOptions {
+  // Stale: whatever the member has, also without a quorum.
+  Consistency consistency = Consistency::kLinearizable;
+};
+
 struct TransferLeadershipOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
@@ -230,5 +238,18 @@ struct VerifyHashResult {
   int64_t key_count = 0;
   bool scanned = false;
 };
+
+// What a backup holds, and how much of it there is.
+struct BackupResult {
+  ResponseHeader header = {};  // `revision` is that of the backup
+  int64_t key_count = 0;
+  uint64_t index = 0;
+  uint64_t state_hash = 0;     // as VerifyHash has it at `index`
+  int64_t bytes_estimate = 0;  // of the whole; 0: not known
+  int64_t bytes = 0;           // so far
+};
+
+// Takes the next bytes of a backup, and what is known of it with them; a failure ends the call.
+using BackupSink = std::function<absl::Status(absl::string_view data, const BackupResult& so_far)>;
 
 }  // namespace raftkv

@@ -335,6 +335,12 @@ absl::Status UnfinishedError() {
       "proposed, try again later");
 }
 
+absl::Status BusyWithBackupsError(size_t backups_max) {
+  return OverloadedBecause(absl::StrCat("this member sends ", backups_max,
+                                        " backups already, which is the limit; ask another "
+                                        "member, or try again later"));
+}
+
 absl::Status UnreadError() {
   return OverloadedBecause(absl::StrCat("the answer was dropped: ", kUnread, "; try again later"));
 }

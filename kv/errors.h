@@ -86,6 +86,8 @@ absl::Status OverloadedError();
 // and their names.
 absl::Status DiskFullError(const std::vector<std::string>& members,
                            const std::vector<std::string>& names);
+// As many backups as there may be are being made.
+absl::Status BusyWithBackupsError(size_t backups_max);
 // A call whose request did not come whole is given up.
 absl::Status UnfinishedError();
 // A read whose answer there is no room for.

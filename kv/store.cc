@@ -204,6 +204,19 @@ void Store::Tick() {
   }
 }
 
+Store::Backup Store::TakeBackup() {
+  Backup backup;
+  backup.state = state_machine_.TakeSnapshot();
+  const raft::SnapshotPoint point = backup.state->point();
+  // The time that a restart of this member would go on from.
+  backup.cluster_time = raft::RestoredReading(driver_.ReadClusterClock(),
+                                              {.term = point.last.term, .time = point.stamp})
+                            .time;
+  backup.digest = *state_machine_.digests().At(point.last.index);
+  backup.cluster_version = state_machine_.cluster_version();
+  return backup;
+}
+
 absl::Status Store::ReadError(const absl::Status& status) {
   if (absl::IsCancelled(status)) {
     return TooSlowError();

@@ -102,6 +102,17 @@ class Store {
   // CORRUPTED, and `on_wrong_state` hears it, when they differ.
   void Verify(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
 
+  struct Backup {
+    std::unique_ptr<raft::SnapshotReader> state;
+    raft::ClusterMillis cluster_time;  // Deadlines go on from there.
+    StateDigest digest;
+    uint32_t cluster_version = 0;
+  };
+  // All of the applied state as of now, and what goes with it.
+  Backup TakeBackup();
+  // What a client is answered with for a failed read of a Backup or a view. Damage is an alarm.
+  absl::Status ReadError(const absl::Status& status);
+
   // From now on everything new is refused, and reads that wait for a revision with it; what is on
   // its way goes on.
   void Drain() { draining_ = true; }
@@ -137,8 +148,6 @@ class Store {
   // `refuse` is called with why when it did not begin.
   void ReadOnPool(DiskPool* pool, DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
                   std::function<void(absl::Status)> refuse);
-  // What a view that failed so is answered with.
-  absl::Status ReadError(const absl::Status& status);
   void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
   void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
   void VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);

@@ -73,6 +73,15 @@ inline constexpr int kSnapshotFullDiskSeconds = 30;
 // Threads for chunks, of those that this member sends and of the one that it receives.
 inline constexpr int kSnapshotPoolThreads = 1;
 
+// Backups that are sent at a time, how fast all of them together, and in what bursts: their bytes
+// leave room for what clients ask.
+inline constexpr size_t kBackupsMax = 2;
+inline constexpr uint64_t kBackupBytesPerSecond = 64 * kMiB;
+inline constexpr uint64_t kBackupBurstBytes = 1 * kMiB;
+// A client that takes nothing of a backup for so long is given up. It keeps files from being
+// deleted.
+inline constexpr int kBackupStallSeconds = 30;
+
 // Tasks that wait for the read pool, of each length.
 inline constexpr uint64_t kPoolTasksMax = 4096;
 // Threads for looks at the disk, and for giving back its space.

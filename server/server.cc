@@ -20,6 +20,7 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "kv/member.h"
+#include "server/api/backups.h"
 #include "server/api/client_api.h"
 #include "server/differing_state.h"
 #include "server/disk_usage.h"
@@ -68,6 +69,13 @@ void TellServiceManager() {
   if (const absl::Status told = NotifyServiceManager(address, "READY=1"); !told.ok()) {
     LOG(WARNING) << "systemd cannot be told that the member is ready: " << told.message();
   }
+}
+
+BackupFigures FiguresOf(const Backups& backups) {
+  return {.in_progress = backups.running(),
+          .begun = backups.counts().begun,
+          .completed = backups.counts().completed,
+          .sent_bytes = backups.counts().bytes};
 }
 
 class Server final {
@@ -266,7 +274,7 @@ void Server::MakeServices() {
                             .fill_requests = [this](auto* to) { FillStats(request_stats_, to); },
                             .fill_peers = [this](auto* to) { peers_->FillStatus(to); },
                             .warnings = [this] { return Warnings(); }},
-      directory_.get(), store, &member_->driver(), &clock_);
+      directory_.get(), store, &member_->driver(), snapshots_.get(), &clock_);
   MakeMetrics();
   http_ = std::make_unique<Gateway>(
       options_, client_api_->services(), tls_->http(), loop_.get(), &calls_, &clock_,
@@ -279,7 +287,7 @@ void Server::MakeServices() {
                         member_->driver().Shutdown();
                         member_->membership()->Shutdown();
                         member_->store().GiveUpReads();
-                        client_api_->EndWatches();
+                        client_api_->EndStreams();
                       },
                   .end_connections = [this] { EndConnections(); }});
 }
@@ -301,6 +309,7 @@ void Server::MakeMetrics() {
                                                 .reserve_bytes = disk_usage_->reserve_bytes(),
                                                 .is_low = disk_usage_->low()};
                            },
+                       .backups = [this] { return FiguresOf(client_api_->backups()); },
                        .fill_memory = [this](auto* use) { memory_usage_->Fill(use); },
                        .warnings = [this] { return client_api_->Warnings(); },
                        .certificates_end = [this] { return tls_->not_after(); }},

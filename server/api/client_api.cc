@@ -6,11 +6,11 @@ namespace raftkv::server {
 
 ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
                      const kv::MemberDirectory* directory, kv::Store* store,
-                     raft::RaftDriver* driver, const MonotonicClock* clock)
+                     raft::RaftDriver* driver, kv::DiskPool* snapshots, const MonotonicClock* clock)
     : header_(directory, store),
       kv_(limits, store, header_),
       cluster_(directory, store, driver, clock, header_, std::move(hooks)),
-      maintenance_(store, header_),
+      maintenance_(store, snapshots, header_, directory->self().name),
       health_(store) {}
 
 void ClientApi::Register(grpc::ServerBuilder* builder) {
@@ -20,9 +20,10 @@ void ClientApi::Register(grpc::ServerBuilder* builder) {
 }
 
 void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  for (ClientService* service : {&kv_.service(), &cluster_.service(), &maintenance_.service()}) {
+  for (ClientService* service : {&kv_.service(), &cluster_.service()}) {
     service->Start(queue, accounting);
   }
+  maintenance_.Start(queue, accounting);
   health_.Start(queue, accounting);
 }
 

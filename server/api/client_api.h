@@ -23,12 +23,14 @@ class ClientApi final {
   // Borrows all that is pointed to.
   ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
             const kv::MemberDirectory* directory, kv::Store* store, raft::RaftDriver* driver,
-            const MonotonicClock* clock);
+            kv::DiskPool* snapshots, const MonotonicClock* clock);
 
   // For other front-ends; they stay where they are.
   std::vector<ClientService*> services() {
     return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &health_.service()};
   }
+
+  const Backups& backups() const { return maintenance_.backups(); }
 
   // As ClusterService's.
   std::vector<std::string> Warnings() const { return cluster_.Warnings(); }
@@ -36,9 +38,16 @@ class ClientApi final {
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
-  // As HealthService's.
-  bool OnTurn() { return health_.OnTurn(); }
-  void EndWatches() { health_.EndWatches(); }
+  // As HealthService's and Backups'.
+  bool OnTurn() {
+    maintenance_.backups().OnTurn();
+    return health_.OnTurn();
+  }
+  // Begins to end the calls that end by nothing else.
+  void EndStreams() {
+    health_.EndWatches();
+    maintenance_.backups().End();
+  }
 
  private:
   const ResponseHeaderFiller header_;

@@ -7,11 +7,20 @@
 
 namespace raftkv::server {
 
-MaintenanceService::MaintenanceService(kv::Store* store, ResponseHeaderFiller header)
-    : store_(*store), header_(std::move(header)) {
+MaintenanceService::MaintenanceService(kv::Store* store, kv::DiskPool* snapshots,
+                                       ResponseHeaderFiller header, std::string member_name)
+    : store_(*store),
+      header_(std::move(header)),
+      backups_(store, snapshots, header_, std::move(member_name)) {
   service_.AddMethod<v1::VerifyHashRequest>(
       "VerifyHash", kv::UnreadError,
       [this](ApiCall* call, const v1::VerifyHashRequest& request) { VerifyHash(call, request); });
+  backup_method_ = service_.AddStream("Backup");
+}
+
+void MaintenanceService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
+  service_.Start(queue, accounting);
+  backups_.Start(service_.service(), backup_method_, queue, accounting);
 }
 
 void MaintenanceService::VerifyHash(ApiCall* call, const v1::VerifyHashRequest& request) {

@@ -26,6 +26,14 @@ struct DiskFigures {
   bool is_low = false;
 };
 
+// Of backups that clients asked for.
+struct BackupFigures {
+  uint64_t in_progress = 0;
+  uint64_t begun = 0;
+  uint64_t completed = 0;
+  uint64_t sent_bytes = 0;
+};
+
 struct MethodFigures {
   std::string service;
   std::string method;
@@ -63,6 +71,8 @@ struct LoopFigures {
 
   std::vector<MethodFigures> methods = {};
   uint64_t calls_in_flight = 0;
+
+  BackupFigures backups;
 
   v1::MemoryUse memory;
   DiskFigures disk;

@@ -54,6 +54,16 @@ void AddCalls(const LoopFigures& figures, FamilyList* list) {
                 "Answers to clients, as protobuf writes them.", answer_bytes);
 }
 
+void AddBackups(const BackupFigures& backups, FamilyList* list) {
+  list->Gauge("raftkv_backups_in_progress", "Backups that are being sent to clients.",
+              backups.in_progress);
+  list->Counter("raftkv_backups_begun_total", "Backups that were begun.", backups.begun);
+  list->Counter("raftkv_backups_completed_total", "Backups that were sent as a whole.",
+                backups.completed);
+  list->Counter("raftkv_backup_sent_bytes_total", "Of backups, sent to clients.",
+                backups.sent_bytes);
+}
+
 void AddMemory(const v1::MemoryUse& memory, FamilyList* list) {
   list->Gauge("raftkv_memory_planned_bytes", "--memory_bytes_max.", memory.planned_bytes());
   list->Gauge("raftkv_memory_bytes",
@@ -101,6 +111,7 @@ void AddMember(const LoopFigures& figures, FamilyList* list) {
   list->Gauge("raftkv_kv_cluster_version", "Version of the commands that every member knows.",
               figures.cluster_version);
   AddCalls(figures, list);
+  AddBackups(figures.backups, list);
   AddMemory(figures.memory, list);
   AddDisk(figures.disk, list);
   list->Counter("raftkv_loop_cpu_seconds_total", "CPU time of the event loop's thread.",

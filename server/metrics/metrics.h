@@ -36,6 +36,7 @@ class Metrics final {
     const CallAccounting* calls = nullptr;
     std::vector<ClientService*> services = {};
     std::function<DiskFigures()> disk;
+    std::function<BackupFigures()> backups;
     // As ClusterService::Hooks'.
     std::function<void(v1::MemoryUse* use)> fill_memory;
     std::function<std::vector<std::string>()> warnings;

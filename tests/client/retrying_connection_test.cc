@@ -40,8 +40,10 @@ struct Script {
   std::map<std::string, std::deque<absl::Status>> answers;  // by address
   std::map<std::string, absl::Duration> answer_takes;       // by address
   std::map<std::string, uint64_t> clusters;                 // by address; 0: none is known
-  std::vector<std::string> asked;                           // addresses of the RPCs made
-  std::vector<absl::Duration> timeouts;                     // of the RPCs made
+  std::vector<std::string> stream;                          // messages of a stream, as bytes
+  absl::Status stream_end;
+  std::vector<std::string> asked;        // addresses of the RPCs made
+  std::vector<absl::Duration> timeouts;  // of the RPCs made
   std::vector<absl::Duration> connect_timeouts;
 };
 
@@ -72,6 +74,19 @@ class ScriptedStub final : public Stub {
     header_only.mutable_header()->set_cluster_id(script_->clusters[address_]);
     EXPECT_TRUE(response->ParseFromString(header_only.SerializeAsString()));
     return absl::OkStatus();
+  }
+
+  absl::Status ReadStream(const char* /*path*/, const google::protobuf::Message&,
+                          google::protobuf::Message* response,
+                          absl::FunctionRef<absl::Status()> on_message) override {
+    script_->asked.push_back(address_);
+    for (const std::string& message : script_->stream) {
+      EXPECT_TRUE(response->ParseFromString(message));
+      if (const absl::Status taken = on_message(); !taken.ok()) {
+        return taken;
+      }
+    }
+    return script_->stream_end;
   }
 
  private:

@@ -128,6 +128,7 @@ std::vector<ErrorCase> ErrorTable() {
       {BehindError(), kUnavailable, "TOO_STALE", {}, 250},
       {OutcomeUnknownError(), StatusCode::kUnknown, "OUTCOME_UNKNOWN", {}, kNone},
       {OverloadedError(), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
+      {BusyWithBackupsError(2), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
       {DiskFullError({"2 \"b\""}, {"b"}),
        StatusCode::kResourceExhausted,
        "DISK_FULL",

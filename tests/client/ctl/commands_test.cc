@@ -48,6 +48,8 @@ class MockConnection : public Connection {
               (override));
   MOCK_METHOD(absl::StatusOr<VerifyHashResult>, VerifyHash,
               (absl::string_view, const VerifyHashOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<BackupResult>, Backup,
+              (absl::string_view, const BackupOptions&, const BackupSink&), (override));
   MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
               (override));
 };
