@@ -113,8 +113,9 @@ absl::Status CheckNotForeign(const std::string& path, const std::set<std::string
     return absl::OkStatus();
   }
   for (const std::string& name : names) {
-    const bool in_locked =
-        name == kDatabase || name == kNewDatabase || name == kFenceFile || name == kNewFenceFile;
+    // The last two are left where the steps to a complete directory were taken back.
+    const bool in_locked = name == kDatabase || name == kNewDatabase || name == kFenceFile ||
+                           name == kNewFenceFile || name == kBallastFile || name == kStaging;
     const bool ours =
         name == kLockFile || name == kNewFormatFile || (in_locked && names.contains(kLockFile));
     if (!ours) {

@@ -5,7 +5,8 @@
 // next start:
 //   1. the directory    2. LOCK    3. db.new/ with an empty database    4. db.new/ renamed to db/
 //   5. FENCE    6. FORMAT
-// Only then may there be a db.staging/ (storage/snapshot_staging.h), and a BALLAST.
+// Only then may there be a db.staging/ (storage/snapshot_staging.h), and a BALLAST; they stay when
+// the last two steps are taken back (MarkIncomplete).
 //
 // A directory with a DIFFERS holds a state that was found wrong; it is kept for whoever looks into
 // that, and never opened again. The file is a line of text for people.

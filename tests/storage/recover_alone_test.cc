@@ -102,6 +102,17 @@ TEST_F(RecoverAloneTest, GoesOnAndRestarts) {
   EXPECT_TRUE(store_.machine().TakeView()->Verify(nullptr).ok());
 }
 
+// A directory that has been in use holds more than one that is being made.
+TEST_F(RecoverAloneTest, WhatLiesBesideTheDatabaseDoesNotMatter) {
+  store_.Close();
+  integration::WriteFile(store_.data_dir() + "/BALLAST", "space");
+  std::filesystem::create_directory(store_.data_dir() + "/db.staging");
+  const absl::Status recovered = RecoverAlone(store_.options());
+  ASSERT_TRUE(recovered.ok()) << recovered;
+  store_.Open();
+  EXPECT_EQ(store_.Value("uncertain"), "v");
+}
+
 TEST_F(RecoverAloneTest, RefusesADirectoryInUse) {
   const absl::Status refused = RecoverAlone(store_.options());
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
