@@ -127,7 +127,7 @@ STRING_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SERVER_OPTIONS_FILE = "server/options.cc"
 SERVER_OPTION_DEFINITION = re.compile(r'^ +\{"\w+", "(\w+)",', re.MULTILINE)
 CTL_OPTIONS_FILE = "client/ctl/command_line.cc"
-CTL_OPTION_DEFINITION = re.compile(r'_(?:option|flag)\(\s*"(?:-\w,)?--([a-z-]+)"')
+CTL_OPTION_DEFINITION = re.compile(r'_(?:option|flag)\(\s*"(?:-\w,)?--([a-z_-]+)(?:,--[a-z-]+)?"')
 
 
 class Finding(NamedTuple):

@@ -44,6 +44,16 @@ struct Words {
   EndpointStatusCommand status;
   EndpointHealthCommand health;
   EndpointHashCommand hash;
+  SnapshotSaveCommand save;
+  ExportCommand exported;
+  ImportCommand import;
+  std::string raftkvd;
+  std::string file;  // of snapshot status and restore
+  std::string data_dir;
+  std::string name;
+  std::string initial_cluster;
+  bool force = false;
+  bool only_hash = false;
   std::string shell;
 };
 
@@ -224,6 +234,84 @@ void AddClusterCommands(CLI::App& app, Words& words) {
       ->group(kGroup);
 }
 
+void AddConsistency(CLI::App* command, Words& words) {
+  command
+      ->add_option("--consistency", words.consistency,
+                   "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
+      ->check(CLI::IsMember({"l", "s", "linearizable", "stale"}))
+      ->option_text("l|s|linearizable|stale [l]");
+}
+
+// For commands that raftkvd does.
+void AddRaftkvd(CLI::App* command, Words& words) {
+  command
+      ->add_option("--raftkvd", words.raftkvd,
+                   "The raftkvd that does it; without it the one beside raftkvctl, or in PATH")
+      ->envname("RAFTKVCTL_RAFTKVD")
+      ->option_text("FILE (env RAFTKVCTL_RAFTKVD)");
+}
+
+void AddBackupCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Backup and recovery";
+  CLI::App* snapshot =
+      app.add_subcommand("snapshot", "Save all keys as a file, look into it, restore it")
+          ->group(kGroup);
+  snapshot->require_subcommand(1);
+  CLI::App* save = snapshot->add_subcommand(
+      "save", "Have an endpoint send all that the cluster holds as of one revision");
+  save->add_option("file", words.save.file, "Where it goes; replaced once it is complete")
+      ->required()
+      ->option_text("FILE");
+  AddConsistency(save, words);
+  CLI::App* status =
+      snapshot->add_subcommand("status", "Prove a file whole and print what it holds; offline");
+  status->add_option("file", words.file, "The file")->required()->option_text("FILE");
+  status->add_flag("--hash", words.only_hash,
+                   "Print the hash alone, which endpoint hashkv has at that index");
+  AddRaftkvd(status, words);
+  CLI::App* restore = snapshot->add_subcommand(
+      "restore", "Make the data directory of a member of a new cluster from a file; offline");
+  restore->add_option("file", words.file, "The file; the same for all members")
+      ->required()
+      ->option_text("FILE");
+  restore->add_option("--data_dir,--data-dir", words.data_dir, "A directory, new or empty")
+      ->required()
+      ->option_text("DIR");
+  restore->add_option("--name", words.name, "The member's name")->required()->option_text("NAME");
+  restore
+      ->add_option("--initial_cluster,--initial-cluster", words.initial_cluster,
+                   "All founding members; without it the member is alone")
+      ->option_text("NAME=HOST:PORT,...");
+  AddRaftkvd(restore, words);
+
+  CLI::App* recover =
+      app.add_subcommand("recover",
+                         "Make a stopped member the only one of a new cluster, when most others "
+                         "are lost; without --force only say what that would keep")
+          ->group(kGroup);
+  recover->add_option("dir", words.data_dir, "Its data directory")->required()->option_text("DIR");
+  recover->add_flag("--force", words.force, "Do it");
+  AddRaftkvd(recover, words);
+  CLI::App* inspect = app.add_subcommand("inspect",
+                                         "Print what a data directory holds, changing nothing; "
+                                         "also of a running member, or a damaged one")
+                          ->group(kGroup);
+  inspect->add_option("dir", words.data_dir, "The data directory")->required()->option_text("DIR");
+  AddRaftkvd(inspect, words);
+
+  CLI::App* exported =
+      app.add_subcommand("export", "Print all keys as lines of JSON, a page at a time")
+          ->group(kGroup);
+  exported->add_option("--prefix", words.exported.prefix, "Only keys that start with this")
+      ->option_text("PREFIX");
+  AddConsistency(exported, words);
+  app.add_subcommand("import", "Write the keys that lines of JSON hold, as export prints them")
+      ->group(kGroup)
+      ->add_option("file", words.import.file, "The file; - reads stdin")
+      ->required()
+      ->option_text("FILE");
+}
+
 void AddOtherCommands(CLI::App& app, Words& words) {
   constexpr char kGroup[] = "Other";
   app.add_subcommand("version", "Print raftkvctl's version")->group(kGroup);
@@ -294,7 +382,57 @@ Command ChosenMemberCommand(const CLI::App& member, const Words& words) {
   return MemberListCommand{};
 }
 
+Consistency ConsistencyOf(const Words& words) {
+  return words.consistency[0] == 's' ? Consistency::kStale : Consistency::kLinearizable;
+}
+
+// nullopt: it is none of those.
+std::optional<Command> ChosenBackupCommand(const CLI::App& app, Words& words) {
+  if (app.got_subcommand("export")) {
+    words.exported.consistency = ConsistencyOf(words);
+    return words.exported;
+  }
+  if (app.got_subcommand("import")) {
+    return words.import;
+  }
+  OfflineCommand offline{.raftkvd = words.raftkvd};
+  if (app.got_subcommand("recover")) {
+    offline.arguments = {"recover", words.data_dir};
+    if (words.force) {
+      offline.arguments.push_back("force");
+    }
+    return offline;
+  }
+  if (app.got_subcommand("inspect")) {
+    offline.arguments = {"inspect", words.data_dir};
+    return offline;
+  }
+  if (!app.got_subcommand("snapshot")) {
+    return std::nullopt;
+  }
+  const CLI::App* snapshot = app.get_subcommand("snapshot");
+  if (snapshot->got_subcommand("save")) {
+    words.save.consistency = ConsistencyOf(words);
+    return words.save;
+  }
+  if (snapshot->got_subcommand("status")) {
+    offline.arguments = {"status", words.file};
+    if (words.only_hash) {
+      offline.arguments.push_back("hash");
+    }
+    return offline;
+  }
+  offline.arguments = {"restore", words.file, words.data_dir, words.name};
+  if (!words.initial_cluster.empty()) {
+    offline.arguments.push_back(words.initial_cluster);
+  }
+  return offline;
+}
+
 Command ChosenCommand(const CLI::App& app, Words& words) {
+  if (std::optional<Command> command = ChosenBackupCommand(app, words); command.has_value()) {
+    return *std::move(command);
+  }
   if (app.got_subcommand("put")) {
     words.put.value_from_stdin = words.put.value == "-";
     if (!words.ttl.empty()) {
@@ -303,8 +441,7 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
     return words.put;
   }
   if (app.got_subcommand("get")) {
-    words.get.consistency =
-        words.consistency[0] == 's' ? Consistency::kStale : Consistency::kLinearizable;
+    words.get.consistency = ConsistencyOf(words);
     return words.get;
   }
   if (app.got_subcommand("del")) {
@@ -355,6 +492,7 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   AddGlobalOptions(app, words);
   AddKeyCommands(app, words);
   AddClusterCommands(app, words);
+  AddBackupCommands(app, words);
   AddOtherCommands(app, words);
   try {
     app.parse(argc, argv);

@@ -89,6 +89,26 @@ struct EndpointHashCommand {
   bool scan = false;
 };
 
+struct SnapshotSaveCommand {
+  std::string file = {};
+  Consistency consistency = Consistency::kLinearizable;
+};
+
+struct ExportCommand {
+  std::string prefix = {};
+  Consistency consistency = Consistency::kLinearizable;
+};
+
+struct ImportCommand {
+  std::string file = {};  // "-": stdin
+};
+
+// What raftkvd does where no server runs.
+struct OfflineCommand {
+  std::vector<std::string> arguments = {};  // of `raftkvd offline`
+  std::string raftkvd = {};                 // the program; empty: it is looked for
+};
+
 struct TopCommand {};
 
 struct VersionCommand {};
@@ -97,7 +117,8 @@ using Command =
     std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MemberAddCommand,
                  MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
                  MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
-                 EndpointHealthCommand, EndpointHashCommand, TopCommand, VersionCommand>;
+                 EndpointHealthCommand, EndpointHashCommand, SnapshotSaveCommand, ExportCommand,
+                 ImportCommand, OfflineCommand, TopCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -13,7 +13,11 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "client/ctl/escape.h"
+#include "client/ctl/import.h"
+#include "client/ctl/json_lines.h"
+#include "client/ctl/offline.h"
 #include "client/ctl/output.h"
+#include "client/ctl/save_snapshot.h"
 #include "client/ctl/top.h"
 
 namespace raftkv::ctl {
@@ -261,6 +265,50 @@ class Run {
     return equal ? code : ExitCode::kUnhealthy;
   }
 
+  ExitCode operator()(const SnapshotSaveCommand& command) {
+    SaveFailure failure;
+    const absl::StatusOr<BackupResult> saved =
+        SaveSnapshot(command, global_.endpoints, client_, terminal_, &failure);
+    if (!failure.of_file.ok()) {
+      return FailLocally(failure.of_file);
+    }
+    if (!saved.ok()) {
+      return Fail(saved.status());
+    }
+    terminal_.out << FormatSaved(global_.format, command.file, *saved);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const ExportCommand& command) {
+    ListOptions options;
+    options.consistency = command.consistency;
+    options.page_size = static_cast<int32_t>(kPageSize);
+    const absl::Status listed =
+        client_.ListAll(Prefix{command.prefix}, options, [&](const ListResult& page) {
+          for (const KeyValue& kv : page.kvs) {
+            // One that is due is as good as gone.
+            if (!kv.ttl_remaining.has_value() || *kv.ttl_remaining >= absl::Milliseconds(1)) {
+              terminal_.out << ToJsonLine(kv);
+            }
+          }
+          return terminal_.out.good();
+        });
+    return listed.ok() ? ExitCode::kOk : Fail(listed);
+  }
+
+  ExitCode operator()(const ImportCommand& command) {
+    const ImportResult result = Import(command, client_, terminal_);
+    terminal_.out << FormatImported(global_.format, result.written);
+    if (!result.of_file.ok()) {
+      return FailLocally(result.of_file);
+    }
+    return result.of_server.ok() ? ExitCode::kOk : Fail(result.of_server);
+  }
+
+  ExitCode operator()(const OfflineCommand& command) {
+    return RunOffline(command.raftkvd, command.arguments, global_.format, terminal_);
+  }
+
   ExitCode operator()(const TopCommand&) { return RunTop(global_, client_, terminal_); }
 
   ExitCode operator()(const VersionCommand&) {
@@ -269,6 +317,12 @@ class Run {
   }
 
  private:
+  // For what no server has to do with.
+  ExitCode FailLocally(const absl::Status& status) {
+    terminal_.err << "Error: " << EscapeControls(status.message(), Newlines::kEscape) << "\n";
+    return ExitCode::kError;
+  }
+
   ExitCode Fail(const absl::Status& status) {
     if (global_.format == OutputFormat::kJson) {
       terminal_.err << FormatErrorJson(status);

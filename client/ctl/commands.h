@@ -15,6 +15,7 @@ struct Terminal {
   std::ostream& out;  // data
   std::ostream& err;  // everything else
   bool out_is_terminal = false;
+  bool err_is_terminal = false;
 };
 
 // Runs one command against the cluster that `client` reaches. Errors are said on `terminal.err`.

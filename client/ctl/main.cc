@@ -34,7 +34,8 @@ raftkv::ctl::ExitCode Main(int argc, char** argv) {
   const raftkv::ctl::Terminal terminal{.in = std::cin,
                                        .out = std::cout,
                                        .err = std::cerr,
-                                       .out_is_terminal = isatty(STDOUT_FILENO) == 1};
+                                       .out_is_terminal = isatty(STDOUT_FILENO) == 1,
+                                       .err_is_terminal = isatty(STDERR_FILENO) == 1};
   return raftkv::ctl::RunCommand(invocation, *client, terminal);
 }
 

@@ -457,6 +457,26 @@ std::string FormatHashes(OutputFormat format, const std::vector<EndpointHash>& h
                      rows);
 }
 
+std::string FormatSaved(OutputFormat format, const std::string& file, const BackupResult& result) {
+  if (format == OutputFormat::kJson) {
+    return Line(Json{{"header", ToJson(result.header)},
+                     {"file", file},
+                     {"revision", result.header.revision},
+                     {"keys", result.key_count},
+                     {"bytes", result.bytes},
+                     {"raft_index", result.index},
+                     {"hash", HashText(result.state_hash)}});
+  }
+  return absl::StrCat("Saved ", result.key_count, " keys at revision ", result.header.revision,
+                      " in ", EscapeControls(file, Newlines::kEscape), ", ",
+                      FormatBytes(result.bytes), "\n");
+}
+
+std::string FormatImported(OutputFormat format, int64_t written) {
+  return format == OutputFormat::kJson ? Line(Json{{"written", written}})
+                                       : absl::StrCat(written, "\n");
+}
+
 std::string FormatVersion(OutputFormat format) {
   switch (format) {
     case OutputFormat::kSimple:

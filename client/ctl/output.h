@@ -62,6 +62,9 @@ std::string FormatStatuses(OutputFormat format, const std::vector<EndpointStatus
 std::string FormatHealth(OutputFormat format, const std::vector<EndpointHealth>& endpoints);
 // As FormatStatuses.
 std::string FormatHashes(OutputFormat format, const std::vector<EndpointHash>& hashes);
+// A backup that is in `file`, and how many keys were imported.
+std::string FormatSaved(OutputFormat format, const std::string& file, const BackupResult& result);
+std::string FormatImported(OutputFormat format, int64_t written);
 std::string FormatVersion(OutputFormat format);
 
 // The failure of a command as JSON, for stderr.

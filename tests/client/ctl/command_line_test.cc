@@ -53,6 +53,45 @@ TEST(CommandLineTest, Defaults) {
   EXPECT_EQ(global.command_timeout, absl::Seconds(5));
 }
 
+std::vector<std::string> OfflineArguments(const std::vector<const char*>& arguments) {
+  return std::get<OfflineCommand>(Good(arguments).command).arguments;
+}
+
+TEST(CommandLineTest, OfflineCommandsAreRaftkvds) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(OfflineArguments({"snapshot", "status", "f"}), (Words{"status", "f"}));
+  EXPECT_EQ(OfflineArguments({"snapshot", "status", "f", "--hash"}),
+            (Words{"status", "f", "hash"}));
+  EXPECT_EQ(OfflineArguments({"snapshot", "restore", "f", "--data_dir", "d", "--name", "n1"}),
+            (Words{"restore", "f", "d", "n1"}));
+  EXPECT_EQ(OfflineArguments({"snapshot", "restore", "f", "--data-dir=d", "--name=n1",
+                              "--initial-cluster=n1=a:1,n2=b:1"}),
+            (Words{"restore", "f", "d", "n1", "n1=a:1,n2=b:1"}));
+  EXPECT_EQ(OfflineArguments({"recover", "d"}), (Words{"recover", "d"}));
+  EXPECT_EQ(OfflineArguments({"recover", "d", "--force"}), (Words{"recover", "d", "force"}));
+  EXPECT_EQ(OfflineArguments({"inspect", "d"}), (Words{"inspect", "d"}));
+  const auto command =
+      std::get<OfflineCommand>(Good({"inspect", "d", "--raftkvd", "/opt/raftkvd"}).command);
+  EXPECT_EQ(command.raftkvd, "/opt/raftkvd");
+  EXPECT_EQ(Early({"snapshot", "restore", "f", "--name", "n1"}).code, ExitCode::kBadArguments);
+  EXPECT_EQ(Early({"snapshot"}).code, ExitCode::kBadArguments);
+  EXPECT_EQ(Early({"recover"}).code, ExitCode::kBadArguments);
+}
+
+TEST(CommandLineTest, BackupsAndExportsAreOfAFreshness) {
+  EXPECT_EQ(std::get<SnapshotSaveCommand>(Good({"snapshot", "save", "f"}).command).consistency,
+            Consistency::kLinearizable);
+  const auto stale =
+      std::get<SnapshotSaveCommand>(Good({"snapshot", "save", "f", "--consistency=s"}).command);
+  EXPECT_EQ(stale.consistency, Consistency::kStale);
+  EXPECT_EQ(stale.file, "f");
+  const auto exported =
+      std::get<ExportCommand>(Good({"export", "--prefix", "p", "--consistency", "s"}).command);
+  EXPECT_EQ(exported.prefix, "p");
+  EXPECT_EQ(exported.consistency, Consistency::kStale);
+  EXPECT_EQ(std::get<ImportCommand>(Good({"import", "-"}).command).file, "-");
+}
+
 TEST(CommandLineTest, GlobalOptionsMayStandAnywhere) {
   for (const std::vector<const char*>& arguments :
        {std::vector<const char*>{"--endpoints", "a:1,b:2", "-w", "json", "--command-timeout",
