@@ -238,6 +238,25 @@ TEST_F(MetricsTest, CallsAreCountedByMethodAndCodeHoweverTheyCome) {
   EXPECT_EQ(after["raftkv_server_client_requests_in_flight"], 0);
 }
 
+TEST_F(MetricsTest, ABackupIsCounted) {
+  ASSERT_TRUE(cluster_.client(0).PutText("k", std::string(100'000, 'x')).ok());
+  const Page before = Scrape(0);
+  const CommandResult saved =
+      RunCommand({RaftkvctlPath(), "snapshot", "save", cluster_.dir().File("backup"), "--endpoints",
+                  cluster_.client_address(0)});
+  ASSERT_EQ(saved.exit, ExitStatus{.code = 0}) << saved;
+  // Its end is counted when gRPC has said so.
+  ASSERT_TRUE(WaitUntil(Millis(5000), [&] {
+    return Scrape(0)["raftkv_backups_completed_total"] ==
+           Page(before)["raftkv_backups_completed_total"] + 1;
+  }));
+  Page after = Scrape(0);
+  EXPECT_EQ(after["raftkv_backups_begun_total"], Page(before)["raftkv_backups_begun_total"] + 1);
+  EXPECT_GE(after["raftkv_backup_sent_bytes_total"],
+            Page(before)["raftkv_backup_sent_bytes_total"] + 100'000);
+  EXPECT_EQ(after["raftkv_backups_in_progress"], 0);
+}
+
 TEST_F(MetricsTest, TheFiguresAreThoseOfTheCluster) {
   const size_t leader = *cluster_.WaitForLeader();
   const Page before = Scrape(leader);
