@@ -235,25 +235,30 @@ void ClusterService::WithTarget(ApiCall* call, const Request& request,
 template <typename Response>
 void ClusterService::Change(ApiCall* call, const peer::v1::ChangeMembersRequest& change) {
   hooks_.change_members(change, call->AnswerBy(), [this, call](const absl::StatusOr<uint64_t>& id) {
-    if (!id.ok()) {
+    if (id.ok()) {
+      AnswerWith<Response>(call, raft::NodeId(*id));
+    } else {
       call->Fail(id.status());
+    }
+  });
+}
+
+// Once this member has applied what it answers.
+template <typename Response>
+void ClusterService::AnswerWith(ApiCall* call, raft::NodeId id) {
+  const kv::ReadFreshness freshness{
+      .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
+  store_.AwaitFreshness(freshness, [this, call, id](const absl::Status& fresh) {
+    if (!fresh.ok()) {
+      call->Fail(kv::ChangeUnknownError());
       return;
     }
-    // So that this member shows what it answers.
-    const kv::ReadFreshness freshness{
-        .linearizable = true, .min_revision = 0, .deadline = call->AnswerBy()};
-    store_.AwaitFreshness(freshness, [this, call, id = *id](const absl::Status& fresh) {
-      if (!fresh.ok()) {
-        call->Fail(kv::ChangeUnknownError());
-        return;
-      }
-      Response response;
-      header_(store_.revision(), response.mutable_header());
-      if (const auto member = directory_.Find(raft::NodeId(id)); member.has_value()) {
-        FillMember(*member, response.mutable_member());
-      }
-      call->Finish(response);
-    });
+    Response response;
+    header_(store_.revision(), response.mutable_header());
+    if (const auto member = directory_.Find(id); member.has_value()) {
+      FillMember(*member, response.mutable_member());
+    }
+    call->Finish(response);
   });
 }
 
@@ -328,12 +333,40 @@ void ClusterService::PromoteMember(ApiCall* call, const v1::PromoteMemberRequest
 }
 
 void ClusterService::UpdateMember(ApiCall* call, const v1::UpdateMemberRequest& request) {
-  WithTarget(call, request, [this, call, request](raft::NodeId target) {
+  WithTarget(call, request, [this, call, address = request.peer_address()](raft::NodeId target) {
     peer::v1::ChangeMembersRequest change;
     change.mutable_update()->set_id(target.value());
-    change.mutable_update()->set_peer_address(request.peer_address());
-    Change<v1::UpdateMemberResponse>(call, change);
+    change.mutable_update()->set_peer_address(address);
+    hooks_.change_members(change, call->AnswerBy(),
+                          [this, call, target, address](const absl::StatusOr<uint64_t>& id) {
+                            if (id.ok()) {
+                              PublishFor(call, target, address);
+                            } else {
+                              call->Fail(id.status());
+                            }
+                          });
   });
+}
+
+// What the member published itself counts for more than the configuration, and it cannot say
+// anything else now.
+void ClusterService::PublishFor(ApiCall* call, raft::NodeId target, const std::string& address) {
+  const log::v1::MemberRecord* const published = directory_.PublishedBy(target.value());
+  if (published == nullptr || published->peer_address() == address) {
+    AnswerWith<v1::UpdateMemberResponse>(call, target);
+    return;
+  }
+  log::v1::Command command;
+  *command.mutable_member_record() = *published;
+  command.mutable_member_record()->set_peer_address(address);
+  store_.Write(command, call->AnswerBy(),
+               [this, call, target](const absl::StatusOr<log::v1::CommandOutcome>& outcome) {
+                 if (outcome.ok()) {
+                   AnswerWith<v1::UpdateMemberResponse>(call, target);
+                 } else {
+                   call->Fail(kv::ChangeUnknownError());
+                 }
+               });
 }
 
 void ClusterService::FillStatus(v1::GetStatusResponse* response) const {

@@ -76,6 +76,9 @@ class ClusterService final {
   // Has the change made, and answers with the member.
   template <typename Response>
   void Change(ApiCall* call, const peer::v1::ChangeMembersRequest& change);
+  template <typename Response>
+  void AnswerWith(ApiCall* call, raft::NodeId id);
+  void PublishFor(ApiCall* call, raft::NodeId target, const std::string& address);
   void Remove(ApiCall* call, raft::NodeId target);
   void FillMember(const kv::MemberEntry& entry, v1::Member* member) const;
   void FinishTransfer(ApiCall* call, const absl::Status& status);

@@ -231,6 +231,27 @@ TEST_F(MembershipTest, WhatCannotBeIsRefusedAndChangesNothing) {
   EXPECT_EQ(Members(0), before);
 }
 
+TEST_F(MembershipTest, WhoIsDownCanBeSaidToBeElsewhere) {
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  const size_t down = cluster_.Other(*leader);
+  const size_t asked = cluster_.Other(down);
+  cluster_.server(down).Kill9();
+  v1::UpdateMemberRequest request;
+  request.set_name(TestCluster::Name(down));
+  request.set_peer_address(Loopback(PickFreePort()));
+  const auto updated = cluster_.client(asked).UpdateMember(request);
+  ASSERT_TRUE(updated.ok()) << updated;
+  EXPECT_EQ(updated->member().peer_address(), request.peer_address());
+  // It comes up there.
+  ServerProcess& server = cluster_.server(down);
+  server.options().listen_peer = request.peer_address();
+  ASSERT_TRUE(cluster_.Start(down));
+  EXPECT_TRUE(cluster_.WaitUntilEqual());
+  request.set_peer_address(cluster_.peer_address(asked));
+  EXPECT_EQ(cluster_.client(asked).UpdateMember(request).reason, "MEMBER_EXISTS");
+}
+
 TEST_F(MembershipTest, AMajorityOfWhoIsLeftMustBeUp) {
   const std::optional<size_t> leader = cluster_.WaitForLeader();
   ASSERT_TRUE(leader.has_value());
