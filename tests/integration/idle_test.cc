@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <vector>
@@ -31,13 +30,7 @@ void ExpectQuietFor(Millis duration) {
   TestCluster cluster;
   ASSERT_TRUE(cluster.StartAll());
   ASSERT_TRUE(cluster.client(0).PutText("a", "1").ok());
-  const auto all_ready = [&] {
-    const auto members = cluster.client(0).ListMembers();
-    return members.ok() &&
-           std::all_of(members->members().begin(), members->members().end(),
-                       [](const v1::Member& member) { return !member.version().empty(); });
-  };
-  ASSERT_TRUE(WaitUntil(Millis(10000), all_ready));
+  ASSERT_TRUE(cluster.WaitUntilPublished());
   ASSERT_TRUE(cluster.WaitUntilEqual());
   std::vector<Millis> cpu_before;
   std::vector<v1::GetStatusResponse> before;

@@ -32,12 +32,7 @@ class PeerApiTest : public testing::Test {
     ASSERT_TRUE(cluster_->StartAll());
     ASSERT_TRUE(cluster_->client(0).PutText("before", "1").ok());
     // What members publish after their start would get in between the lies.
-    ASSERT_TRUE(WaitUntil(Millis(10000), [] {
-      const auto listed = cluster_->client(0).ListMembers();
-      return listed.ok() &&
-             std::all_of(listed->members().begin(), listed->members().end(),
-                         [](const v1::Member& member) { return !member.version().empty(); });
-    }));
+    ASSERT_TRUE(cluster_->WaitUntilPublished());
   }
   static void TearDownTestSuite() { cluster_.reset(); }
 

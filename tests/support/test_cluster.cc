@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -191,6 +192,16 @@ std::optional<size_t> TestCluster::AgreedLeader() {
     }
   }
   return leader;
+}
+
+bool TestCluster::WaitUntilPublished(Millis timeout) {
+  const bool published = WaitUntil(timeout, [&] {
+    return std::all_of(servers_.begin(), servers_.end(), [](const auto& server) {
+      return absl::StrContains(server->Log(), "that is the cluster version now");
+    });
+  });
+  EXPECT_TRUE(published) << "the cluster version is not raised";
+  return published;
 }
 
 bool TestCluster::WaitUntilEqual(Millis timeout) {

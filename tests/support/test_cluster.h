@@ -44,6 +44,9 @@ class TestCluster {
   // The member that leads, once every running one says the same, or nothing (with a gtest failure)
   // after `timeout`. A paused member counts as not running.
   std::optional<size_t> WaitForLeader(Millis timeout = Millis(15000));
+  // Waits until founders have published what they know, and the log says what all know: from then
+  // on nothing is proposed but what clients ask for. False with a gtest failure otherwise.
+  bool WaitUntilPublished(Millis timeout = Millis(15000));
   // Waits until every running member has applied up to the same index, and holds the same by the
   // hash of its state; false with a gtest failure otherwise.
   bool WaitUntilEqual(Millis timeout = Millis(15000));
