@@ -8,6 +8,19 @@
 
 namespace raftkv::kv {
 
+// The request ids that are remembered (kv/remembered_requests.h): those of the numbers
+// [first, next).
+struct RequestTotals {
+  uint64_t first = 0;
+  uint64_t next = 0;
+  uint64_t bytes = 0;      // Of ids and answers.
+  uint64_t rows_hash = 0;  // The sum of their hashes (kv/state_hash.h), modulo 2^64.
+
+  uint64_t count() const { return next - first; }
+
+  friend bool operator==(const RequestTotals&, const RequestTotals&) = default;
+};
+
 // Changes together with the keys.
 struct AppliedState {
   raft::EntryId id;
@@ -18,6 +31,7 @@ struct AppliedState {
   uint64_t rows_hash = 0;
   // Every member knows the commands of this version.
   uint32_t cluster_version = kFirstCommandVersion;
+  RequestTotals requests = {};  // None before kTxnCommandVersion.
 
   friend bool operator==(const AppliedState&, const AppliedState&) = default;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "kv/applied_state.h"
 #include "kv/command_version.h"
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
@@ -13,8 +14,8 @@
 
 namespace raftkv::kv {
 
-// What the other fields of a previous record count against DeleteOperation::previous_bytes_max: at
-// least as much as they take in an answer to a client.
+// What the other fields of a record count against a bound of an answer's bytes: at least as much as
+// they take in an answer to a client.
 inline constexpr uint64_t kPreviousOverheadBytes = 64;
 
 // The figures of the whole store.
@@ -23,6 +24,7 @@ struct StoreTotals {
   int64_t key_count = 0;
   uint64_t rows_hash = 0;  // The sum of the hashes of the keys that are there.
   uint32_t cluster_version = kFirstCommandVersion;
+  RequestTotals requests = {};
 
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
 };
@@ -35,8 +37,8 @@ absl::Status CheckCommand(const log::v1::Command& command);
 // Unimplemented otherwise, in words for whoever runs this member.
 absl::Status CheckClusterVersion(uint32_t version);
 
-// Whether it may make the data larger: it writes a key. What only removes, and what members say of
-// themselves, does not.
+// Whether it may make the data larger: it may write a key. What only removes, and what members say
+// of themselves, does not.
 bool AddsData(const log::v1::Command& command);
 
 // Applies a command that CheckCommand accepted. Takes keys and values out of it. `outcome` may be
@@ -45,5 +47,11 @@ bool AddsData(const log::v1::Command& command);
 [[nodiscard]] bool ApplyCommand(log::v1::Command* command, raft::ClusterMillis stamp,
                                 KvTable* table, StoreTotals* totals,
                                 log::v1::CommandOutcome* outcome);
+
+// What a transaction that only reads comes to, at `revision` of the store, without an entry of the
+// log. Returns false when the table stalled. REQUIRES: CheckCommand accepts it, and none of its
+// operations writes.
+[[nodiscard]] bool EvaluateReads(const log::v1::Txn& txn, int64_t revision, KvTable* table,
+                                 log::v1::CommandOutcome* outcome);
 
 }  // namespace raftkv::kv

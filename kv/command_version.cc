@@ -1,11 +1,35 @@
 #include "kv/command_version.h"
 
+#include <algorithm>
+
 namespace raftkv::kv {
+namespace {
+
+bool IsNewGuard(const log::v1::Guard& guard) {
+  return guard.has_create_revision() || guard.comparison() != 0 || guard.is_range() ||
+         !guard.end_key().empty();
+}
+
+bool IsNewOperation(const log::v1::Operation& operation) {
+  return !operation.has_put() && !operation.has_delete_();
+}
+
+bool IsNewTxn(const log::v1::Txn& txn) {
+  return txn.has_else() || txn.else_operations_size() > 0 || txn.answer_bytes_max() > 0 ||
+         txn.scanned_keys_max() > 0 ||
+         std::any_of(txn.guards().begin(), txn.guards().end(), IsNewGuard) ||
+         std::any_of(txn.operations().begin(), txn.operations().end(), IsNewOperation);
+}
+
+}  // namespace
 
 // A test puts another version of this file in its place: tests/support/next_command_version.cc.
 
 uint32_t OwnCommandVersion() { return kNewestCommandVersion; }
 
-uint32_t CommandVersionOf(const log::v1::Command& /*command*/) { return kFirstCommandVersion; }
+uint32_t CommandVersionOf(const log::v1::Command& command) {
+  return command.has_request() || IsNewTxn(command.txn()) ? kTxnCommandVersion
+                                                          : kFirstCommandVersion;
+}
 
 }  // namespace raftkv::kv

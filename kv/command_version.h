@@ -14,9 +14,10 @@ namespace raftkv::kv {
 
 // Of what the first release knows, and of a cluster that was just founded.
 inline constexpr uint32_t kFirstCommandVersion = 1;
-
 // From here on members come and go, by entries that hold a configuration.
 inline constexpr uint32_t kMembershipVersion = 2;
+// Knows else branches, operations other than put and delete, and request ids.
+inline constexpr uint32_t kTxnCommandVersion = 2;
 
 inline constexpr uint32_t kNewestCommandVersion = 2;
 

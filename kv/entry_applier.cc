@@ -53,7 +53,8 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
   StoreTotals totals{.revision = run->applied.revision,
                      .key_count = run->applied.key_count,
                      .rows_hash = run->applied.rows_hash,
-                     .cluster_version = run->applied.cluster_version};
+                     .cluster_version = run->applied.cluster_version,
+                     .requests = run->applied.requests};
   int64_t expired_keys = 0;
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
@@ -93,6 +94,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
   run->applied.key_count = totals.key_count;
   run->applied.rows_hash = totals.rows_hash;
   run->applied.cluster_version = totals.cluster_version;
+  run->applied.requests = totals.requests;
   return EntryFate::kApplied;
 }
 

@@ -83,6 +83,11 @@ absl::Status OutcomeUnknownBecause(absl::string_view message) {
   return MakeError(absl::StatusCode::kUnknown, "OUTCOME_UNKNOWN", message);
 }
 
+// A key of a message, and where it stands.
+std::string KeyAt(absl::string_view field, absl::string_view key) {
+  return field.empty() ? EchoKey(key) : absl::StrCat(field, ": ", EchoKey(key));
+}
+
 }  // namespace
 
 std::optional<google::rpc::ErrorInfo> FindErrorInfo(const absl::Status& error) {
@@ -145,16 +150,70 @@ absl::Status BadBoundError(absl::string_view field, absl::string_view key) {
 
 absl::Status RangeTooLargeError(const log::v1::CommandOutcome& outcome, uint64_t keys_max) {
   const bool bytes = outcome.exceeding_bytes();
+  const uint64_t limit =
+      outcome.limit() > 0 ? outcome.limit() : (bytes ? kPreviousBytesMax : keys_max);
+  const std::map<std::string, std::string> metadata = {{"size", absl::StrCat(outcome.exceeding())},
+                                                       {"limit", absl::StrCat(limit)}};
+  if (!outcome.failed_at().empty()) {
+    return InvalidArgument(
+        "RANGE_TOO_LARGE", outcome.failed_at(),
+        absl::StrCat(
+            outcome.failed_at(),
+            bytes ? ": with it, the answer has more than " : ": with it, ranges hold more than ",
+            limit, bytes ? " bytes" : " keys", "; nothing of the transaction happened"),
+        metadata);
+  }
   return InvalidArgument(
       "RANGE_TOO_LARGE", "range",
-      bytes ? absl::StrCat("range: the previous values are more than ", kPreviousBytesMax,
+      bytes ? absl::StrCat("range: the previous values are more than ", limit,
                            " bytes; nothing was deleted. Set limit to fewer keys and repeat while "
                            "the answer says more, or leave return_previous out")
-            : absl::StrCat("range: holds more than ", keys_max,
+            : absl::StrCat("range: holds more than ", limit,
                            " keys (--delete_range_keys_max); nothing was deleted. Set limit to "
                            "that or less, and repeat while the answer says more"),
-      {{"size", absl::StrCat(outcome.exceeding())},
-       {"limit", absl::StrCat(bytes ? kPreviousBytesMax : keys_max)}});
+      metadata);
+}
+
+absl::Status WithinField(absl::string_view path, const absl::Status& error) {
+  absl::Status within(error.code(), absl::StrCat(path, ".", error.message()));
+  if (std::optional<google::rpc::ErrorInfo> info = FindErrorInfo(error); info.has_value()) {
+    std::string& field = (*info->mutable_metadata())["field"];
+    field = absl::StrCat(path, ".", field);
+    AddDetail(*info, &within);
+  }
+  return within;
+}
+
+absl::Status BadTxnError(absl::string_view field, absl::string_view problem) {
+  return InvalidArgument("BAD_TXN", field, absl::StrCat(field, ": ", problem));
+}
+
+absl::Status BadGuardError(absl::string_view field, absl::string_view problem) {
+  return InvalidArgument("BAD_GUARD", field, absl::StrCat(field, ": ", problem));
+}
+
+absl::Status TxnTooLargeError(absl::string_view of_what, uint64_t size, uint64_t limit) {
+  return InvalidArgument("TXN_TOO_LARGE", of_what,
+                         absl::StrCat(of_what, ": are ", size, "; a transaction has at most ",
+                                      limit, ", those of transactions within it included"),
+                         {{"size", absl::StrCat(size)}, {"limit", absl::StrCat(limit)}});
+}
+
+absl::Status BadBatchError(absl::string_view field, absl::string_view problem) {
+  return InvalidArgument("BAD_BATCH", field, absl::StrCat(field, ": ", problem));
+}
+
+absl::Status BadRequestIdError(uint64_t size) {
+  return InvalidArgument(
+      "BAD_REQUEST_ID", "request_id",
+      absl::StrCat("request_id: has ", size, " bytes; an id has 1 to ", kRequestIdBytesMax),
+      {{"size", absl::StrCat(size)}, {"limit", absl::StrCat(kRequestIdBytesMax)}});
+}
+
+absl::Status RequestIdReusedError() {
+  return InvalidArgument("REQUEST_ID_REUSED", "request_id",
+                         "request_id: is that of another write, which is remembered; nothing was "
+                         "done. Each write needs an id of its own");
 }
 
 absl::Status BadPageSizeError(int64_t page_size) {
@@ -301,10 +360,14 @@ absl::Status BehindError() {
       "the read; ask another member, or try again later");
 }
 
-absl::Status OutcomeUnknownError() {
-  return OutcomeUnknownBecause(
+absl::Status OutcomeUnknownError(bool with_request_id) {
+  constexpr absl::string_view kProposed =
       "the write was proposed and its outcome did not become known in time: it may "
-      "have happened, or may yet; read before writing again");
+      "have happened, or may yet; ";
+  return with_request_id
+             ? Unavailable("OUTCOME_UNKNOWN",
+                           absl::StrCat(kProposed, "try again with the same request_id"))
+             : OutcomeUnknownBecause(absl::StrCat(kProposed, "read before writing again"));
 }
 
 absl::Status UnreadOutcomeError() {
@@ -314,6 +377,13 @@ absl::Status UnreadOutcomeError() {
 
 absl::Status OverloadedError() {
   return OverloadedBecause("too many requests are waiting; nothing was proposed, try again later");
+}
+
+absl::Status RequestsFullError(uint64_t ids) {
+  return OverloadedBecause(
+      absl::StrCat("the ids of ", ids,
+                   " writes are remembered, and none of them is old enough to "
+                   "be forgotten; nothing was done, try again later, or without a request_id"));
 }
 
 absl::Status DiskFullError(const std::vector<std::string>& members,
@@ -360,6 +430,22 @@ absl::Status IndexTooOldError(uint64_t index, uint64_t oldest) {
                    absl::StrCat("this member does not know any more what its state was at index ",
                                 index, ", only from index ", oldest, " on"),
                    {{"oldest", absl::StrCat(oldest)}});
+}
+
+absl::Status NotAnIntegerError(absl::string_view field, absl::string_view key) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_AN_INTEGER",
+                   absl::StrCat(KeyAt(field, key), " holds no number in decimal text from ",
+                                std::numeric_limits<int64_t>::min(), " to ",
+                                std::numeric_limits<int64_t>::max(), "; nothing was done"),
+                   {{"field", field.empty() ? "key" : std::string(field)}});
+}
+
+absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key) {
+  return MakeError(absl::StatusCode::kOutOfRange, "INTEGER_OVERFLOW",
+                   absl::StrCat("the sum for ", KeyAt(field, key), " is not from ",
+                                std::numeric_limits<int64_t>::min(), " to ",
+                                std::numeric_limits<int64_t>::max(), "; nothing was done"),
+                   {{"field", field.empty() ? "key" : std::string(field)}});
 }
 
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision) {

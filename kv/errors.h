@@ -35,7 +35,18 @@ absl::Status BadTtlError(absl::string_view field, absl::string_view value, absl:
 absl::Status BadRangeError(absl::string_view field, absl::string_view problem);
 // A bound of a range that is too long for a key.
 absl::Status BadBoundError(absl::string_view field, absl::string_view key);
+// `keys_max` is the limit of an outcome that names none.
 absl::Status RangeTooLargeError(const log::v1::CommandOutcome& outcome, uint64_t keys_max);
+// The same error, of a field within `path`: its message must begin with the field's name.
+absl::Status WithinField(absl::string_view path, const absl::Status& error);
+// `field` is the path of what is wrong in a transaction, which `problem` goes on with.
+absl::Status BadTxnError(absl::string_view field, absl::string_view problem);
+absl::Status BadGuardError(absl::string_view field, absl::string_view problem);
+// A transaction that has more of something, such as "operations", than it may.
+absl::Status TxnTooLargeError(absl::string_view of_what, uint64_t size, uint64_t limit);
+absl::Status BadBatchError(absl::string_view field, absl::string_view problem);
+absl::Status BadRequestIdError(uint64_t size);
+absl::Status RequestIdReusedError();
 absl::Status BadPageSizeError(int64_t page_size);
 absl::Status BadLimitError(int64_t limit);
 absl::Status BadRevisionError(absl::string_view field, int64_t revision);
@@ -76,12 +87,15 @@ absl::Status NoLeaderError();
 absl::Status ShuttingDownError();
 absl::Status TooStaleError(int64_t min_revision, int64_t revision);
 absl::Status BehindError();
-// UNKNOWN: a write that may have happened, or may yet.
-absl::Status OutcomeUnknownError();
+// A write that may have happened, or may yet. UNKNOWN, or, `with_request_id`, UNAVAILABLE: it may
+// be tried again.
+absl::Status OutcomeUnknownError(bool with_request_id = false);
 // The same for a write that was done, but whose answer there is no room for.
 absl::Status UnreadOutcomeError();
 // RESOURCE_EXHAUSTED: certainly not proposed.
 absl::Status OverloadedError();
+// So many request ids are remembered, none of which may be forgotten yet.
+absl::Status RequestsFullError(uint64_t ids);
 // The disks of these members, one at least, are nearly full: as MemberDirectory::Describe has them,
 // and their names.
 absl::Status DiskFullError(const std::vector<std::string>& members,
@@ -98,6 +112,10 @@ absl::Status TooSlowError();
 absl::Status NotAppliedError(uint64_t index, uint64_t applied);
 // OUT_OF_RANGE: what the state was at `index` is forgotten.
 absl::Status IndexTooOldError(uint64_t index, uint64_t oldest);
+// FAILED_PRECONDITION and OUT_OF_RANGE: what an increment finds, at `field` of a transaction or
+// alone ("").
+absl::Status NotAnIntegerError(absl::string_view field, absl::string_view key);
+absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key);
 // ABORTED.
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

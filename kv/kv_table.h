@@ -31,6 +31,27 @@ struct KvRecord {
   std::string value;
 };
 
+// What a request id is remembered with (kv/remembered_requests.h).
+struct RememberedRequest {
+  // In the order in which they came; no number comes twice.
+  uint64_t number = 0;
+  raft::ClusterMillis keep_until;
+  uint64_t content_hash = 0;
+  std::string outcome = {};  // A log::v1::CommandOutcome.
+
+  friend bool operator==(const RememberedRequest&, const RememberedRequest&) = default;
+};
+
+// What can be told of a request without what it came to: enough to forget it.
+struct RequestPlace {
+  raft::ClusterMillis keep_until;
+  uint64_t bytes = 0;     // Of id and outcome.
+  uint64_t row_hash = 0;  // RequestHash (kv/state_hash.h).
+  std::string id = {};
+
+  friend bool operator==(const RequestPlace&, const RequestPlace&) = default;
+};
+
 // The place of a key among those with a deadline: by deadline, then by key.
 struct TtlRow {
   raft::ClusterMillis deadline;
@@ -76,10 +97,21 @@ class KvTable {
 
   virtual void PutMemberRecord(const log::v1::MemberRecord& record) = 0;
 
+  // Under a request id, nullptr when it is not remembered, valid until the next call; nullopt when
+  // the table stalled.
+  virtual std::optional<const RememberedRequest*> FindRequest(absl::string_view id) = 0;
+  // The same by number. REQUIRES: it is remembered.
+  virtual std::optional<RequestPlace> FindRequestPlace(uint64_t number) = 0;
+  // REQUIRES: the id is not remembered, and the number follows the newest one's.
+  virtual void PutRequest(const RequestPlace& place, RememberedRequest request) = 0;
+  // REQUIRES: it is the oldest one, with what FindRequestPlace said of it.
+  virtual void DropRequest(uint64_t number, const RequestPlace& place) = 0;
+
   // A point to which RollBack returns, undoing every change since. Points before it stay valid.
   struct Mark {
     size_t changes = 0;
     size_t member_records = 0;
+    size_t requests = 0;
   };
   virtual Mark SetMark() const = 0;
   virtual void RollBack(const Mark& mark) = 0;

@@ -23,6 +23,26 @@ inline constexpr int32_t kPageSizeMax = 10'000;
 inline constexpr uint64_t kPageBytesMax = 3 * kMiB;
 inline constexpr uint64_t kPreviousBytesMax = 3 * kMiB;
 
+// Of a transaction with all that are within it; their depth counts from 1. Each range makes another
+// walk over all keys that the run has met, so there are fewer of those.
+inline constexpr uint64_t kTxnOperationsMax = 10'000;
+inline constexpr uint64_t kTxnGuardsMax = 10'000;
+inline constexpr uint64_t kTxnRangesMax = 1000;
+inline constexpr uint64_t kTxnDepthMax = 8;
+// Keys that its ranges hold, unless --delete_range_keys_max is more.
+inline constexpr uint64_t kTxnScannedKeysMax = 100'000;
+// Bytes of a transaction besides one value of the largest kind.
+inline constexpr uint64_t kTxnSlackBytes = 1 * kMiB;
+// Bytes of keys and values in its answer: one of the largest finds room.
+inline constexpr uint64_t kTxnAnswerBytesMax = 3 * kMiB + (64 << 10);
+
+// Request ids: their bytes, for how long each is remembered, and how many ids and bytes, answers
+// included, are remembered before new ones are refused.
+inline constexpr uint64_t kRequestIdBytesMax = 64;
+inline constexpr uint64_t kRequestKeepMs = 10 * 60 * 1000;
+inline constexpr uint64_t kRequestIdsMax = 10'000'000;
+inline constexpr uint64_t kRequestBytesMax = 1024 * kMiB;
+
 // Reads that wait for a revision to be applied.
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Questions for hashes that wait for an entry to be applied.

@@ -28,10 +28,28 @@ uint64_t RowHash(absl::string_view key, const RecordHeader& header, absl::string
        header.deadline.value(), XXH3_64bits(value.data(), value.size())});
 }
 
+uint64_t RequestHash(absl::string_view id, const RememberedRequest& request) {
+  return HashOf<5>({XXH3_64bits(id.data(), id.size()), request.number, request.keep_until.value(),
+                    request.content_hash,
+                    XXH3_64bits(request.outcome.data(), request.outcome.size())});
+}
+
+uint64_t ContentHash(absl::string_view request) {
+  return XXH3_64bits(request.data(), request.size());
+}
+
 uint64_t StateHash(const AppliedState& state) {
-  const uint64_t hash = HashOf<5>({state.id.index.value(), static_cast<uint64_t>(state.revision),
-                                   static_cast<uint64_t>(state.key_count),
-                                   uint64_t{state.cluster_version}, state.rows_hash});
+  const std::array<uint64_t, 9> numbers = {state.id.index.value(),
+                                           static_cast<uint64_t>(state.revision),
+                                           static_cast<uint64_t>(state.key_count),
+                                           uint64_t{state.cluster_version},
+                                           state.rows_hash,
+                                           state.requests.first,
+                                           state.requests.next,
+                                           state.requests.bytes,
+                                           state.requests.rows_hash};
+  const size_t counted = state.cluster_version < kTxnCommandVersion ? 5 : numbers.size();
+  const uint64_t hash = XXH3_64bits(numbers.data(), counted * sizeof(numbers[0]));
   return hash == 0 ? 1 : hash;
 }
 
@@ -46,6 +64,16 @@ absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_ha
   return absl::FailedPreconditionError(absl::StrCat(
       "the state at index ", state.id.index.value(), " has ", rows, " keys whose hashes come to ",
       rows_hash, ", and should have ", state.key_count, " whose hashes come to ", state.rows_hash));
+}
+
+absl::Status CheckRequests(const AppliedState& state, uint64_t requests, uint64_t rows_hash) {
+  if (requests == state.requests.count() && rows_hash == state.requests.rows_hash) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("the state at index ", state.id.index.value(), " remembers ", requests,
+                   " requests whose hashes come to ", rows_hash, ", and should remember ",
+                   state.requests.count(), " whose hashes come to ", state.requests.rows_hash));
 }
 
 }  // namespace raftkv::kv

@@ -20,10 +20,21 @@ namespace raftkv::kv {
 // `header.row_hash` is not looked at.
 uint64_t RowHash(absl::string_view key, const RecordHeader& header, absl::string_view value);
 
-// Of all that commands have made of the keys up to an entry; never 0:
+// Of a request id and all that it is remembered with:
+//
+//   XXH3 of: XXH3(id):fixed64 number:fixed64 keep_until:fixed64 content_hash:fixed64
+//            XXH3(outcome):fixed64
+uint64_t RequestHash(absl::string_view id, const RememberedRequest& request);
+
+// Of what a client asked for under a request id: the bytes of its request.
+uint64_t ContentHash(absl::string_view request);
+
+// Of all that commands have made of keys and request ids up to an entry; never 0:
 //
 //   XXH3 of: index:fixed64 revision:fixed64 key_count:fixed64 cluster_version:fixed64
-//            rows_hash:fixed64
+//            rows_hash:fixed64 requests?
+//   requests := first:fixed64 next:fixed64 bytes:fixed64 rows_hash:fixed64
+//               from cluster version 2 on: members that know no request ids have none in theirs
 uint64_t StateHash(const AppliedState& state);
 
 // A state in short.
@@ -40,5 +51,6 @@ StateDigest DigestOf(const AppliedState& state);
 // Whether so many rows with this sum of hashes are those that the state tells of; otherwise
 // FailedPrecondition, naming both.
 absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_hash);
+absl::Status CheckRequests(const AppliedState& state, uint64_t requests, uint64_t rows_hash);
 
 }  // namespace raftkv::kv

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "kv/command_semantics.h"
 #include "kv/command_version.h"
 #include "kv/errors.h"
+#include "kv/view_table.h"
 
 namespace raftkv::kv {
 
@@ -20,7 +22,7 @@ using log::v1::CommandOutcome;
 namespace {
 
 // What a proposal that was not applied is answered with.
-absl::Status ProposalError(raft::ProposalResult result) {
+absl::Status ProposalError(raft::ProposalResult result, bool with_request_id) {
   switch (result) {
     case raft::ProposalResult::kNoLeader:
       return NoLeaderError();
@@ -29,7 +31,7 @@ absl::Status ProposalError(raft::ProposalResult result) {
     case raft::ProposalResult::kShuttingDown:
       return ShuttingDownError();
     case raft::ProposalResult::kOutcomeUnknown:
-      return OutcomeUnknownError();
+      return OutcomeUnknownError(with_request_id);
     case raft::ProposalResult::kApplied:
       break;
   }
@@ -68,6 +70,7 @@ absl::Status DiskFull(const std::vector<raft::NodeId>& low_on_disk,
 struct CommandWords {
   std::string guarded_key;  // Of its first guard.
   uint64_t keys_max = 0;    // Of its first deletion.
+  bool has_request_id = false;
 };
 
 CommandWords WordsOf(const Command& command) {
@@ -78,12 +81,11 @@ CommandWords WordsOf(const Command& command) {
   if (command.txn().operations_size() > 0) {
     words.keys_max = command.txn().operations(0).delete_().keys_max();
   }
+  words.has_request_id = command.has_request();
   return words;
 }
 
-absl::StatusOr<CommandOutcome> ParseOutcome(const std::string& bytes, const CommandWords& words) {
-  CommandOutcome outcome;
-  CHECK(outcome.ParseFromString(bytes)) << "the state machine's outcome does not parse";
+absl::StatusOr<CommandOutcome> ResultOf(CommandOutcome outcome, const CommandWords& words) {
   switch (outcome.verdict()) {
     case CommandOutcome::VERDICT_APPLIED:
       return outcome;
@@ -91,9 +93,33 @@ absl::StatusOr<CommandOutcome> ParseOutcome(const std::string& bytes, const Comm
       return PreconditionFailedError(words.guarded_key, outcome.current_mod_revision());
     case CommandOutcome::VERDICT_RANGE_TOO_LARGE:
       return RangeTooLargeError(outcome, words.keys_max);
+    case CommandOutcome::VERDICT_NOT_AN_INTEGER:
+      return NotAnIntegerError(outcome.failed_at(), outcome.failed_key());
+    case CommandOutcome::VERDICT_INTEGER_OVERFLOW:
+      return IntegerOverflowError(outcome.failed_at(), outcome.failed_key());
+    case CommandOutcome::VERDICT_REQUEST_ID_REUSED:
+      return RequestIdReusedError();
+    case CommandOutcome::VERDICT_REQUESTS_FULL:
+      return RequestsFullError(outcome.exceeding());
     default:
       LOG(FATAL) << "the state machine's outcome has verdict " << outcome.verdict();
   }
+}
+
+absl::StatusOr<CommandOutcome> ParseOutcome(const std::string& bytes, const CommandWords& words) {
+  CommandOutcome outcome;
+  CHECK(outcome.ParseFromString(bytes)) << "the state machine's outcome does not parse";
+  return ResultOf(std::move(outcome), words);
+}
+
+bool HasRange(const log::v1::Txn& txn) {
+  const auto is_range = [](const log::v1::Operation& operation) {
+    return operation.has_list() || HasRange(operation.txn());
+  };
+  return std::any_of(txn.guards().begin(), txn.guards().end(),
+                     [](const log::v1::Guard& guard) { return guard.is_range(); }) ||
+         std::any_of(txn.operations().begin(), txn.operations().end(), is_range) ||
+         std::any_of(txn.else_operations().begin(), txn.else_operations().end(), is_range);
 }
 
 Store::ReadPoint PointOf(const KvView& view) {
@@ -143,7 +169,7 @@ void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandO
                     if (result == raft::ProposalResult::kApplied) {
                       done(ParseOutcome(bytes, words));
                     } else {
-                      done(ProposalError(result));
+                      done(ProposalError(result, words.has_request_id));
                     }
                   });
 }
@@ -321,6 +347,39 @@ void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page>
             done(Page{.at = at, .keys = *std::move(keys)});
           } else {
             done(ReadError(keys.status()));
+          }
+        };
+      },
+      done);
+}
+
+void Store::Evaluate(log::v1::Txn txn, const ReadFreshness& freshness, Done<Evaluated> done) {
+  WhenFresh<Evaluated>(
+      freshness, std::move(done),
+      [this, txn = std::move(txn), deadline = freshness.deadline](Done<Evaluated> evaluated) {
+        EvaluateNow(txn, deadline, std::move(evaluated));
+      });
+}
+
+void Store::EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done) {
+  ReadOnPool(
+      &pool_, HasRange(txn) ? DiskPool::Length::kLong : DiskPool::Length::kShort, deadline,
+      [this, txn, done](const KvView& view, const GivenUp& given_up) {
+        ViewTable table(&view, given_up);
+        CommandOutcome outcome;
+        absl::StatusOr<CommandOutcome> result;
+        const bool read = EvaluateReads(txn, view.revision(), &table, &outcome);
+        if (read) {
+          result = ResultOf(std::move(outcome), CommandWords());
+        }
+        return [this, done, at = PointOf(view), read, failure = table.status(),
+                result = std::move(result)]() mutable {
+          if (!read) {
+            done(ReadError(failure));
+          } else if (result.ok()) {
+            done(Evaluated{.at = at, .outcome = *std::move(result)});
+          } else {
+            done(result.status());
           }
         };
       },

@@ -55,6 +55,10 @@ class Store {
     ReadPoint at;
     ScanResult keys;
   };
+  struct Evaluated {
+    ReadPoint at;
+    log::v1::CommandOutcome outcome;  // Whose revision is that of `at`.
+  };
   struct Counted {
     ReadPoint at;
     int64_t keys = 0;
@@ -81,10 +85,10 @@ class Store {
 
   // Brings a command into the log and hears what it came to: the outcome of a command that was
   // applied with its guards holding. An error says whether it was certainly not proposed
-  // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT), or
-  // neither is known (UNKNOWN). A command that not every member knows is not proposed
-  // (UNIMPLEMENTED), nor one that adds data while a voter's disk is nearly full
-  // (RESOURCE_EXHAUSTED).
+  // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT,
+  // FAILED_PRECONDITION, OUT_OF_RANGE), or neither is known (OUTCOME_UNKNOWN). A command that not
+  // every member knows is not proposed (UNIMPLEMENTED), nor one that adds data while a voter's disk
+  // is nearly full (RESOURCE_EXHAUSTED).
   void Write(const log::v1::Command& command, MonotonicNanos deadline,
              Done<log::v1::CommandOutcome> done);
   // OK once the applied state is as fresh as asked for. The driver says when that is so of a
@@ -95,6 +99,10 @@ class Store {
   // `scan.given_up` is the store's.
   void Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done);
   void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
+  // What a transaction that only reads comes to; it brings nothing into the log. Fails as Write
+  // does where guards or bounds do not hold. REQUIRES: CheckCommand accepts it, and none of its
+  // operations writes.
+  void Evaluate(log::v1::Txn txn, const ReadFreshness& freshness, Done<Evaluated> done);
 
   // What this member's state was after the entry at `index`, 0 being the newest that is applied.
   // One that is not applied yet is waited for; OUT_OF_RANGE when it is too long ago. With `scan`,
@@ -150,6 +158,7 @@ class Store {
                   std::function<void(absl::Status)> refuse);
   void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
   void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
+  void EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done);
   void VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
   void CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done);
 

@@ -16,8 +16,8 @@
 
 namespace raftkv::storage {
 
-// `state`, `latest` and `ttl`.
-inline constexpr size_t kGenerationFamilies = 3;
+// `state`, `latest`, `ttl` and `requests`.
+inline constexpr size_t kGenerationFamilies = 4;
 
 // A column family for a message.
 std::string NameOf(const rocksdb::ColumnFamilyHandle* family);
@@ -40,10 +40,11 @@ class Generation {
   rocksdb::ColumnFamilyHandle* const state;
   rocksdb::ColumnFamilyHandle* const latest;
   rocksdb::ColumnFamilyHandle* const ttl;
+  rocksdb::ColumnFamilyHandle* const requests;
 
   // In the order of GenerationFamilies.
   std::array<rocksdb::ColumnFamilyHandle*, kGenerationFamilies> families() const {
-    return {state, latest, ttl};
+    return {state, latest, ttl, requests};
   }
 
  private:
@@ -54,7 +55,8 @@ class Generation {
         number(generation),
         state(families[0]),
         latest(families[1]),
-        ttl(families[2]) {}
+        ttl(families[2]),
+        requests(families[3]) {}
 };
 
 }  // namespace raftkv::storage

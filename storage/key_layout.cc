@@ -11,12 +11,16 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kRecordLayout = 1;
+// The first byte of a key of `requests`.
+constexpr char kPlaceRow = 0;
+constexpr char kRequestRow = 1;
+
 }  // namespace
 
 std::vector<std::string> GenerationFamilies(uint64_t generation) {
   return {absl::StrCat(kStateFamilyPrefix, generation),
-          absl::StrCat(kLatestFamilyPrefix, generation),
-          absl::StrCat(kTtlFamilyPrefix, generation)};
+          absl::StrCat(kLatestFamilyPrefix, generation), absl::StrCat(kTtlFamilyPrefix, generation),
+          absl::StrCat(kRequestsFamilyPrefix, generation)};
 }
 
 std::string EncodeLogKey(raft::LogIndex index) {
@@ -127,6 +131,12 @@ std::string EncodeAppliedState(const kv::AppliedState& state) {
   AppendVarint(state.key_count, &value);
   AppendVarint(uint64_t{state.cluster_version}, &value);
   AppendFixed64(state.rows_hash, &value);
+  if (state.cluster_version >= kv::kTxnCommandVersion) {
+    AppendVarint(state.requests.first, &value);
+    AppendVarint(state.requests.next, &value);
+    AppendVarint(state.requests.bytes, &value);
+    AppendFixed64(state.requests.rows_hash, &value);
+  }
   return value;
 }
 
@@ -144,6 +154,15 @@ std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
   }
   state.cluster_version = static_cast<uint32_t>(cluster_version);
   state.rows_hash = reader.Fixed64();
+  if (state.cluster_version >= kv::kTxnCommandVersion) {
+    state.requests.first = reader.Varint();
+    state.requests.next = reader.Varint();
+    state.requests.bytes = reader.Varint();
+    state.requests.rows_hash = reader.Fixed64();
+    if (state.requests.first > state.requests.next) {
+      return std::nullopt;
+    }
+  }
   return reader.ok_at_end() ? std::optional(state) : std::nullopt;
 }
 
@@ -252,6 +271,65 @@ std::optional<uint64_t> DecodeRowHash(absl::string_view value) {
   ByteReader reader(value);
   const uint64_t row_hash = reader.Fixed64();
   return reader.ok_at_end() ? std::optional(row_hash) : std::nullopt;
+}
+
+std::string EncodeRequestPlaceKey(uint64_t number) {
+  std::string key(1, kPlaceRow);
+  AppendBe64(number, &key);
+  return key;
+}
+
+std::string EncodeRequestPlace(const kv::RequestPlace& place) {
+  std::string value;
+  AppendVarint(place.keep_until.value(), &value);
+  AppendVarint(place.bytes, &value);
+  AppendFixed64(place.row_hash, &value);
+  value.append(place.id);
+  return value;
+}
+
+std::string EncodeRequestKey(absl::string_view id) {
+  return absl::StrCat(absl::string_view(&kRequestRow, 1), id);
+}
+
+std::string EncodeRequest(const kv::RememberedRequest& request) {
+  std::string value;
+  AppendVarint(request.number, &value);
+  AppendVarint(request.keep_until.value(), &value);
+  AppendFixed64(request.content_hash, &value);
+  value.append(request.outcome);
+  return value;
+}
+
+std::optional<uint64_t> DecodeRequestPlaceKey(absl::string_view key) {
+  ByteReader reader(key);
+  const bool is_place = reader.Byte() == kPlaceRow;
+  const uint64_t number = reader.Be64();
+  return is_place && reader.ok_at_end() ? std::optional(number) : std::nullopt;
+}
+
+std::optional<kv::RequestPlace> DecodeRequestPlace(absl::string_view value) {
+  ByteReader reader(value);
+  kv::RequestPlace place;
+  place.keep_until = raft::ClusterMillis(reader.Varint());
+  place.bytes = reader.Varint();
+  place.row_hash = reader.Fixed64();
+  place.id = std::string(reader.TakeRest());
+  return reader.ok() ? std::optional(std::move(place)) : std::nullopt;
+}
+
+std::optional<absl::string_view> DecodeRequestKey(absl::string_view key) {
+  return !key.empty() && key[0] == kRequestRow ? std::optional(key.substr(1)) : std::nullopt;
+}
+
+std::optional<kv::RememberedRequest> DecodeRequest(absl::string_view value) {
+  ByteReader reader(value);
+  kv::RememberedRequest request;
+  request.number = reader.Varint();
+  request.keep_until = raft::ClusterMillis(reader.Varint());
+  request.content_hash = reader.Fixed64();
+  request.outcome = std::string(reader.TakeRest());
+  return reader.ok() ? std::optional(std::move(request)) : std::nullopt;
 }
 
 }  // namespace raftkv::storage

@@ -23,6 +23,7 @@
 //   `state.n`      "applied"             index:varint term:varint stamp:varint
 //                                        revision:varint key_count:varint
 //                                        cluster_version:varint rows_hash:fixed64
+//                                        requests?; from cluster_version 2 on
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration: configuration 0, or
 //                                        that of the last such entry up to "applied"
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
@@ -30,6 +31,16 @@
 //                                        version:varint deadline:varint value:byte*
 //   `ttl.n`        deadline:be64         row_hash:fixed64, of the key's record; one row for each
 //                    key:byte*           key of `latest` whose deadline is not 0
+//
+//   `requests.n`   0:byte number:be64    keep_until:varint bytes:varint row_hash:fixed64 id:byte*
+//                  1:byte id:byte*       number:varint keep_until:varint content_hash:fixed64
+//                                        raftkv.log.v1.CommandOutcome; two rows for each request id
+//                                        that is remembered (kv/remembered_requests.h)
+//
+//   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
+//
+// A directory from before `requests` gets the family when it is opened, and one whose
+// cluster_version is 1 is as versions of raftkv before had it.
 //
 // kv/state_hash.h has the hashes. That of a record stands in `ttl` only, where what an Expire
 // removes has it at hand; elsewhere it is made from the record.
@@ -61,6 +72,7 @@ inline constexpr char kMetaFamily[] = "meta";
 inline constexpr char kStateFamilyPrefix[] = "state.";
 inline constexpr char kLatestFamilyPrefix[] = "latest.";
 inline constexpr char kTtlFamilyPrefix[] = "ttl.";
+inline constexpr char kRequestsFamilyPrefix[] = "requests.";
 
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kDataIdKey[] = "data_id";
@@ -91,7 +103,7 @@ struct LatestRecord {
   absl::string_view value;
 };
 
-// `state`, `latest` and `ttl` of a generation, in this order.
+// `state`, `latest`, `ttl` and `requests` of a generation, in this order.
 std::vector<std::string> GenerationFamilies(uint64_t generation);
 
 // Decoders return nullopt for bytes that no encoder made.
@@ -140,5 +152,16 @@ std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key);
 
 std::string EncodeRowHash(uint64_t row_hash);
 std::optional<uint64_t> DecodeRowHash(absl::string_view value);
+
+// The two rows of a request id.
+std::string EncodeRequestPlaceKey(uint64_t number);
+std::string EncodeRequestPlace(const kv::RequestPlace& place);
+std::string EncodeRequestKey(absl::string_view id);
+std::string EncodeRequest(const kv::RememberedRequest& request);
+std::optional<uint64_t> DecodeRequestPlaceKey(absl::string_view key);
+std::optional<kv::RequestPlace> DecodeRequestPlace(absl::string_view value);
+// The result points into `key`.
+std::optional<absl::string_view> DecodeRequestKey(absl::string_view key);
+std::optional<kv::RememberedRequest> DecodeRequest(absl::string_view value);
 
 }  // namespace raftkv::storage

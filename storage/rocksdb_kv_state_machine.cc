@@ -211,7 +211,8 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
 
 std::unique_ptr<raft::SnapshotReader> RocksDbKvStateMachine::TakeSnapshot() {
   return std::make_unique<RocksDbSnapshotReader>(
-      generation_, raft::SnapshotPoint{.last = applied_.id, .stamp = applied_.stamp});
+      generation_, raft::SnapshotPoint{.last = applied_.id, .stamp = applied_.stamp},
+      ChunkVersionOf(applied_.cluster_version));
 }
 
 std::unique_ptr<raft::SnapshotWriter> RocksDbKvStateMachine::StageSnapshot(

@@ -12,6 +12,7 @@
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
 #include "storage/live_iterator.h"
+#include "storage/request_sum.h"
 
 namespace raftkv::storage {
 namespace {
@@ -165,7 +166,8 @@ rocksdb::ReadOptions RocksDbKvView::ReadSnapshot() const {
 absl::Status RocksDbKvView::Verify(const kv::GivenUp& given_up) const {
   DeadlineSum due;
   RAFTKV_RETURN_IF_ERROR(VerifyLatest(given_up, &due));
-  return VerifyTtl(given_up, due);
+  RAFTKV_RETURN_IF_ERROR(VerifyTtl(given_up, due));
+  return VerifyRequests(given_up);
 }
 
 absl::Status RocksDbKvView::VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const {
@@ -208,6 +210,22 @@ absl::Status RocksDbKvView::VerifyTtl(const kv::GivenUp& given_up, const Deadlin
                                                       due.count, " keys with a deadline"));
   }
   return absl::OkStatus();
+}
+
+absl::Status RocksDbKvView::VerifyRequests(const kv::GivenUp& given_up) const {
+  RequestSum found;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_->db->NewIterator(ScanOptionsOf(snapshot_), generation_->requests));
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    if (IsGivenUp(given_up, found.rows())) {
+      return GivenUpError();
+    }
+    if (!found.Add(ToView(iterator->key()), ToView(iterator->value()))) {
+      return BadBytes("`requests`", kBadRecord);
+    }
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`requests`", iterator->status()));
+  return found.Check(applied_);
 }
 
 absl::StatusOr<kv::ScanResult> RocksDbKvView::Scan(const kv::ScanOptions& options) const {

@@ -40,6 +40,7 @@ class RocksDbKvView final : public kv::KvView {
   // The rows of `latest` are those of the state, and `due` is set to what `ttl` must have.
   absl::Status VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const;
   absl::Status VerifyTtl(const kv::GivenUp& given_up, const DeadlineSum& due) const;
+  absl::Status VerifyRequests(const kv::GivenUp& given_up) const;
 
   // Constant after construction.
   const std::shared_ptr<const Generation> generation_;

@@ -249,6 +249,15 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
   latest.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                   rocksdb::kLZ4Compression};
 
+  // Ids come in no order, and one that is new must be cheap to look up.
+  rocksdb::BlockBasedTableOptions requests_table = plain;
+  requests_table.filter_policy = latest_table.filter_policy;
+  requests_table.whole_key_filtering = true;
+  rocksdb::ColumnFamilyOptions requests =
+      MakeFamily(options, requests_table, options.write_buffer_bytes);
+  requests.memtable_whole_key_filtering = true;
+  requests.memtable_prefix_bloom_size_ratio = 0.02;
+
   rocksdb::ColumnFamilyOptions ttl = MakeFamily(options, plain, options.write_buffer_bytes);
   ttl.memtable_insert_with_hint_prefix_extractor =
       MakeOrderedInsertsHint(OrderedInserts::Of::kState);
@@ -263,6 +272,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       families.emplace_back(name, latest);
     } else if (absl::StartsWith(name, kTtlFamilyPrefix)) {
       families.emplace_back(name, ttl);
+    } else if (absl::StartsWith(name, kRequestsFamilyPrefix)) {
+      families.emplace_back(name, requests);
     } else {
       families.emplace_back(name, meta);
     }

@@ -11,9 +11,11 @@
 namespace raftkv::storage {
 
 RocksDbSnapshotReader::RocksDbSnapshotReader(std::shared_ptr<const Generation> generation,
-                                             const raft::SnapshotPoint& point)
+                                             const raft::SnapshotPoint& point,
+                                             uint8_t chunk_version)
     : generation_(std::move(generation)),
       point_(point),
+      chunk_version_(chunk_version),
       snapshot_(generation_->db->GetSnapshot()),
       cursors_(1) {}
 
@@ -63,8 +65,8 @@ absl::StatusOr<std::optional<std::string>> RocksDbSnapshotReader::ReadChunk(uint
 }
 
 absl::StatusOr<std::string> RocksDbSnapshotReader::ReadAt(Cursor* cursor) const {
-  SnapshotChunkBuilder chunk(cursor->totals);
-  while (cursor->family < kGenerationFamilies) {
+  SnapshotChunkBuilder chunk(cursor->totals, chunk_version_);
+  while (cursor->family < FamiliesOf(chunk_version_)) {
     RAFTKV_ASSIGN_OR_RETURN(const bool is_done, AddFamily(cursor, &chunk));
     if (!is_done) {
       cursor->totals = chunk.totals();

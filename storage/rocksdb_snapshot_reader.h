@@ -20,9 +20,9 @@ inline constexpr uint64_t kChunksReadAgain = 256;
 // REQUIRES: the database outlives it. Reads past the block cache, which it leaves to others.
 class RocksDbSnapshotReader final : public raft::SnapshotReader {
  public:
-  // The generation as of now, which is `point`.
+  // The generation as of now, which is `point`, in chunks of a version (snapshot_chunk.h).
   RocksDbSnapshotReader(std::shared_ptr<const Generation> generation,
-                        const raft::SnapshotPoint& point);
+                        const raft::SnapshotPoint& point, uint8_t chunk_version);
   ~RocksDbSnapshotReader() override;
   RocksDbSnapshotReader(const RocksDbSnapshotReader&) = delete;
   RocksDbSnapshotReader& operator=(const RocksDbSnapshotReader&) = delete;
@@ -50,6 +50,7 @@ class RocksDbSnapshotReader final : public raft::SnapshotReader {
   // Constant after construction.
   const std::shared_ptr<const Generation> generation_;
   const raft::SnapshotPoint point_;
+  const uint8_t chunk_version_;
   const rocksdb::Snapshot* const snapshot_;
 
   // Where the chunks from number first_ on begin; the last one was not read yet.

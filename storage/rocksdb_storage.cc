@@ -18,6 +18,7 @@
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
+#include "storage/requests_family.h"
 #include "storage/rocksdb_options.h"
 #include "storage/wal_survey.h"
 
@@ -224,6 +225,8 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   data_id_ = identity.data_id;
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
+  RAFTKV_RETURN_IF_ERROR(
+      AddRequestsFamily(db_.get(), identity.generation, options_, memory_, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(std::shared_ptr<const Generation> generation,
                           Generation::Take(db_.get(), identity.generation, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation).Read());
@@ -451,7 +454,7 @@ DatabaseFigures RocksDbStorage::LookAt(const Generation& generation) const {
   for (const auto& [name, family] :
        {std::pair("raft_log", families_.raft_log), std::pair("meta", families_.meta),
         std::pair("state", generation.state), std::pair("latest", generation.latest),
-        std::pair("ttl", generation.ttl)}) {
+        std::pair("ttl", generation.ttl), std::pair("requests", generation.requests)}) {
     figures.families.push_back(
         {.name = name,
          .table_bytes = PropertyOf(family, Properties::kLiveSstFilesSize),
@@ -481,7 +484,8 @@ std::function<void()> RocksDbStorage::PrepareToGiveBackSpace() {
 
 void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
   std::vector<rocksdb::ColumnFamilyHandle*> families = {families_.raft_log, families_.meta};
-  families.insert(families.end(), {generation.state, generation.latest, generation.ttl});
+  families.insert(families.end(),
+                  {generation.state, generation.latest, generation.ttl, generation.requests});
   uint64_t in_memory = 0;
   for (rocksdb::ColumnFamilyHandle* family : families) {
     in_memory += PropertyOf(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
@@ -498,7 +502,7 @@ void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
   const rocksdb::Status flushed = db_->Flush(flush, families);
   LOG_IF(INFO, !flushed.ok()) << "giving back space: " << flushed.ToString();
   const auto reserve = static_cast<uint64_t>(options_.disk_reserve_bytes);
-  for (rocksdb::ColumnFamilyHandle* family : {generation.ttl, generation.latest}) {
+  for (auto* const family : {generation.ttl, generation.requests, generation.latest}) {
     // What is in it is an upper bound, too: of little, little is written anew.
     const uint64_t tables = PropertyOf(family, rocksdb::DB::Properties::kTotalSstFilesSize);
     if (HasSpaceFor(std::min(reserve / kCompactionPartOfReserve, tables))) {

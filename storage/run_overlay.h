@@ -44,6 +44,10 @@ class RunOverlay final : public kv::KvTable {
   std::optional<Deleted> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
                                    uint64_t keys_max) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
+  std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
+  std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
+  void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
+  void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
@@ -93,6 +97,24 @@ class RunOverlay final : public kv::KvTable {
     State before;
   };
 
+  struct AddedRequest {
+    kv::RequestPlace place;
+    kv::RememberedRequest request;
+  };
+  struct DroppedRequest {
+    uint64_t number;
+    std::string id;
+  };
+  struct RequestUndo {
+    bool added;
+    std::string id;
+    std::optional<const AddedRequest*> before;  // In request_by_id_; nullopt: it was not there.
+  };
+
+  // Reads a row of `requests`; nullopt when the table stalled, empty when there is none.
+  std::optional<absl::string_view> ReadRequestRow(const std::string& key);
+  void SetRequest(absl::string_view id, const AddedRequest* added);
+  void WriteRequestsTo(rocksdb::WriteBatch* batch) const;
   // Null when the table stalled.
   Row* Load(absl::string_view key, bool with_value);
   Row* Insert(absl::string_view key);
@@ -118,6 +140,13 @@ class RunOverlay final : public kv::KvTable {
   absl::flat_hash_map<absl::string_view, Row*> by_key_;
   std::vector<Undo> undo_;
   std::vector<log::v1::MemberRecord> member_records_;
+  // By number. A deque: requests do not move.
+  std::deque<AddedRequest> added_requests_;
+  std::vector<DroppedRequest> dropped_requests_;
+  // Of the ids that the run changed, what it made of them last; null: dropped.
+  absl::flat_hash_map<std::string, const AddedRequest*> request_by_id_;
+  std::vector<RequestUndo> request_undo_;
+  kv::RememberedRequest read_request_;  // That FindRequest returned last, if it is RocksDB's.
   uint64_t staged_bytes_ = 0;
   std::vector<DeadInterval> found_dead_;
   rocksdb::PinnableSlice pinned_;

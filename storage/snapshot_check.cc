@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kStateFamily = 0;
 constexpr size_t kLatestFamily = 1;
+constexpr size_t kTtlFamily = 2;
 
 absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
@@ -35,10 +36,20 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
     wanted_.AddRecord(row.key, record->header);
     return absl::OkStatus();
   }
+  if (row.family > kTtlFamily) {
+    return AddRequestRow(row);
+  }
   if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
     return BadSnapshot("has a row of a deadline that makes no sense");
   }
   found_.AddRow(row.key, row.value);
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotCheck::AddRequestRow(const SnapshotRow& row) {
+  if (!requests_.Add(row.key, row.value)) {
+    return BadSnapshot("has a row of a request id that makes no sense");
+  }
   return absl::OkStatus();
 }
 
@@ -97,7 +108,7 @@ absl::Status SnapshotCheck::CheckWhole(const SnapshotChunkReader& chunks) const 
     return BadSnapshot(absl::StrCat("has ", found_.count, " rows of deadlines that are not those ",
                                     "of its ", wanted_.count, " keys with one"));
   }
-  return absl::OkStatus();
+  return requests_.Check(*applied_);
 }
 
 }  // namespace raftkv::storage

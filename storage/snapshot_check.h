@@ -10,6 +10,7 @@
 #include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 #include "storage/deadline_sum.h"
+#include "storage/request_sum.h"
 #include "storage/snapshot_chunk.h"
 
 namespace raftkv::storage {
@@ -34,6 +35,7 @@ class SnapshotCheck {
 
  private:
   absl::Status AddStateRow(const SnapshotRow& row);
+  absl::Status AddRequestRow(const SnapshotRow& row);
 
   // Constant after construction.
   const raft::SnapshotPoint point_;
@@ -45,6 +47,7 @@ class SnapshotCheck {
   // The rows that `ttl` must have as told by `latest`, and those that it has.
   DeadlineSum wanted_;
   DeadlineSum found_;
+  RequestSum requests_;
 };
 
 }  // namespace raftkv::storage

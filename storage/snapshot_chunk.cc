@@ -9,11 +9,11 @@
 #include "base/coding.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "kv/command_version.h"
 
 namespace raftkv::storage {
 namespace {
 
-constexpr char kVersion = 1;
 constexpr char kEnd = 0;
 // At most, of what a row has besides key and value.
 constexpr size_t kRowOverheadBytes = 16;
@@ -29,12 +29,21 @@ absl::Status BadChunk(absl::string_view what) {
 
 }  // namespace
 
-SnapshotChunkBuilder::SnapshotChunkBuilder(const SnapshotTotals& totals) : totals_(totals) {
-  chunk_.push_back(kVersion);
+size_t FamiliesOf(uint8_t version) {
+  return version == kChunkVersionBeforeRequests ? kGenerationFamilies - 1 : kGenerationFamilies;
+}
+
+uint8_t ChunkVersionOf(uint32_t cluster_version) {
+  return cluster_version < kv::kTxnCommandVersion ? kChunkVersionBeforeRequests : kChunkVersion;
+}
+
+SnapshotChunkBuilder::SnapshotChunkBuilder(const SnapshotTotals& totals, uint8_t version)
+    : version_(version), totals_(totals) {
+  chunk_.push_back(static_cast<char>(version));
 }
 
 bool SnapshotChunkBuilder::Add(size_t family, absl::string_view key, absl::string_view value) {
-  CHECK_LT(family, kGenerationFamilies);
+  CHECK_LT(family, FamiliesOf(version_));
   const bool is_empty = chunk_.size() == 1;
   if (!is_empty && chunk_.size() + key.size() + value.size() + kRowOverheadBytes > kChunkBytes) {
     return false;
@@ -51,8 +60,8 @@ bool SnapshotChunkBuilder::Add(size_t family, absl::string_view key, absl::strin
 
 void SnapshotChunkBuilder::AddEnd() {
   chunk_.push_back(kEnd);
-  for (const uint64_t rows : totals_.rows) {
-    AppendVarint(rows, &chunk_);
+  for (size_t family = 0; family < FamiliesOf(version_); ++family) {
+    AppendVarint(totals_.rows[family], &chunk_);
   }
   AppendFixed64(totals_.digest, &chunk_);
 }
@@ -77,22 +86,25 @@ absl::Status SnapshotChunkReader::Read(
         absl::StrCat("has ", chunk.size(), " bytes; at most ", kChunkBytesMax, " are allowed"));
   }
   ByteReader reader(chunk);
-  if (const uint8_t version = reader.Byte(); version != kVersion) {
+  const uint8_t version = reader.Byte();
+  if (version != version_.value_or(version) ||
+      (version != kChunkVersion && version != kChunkVersionBeforeRequests)) {
     return BadChunk(chunk.empty() ? "has no bytes" : absl::StrCat("is of version ", version));
   }
+  version_ = version;
   if (reader.empty()) {
     return BadChunk("holds nothing");
   }
   while (!reader.empty()) {
     const absl::string_view rest = reader.rest();
     const uint8_t tag = reader.Byte();
-    if (tag > kGenerationFamilies) {
+    if (tag > FamiliesOf(version)) {
       return BadChunk(absl::StrCat("has a row of family ", tag));
     }
     if (tag == kEnd) {
       SnapshotTotals told;
-      for (uint64_t& rows : told.rows) {
-        rows = reader.Varint();
+      for (size_t family = 0; family < FamiliesOf(version); ++family) {
+        told.rows[family] = reader.Varint();
       }
       told.digest = reader.Fixed64();
       if (!reader.ok_at_end()) {

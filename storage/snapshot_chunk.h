@@ -1,12 +1,15 @@
 // How a snapshot of the applied state (raft/runtime/snapshot.h) lies in the bytes of its chunks.
 // Between members: frozen; what changes a meaning needs another version.
 //
-//   chunk := version:byte item*                                     version 1
+//   chunk := version:byte item*                                     version 1 or 2
 //   item  := row | end
 //   row   := family:byte key_size:varint key value_size:varint value
-//   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint digest:fixed64
+//   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint requests_rows:varint?
+//            digest:fixed64
 //
-// A family is 1 for `state`, 2 for `latest` and 3 for `ttl`; storage/key_layout.h has their rows.
+// Version 2 has the rows of `requests`, and is sent once every member knows it, as the cluster
+// version of the state says. All chunks of a snapshot are of one version. A family is 1 for
+// `state`, 2 for `latest`, 3 for `ttl` and 4 for `requests`; storage/key_layout.h has their rows.
 // They come in this order, and those of a family by ascending key. The end comes once, last. The
 // digest of no row is 0; with each row it becomes the XXH3, seeded with what it was, of the row's
 // bytes. So a chunk that is missing, comes twice or in another place shows, besides by the order of
@@ -33,6 +36,16 @@ inline constexpr size_t kChunkBytes = 256 << 10;
 // More than the largest row needs: a value of 3 MiB and its key.
 inline constexpr size_t kChunkBytesMax = 4 << 20;
 
+// Of a state that has `requests`, and of one that has none yet.
+inline constexpr uint8_t kChunkVersion = 2;
+inline constexpr uint8_t kChunkVersionBeforeRequests = 1;
+
+// The version for a state of this cluster version.
+uint8_t ChunkVersionOf(uint32_t cluster_version);
+
+// The families whose rows a version has.
+size_t FamiliesOf(uint8_t version);
+
 // What there was before a point of the stream.
 struct SnapshotTotals {
   std::array<uint64_t, kGenerationFamilies> rows = {};
@@ -45,7 +58,8 @@ struct SnapshotTotals {
 class SnapshotChunkBuilder {
  public:
   // Goes on behind `totals`.
-  explicit SnapshotChunkBuilder(const SnapshotTotals& totals = {});
+  explicit SnapshotChunkBuilder(const SnapshotTotals& totals = {},
+                                uint8_t version = kChunkVersionBeforeRequests);
 
   // Adds a row unless the chunk is full: then returns false. REQUIRES: rows come in their order.
   bool Add(size_t family, absl::string_view key, absl::string_view value);
@@ -56,6 +70,7 @@ class SnapshotChunkBuilder {
   std::string Take() { return std::move(chunk_); }
 
  private:
+  uint8_t version_;
   std::string chunk_;
   SnapshotTotals totals_;
 };
@@ -82,6 +97,7 @@ class SnapshotChunkReader {
  private:
   absl::Status CheckOrder(const SnapshotRow& row);
 
+  std::optional<uint8_t> version_;  // Of the chunks so far.
   SnapshotTotals totals_;
   bool at_end_ = false;
   // Of the last row.

@@ -67,6 +67,9 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
     case 6:
       return CheckRoundTrip(bytes, DecodeRecord, EncodeRecord);
     default:
+      CheckRoundTrip(bytes, DecodeRequestPlace, EncodeRequestPlace);
+      CheckRoundTrip(bytes, DecodeRequest, EncodeRequest);
+      CheckRoundTrip(bytes, DecodeRequestPlaceKey, EncodeRequestPlaceKey);
       return CheckRoundTrip(bytes, DecodeTtlKey, [](const kv::TtlRow& row) {
         return EncodeTtlKey(row.deadline, row.key);
       });
@@ -76,7 +79,8 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
 // Rows that a chunk gave are built into one again, as one that is as good.
 void DecodeChunk(absl::string_view bytes) {
   SnapshotChunkReader reader;
-  SnapshotChunkBuilder builder;
+  const bool is_newest = !bytes.empty() && static_cast<uint8_t>(bytes[0]) == kChunkVersion;
+  SnapshotChunkBuilder builder({}, is_newest ? kChunkVersion : kChunkVersionBeforeRequests);
   bool fits = true;
   const absl::Status status = reader.Read(bytes, [&](const SnapshotRow& row) {
     fits = fits && builder.Add(row.family, row.key, row.value);

@@ -75,6 +75,42 @@ TEST(StateHashTest, EveryPartOfAStateCounts) {
   EXPECT_FALSE(hashes.contains(0));
 }
 
+TEST(StateHashTest, RequestsCountFromTheirClusterVersionOn) {
+  AppliedState older = StateAt(7);
+  older.cluster_version = kFirstCommandVersion;
+  AppliedState newer = older;
+  newer.cluster_version = kTxnCommandVersion;
+  const uint64_t older_hash = StateHash(older);
+  std::set<uint64_t> hashes = {StateHash(newer)};
+  for (uint64_t RequestTotals::*field : {&RequestTotals::first, &RequestTotals::next,
+                                         &RequestTotals::bytes, &RequestTotals::rows_hash}) {
+    ++(older.requests.*field);
+    EXPECT_EQ(StateHash(older), older_hash) << "as members that know none have it";
+    ++(newer.requests.*field);
+    hashes.insert(StateHash(newer));
+  }
+  EXPECT_EQ(hashes.size(), 5u);
+}
+
+TEST(RequestHashTest, EveryPartCounts) {
+  const RememberedRequest request{
+      .number = 1, .keep_until = raft::ClusterMillis(2), .content_hash = 3, .outcome = "outcome"};
+  std::set<uint64_t> hashes = {RequestHash("id", request), RequestHash("ie", request)};
+  RememberedRequest other = request;
+  ++other.number;
+  hashes.insert(RequestHash("id", other));
+  other = request;
+  other.keep_until = raft::ClusterMillis(3);
+  hashes.insert(RequestHash("id", other));
+  other = request;
+  ++other.content_hash;
+  hashes.insert(RequestHash("id", other));
+  other = request;
+  other.outcome += '\0';
+  hashes.insert(RequestHash("id", other));
+  EXPECT_EQ(hashes.size(), 6u);
+}
+
 StateDigest Digest(uint64_t hash) { return {.hash = hash, .revision = 1, .key_count = 2}; }
 
 TEST(RecentDigestsTest, KnowsTheLastOnesOnly) {

@@ -29,6 +29,10 @@ CommandOutcome WhatClientsHearOf(const CommandOutcome& outcome) {
       heard.set_verdict(outcome.verdict());
       heard.set_exceeding(outcome.exceeding());
       return heard;
+    case CommandOutcome::VERDICT_NOT_AN_INTEGER:
+    case CommandOutcome::VERDICT_INTEGER_OVERFLOW:
+      heard.set_verdict(outcome.verdict());
+      return heard;
     default:
       return outcome;
   }
@@ -82,7 +86,8 @@ void AnswerOracle::OnAnswered(const Request& request, const Reply& reply) {
     case Reply::Status::kOutcomeUnknown:
       return;
   }
-  if (request.kind == RequestKind::kWrite) {
+  // Of a request with an id another try may have been done, or be done yet.
+  if (request.kind == RequestKind::kWrite && !request.command.has_request()) {
     ledger_.OnRefused(request.number);
   }
 }
@@ -95,7 +100,10 @@ void AnswerOracle::CheckWrite(const Request& request, const Reply& reply) {
   if (effect == nullptr) {
     return;
   }
-  const CommandOutcome expected = WhatClientsHearOf(effect->outcome);
+  CommandOutcome expected = WhatClientsHearOf(effect->outcome);
+  if (request.command.has_request() && reply.outcome.replayed()) {
+    expected.set_replayed(true);
+  }
   findings_.Expect(expected.SerializeAsString() == reply.outcome.SerializeAsString(), [&] {
     return absl::StrCat("operation ", request.number, " is answered {",
                         reply.outcome.ShortDebugString(), "}, the model says {",

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -24,6 +25,10 @@ namespace {
 // word for.
 constexpr char kPlainPrefix[] = "a/";
 constexpr char kRichPrefix[] = "b/";
+// Of transactions with two branches, which the checker has no word for at all: numbers, mostly, and
+// others.
+constexpr char kCounterPrefix[] = "c/";
+constexpr char kBranchPrefix[] = "d/";
 constexpr SimTime kClientDelayMax = 500'000;
 constexpr uint64_t kValueBytesMax = 120;
 // Of the requests that are dropped, those that arrive all the same, late.
@@ -81,6 +86,7 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
   const size_t place = operations_.size();
   ClientOperation& operation = operations_.emplace_back();
   on_done_.push_back(std::move(done));
+  tries_.push_back(0);
   request.number = place + 1;
   if (request.kind == RequestKind::kWrite) {
     Operation* const first = request.command.mutable_txn()->mutable_operations(0);
@@ -92,6 +98,13 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
       }
     }
     Tag(request.number, &request.command);
+    if (request.command.has_request()) {
+      log::v1::RequestMark* const mark = request.command.mutable_request();
+      mark->set_content_hash(request.number);
+      if (mark->id().empty()) {
+        mark->set_id(absl::StrCat("id", request.number));
+      }
+    }
   }
   operation.request = std::move(request);
   operation.node = node;
@@ -107,6 +120,12 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
                            asked.scan.interval.start, ", ", asked.scan.interval.end, ")");
     return absl::StrCat("op ", place + 1, " at n", node.value(), ": ", what);
   });
+  Send(place);
+}
+
+void Clients::Send(size_t place) {
+  const ClientOperation& operation = operations_[place];
+  const uint64_t number = ++tries_[place];
   SimTime delay = dice_.Between(0, kClientDelayMax);
   if (IsDropped()) {
     delay = dice_.Chance(kLatePermille) ? dice_.Between(0, 2 * operation.request.timeout) : -1;
@@ -116,7 +135,24 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
   }
   // The client gives up a little after the node should have.
   scheduler_.After(operation.request.timeout + dice_.Between(0, options_.ElectionTimeout()),
-                   [this, place] { Finish(place, std::nullopt); });
+                   [this, place, number] {
+                     if (tries_[place] == number) {
+                       TryAgainOrFinish(place);
+                     }
+                   });
+}
+
+void Clients::TryAgainOrFinish(size_t place) {
+  ClientOperation& operation = operations_[place];
+  if (operation.done) {
+    return;
+  }
+  if (!operation.request.command.has_request() || tries_[place] >= options_.request_tries_max) {
+    Finish(place, std::nullopt);
+    return;
+  }
+  operation.node = dice_.Pick(nodes_);
+  Send(place);
 }
 
 void Clients::Deliver(size_t place) {
@@ -138,8 +174,13 @@ void Clients::OnReply(size_t place, Reply reply) {
     return;
   }
   scheduler_.After(dice_.Between(0, kClientDelayMax), [this, place, reply = std::move(reply)] {
-    const bool unknown = reply.status == Reply::Status::kOutcomeUnknown;
-    Finish(place, unknown ? std::nullopt : std::optional(reply));
+    // Once it was tried twice, a refusal says nothing of the other try.
+    const bool refused = reply.status != Reply::Status::kOk && tries_[place] > 1;
+    if (reply.status == Reply::Status::kOutcomeUnknown || refused) {
+      TryAgainOrFinish(place);
+    } else {
+      Finish(place, reply);
+    }
   });
 }
 
@@ -183,7 +224,7 @@ void Clients::OnNodeGone(NodeId node, bool silently) {
   for (size_t place = 0; place < operations_.size(); ++place) {
     if (!operations_[place].done && operations_[place].node == node) {
       scheduler_.After(dice_.Between(0, kClientDelayMax),
-                       [this, place] { Finish(place, std::nullopt); });
+                       [this, place] { TryAgainOrFinish(place); });
     }
   }
 }
@@ -237,6 +278,13 @@ Request Clients::DrawRequest() {
 Request Clients::DrawWrite() {
   Request request{.kind = RequestKind::kWrite, .timeout = timeout_};
   Txn* const txn = request.command.mutable_txn();
+  if (dice_.Chance(options_.request_permille)) {
+    DrawMark(&request.command);
+  }
+  if (dice_.Chance(200)) {
+    DrawBranches(txn);
+    return request;
+  }
   const std::string key = DrawKey();
   if (dice_.Chance(250)) {
     DrawGuard(key, txn);
@@ -249,6 +297,99 @@ Request Clients::DrawWrite() {
                       : DrawPut(second, txn->add_operations());
   }
   return request;
+}
+
+void Clients::DrawMark(log::v1::Command* command) {
+  log::v1::RequestMark* const mark = command->mutable_request();
+  mark->set_keep_ms(options_.request_keep_ms);
+  mark->set_ids_max(options_.request_ids_max);
+  mark->set_bytes_max(1 << 30);
+  if (dice_.Chance(30) && !operations_.empty()) {
+    mark->set_id(absl::StrCat("id", 1 + dice_.Below(operations_.size())));
+  }
+}
+
+void Clients::DrawBranches(Txn* txn) {
+  txn->set_has_else(true);
+  for (uint64_t guards = dice_.Below(3); guards > 0; --guards) {
+    DrawRichGuard(txn);
+  }
+  // The first one carries the tag.
+  DrawPut(absl::StrCat(kBranchPrefix, dice_.Below(options_.keys)), txn->add_operations());
+  for (uint64_t operations = dice_.Below(4); operations > 0; --operations) {
+    DrawRichOperation(/*depth=*/0, txn->add_operations());
+  }
+  for (uint64_t operations = dice_.Below(4); operations > 0; --operations) {
+    DrawRichOperation(/*depth=*/0, txn->add_else_operations());
+  }
+}
+
+void Clients::DrawRichGuard(Txn* txn) {
+  const std::string key =
+      absl::StrCat(dice_.Chance(500) ? kBranchPrefix : kCounterPrefix, dice_.Below(options_.keys));
+  DrawGuard(key, txn);
+  Guard* const guard = txn->mutable_guards(txn->guards_size() - 1);
+  if (dice_.Chance(200)) {
+    guard->set_create_revision(seen_revisions_[key]);
+  }
+  if (!guard->has_exists() && dice_.Chance(500)) {
+    guard->set_comparison(static_cast<log::v1::Comparison>(dice_.Below(5)));
+  }
+  if (dice_.Chance(200)) {
+    guard->set_is_range(true);
+    guard->set_end_key(dice_.Chance(300) ? "" : absl::StrCat(kBranchPrefix, "z"));
+  }
+}
+
+void Clients::DrawRichOperation(int depth, Operation* operation) {
+  const std::string key =
+      absl::StrCat(dice_.Chance(500) ? kBranchPrefix : kCounterPrefix, dice_.Below(options_.keys));
+  const std::string counter = absl::StrCat(kCounterPrefix, dice_.Below(options_.keys));
+  const uint64_t ttl_ms = 1 + dice_.Below(options_.ttl_ms_max);
+  switch (dice_.Below(depth < 2 ? 8 : 7)) {
+    case 0:
+      DrawPut(key, operation);
+      operation->mutable_put()->set_value(dice_.Chance(500) ? "7" : "seven");
+      break;
+    case 1:
+      DrawDelete(key, operation);
+      operation->mutable_delete_()->set_previous_bytes_max(0);
+      break;
+    case 2:
+      operation->mutable_get()->set_key(key);
+      break;
+    case 3: {
+      log::v1::ListOperation* const list = operation->mutable_list();
+      DrawRange(list->mutable_start_key(), list->mutable_end_key());
+      list->set_keys_max(1 + dice_.Below(2 * options_.keys));
+      list->set_bytes_max(1 << 20);
+      list->set_descending(dice_.Chance(300));
+      list->set_keys_only(dice_.Chance(200));
+      list->set_count_only(dice_.Chance(200));
+      break;
+    }
+    case 4:
+      operation->mutable_touch()->set_key(key);
+      dice_.Chance(700) ? operation->mutable_touch()->set_ttl_ms(ttl_ms)
+                        : operation->mutable_touch()->set_persist(true);
+      break;
+    case 7: {
+      Txn* const within = operation->mutable_txn();
+      within->set_has_else(true);
+      DrawRichGuard(within);
+      DrawRichOperation(depth + 1, within->add_operations());
+      DrawRichOperation(depth + 1, within->add_else_operations());
+      break;
+    }
+    default:
+      operation->mutable_increment()->set_key(counter);
+      operation->mutable_increment()->set_delta(
+          dice_.Chance(50) ? std::numeric_limits<int64_t>::max() : dice_.Between(-3, 5));
+      operation->mutable_increment()->set_initial(dice_.Between(0, 2));
+      if (dice_.Chance(options_.ttl_permille)) {
+        operation->mutable_increment()->set_ttl_ms(ttl_ms);
+      }
+  }
 }
 
 void Clients::DrawGuard(const std::string& key, Txn* txn) {

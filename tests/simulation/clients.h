@@ -54,7 +54,7 @@ class Clients {
   Request ListAll() const;
 
   const std::vector<ClientOperation>& operations() const { return operations_; }
-  // All keys that anybody may write.
+  // All keys that the checker of single keys looks at.
   std::vector<std::string> keys() const;
   // Whether each write of this key writes nothing else.
   static bool IsWrittenAlone(absl::string_view key);
@@ -68,6 +68,15 @@ class Clients {
   void DrawDelete(const std::string& key, log::v1::Operation* operation);
   void DrawRange(std::string* start, std::string* end);
   std::string DrawKey();
+  // A transaction with two branches, on keys of which the checker of single keys knows nothing.
+  void DrawBranches(log::v1::Txn* txn);
+  void DrawRichGuard(log::v1::Txn* txn);
+  void DrawRichOperation(int depth, log::v1::Operation* operation);
+  void DrawMark(log::v1::Command* command);
+  // Sends the request to a node, or loses it on the way.
+  void Send(size_t place);
+  // Tries again, if that is allowed and safe; otherwise nothing is known.
+  void TryAgainOrFinish(size_t place);
   void Deliver(size_t place);
   void OnReply(size_t place, Reply reply);
   // The operation is over for its client; what comes later finds nobody.
@@ -86,6 +95,7 @@ class Clients {
   Dice dice_;
   std::vector<ClientOperation> operations_;  // operations_[i] has number i + 1.
   std::vector<std::function<void(const ClientOperation&)>> on_done_;
+  std::vector<uint64_t> tries_;  // By place.
   bool reliable_ = false;
   std::vector<raft::NodeId> nodes_;  // That are asked.
   MonotonicNanos timeout_;

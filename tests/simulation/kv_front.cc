@@ -21,6 +21,7 @@ Reply::Status StatusOf(const std::string& reason) {
                                                {"SHUTTING_DOWN", Reply::Status::kShuttingDown},
                                                {"OVERLOADED", Reply::Status::kOverloaded},
                                                {"DISK_FULL", Reply::Status::kDiskFull},
+                                               {"REQUEST_ID_REUSED", Reply::Status::kOverloaded},
                                                {"TOO_STALE", Reply::Status::kOverloaded},
                                                {"OUTCOME_UNKNOWN", Reply::Status::kOutcomeUnknown}};
   const auto found = statuses->find(reason);
@@ -50,6 +51,10 @@ Reply ReplyTo(const absl::Status& error) {
   } else if (info->reason() == "RANGE_TOO_LARGE") {
     reply.outcome.set_verdict(CommandOutcome::VERDICT_RANGE_TOO_LARGE);
     reply.outcome.set_exceeding(NumberIn<uint64_t>(*info, "size"));
+  } else if (info->reason() == "NOT_AN_INTEGER") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_NOT_AN_INTEGER);
+  } else if (info->reason() == "INTEGER_OVERFLOW") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_INTEGER_OVERFLOW);
   } else {
     reply.status = StatusOf(info->reason());
   }

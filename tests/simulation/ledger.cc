@@ -80,7 +80,9 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
                                  .stamp = entry.stamp,
                                  .revision = model_.revision(),
                                  .key_count = model_.key_count(),
-                                 .rows_hash = model_.product_rows_hash()};
+                                 .rows_hash = model_.product_rows_hash(),
+                                 .cluster_version = kv::kTxnCommandVersion,
+                                 .requests = model_.requests()};
   entries_.push_back({.id = entry.id,
                       .state_hash = model_.rows_hash() ^ AppliedHash(applied),
                       .applied = applied});
@@ -88,10 +90,30 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
 
 void Ledger::ApplyToModel(const log::v1::Command& command, const EntryFacts& entry) {
   log::v1::CommandOutcome outcome = model_.Apply(command, entry);
+  counters_.Note(Situation::kRequestForgotten, model_.TakeForgotten());
   const OperationNumber operation = TagOf(command);
   if (operation == 0) {
     return;
   }
+  switch (outcome.verdict()) {
+    case log::v1::CommandOutcome::VERDICT_REQUEST_ID_REUSED:
+      counters_.Note(Situation::kRequestIdReused);
+      return;  // It is as if it had not come.
+    case log::v1::CommandOutcome::VERDICT_REQUESTS_FULL:
+      counters_.Note(Situation::kRequestsFull);
+      return;
+    default:
+      break;
+  }
+  if (outcome.replayed()) {
+    counters_.Note(Situation::kRequestReplayed);
+    findings_.Expect(effects_.contains(operation), [&] {
+      return absl::StrCat("operation ", operation, " is answered from an earlier one at index ",
+                          entry.index.value(), ", and there was none");
+    });
+    return;
+  }
+  NoteKinds(command.txn(), outcome);
   const bool is_new =
       effects_.emplace(operation, Effect{.index = entry.index, .outcome = std::move(outcome)})
           .second;
@@ -103,6 +125,31 @@ void Ledger::ApplyToModel(const log::v1::Command& command, const EntryFacts& ent
     return absl::StrCat("operation ", operation, " is committed at index ", entry.index.value(),
                         ", but its client was told that it had no effect");
   });
+}
+
+void Ledger::NoteKinds(const log::v1::Txn& txn, const log::v1::CommandOutcome& outcome) {
+  using log::v1::CommandOutcome;
+  if (outcome.verdict() == CommandOutcome::VERDICT_NOT_AN_INTEGER ||
+      outcome.verdict() == CommandOutcome::VERDICT_INTEGER_OVERFLOW) {
+    counters_.Note(Situation::kIncrementRefused);
+  }
+  if (outcome.verdict() != CommandOutcome::VERDICT_APPLIED) {
+    return;
+  }
+  if (txn.has_else()) {
+    counters_.Note(outcome.succeeded() ? Situation::kThenBranchTaken : Situation::kElseBranchTaken);
+  }
+  for (const log::v1::OperationOutcome& result : outcome.operations()) {
+    if (result.touched()) {
+      counters_.Note(Situation::kKeyTouched);
+    }
+    if (result.value() != 0) {
+      counters_.Note(Situation::kKeyIncremented);
+    }
+    if (result.operations_size() > 0) {
+      counters_.Note(Situation::kTxnWithinTxn);
+    }
+  }
 }
 
 int64_t Ledger::FastestNanos(SimTime nanos) const {

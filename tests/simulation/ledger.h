@@ -82,6 +82,7 @@ class Ledger {
   // rows.
   void CheckState(raft::NodeId node, const TableContent& content, absl::string_view what);
   void Append(raft::NodeId node, const raft::Entry& entry);
+  void NoteKinds(const log::v1::Txn& txn, const log::v1::CommandOutcome& outcome);
   void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);
   // Between any two entries of commands, cluster time never runs faster than the fastest clock.
   void CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind);

@@ -3,8 +3,12 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <set>
 
+#include "absl/strings/str_cat.h"
+#include "kv/remembered_requests.h"
 #include "kv/state_hash.h"
 #include "tests/simulation/sim_table.h"
 
@@ -33,21 +37,43 @@ void FillPrevious(const std::string& key, const KvRecord& record, StoredKeyValue
   previous->set_deadline_ms(record.header.deadline.value());
 }
 
+// Less, equal or greater: -1, 0, 1.
+template <typename Value>
+bool Passes(log::v1::Comparison comparison, const Value& actual, const Value& wanted) {
+  const int order = actual < wanted ? -1 : (wanted < actual ? 1 : 0);
+  switch (comparison) {
+    case log::v1::COMPARISON_GREATER:
+      return order > 0;
+    case log::v1::COMPARISON_LESS:
+      return order < 0;
+    case log::v1::COMPARISON_NOT_EQUAL:
+      return order != 0;
+    default:
+      return order == 0;
+  }
+}
+
 bool Holds(const Guard& guard, const KvRecord* record) {
   const kv::RecordHeader header = record == nullptr ? kv::RecordHeader() : record->header;
   switch (guard.condition_case()) {
     case Guard::kExists:
-      return guard.exists() == (record != nullptr);
+      return Passes(guard.comparison(), record != nullptr, guard.exists());
     case Guard::kModRevision:
-      return guard.mod_revision() == header.mod_revision;
+      return Passes(guard.comparison(), header.mod_revision, guard.mod_revision());
     case Guard::kVersion:
-      return guard.version() == header.version;
+      return Passes(guard.comparison(), header.version, guard.version());
+    case Guard::kCreateRevision:
+      return Passes(guard.comparison(), header.create_revision, guard.create_revision());
     case Guard::kValue:
-      return record != nullptr && guard.value() == record->value;
+      return record != nullptr && Passes(guard.comparison(), record->value, guard.value());
     case Guard::CONDITION_NOT_SET:
       break;
   }
   LOG(FATAL) << "nobody sends this";
+}
+
+bool IsInside(const std::string& key, const std::string& start, const std::string& end) {
+  return key >= start && (end.empty() || key < end);
 }
 
 bool IsOneKey(const DeleteOperation& operation) {
@@ -58,7 +84,7 @@ bool IsOneKey(const DeleteOperation& operation) {
 
 CommandOutcome ModelStore::Apply(const Command& command, const EntryFacts& entry) {
   if (command.has_txn()) {
-    return ApplyTxn(command.txn(), entry);
+    return command.has_request() ? ApplyRequest(command, entry) : ApplyTxn(command.txn(), entry);
   }
   CHECK(command.has_expire());
   ApplyExpire(command.expire(), entry);
@@ -68,103 +94,280 @@ CommandOutcome ModelStore::Apply(const Command& command, const EntryFacts& entry
   return outcome;
 }
 
-CommandOutcome ModelStore::ApplyTxn(const Txn& txn, const EntryFacts& entry) {
-  CommandOutcome outcome;
-  for (const Guard& guard : txn.guards()) {
-    const auto row = rows_.find(guard.key());
-    const KvRecord* record = row == rows_.end() ? nullptr : &row->second.record;
-    if (!Holds(guard, record)) {
-      outcome.set_verdict(CommandOutcome::VERDICT_GUARD_FAILED);
-      outcome.set_revision(revision_);
-      outcome.set_current_mod_revision(record == nullptr ? 0 : record->header.mod_revision);
-      return outcome;
-    }
+kv::RequestTotals ModelStore::requests() const {
+  kv::RequestTotals totals{.first = next_request_ - remembered_.size(), .next = next_request_};
+  for (const Remembered& each : remembered_) {
+    totals.bytes += each.id.size() + each.request.outcome.size();
+    totals.rows_hash += kv::RequestHash(each.id, each.request);
   }
-  std::optional<Rows> rows = RunOperations(txn, entry, &outcome);
-  if (!rows.has_value()) {
-    outcome.clear_operations();
-    outcome.set_verdict(CommandOutcome::VERDICT_RANGE_TOO_LARGE);
+  return totals;
+}
+
+CommandOutcome ModelStore::ApplyRequest(const Command& command, const EntryFacts& entry) {
+  const log::v1::RequestMark& mark = command.request();
+  CommandOutcome outcome;
+  for (const Remembered& each : remembered_) {
+    if (each.id != mark.id()) {
+      continue;
+    }
+    if (each.request.content_hash == mark.content_hash()) {
+      CHECK(outcome.ParseFromString(each.request.outcome));
+      outcome.set_replayed(true);
+    } else {
+      outcome.set_verdict(CommandOutcome::VERDICT_REQUEST_ID_REUSED);
+      outcome.set_revision(revision_);
+    }
+    return outcome;
+  }
+  for (uint64_t i = 0; i < kv::kRequestsDroppedAtOnce && !remembered_.empty() &&
+                       remembered_.front().request.keep_until <= entry.stamp;
+       ++i) {
+    remembered_.pop_front();
+    ++forgotten_;
+  }
+  const kv::RequestTotals totals = requests();
+  if (remembered_.size() >= mark.ids_max() || totals.bytes >= mark.bytes_max()) {
+    outcome.set_verdict(CommandOutcome::VERDICT_REQUESTS_FULL);
+    outcome.set_exceeding(remembered_.size());
     outcome.set_revision(revision_);
     return outcome;
   }
-  const bool changes =
-      std::any_of(txn.operations().begin(), txn.operations().end(),
-                  [](const Operation& operation) { return operation.has_put(); }) ||
-      std::any_of(outcome.operations().begin(), outcome.operations().end(),
-                  [](const OperationOutcome& result) { return result.deleted() > 0; });
-  Become(*std::move(rows), entry.index);
-  revision_ += changes ? 1 : 0;
+  outcome = ApplyTxn(command.txn(), entry);
+  remembered_.push_back({.id = mark.id(),
+                         .request = {.number = next_request_++,
+                                     .keep_until = entry.stamp + mark.keep_ms(),
+                                     .content_hash = mark.content_hash(),
+                                     .outcome = outcome.SerializeAsString()}});
+  return outcome;
+}
+
+bool ModelStore::GuardHolds(const Guard& guard) const {
+  if (!guard.is_range()) {
+    const auto row = rows_.find(guard.key());
+    return Holds(guard, row == rows_.end() ? nullptr : &row->second.record);
+  }
+  bool any = false;
+  bool all = true;
+  for (const auto& [key, row] : rows_) {
+    if (IsInside(key, guard.key(), guard.end_key())) {
+      any = true;
+      all = all && Holds(guard, &row.record);
+    }
+  }
+  return any ? all : Holds(guard, nullptr);
+}
+
+bool ModelStore::GuardsHold(const Txn& txn) const {
+  return std::all_of(txn.guards().begin(), txn.guards().end(),
+                     [this](const Guard& guard) { return GuardHolds(guard); });
+}
+
+CommandOutcome ModelStore::ApplyTxn(const Txn& txn, const EntryFacts& entry) {
+  CommandOutcome outcome;
+  const bool holds = GuardsHold(txn);
+  if (!holds && !txn.has_else()) {
+    // The first that does not hold is about one key.
+    const auto guard = std::find_if(txn.guards().begin(), txn.guards().end(),
+                                    [this](const Guard& each) { return !GuardHolds(each); });
+    const auto row = rows_.find(guard->key());
+    outcome.set_verdict(CommandOutcome::VERDICT_GUARD_FAILED);
+    outcome.set_current_mod_revision(row == rows_.end() ? 0
+                                                        : row->second.record.header.mod_revision);
+    outcome.set_revision(revision_);
+    return outcome;
+  }
+  Attempt attempt{.entry = entry, .rows = rows_, .failure = {}};
+  if (!RunBranch(txn, holds, &attempt, outcome.mutable_operations())) {
+    if (!txn.has_else()) {
+      attempt.failure.clear_failed_at();
+    }
+    attempt.failure.set_revision(revision_);
+    return attempt.failure;
+  }
+  Become(std::move(attempt.rows), entry.index);
+  revision_ += attempt.changes ? 1 : 0;
   outcome.set_verdict(CommandOutcome::VERDICT_APPLIED);
+  outcome.set_succeeded(holds);
   outcome.set_revision(revision_);
   return outcome;
 }
 
-std::optional<ModelStore::Rows> ModelStore::RunOperations(const Txn& txn, const EntryFacts& entry,
-                                                          CommandOutcome* outcome) const {
-  Rows rows = rows_;
-  for (const Operation& operation : txn.operations()) {
-    OperationOutcome* const result = outcome->add_operations();
-    if (operation.has_put()) {
-      const PutOperation& put = operation.put();
-      const auto old = rows.find(put.key());
-      Row row;
-      row.record.value = put.value();
-      kv::RecordHeader& header = row.record.header;
-      header = {.create_revision = revision_ + 1,
-                .mod_revision = revision_ + 1,
-                .version = 1,
-                .deadline = raft::ClusterMillis(0)};
-      if (old != rows.end()) {
-        header.create_revision = old->second.record.header.create_revision;
-        header.version = old->second.record.header.version + 1;
-        if (put.return_previous()) {
-          FillPrevious(old->first, old->second.record, result->add_previous());
-        }
-      }
-      if (put.has_ttl_ms()) {
-        header.deadline = entry.stamp + put.ttl_ms() + 1;
-        row.ttl_ms = put.ttl_ms();
-        row.ttl_from = entry.proposed_at;
-      } else if (put.keep_ttl() && old != rows.end()) {
-        header.deadline = old->second.record.header.deadline;
-        row.ttl_ms = old->second.ttl_ms;
-        row.ttl_from = old->second.ttl_from;
-      }
-      rows[put.key()] = std::move(row);
-      continue;
-    }
-    const DeleteOperation& deletion = operation.delete_();
-    std::vector<std::string> keys;
-    uint64_t bytes = 0;
-    for (auto row = rows.lower_bound(deletion.start_key()); row != rows.end(); ++row) {
-      if (!deletion.end_key().empty() && row->first >= deletion.end_key()) {
-        break;
-      }
-      if (deletion.limit() > 0 && keys.size() == deletion.limit()) {
-        result->set_more(true);
-        break;
-      }
-      keys.push_back(row->first);
-      bytes += row->first.size() + row->second.record.value.size();
-      const bool too_many =
-          !IsOneKey(deletion) && deletion.keys_max() > 0 && keys.size() > deletion.keys_max();
-      const bool too_large = deletion.return_previous() && deletion.previous_bytes_max() > 0 &&
-                             bytes > deletion.previous_bytes_max();
-      if (too_many || too_large) {
-        outcome->set_exceeding(too_many ? keys.size() : bytes);
-        outcome->set_exceeding_bytes(!too_many);
-        return std::nullopt;
-      }
-      if (deletion.return_previous()) {
-        FillPrevious(row->first, row->second.record, result->add_previous());
-      }
-    }
-    result->set_deleted(keys.size());
-    for (const std::string& key : keys) {
-      rows.erase(key);
+bool ModelStore::RunBranch(const Txn& txn, bool holds, Attempt* attempt, Outcomes* outcomes) const {
+  const auto& operations = holds ? txn.operations() : txn.else_operations();
+  for (int i = 0; i < operations.size(); ++i) {
+    if (!Run(operations[i], attempt, outcomes->Add())) {
+      const std::string within = attempt->failure.failed_at();
+      attempt->failure.set_failed_at(absl::StrCat(holds ? "then_ops[" : "else_ops[", i, "]",
+                                                  within.empty() ? "" : ".txn.", within));
+      return false;
     }
   }
-  return rows;
+  return true;
+}
+
+bool ModelStore::Run(const Operation& operation, Attempt* attempt, OperationOutcome* result) const {
+  switch (operation.kind_case()) {
+    case Operation::kPut:
+      RunPut(operation.put(), attempt, result);
+      return true;
+    case Operation::kDelete:
+      return RunDelete(operation.delete_(), attempt, result);
+    case Operation::kGet:
+      if (const auto row = attempt->rows.find(operation.get().key()); row != attempt->rows.end()) {
+        FillPrevious(row->first, row->second.record, result->add_found());
+      }
+      return true;
+    case Operation::kList:
+      RunList(operation.list(), *attempt, result);
+      return true;
+    case Operation::kTouch:
+      RunTouch(operation.touch(), attempt, result);
+      return true;
+    case Operation::kIncrement:
+      return RunIncrement(operation.increment(), attempt, result);
+    case Operation::kTxn: {
+      const bool holds = GuardsHold(operation.txn());
+      result->set_succeeded(holds);
+      return RunBranch(operation.txn(), holds, attempt, result->mutable_operations());
+    }
+    case Operation::KIND_NOT_SET:
+      break;
+  }
+  LOG(FATAL) << "nobody sends this";
+}
+
+void ModelStore::RunPut(const PutOperation& put, Attempt* attempt, OperationOutcome* result) const {
+  const auto old = attempt->rows.find(put.key());
+  Row row;
+  row.record.value = put.value();
+  kv::RecordHeader& header = row.record.header;
+  header = {.create_revision = revision_ + 1,
+            .mod_revision = revision_ + 1,
+            .version = 1,
+            .deadline = raft::ClusterMillis(0)};
+  if (old != attempt->rows.end()) {
+    header.create_revision = old->second.record.header.create_revision;
+    header.version = old->second.record.header.version + 1;
+    if (put.return_previous()) {
+      FillPrevious(old->first, old->second.record, result->add_previous());
+    }
+  }
+  if (put.has_ttl_ms()) {
+    header.deadline = attempt->entry.stamp + put.ttl_ms() + 1;
+    row.ttl_ms = put.ttl_ms();
+    row.ttl_from = attempt->entry.proposed_at;
+  } else if (put.keep_ttl() && old != attempt->rows.end()) {
+    header.deadline = old->second.record.header.deadline;
+    row.ttl_ms = old->second.ttl_ms;
+    row.ttl_from = old->second.ttl_from;
+  }
+  attempt->rows[put.key()] = std::move(row);
+  attempt->changes = true;
+}
+
+bool ModelStore::RunDelete(const DeleteOperation& deletion, Attempt* attempt,
+                           OperationOutcome* result) const {
+  std::vector<std::string> keys;
+  for (const auto& [key, row] : attempt->rows) {
+    if (!IsInside(key, deletion.start_key(), deletion.end_key())) {
+      continue;
+    }
+    if (deletion.limit() > 0 && keys.size() == deletion.limit()) {
+      result->set_more(true);
+      break;
+    }
+    keys.push_back(key);
+    if (!IsOneKey(deletion) && deletion.keys_max() > 0 && keys.size() > deletion.keys_max()) {
+      attempt->failure.set_verdict(CommandOutcome::VERDICT_RANGE_TOO_LARGE);
+      attempt->failure.set_exceeding(keys.size());
+      attempt->failure.set_limit(deletion.keys_max());
+      return false;
+    }
+    if (deletion.return_previous()) {
+      FillPrevious(key, row.record, result->add_previous());
+    }
+  }
+  result->set_deleted(keys.size());
+  for (const std::string& key : keys) {
+    attempt->rows.erase(key);
+  }
+  attempt->changes = attempt->changes || !keys.empty();
+  return true;
+}
+
+void ModelStore::RunList(const log::v1::ListOperation& list, const Attempt& attempt,
+                         OperationOutcome* result) {
+  std::vector<std::pair<std::string, KvRecord>> rows;
+  for (const auto& [key, row] : attempt.rows) {
+    if (IsInside(key, list.start_key(), list.end_key())) {
+      rows.emplace_back(key, row.record);
+    }
+  }
+  result->set_count(rows.size());
+  if (list.count_only()) {
+    return;
+  }
+  if (list.descending()) {
+    std::reverse(rows.begin(), rows.end());
+  }
+  result->set_more(rows.size() > list.keys_max());
+  rows.resize(std::min<size_t>(rows.size(), list.keys_max()));
+  result->set_count(rows.size());
+  for (auto& [key, record] : rows) {
+    if (list.keys_only()) {
+      record.value.clear();
+    }
+    FillPrevious(key, record, result->add_found());
+  }
+}
+
+void ModelStore::RunTouch(const log::v1::TouchOperation& touch, Attempt* attempt,
+                          OperationOutcome* result) {
+  const auto row = attempt->rows.find(touch.key());
+  result->set_touched(row != attempt->rows.end());
+  if (row == attempt->rows.end()) {
+    return;
+  }
+  row->second.record.header.deadline =
+      touch.has_ttl_ms() ? attempt->entry.stamp + touch.ttl_ms() + 1 : raft::ClusterMillis(0);
+  row->second.ttl_ms = touch.ttl_ms();
+  row->second.ttl_from = attempt->entry.proposed_at;
+}
+
+bool ModelStore::RunIncrement(const log::v1::IncrementOperation& increment, Attempt* attempt,
+                              OperationOutcome* result) const {
+  const auto old = attempt->rows.find(increment.key());
+  const auto fail = [&](CommandOutcome::Verdict verdict) {
+    attempt->failure.set_verdict(verdict);
+    attempt->failure.set_failed_key(increment.key());
+    return false;
+  };
+  __int128 number = increment.initial();
+  if (old != attempt->rows.end()) {
+    const std::string& text = old->second.record.value;
+    int64_t parsed = 0;
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), parsed);
+    if (end.ec != std::errc() || std::to_string(parsed) != text) {
+      return fail(CommandOutcome::VERDICT_NOT_AN_INTEGER);
+    }
+    number = parsed;
+  }
+  number += increment.delta();
+  if (number > std::numeric_limits<int64_t>::max() ||
+      number < std::numeric_limits<int64_t>::min()) {
+    return fail(CommandOutcome::VERDICT_INTEGER_OVERFLOW);
+  }
+  PutOperation put;
+  put.set_key(increment.key());
+  put.set_value(std::to_string(static_cast<int64_t>(number)));
+  if (increment.has_ttl_ms()) {
+    put.set_ttl_ms(increment.ttl_ms());
+  } else if (!increment.has_persist()) {
+    put.set_keep_ttl(true);
+  }
+  RunPut(put, attempt, result);
+  result->set_value(static_cast<int64_t>(number));
+  return true;
 }
 
 void ModelStore::ApplyExpire(const log::v1::Expire& expire, const EntryFacts& entry) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/applied_state.h"
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
@@ -42,12 +44,17 @@ class ModelStore {
   // What the Expires since the last call did.
   std::vector<Expiry> TakeExpiries() { return std::exchange(expiries_, {}); }
 
+  // Request ids that were forgotten since the last call.
+  uint64_t TakeForgotten() { return std::exchange(forgotten_, 0); }
+
   int64_t revision() const { return revision_; }
   int64_t key_count() const { return static_cast<int64_t>(rows_.size()); }
   // As SimTable counts it.
   uint64_t rows_hash() const { return rows_hash_; }
   // What production's hash of the rows must be.
   uint64_t product_rows_hash() const { return product_rows_hash_; }
+
+  kv::RequestTotals requests() const;
 
   // The state after the entry at `index`.
   std::optional<kv::KvRecord> Get(absl::string_view key, raft::LogIndex index) const;
@@ -68,12 +75,38 @@ class ModelStore {
     std::optional<kv::KvRecord> record;
   };
 
+  // A transaction on its way.
+  struct Attempt {
+    const EntryFacts& entry;
+    Rows rows;
+    bool changes = false;
+    log::v1::CommandOutcome failure;  // Unless it succeeds.
+  };
+  struct Remembered {
+    std::string id;
+    kv::RememberedRequest request;
+  };
+
+  log::v1::CommandOutcome ApplyRequest(const log::v1::Command& command, const EntryFacts& entry);
   log::v1::CommandOutcome ApplyTxn(const log::v1::Txn& txn, const EntryFacts& entry);
   void ApplyExpire(const log::v1::Expire& expire, const EntryFacts& entry);
-  // What the rows will be; the outcome is complete but for the revision. Nullopt: too large a
-  // range.
-  std::optional<Rows> RunOperations(const log::v1::Txn& txn, const EntryFacts& entry,
-                                    log::v1::CommandOutcome* outcome) const;
+  bool GuardHolds(const log::v1::Guard& guard) const;
+  bool GuardsHold(const log::v1::Txn& txn) const;
+  // Each does a part of a transaction and says what it came to; false when that fails the whole.
+  using Outcomes = google::protobuf::RepeatedPtrField<log::v1::OperationOutcome>;
+  bool RunBranch(const log::v1::Txn& txn, bool holds, Attempt* attempt, Outcomes* outcomes) const;
+  bool Run(const log::v1::Operation& operation, Attempt* attempt,
+           log::v1::OperationOutcome* result) const;
+  void RunPut(const log::v1::PutOperation& put, Attempt* attempt,
+              log::v1::OperationOutcome* result) const;
+  bool RunDelete(const log::v1::DeleteOperation& deletion, Attempt* attempt,
+                 log::v1::OperationOutcome* result) const;
+  static void RunList(const log::v1::ListOperation& list, const Attempt& attempt,
+                      log::v1::OperationOutcome* result);
+  static void RunTouch(const log::v1::TouchOperation& touch, Attempt* attempt,
+                       log::v1::OperationOutcome* result);
+  bool RunIncrement(const log::v1::IncrementOperation& increment, Attempt* attempt,
+                    log::v1::OperationOutcome* result) const;
   // Makes the rows those of `rows`, where they differ.
   void Become(Rows rows, raft::LogIndex index);
 
@@ -83,6 +116,9 @@ class ModelStore {
   uint64_t product_rows_hash_ = 0;
   std::map<std::string, std::vector<Version>, std::less<>> history_;
   std::vector<Expiry> expiries_;
+  std::deque<Remembered> remembered_;
+  uint64_t next_request_ = 0;
+  uint64_t forgotten_ = 0;
 };
 
 }  // namespace raftkv::simulation

@@ -137,6 +137,20 @@ void DrawSnapshots(uint64_t seed, SimOptions* options) {
   options->absences = dice.Chance(600);
 }
 
+// With dice of its own. Where ids are forgotten soon, a client that tried again might be too late.
+void DrawRequests(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "requests");
+  options->request_permille = dice.Pick<uint64_t>({0, 300, 700});
+  if (dice.Chance(600)) {
+    options->request_keep_ms = 10 * 60 * 1000;
+    options->request_ids_max = 1'000'000;
+    options->request_tries_max = 1 + dice.Below(4);
+  } else {
+    options->request_keep_ms = 1 + dice.Below(2000);
+    options->request_ids_max = 1 + dice.Below(20);
+  }
+}
+
 // With dice of its own.
 void DrawBends(uint64_t seed, SimOptions* options) {
   options->bends = Dice(seed, "bends").Chance(200);
@@ -218,6 +232,8 @@ std::string SimOptions::Describe() const {
       " snapshot_echo_permille=", snapshot_echo_permille, absences ? " absences" : "",
       bends ? " bends" : "", "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout),
       " ttl_ms_max=", ttl_ms_max, " read_permille=", read_permille, " ttl_permille=", ttl_permille,
+      " request_permille=", request_permille, " request_keep_ms=", request_keep_ms,
+      " request_ids_max=", request_ids_max, " request_tries_max=", request_tries_max,
       " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
 }
 
@@ -236,6 +252,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawFullDisks(seed, &options);
   DrawSnapshots(seed, &options);
   DrawBends(seed, &options);
+  DrawRequests(seed, &options);
   if (overrides.nodes.has_value()) {
     options.nodes = options.founders = *overrides.nodes;
   } else {

@@ -90,6 +90,13 @@ struct SimOptions {
   uint64_t read_permille = 0;
   uint64_t ttl_permille = 0;  // Of the puts.
 
+  // Of the writes, those with a request id, what bounds the memory of them, and how often a client
+  // tries one again whose outcome it did not hear.
+  uint64_t request_permille = 0;
+  uint64_t request_keep_ms = 0;
+  uint64_t request_ids_max = 0;
+  uint64_t request_tries_max = 1;
+
   // Faults: one begins after each pause of at most this, and lasts at most that.
   SimTime fault_pause_max = 0;
   SimTime fault_length_max = 0;

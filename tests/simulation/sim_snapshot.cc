@@ -47,6 +47,16 @@ std::string HeadOf(const SnapshotContent& content) {
     AppendVarint(index.value(), &head);
     AppendText(record, &head);
   }
+  AppendVarint(applied.requests.first, &head);
+  AppendVarint(applied.requests.next, &head);
+  AppendVarint(applied.requests.bytes, &head);
+  AppendFixed64(applied.requests.rows_hash, &head);
+  for (const auto& [number, row] : content.table.requests) {
+    AppendText(row.id, &head);
+    AppendVarint(row.request.keep_until.value(), &head);
+    AppendFixed64(row.request.content_hash, &head);
+    AppendText(row.request.outcome, &head);
+  }
   for (const raft::EntryId& id : content.history) {
     AppendVarint(id.term.value(), &head);
   }
@@ -98,6 +108,20 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
     for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
       const LogIndex index(reader.Varint());
       content_.configurations[index] = std::string(reader.Bytes(reader.Varint()));
+    }
+    kv::RequestTotals& requests = content_.table.applied.requests;
+    requests.first = reader.Varint();
+    requests.next = reader.Varint();
+    requests.bytes = reader.Varint();
+    requests.rows_hash = reader.Fixed64();
+    for (uint64_t number = requests.first; number < requests.next && reader.ok(); ++number) {
+      TableContent::Request row;
+      row.id = std::string(reader.Bytes(reader.Varint()));
+      row.request.number = number;
+      row.request.keep_until = ClusterMillis(reader.Varint());
+      row.request.content_hash = reader.Fixed64();
+      row.request.outcome = std::string(reader.Bytes(reader.Varint()));
+      SetRequest(number, std::move(row), &content_.table);
     }
     while (reader.ok() && !reader.empty()) {
       content_.history.push_back(

@@ -32,6 +32,18 @@ void SetRow(const std::string& key, std::optional<KvRecord> record, TableContent
 
 }  // namespace
 
+void SetRequest(uint64_t number, std::optional<TableContent::Request> request,
+                TableContent* content) {
+  if (const auto old = content->requests.find(number); old != content->requests.end()) {
+    content->request_numbers.erase(old->second.id);
+    content->requests.erase(old);
+  }
+  if (request.has_value()) {
+    content->request_numbers[request->id] = number;
+    content->requests[number] = *std::move(request);
+  }
+}
+
 void ApplyChanges(const TableChanges& changes, TableContent* content) {
   for (const auto& [key, record] : changes.rows) {
     SetRow(key, record, content);
@@ -39,6 +51,14 @@ void ApplyChanges(const TableChanges& changes, TableContent* content) {
   content->applied = changes.applied;
   if (changes.configuration.has_value()) {
     content->configuration = changes.configuration;
+  }
+
+  while (!content->requests.empty() &&
+         content->requests.begin()->first < changes.applied.requests.first) {
+    SetRequest(content->requests.begin()->first, std::nullopt, content);
+  }
+  for (const TableContent::Request& added : changes.requests) {
+    SetRequest(added.request.number, added, content);
   }
 }
 
@@ -56,6 +76,9 @@ uint64_t AppliedHash(const kv::AppliedState& applied) {
   hash = Mix(hash ^ applied.id.index.value());
   hash = Mix(hash ^ applied.stamp.value());
   hash = Mix(hash ^ static_cast<uint64_t>(applied.revision));
+  hash = Mix(hash ^ applied.requests.first);
+  hash = Mix(hash ^ applied.requests.next);
+  hash = Mix(hash ^ applied.requests.bytes);
   return Mix(hash ^ static_cast<uint64_t>(applied.key_count));
 }
 
@@ -68,8 +91,29 @@ uint64_t ContentHash(const TableContent& content) {
       expected_ttl.emplace(record.header.deadline, key);
     }
   }
-  // Rows of `ttl` say nothing new unless they are wrong.
-  return content.ttl == expected_ttl ? hash : ~hash;
+  // Rows of `ttl`, and ids of requests, say nothing new unless they are wrong.
+  const kv::RequestTotals& requests = content.applied.requests;
+  uint64_t bytes = 0;
+  uint64_t next = requests.first;
+  bool fits = content.ttl == expected_ttl;
+  for (const auto& [number, row] : content.requests) {
+    bytes += row.id.size() + row.request.outcome.size();
+    const auto by_id = content.request_numbers.find(row.id);
+    fits = fits && number == next++ && row.request.number == number &&
+           by_id != content.request_numbers.end() && by_id->second == number;
+  }
+  fits = fits && next == requests.next && bytes == requests.bytes &&
+         content.request_numbers.size() == content.requests.size() &&
+         ProductRequestsHash(content) == requests.rows_hash;
+  return fits ? hash : ~hash;
+}
+
+uint64_t ProductRequestsHash(const TableContent& content) {
+  uint64_t sum = 0;
+  for (const auto& [number, row] : content.requests) {
+    sum += kv::RequestHash(row.id, row.request);
+  }
+  return sum;
 }
 
 uint64_t ProductRowsHash(const TableContent& content) {
@@ -161,7 +205,7 @@ void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {
 }
 
 kv::KvTable::Mark SimTable::SetMark() const {
-  return {.changes = undo_.size(), .member_records = 0};
+  return {.changes = undo_.size(), .member_records = 0, .requests = request_undo_.size()};
 }
 
 void SimTable::RollBack(const Mark& mark) {
@@ -172,6 +216,46 @@ void SimTable::RollBack(const Mark& mark) {
     Set(undo.key, std::move(undo.before));
     undo_.pop_back();
   }
+  for (; request_undo_.size() > mark.requests; request_undo_.pop_back()) {
+    RequestUndo& undo = request_undo_.back();
+    SetRequest(undo.number, std::move(undo.before), &content_);
+  }
+}
+
+std::optional<const kv::RememberedRequest*> SimTable::FindRequest(absl::string_view id) {
+  if (MustStall()) {
+    return std::nullopt;
+  }
+  const auto number = content_.request_numbers.find(id);
+  return number == content_.request_numbers.end() ? nullptr
+                                                  : &content_.requests.at(number->second).request;
+}
+
+std::optional<kv::RequestPlace> SimTable::FindRequestPlace(uint64_t number) {
+  if (MustStall()) {
+    return std::nullopt;
+  }
+  const TableContent::Request& row = content_.requests.at(number);
+  return kv::RequestPlace{.keep_until = row.request.keep_until,
+                          .bytes = row.id.size() + row.request.outcome.size(),
+                          .row_hash = kv::RequestHash(row.id, row.request),
+                          .id = row.id};
+}
+
+void SimTable::PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) {
+  const uint64_t number = request.number;
+  CHECK(!content_.requests.contains(number)) << "a number was used twice";
+  CHECK(!content_.request_numbers.contains(place.id)) << "an id was remembered twice";
+  request_undo_.push_back({.number = number, .before = std::nullopt});
+  SetRequest(number, TableContent::Request{.id = place.id, .request = std::move(request)},
+             &content_);
+}
+
+void SimTable::DropRequest(uint64_t number, const kv::RequestPlace& place) {
+  const TableContent::Request& row = content_.requests.at(number);
+  CHECK_EQ(row.id, place.id);
+  request_undo_.push_back({.number = number, .before = row});
+  SetRequest(number, std::nullopt, &content_);
 }
 
 void SimTable::Set(const std::string& key, std::optional<KvRecord> record) {
@@ -193,7 +277,14 @@ TableChanges SimTable::Commit(const kv::AppliedState& applied,
     keys.insert(std::move(undo.key));
   }
   undo_.clear();
-  TableChanges changes{.rows = {}, .applied = applied};
+  TableChanges changes{.rows = {}, .requests = {}, .applied = applied};
+  for (const RequestUndo& undo : std::exchange(request_undo_, {})) {
+    // One that was dropped in the run that remembered it is nobody's news.
+    if (const auto row = content_.requests.find(undo.number);
+        !undo.before.has_value() && row != content_.requests.end()) {
+      changes.requests.push_back(row->second);
+    }
+  }
   for (const std::string& key : keys) {
     const auto row = content_.latest.find(key);
     changes.rows.emplace_back(

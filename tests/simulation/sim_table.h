@@ -16,10 +16,24 @@
 
 namespace raftkv::simulation {
 
+// Simulated members publish nothing about themselves: they know all commands from the start.
+inline kv::AppliedState FirstState() {
+  kv::AppliedState state;
+  state.cluster_version = kv::kTxnCommandVersion;
+  return state;
+}
+
 // What a database holds of the applied state.
 struct TableContent {
   std::map<std::string, kv::KvRecord, std::less<>> latest;
   std::set<std::pair<raft::ClusterMillis, std::string>> ttl;
+  // Request ids that are remembered, by number, and their numbers.
+  struct Request {
+    std::string id;
+    kv::RememberedRequest request;
+  };
+  std::map<uint64_t, Request> requests;
+  std::map<std::string, uint64_t, std::less<>> request_numbers;
   kv::AppliedState applied;
   // As of `applied`. Nobody before the founding, which comes before all else.
   std::optional<log::v1::ClusterConfiguration> configuration;
@@ -28,9 +42,15 @@ struct TableContent {
 // What one applied run wrote: each key's record as the run left it, nothing where it is gone.
 struct TableChanges {
   std::vector<std::pair<std::string, std::optional<kv::KvRecord>>> rows;
+  // Those that are new; all before the first number of the applied state go.
+  std::vector<TableContent::Request> requests = {};
   kv::AppliedState applied;
   std::optional<log::v1::ClusterConfiguration> configuration = {};  // Where it changed.
 };
+
+// Adds a request, or takes one away.
+void SetRequest(uint64_t number, std::optional<TableContent::Request> request,
+                TableContent* content);
 
 // Puts changes into content. A row of `ttl` is there exactly while a record has its deadline.
 void ApplyChanges(const TableChanges& changes, TableContent* content);
@@ -44,6 +64,8 @@ uint64_t ContentHash(const TableContent& content);
 // What the applied state must have as the hash of its rows: production's (kv/state_hash.h), counted
 // anew from every row.
 uint64_t ProductRowsHash(const TableContent& content);
+// The same of its request ids.
+uint64_t ProductRequestsHash(const TableContent& content);
 // Whether the applied state says what its rows do not come to.
 inline bool IsBent(const TableContent& content) {
   return content.applied.rows_hash != ProductRowsHash(content);
@@ -66,6 +88,10 @@ class SimTable final : public kv::KvTable {
                                    uint64_t keys_max) override;
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
+  std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
+  std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
+  void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
+  void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
@@ -90,6 +116,12 @@ class SimTable final : public kv::KvTable {
   TableContent content_;
   uint64_t rows_hash_ = 0;
   std::vector<Undo> undo_;
+  // Requests that were put (nothing before) or dropped.
+  struct RequestUndo {
+    uint64_t number;
+    std::optional<TableContent::Request> before;
+  };
+  std::vector<RequestUndo> request_undo_;
   std::optional<uint64_t> reads_left_;
   // What Find returns to who did not ask for the value: it must not be used.
   kv::KvRecord without_value_{.header = {}, .value = "(not asked for)"};

@@ -31,10 +31,28 @@ TEST(KeyLayoutTest, FrozenBytes) {
   applied.stamp = raft::ClusterMillis(3);
   applied.revision = 4;
   applied.key_count = 5;
-  applied.cluster_version = 6;
+  applied.cluster_version = 1;
   applied.rows_hash = 0x0e0d0c0b0a090807;
   EXPECT_EQ(EncodeAppliedState(applied),
-            "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e");
+            "\x01\x02\x03\x04\x05\x01\x07\x08\x09\x0a\x0b\x0c\x0d\x0e");
+  applied.cluster_version = 2;
+  applied.requests = {.first = 1, .next = 3, .bytes = 4, .rows_hash = 0x0807060504030201};
+  EXPECT_EQ(EncodeAppliedState(applied),
+            "\x01\x02\x03\x04\x05\x02\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"
+            "\x01\x03\x04\x01\x02\x03\x04\x05\x06\x07\x08");
+  EXPECT_EQ(DecodeAppliedState(EncodeAppliedState(applied)), applied);
+  const kv::RequestPlace place{
+      .keep_until = raft::ClusterMillis(1), .bytes = 2, .row_hash = 0x0807060504030201, .id = "i"};
+  EXPECT_EQ(EncodeRequestPlaceKey(258), std::string("\0\0\0\0\0\0\0\1\2", 9));
+  EXPECT_EQ(EncodeRequestPlace(place), "\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08i");
+  EXPECT_EQ(DecodeRequestPlace(EncodeRequestPlace(place)), place);
+  const kv::RememberedRequest request{.number = 1,
+                                      .keep_until = raft::ClusterMillis(2),
+                                      .content_hash = 0x0807060504030201,
+                                      .outcome = "o"};
+  EXPECT_EQ(EncodeRequestKey("i"), "\x01i");
+  EXPECT_EQ(EncodeRequest(request), "\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08o");
+  EXPECT_EQ(DecodeRequest(EncodeRequest(request)), request);
   EXPECT_EQ(EncodeRowHash(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   EXPECT_EQ(EncodeId(0x0807060504030201), "\x01\x02\x03\x04\x05\x06\x07\x08");
   std::string header;
@@ -124,10 +142,15 @@ TEST(KeyLayoutTest, BrokenBytesAreNotDecoded) {
   EXPECT_FALSE(DecodeHardState("\x01").has_value());
   EXPECT_FALSE(DecodeHardState("\x01\x02\x03").has_value()) << "trailing byte";
   const std::string hash(8, '\x07');
-  EXPECT_TRUE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06" + hash).has_value());
-  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06").has_value())
+  EXPECT_TRUE(DecodeAppliedState("\x01\x02\x03\x04\x05\x01" + hash).has_value());
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x01").has_value())
       << "format version 2 had it so";
-  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x06" + hash + "x").has_value());
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x01" + hash + "x").has_value());
+  EXPECT_FALSE(DecodeAppliedState("\x01\x02\x03\x04\x05\x02" + hash).has_value())
+      << "from version 2 on there are requests";
+  EXPECT_FALSE(
+      DecodeAppliedState("\x01\x02\x03\x04\x05\x02" + hash + "\x02\x01\x03" + hash).has_value())
+      << "the first request follows the next one";
   EXPECT_FALSE(DecodeAppliedState(std::string("\x01\x02\x03\x04\x05\0", 6) + hash).has_value())
       << "no cluster is at version 0";
   EXPECT_FALSE(DecodeNumber("").has_value());

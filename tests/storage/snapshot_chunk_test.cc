@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kv/command_version.h"
 #include "tests/storage/chunk_list.h"
 
 namespace raftkv::storage {
@@ -105,6 +106,26 @@ TEST(SnapshotChunkTest, EveryFlippedBitIsRefused) {
   }
 }
 
+TEST(SnapshotChunkTest, RequestsComeWithTheirVersionAlone) {
+  EXPECT_EQ(ChunkVersionOf(kv::kFirstCommandVersion), kChunkVersionBeforeRequests);
+  EXPECT_EQ(ChunkVersionOf(kv::kTxnCommandVersion), kChunkVersion);
+  SnapshotChunkBuilder first({}, kChunkVersion);
+  ASSERT_TRUE(first.Add(1, "a", "value"));
+  const SnapshotTotals totals = first.totals();
+  SnapshotChunkBuilder second(totals, kChunkVersion);
+  ASSERT_TRUE(second.Add(3, "id", "outcome"));
+  second.AddEnd();
+  const std::string begin = first.Take();
+  const std::string end = second.Take();
+  EXPECT_EQ(Read({begin, end}), absl::OkStatus());
+  std::string older = end;
+  older[0] = kChunkVersionBeforeRequests;
+  ExpectRefused({begin, older}, "is of version 1");
+  std::string oldest = begin;
+  oldest[0] = kChunkVersionBeforeRequests;
+  ExpectRefused({oldest, older}, "has a row of family 4");
+}
+
 TEST(SnapshotChunkTest, EveryCutIsRefused) {
   const std::string chunk = Build(SomeRows())[0];
   for (size_t size = 0; size < chunk.size(); ++size) {
@@ -154,7 +175,7 @@ TEST(SnapshotChunkTest, WhatNobodyBuildsIsRefused) {
   const std::string head(1, 1);
   ExpectRefused({""}, "has no bytes");
   ExpectRefused({head}, "holds nothing");
-  ExpectRefused({std::string(1, 2)}, "is of version 2");
+  ExpectRefused({std::string(1, 3)}, "is of version 3");
   ExpectRefused({head + "\x04"}, "a row of family 4");
   ExpectRefused({head + "\x01\x05"
                         "ab"},

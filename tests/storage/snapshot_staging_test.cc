@@ -28,8 +28,8 @@ class SnapshotStagingTest : public testing::Test {
     names.insert(names.end(), {kRaftLogFamily, kMetaFamily});
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     EXPECT_TRUE(db_->CreateColumnFamilies(options, names, &handles).ok());
-    families_ = {.db = db, .raft_log = handles[3], .meta = handles[4]};
-    handles.resize(3);
+    families_ = {.db = db, .raft_log = handles[4], .meta = handles[5]};
+    handles.resize(4);
     old_ = *Generation::Take(db, kOldGeneration, &handles);
     staging_ = std::make_unique<SnapshotStaging>(families_, dir_.File("db.staging"),
                                                  /*free_bytes_min=*/0, kOldGeneration + 1, &pool_);

@@ -326,7 +326,7 @@ TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
   follower_.Reopen();
   follower_.Close();
   // Each state but the last was dropped, by then or by the start.
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 6u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 7u);
 }
 
 TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
@@ -428,7 +428,7 @@ TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
   follower_.Reopen();
   ExpectEqualStates();
   follower_.Close();
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 6u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 7u);
 }
 
 TEST_F(SnapshotTest, TheStagingFolderIsEmptiedAtTheEndAndAtAStart) {

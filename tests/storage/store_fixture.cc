@@ -425,6 +425,19 @@ void TrimLog(const std::string& database_path, const LogEdge& edge) {
   CHECK(status.ok()) << status.ToString();
 }
 
+void DropFamily(const std::string& database_path, const std::string& name) {
+  RawDatabase raw(database_path);
+  bool dropped = false;
+  for (rocksdb::ColumnFamilyHandle* handle : raw.handles()) {
+    if (handle->GetName() == name) {
+      const rocksdb::Status status = raw.db()->DropColumnFamily(handle);
+      CHECK(status.ok()) << status.ToString();
+      dropped = true;
+    }
+  }
+  CHECK(dropped) << "there is no " << name;
+}
+
 void AddGeneration(const std::string& database_path, uint64_t generation) {
   RawDatabase raw(database_path);
   for (const std::string& name : GenerationFamilies(generation)) {

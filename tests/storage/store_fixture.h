@@ -167,6 +167,8 @@ std::vector<std::string> ListFamilies(const std::string& database_path);
 void TrimLog(const std::string& database_path, const LogEdge& edge);
 // Makes the families of another generation, with a row in each.
 void AddGeneration(const std::string& database_path, uint64_t generation);
+// Takes a family from a closed database.
+void DropFamily(const std::string& database_path, const std::string& name);
 // Paths of a database's files with this ending, by number.
 std::vector<std::string> FilesWithSuffix(const std::string& database_path,
                                          const std::string& suffix);

@@ -1,0 +1,374 @@
+#include "kv/operation_semantics.h"
+
+#include <deque>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "kv/state_hash.h"
+
+namespace raftkv::kv {
+namespace {
+
+using log::v1::CommandOutcome;
+using log::v1::DeleteOperation;
+using log::v1::GetOperation;
+using log::v1::IncrementOperation;
+using log::v1::ListOperation;
+using log::v1::Operation;
+using log::v1::OperationOutcome;
+using log::v1::PutOperation;
+using log::v1::StoredKeyValue;
+using log::v1::TouchOperation;
+
+bool IsSingleKey(const DeleteOperation& operation) {
+  const std::string& start = operation.start_key();
+  const std::string& end = operation.end_key();
+  return end.size() == start.size() + 1 && end.back() == '\0' &&
+         end.compare(0, start.size(), start) == 0;
+}
+
+// The first moment at which ttl_ms have certainly passed: the stamp is rounded down, hence one
+// more.
+raft::ClusterMillis ExpiryAfter(raft::ClusterMillis stamp, uint64_t ttl_ms) {
+  constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
+  if (ttl_ms >= kLast - stamp.value()) {
+    return raft::ClusterMillis(kLast);
+  }
+  return stamp + (ttl_ms + 1);
+}
+
+// Of a Touch or an Increment, whose fields have the same meaning.
+template <typename WithExpiry>
+raft::ClusterMillis NewDeadline(const WithExpiry& operation, raft::ClusterMillis stamp,
+                                raft::ClusterMillis old) {
+  if (operation.has_ttl_ms()) {
+    return ExpiryAfter(stamp, operation.ttl_ms());
+  }
+  return operation.has_persist() ? raft::ClusterMillis(0) : old;
+}
+
+void FillStored(absl::string_view key, const RecordHeader& header, absl::string_view value,
+                StoredKeyValue* stored) {
+  stored->set_key(key.data(), key.size());
+  stored->set_value(value.data(), value.size());
+  stored->set_create_revision(header.create_revision);
+  stored->set_mod_revision(header.mod_revision);
+  stored->set_version(header.version);
+  stored->set_deadline_ms(header.deadline.value());
+}
+
+// A record as it is after one more write.
+KvRecord Rewritten(const KvRecord* old, int64_t revision) {
+  KvRecord record;
+  record.header.create_revision = old == nullptr ? revision : old->header.create_revision;
+  record.header.mod_revision = revision;
+  record.header.version = old == nullptr ? 1 : old->header.version + 1;
+  return record;
+}
+
+// Every record that an operation writes goes into the table here. `old_hash` is nullopt for a key
+// that is new.
+void SetRecord(absl::string_view key, std::optional<uint64_t> old_hash, KvRecord record,
+               TxnContext* context) {
+  record.header.row_hash = RowHash(key, record.header, record.value);
+  context->totals.key_count += old_hash.has_value() ? 0 : 1;
+  context->totals.rows_hash += record.header.row_hash - old_hash.value_or(0);
+  context->table->Put(key, std::move(record));
+}
+
+// Every key that an operation removes leaves the table here.
+void RemoveRecord(absl::string_view key, uint64_t old_hash, TxnContext* context) {
+  context->totals.key_count -= 1;
+  context->totals.rows_hash -= old_hash;
+  context->changed = true;
+  context->table->Delete(key);
+}
+
+std::optional<uint64_t> HashIn(const KvRecord* record) {
+  return record == nullptr ? std::nullopt : std::optional(record->header.row_hash);
+}
+
+Step ApplyPut(PutOperation* put, TxnContext* context, OperationOutcome* result) {
+  // With a bound, who must know how large it is reads it whether or not somebody waits for it.
+  const bool wants_previous =
+      put->return_previous() && (result != nullptr || context->answer_bytes_max > 0);
+  const std::optional<const KvRecord*> found = context->table->Find(put->key(), wants_previous);
+  if (!found.has_value()) {
+    return Step::kStalled;
+  }
+  const KvRecord* old = *found;
+  if (wants_previous && old != nullptr) {
+    if (!context->CountAnswer(put->key(), old->value)) {
+      return Step::kFailed;
+    }
+    if (result != nullptr) {
+      FillStored(put->key(), old->header, old->value, result->add_previous());
+    }
+  }
+  KvRecord record = Rewritten(old, context->revision);
+  if (put->has_ttl_ms()) {
+    record.header.deadline = ExpiryAfter(context->stamp, put->ttl_ms());
+  } else if (put->has_keep_ttl() && put->keep_ttl() && old != nullptr) {
+    record.header.deadline = old->header.deadline;
+  }
+  record.value = std::move(*put->mutable_value());
+  context->changed = true;
+  SetRecord(put->key(), HashIn(old), std::move(record), context);
+  return Step::kDone;
+}
+
+Step ApplySingleDelete(const DeleteOperation& operation, TxnContext* context,
+                       OperationOutcome* result) {
+  // One key never exceeds keys_max, which is at least 1 when it is set.
+  const std::string& key = operation.start_key();
+  const bool with_value = operation.return_previous();
+  const std::optional<const KvRecord*> found = context->table->Find(key, with_value);
+  if (!found.has_value()) {
+    return Step::kStalled;
+  }
+  const KvRecord* old = *found;
+  if (with_value && old != nullptr) {
+    const uint64_t bytes_max = operation.previous_bytes_max();
+    const uint64_t bytes = key.size() + old->value.size() + kPreviousOverheadBytes;
+    if (bytes_max > 0 && bytes > bytes_max) {
+      return context->FailTooLarge(bytes, /*is_bytes=*/true, bytes_max);
+    }
+    if (!context->CountAnswer(key, old->value)) {
+      return Step::kFailed;
+    }
+  }
+  if (result != nullptr) {
+    result->set_deleted(old == nullptr ? 0 : 1);
+    if (with_value && old != nullptr) {
+      FillStored(key, old->header, old->value, result->add_previous());
+    }
+  }
+  if (old != nullptr) {
+    RemoveRecord(key, old->header.row_hash, context);
+  }
+  return Step::kDone;
+}
+
+Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context,
+                      OperationOutcome* result) {
+  const uint64_t limit = operation.limit();
+  const uint64_t keys_max = operation.keys_max();
+  const uint64_t bytes_max = operation.previous_bytes_max();
+  const bool with_values = operation.return_previous();
+
+  struct Doomed {
+    std::string key;
+    uint64_t row_hash;
+  };
+  std::vector<Doomed> keys;
+  uint64_t bytes = 0;
+  bool more = false;
+  bool failed = false;
+  const auto visit = [&](absl::string_view key, const RecordHeader& header,
+                         absl::string_view value) {
+    if (limit > 0 && keys.size() == limit) {
+      more = true;
+      return false;
+    }
+    keys.push_back({std::string(key), header.row_hash});
+    failed = !context->CountScanned();
+    if (!failed && keys_max > 0 && keys.size() > keys_max) {
+      context->FailTooLarge(keys.size(), /*is_bytes=*/false, keys_max);
+      failed = true;
+    }
+    if (failed || !with_values) {
+      return !failed;
+    }
+    bytes += key.size() + value.size() + kPreviousOverheadBytes;
+    if (bytes_max > 0 && bytes > bytes_max) {
+      context->FailTooLarge(bytes, /*is_bytes=*/true, bytes_max);
+      failed = true;
+      return false;
+    }
+    failed = !context->CountAnswer(key, value);
+    if (!failed && result != nullptr) {
+      FillStored(key, header, value, result->add_previous());
+    }
+    return !failed;
+  };
+  if (!context->table->Scan(operation.start_key(), operation.end_key(), with_values, visit)) {
+    return Step::kStalled;
+  }
+  if (failed) {
+    return Step::kFailed;
+  }
+  for (const Doomed& doomed : keys) {
+    RemoveRecord(doomed.key, doomed.row_hash, context);
+  }
+  if (result != nullptr) {
+    result->set_deleted(keys.size());
+    result->set_more(more);
+  }
+  return Step::kDone;
+}
+
+Step ApplyGet(const GetOperation& get, TxnContext* context, OperationOutcome* result) {
+  const std::optional<const KvRecord*> found = context->table->Find(get.key(), /*with_value=*/true);
+  if (!found.has_value()) {
+    return Step::kStalled;
+  }
+  const KvRecord* record = *found;
+  if (record == nullptr) {
+    return Step::kDone;
+  }
+  if (!context->CountAnswer(get.key(), record->value)) {
+    return Step::kFailed;
+  }
+  if (result != nullptr) {
+    FillStored(get.key(), record->header, record->value, result->add_found());
+  }
+  return Step::kDone;
+}
+
+// Descending, the table still goes up: what was met first is let go of.
+Step ApplyList(const ListOperation& list, TxnContext* context, OperationOutcome* result) {
+  const bool with_values = !list.keys_only() && !list.count_only();
+  std::deque<StoredKeyValue> page;
+  uint64_t page_bytes = 0;
+  uint64_t count = 0;
+  bool more = false;
+  bool failed = false;
+  const auto is_over = [&] {
+    return page.size() > list.keys_max() || (page_bytes > list.bytes_max() && page.size() > 1);
+  };
+  const auto size_of = [](const StoredKeyValue& row) {
+    return row.key().size() + row.value().size();
+  };
+  const auto visit = [&](absl::string_view key, const RecordHeader& header,
+                         absl::string_view value) {
+    if (!context->CountScanned()) {
+      failed = true;
+      return false;
+    }
+    ++count;
+    if (list.count_only()) {
+      return true;
+    }
+    FillStored(key, header, with_values ? value : absl::string_view(), &page.emplace_back());
+    page_bytes += size_of(page.back());
+    if (!list.descending()) {
+      if (is_over()) {
+        page.pop_back();
+        more = true;
+      }
+      return !more;
+    }
+    for (; is_over(); page.pop_front()) {
+      page_bytes -= size_of(page.front());
+      more = true;
+    }
+    return true;
+  };
+  if (!context->table->Scan(list.start_key(), list.end_key(), with_values, visit)) {
+    return Step::kStalled;
+  }
+  if (failed) {
+    return Step::kFailed;
+  }
+  for (const StoredKeyValue& row : page) {
+    if (!context->CountAnswer(row.key(), row.value())) {
+      return Step::kFailed;
+    }
+  }
+  if (result == nullptr) {
+    return Step::kDone;
+  }
+  result->set_count(list.count_only() ? count : page.size());
+  result->set_more(more);
+  for (; !page.empty(); list.descending() ? page.pop_back() : page.pop_front()) {
+    *result->add_found() = std::move(list.descending() ? page.back() : page.front());
+  }
+  return Step::kDone;
+}
+
+// The key's revisions stay, so nobody who compares them sees it, and neither does the store's.
+Step ApplyTouch(const TouchOperation& touch, TxnContext* context, OperationOutcome* result) {
+  const std::optional<const KvRecord*> found =
+      context->table->Find(touch.key(), /*with_value=*/true);
+  if (!found.has_value()) {
+    return Step::kStalled;
+  }
+  const KvRecord* old = *found;
+  if (result != nullptr) {
+    result->set_touched(old != nullptr);
+  }
+  if (old == nullptr) {
+    return Step::kDone;
+  }
+  KvRecord record = *old;
+  record.header.deadline = NewDeadline(touch, context->stamp, old->header.deadline);
+  if (record.header.deadline != old->header.deadline) {
+    SetRecord(touch.key(), HashIn(old), std::move(record), context);
+  }
+  return Step::kDone;
+}
+
+// In the one way in which an increment writes a number.
+bool ParseNumber(const std::string& text, int64_t* number) {
+  return absl::SimpleAtoi(text, number) && absl::StrCat(*number) == text;
+}
+
+Step ApplyIncrement(const IncrementOperation& increment, TxnContext* context,
+                    OperationOutcome* result) {
+  const std::string& key = increment.key();
+  const std::optional<const KvRecord*> found = context->table->Find(key, /*with_value=*/true);
+  if (!found.has_value()) {
+    return Step::kStalled;
+  }
+  const KvRecord* old = *found;
+  int64_t number = increment.initial();
+  if (old != nullptr && !ParseNumber(old->value, &number)) {
+    return context->Fail(CommandOutcome::VERDICT_NOT_AN_INTEGER, key);
+  }
+  int64_t sum = 0;
+  if (__builtin_add_overflow(number, increment.delta(), &sum)) {
+    return context->Fail(CommandOutcome::VERDICT_INTEGER_OVERFLOW, key);
+  }
+  if (result != nullptr) {
+    result->set_value(sum);
+  }
+  KvRecord record = Rewritten(old, context->revision);
+  record.header.deadline = NewDeadline(
+      increment, context->stamp, old == nullptr ? raft::ClusterMillis(0) : old->header.deadline);
+  record.value = absl::StrCat(sum);
+  context->changed = true;
+  SetRecord(key, HashIn(old), std::move(record), context);
+  return Step::kDone;
+}
+
+}  // namespace
+
+Step ApplyOperation(Operation* operation, TxnContext* context, OperationOutcome* result) {
+  switch (operation->kind_case()) {
+    case Operation::kPut:
+      return ApplyPut(operation->mutable_put(), context, result);
+    case Operation::kDelete:
+      return IsSingleKey(operation->delete_())
+                 ? ApplySingleDelete(operation->delete_(), context, result)
+                 : ApplyRangeDelete(operation->delete_(), context, result);
+    case Operation::kGet:
+      return ApplyGet(operation->get(), context, result);
+    case Operation::kList:
+      return ApplyList(operation->list(), context, result);
+    case Operation::kTouch:
+      return ApplyTouch(operation->touch(), context, result);
+    case Operation::kIncrement:
+      return ApplyIncrement(operation->increment(), context, result);
+    case Operation::kTxn:
+    case Operation::KIND_NOT_SET:
+      break;
+  }
+  LOG(FATAL) << "an operation of kind " << operation->kind_case() << " passed CheckCommand";
+}
+
+}  // namespace raftkv::kv
