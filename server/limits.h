@@ -17,6 +17,12 @@ inline constexpr uint64_t kCommandValuesMax = 2;
 // What the client server receives above the values of one command, and at least.
 inline constexpr uint64_t kClientMessageSlackBytes = 1 * kMiB;
 inline constexpr uint64_t kClientMessageBytesFloor = 4 * kMiB;
+// Operations of a batch, and how many of them are under way together.
+inline constexpr uint64_t kBatchOperationsMax = 10'000;
+inline constexpr uint64_t kBatchOperationsAtOnce = 1024;
+// Bytes of a batch's results. Smaller results find room beyond it, so that a write's does.
+inline constexpr uint64_t kBatchAnswerBytesMax = 3 * kMiB;
+inline constexpr uint64_t kSmallBatchResultBytes = 96;
 // Streams on one client connection.
 inline constexpr int kClientStreamsMax = 4096;
 // Answers to clients that are smaller do not count as unsent (server/memory_budget.h).

@@ -1,11 +1,13 @@
-// The client API's KvService: checks a request, has the store do it, and answers.
+// The client API's KvService: each operation on keys as a call.
 #pragma once
 
-#include <cstdint>
-#include <functional>
+#include <memory>
+#include <string>
 
+#include "absl/status/status.h"
 #include "kv/store.h"
 #include "raftkv/v1/kv.pb.h"
+#include "server/api/kv_operations.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
 
@@ -14,10 +16,7 @@ namespace raftkv::server {
 // Confined to the loop.
 class KvService final {
  public:
-  struct Limits {
-    uint64_t value_bytes_max = 0;
-    uint64_t delete_range_keys_max = 0;
-  };
+  using Limits = CommandLimits;
 
   // Borrows the store and what `header` needs.
   KvService(const Limits& limits, kv::Store* store, ResponseHeaderFiller header);
@@ -26,20 +25,17 @@ class KvService final {
   ClientService& service() { return service_; }
 
  private:
-  void Get(ApiCall* call, const v1::GetRequest& request);
-  void Put(ApiCall* call, v1::PutRequest request);
-  void Delete(ApiCall* call, v1::DeleteRequest request);
-  void List(ApiCall* call, const v1::ListRequest& request);
-  void DeleteRange(ApiCall* call, const v1::DeleteRangeRequest& request);
+  template <typename Request, typename Response>
+  using Operation = void (KvOperations::*)(Request request, MonotonicNanos answer_by,
+                                           KvOperations::Done<Response> done);
 
-  // Answers with the outcome, or fails the call.
-  void Write(ApiCall* call, const absl::StatusOr<log::v1::Command>& command,
-             std::function<void(log::v1::CommandOutcome outcome)> finish);
-  void AnswerPage(ApiCall* call, const v1::ListRequest& request, kv::Store::Page page);
+  // A method that does one operation. `unsendable` is as ClientService::AddMethod's.
+  template <typename Request, typename Response>
+  void AddOperation(const std::string& method, absl::Status (*unsendable)(),
+                    Operation<Request, Response> operation);
+  void Batch(ApiCall* call, v1::BatchRequest request);
 
-  const Limits limits_;
-  kv::Store& store_;
-  const ResponseHeaderFiller header_;
+  KvOperations operations_;
   ClientService service_{"raftkv.v1.KvService", /*counted=*/true};
 };
 

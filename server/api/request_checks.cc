@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "kv/errors.h"
 #include "kv/limits.h"
+#include "kv/state_hash.h"
 #include "server/api/page_token.h"
 
 namespace raftkv::server {
@@ -42,13 +43,6 @@ absl::Status CheckBoundKey(absl::string_view field, absl::string_view key) {
     return absl::OkStatus();
   }
   return kv::BadBoundError(field, key);
-}
-
-absl::Status CheckValue(absl::string_view field, uint64_t size, uint64_t limit) {
-  if (size > limit) {
-    return kv::ValueTooLargeError(field, size, limit);
-  }
-  return absl::OkStatus();
 }
 
 absl::Status AddGuard(const std::string& key, uint64_t value_bytes_max,
@@ -107,11 +101,34 @@ absl::Status SetExpiry(const v1::PutRequest& request, log::v1::PutOperation* put
   return absl::OkStatus();
 }
 
+// Of a Touch or an Increment.
+template <typename Request, typename TimedOperation>
+absl::Status SetNewExpiry(const Request& request, TimedOperation* operation) {
+  if (request.has_ttl()) {
+    RAFTKV_ASSIGN_OR_RETURN(const uint64_t ttl_ms, TtlMillis(request.ttl()));
+    operation->set_ttl_ms(ttl_ms);
+  } else if (request.has_persist()) {
+    if (!request.persist()) {
+      return kv::BadTtlError("persist", "is set to false",
+                             "set it to true for a key that never expires, or leave it out");
+    }
+    operation->set_persist(true);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckKey(absl::string_view field, absl::string_view key) {
   if (key.empty() || key.size() > kv::kKeyBytesMax) {
     return kv::BadKeyError(field, key);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckValue(absl::string_view field, uint64_t size, uint64_t limit) {
+  if (size > limit) {
+    return kv::ValueTooLargeError(field, size, limit);
   }
   return absl::OkStatus();
 }
@@ -266,6 +283,55 @@ absl::StatusOr<log::v1::Command> MakeCommand(const v1::DeleteRangeRequest& reque
   deletion->set_return_previous(request.return_previous());
   deletion->set_previous_bytes_max(request.return_previous() ? kv::kPreviousBytesMax : 0);
   return command;
+}
+
+absl::StatusOr<log::v1::Command> MakeCommand(v1::TouchRequest* request, uint64_t value_bytes_max) {
+  log::v1::Command command;
+  RAFTKV_RETURN_IF_ERROR(CheckKey("key", request->key()));
+  if (request->expiry_case() == v1::TouchRequest::EXPIRY_NOT_SET) {
+    return kv::BadTtlError("ttl", "is not set", "set ttl or persist");
+  }
+  log::v1::Txn* txn = command.mutable_txn();
+  if (request->has_precondition()) {
+    RAFTKV_RETURN_IF_ERROR(
+        AddGuard(request->key(), value_bytes_max, request->mutable_precondition(), txn));
+  }
+  log::v1::TouchOperation* touch = txn->add_operations()->mutable_touch();
+  touch->set_key(request->key());
+  RAFTKV_RETURN_IF_ERROR(SetNewExpiry(*request, touch));
+  return command;
+}
+
+absl::StatusOr<log::v1::Command> MakeCommand(v1::IncrementRequest* request,
+                                             uint64_t value_bytes_max) {
+  log::v1::Command command;
+  RAFTKV_RETURN_IF_ERROR(CheckKey("key", request->key()));
+  log::v1::Txn* txn = command.mutable_txn();
+  if (request->has_precondition()) {
+    RAFTKV_RETURN_IF_ERROR(
+        AddGuard(request->key(), value_bytes_max, request->mutable_precondition(), txn));
+  }
+  log::v1::IncrementOperation* increment = txn->add_operations()->mutable_increment();
+  increment->set_key(request->key());
+  increment->set_delta(request->has_delta() ? request->delta() : 1);
+  increment->set_initial(request->initial());
+  RAFTKV_RETURN_IF_ERROR(SetNewExpiry(*request, increment));
+  return command;
+}
+
+absl::StatusOr<log::v1::RequestMark> MakeMark(const std::string& request_id,
+                                              const google::protobuf::Message& request) {
+  if (request_id.size() > kv::kRequestIdBytesMax) {
+    return kv::BadRequestIdError(request_id.size());
+  }
+  log::v1::RequestMark mark;
+  mark.set_id(request_id);
+  mark.set_content_hash(kv::ContentHash(
+      absl::StrCat(request.GetDescriptor()->full_name(), ":", request.SerializeAsString())));
+  mark.set_keep_ms(kv::kRequestKeepMs);
+  mark.set_ids_max(kv::kRequestIdsMax);
+  mark.set_bytes_max(kv::kRequestBytesMax);
+  return mark;
 }
 
 }  // namespace raftkv::server

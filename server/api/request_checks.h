@@ -17,6 +17,7 @@ namespace raftkv::server {
 // Each fails with the error to answer with (kv/errors.h).
 
 absl::Status CheckKey(absl::string_view field, absl::string_view key);
+absl::Status CheckValue(absl::string_view field, uint64_t size, uint64_t limit);
 absl::Status CheckMinRevision(int64_t min_revision);
 // Of an entry of the log; 0 is the newest.
 absl::Status CheckIndex(uint64_t index);
@@ -33,5 +34,13 @@ absl::StatusOr<log::v1::Command> MakeCommand(v1::PutRequest* request, uint64_t v
 absl::StatusOr<log::v1::Command> MakeCommand(v1::DeleteRequest* request, uint64_t value_bytes_max);
 absl::StatusOr<log::v1::Command> MakeCommand(const v1::DeleteRangeRequest& request,
                                              uint64_t keys_max);
+absl::StatusOr<log::v1::Command> MakeCommand(v1::TouchRequest* request, uint64_t value_bytes_max);
+absl::StatusOr<log::v1::Command> MakeCommand(v1::IncrementRequest* request,
+                                             uint64_t value_bytes_max);
+
+// What makes the command of a request happen once: its id, which is not empty, and a hash of all
+// that it says, the id included. REQUIRES: no value was taken out of the request.
+absl::StatusOr<log::v1::RequestMark> MakeMark(const std::string& request_id,
+                                              const google::protobuf::Message& request);
 
 }  // namespace raftkv::server

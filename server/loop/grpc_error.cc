@@ -2,12 +2,11 @@
 
 #include <string>
 
-#include "google/rpc/status.pb.h"
 #include "kv/errors.h"
 
 namespace raftkv::server {
 
-grpc::Status ToGrpcStatus(const absl::Status& error) {
+google::rpc::Status ToRpcStatus(const absl::Status& error) {
   google::rpc::Status details;
   details.set_code(static_cast<int>(error.code()));
   details.set_message(std::string(error.message()));
@@ -17,6 +16,11 @@ grpc::Status ToGrpcStatus(const absl::Status& error) {
   if (const auto retry = kv::FindRetryInfo(error); retry.has_value()) {
     details.add_details()->PackFrom(*retry);
   }
+  return details;
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& error) {
+  const google::rpc::Status details = ToRpcStatus(error);
   return grpc::Status(static_cast<grpc::StatusCode>(error.code()), details.message(),
                       details.SerializeAsString());
 }

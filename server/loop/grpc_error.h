@@ -6,9 +6,12 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "google/rpc/status.pb.h"
 
 namespace raftkv::server {
 
+// With the details.
+google::rpc::Status ToRpcStatus(const absl::Status& error);
 // With the details, as a google.rpc.Status, that grpcurl and client libraries read.
 grpc::Status ToGrpcStatus(const absl::Status& error);
 
