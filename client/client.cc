@@ -79,6 +79,19 @@ absl::StatusOr<DeleteRangeResult> Client::DeleteRange(const KeyRange& range,
   return connection_->DeleteRange(range, options);
 }
 
+absl::StatusOr<TouchResult> Client::Touch(absl::string_view key, const TouchOptions& options) {
+  return connection_->Touch(key, options);
+}
+
+absl::StatusOr<IncrementResult> Client::Increment(absl::string_view key,
+                                                  const IncrementOptions& options) {
+  return connection_->Increment(key, options);
+}
+
+absl::StatusOr<TxnResult> Client::Run(const Txn& txn, const TxnOptions& options) {
+  return connection_->Run(txn, options);
+}
+
 absl::StatusOr<ListResult> Client::List(const KeyRange& range, const ListOptions& options) {
   return connection_->List(range, options);
 }

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/errors.h"
+#include "client/txn.h"
 #include "client/types.h"
 
 namespace raftkv {
@@ -23,9 +24,9 @@ namespace raftkv {
 class Connection;
 
 // A handle to a cluster, cheap to copy; copies share their connections. Every call blocks, has a
-// deadline, turns to another endpoint when one does not answer, and tries again only where that
-// cannot do a write twice: reads that a server or a connection answered with UNAVAILABLE, writes of
-// which it is certain that they were not taken in.
+// deadline, turns to another endpoint when one does not answer, and tries again what a server or a
+// connection answered with UNAVAILABLE. So that no try does a write twice, each has an id, which
+// the cluster remembers for ten minutes (ClientOptions::exactly_once).
 //
 // All endpoints must be members of one cluster. An answer that comes from another cluster than the
 // first one did is an error that names both, FAILED_PRECONDITION / CLUSTER_MISMATCH; of a write,
@@ -57,6 +58,18 @@ class Client {
   // Removes the keys of a range at one revision, or none of them.
   absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
                                                 const DeleteRangeOptions& options = {});
+
+  // Changes when a key expires, and nothing else of it. A missing key is a normal answer with
+  // `touched` false.
+  absl::StatusOr<TouchResult> Touch(absl::string_view key, const TouchOptions& options = {});
+
+  // Adds to a key whose value is a number in decimal text, creating it when absent.
+  // FAILED_PRECONDITION / NOT_AN_INTEGER, OUT_OF_RANGE / INTEGER_OVERFLOW.
+  absl::StatusOr<IncrementResult> Increment(absl::string_view key,
+                                            const IncrementOptions& options = {});
+
+  // Does one of a transaction's lists of operations, by whether its guards hold.
+  absl::StatusOr<TxnResult> Run(const Txn& txn, const TxnOptions& options = {});
 
   // Reads one page of a range in key order. For the next, set `page_token` to this page's
   // `next_page_token` and change nothing else but `page_size`.

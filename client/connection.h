@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/txn.h"
 #include "client/types.h"
 
 namespace raftkv {
@@ -21,6 +22,10 @@ class Connection {
                                               const DeleteOptions& options) = 0;
   virtual absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
                                                         const DeleteRangeOptions& options) = 0;
+  virtual absl::StatusOr<TouchResult> Touch(absl::string_view key, const TouchOptions& options) = 0;
+  virtual absl::StatusOr<IncrementResult> Increment(absl::string_view key,
+                                                    const IncrementOptions& options) = 0;
+  virtual absl::StatusOr<TxnResult> Run(const Txn& txn, const TxnOptions& options) = 0;
   virtual absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) = 0;
   virtual absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) = 0;
   virtual absl::StatusOr<TransferLeadershipResult> TransferLeadership(

@@ -216,6 +216,152 @@ absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& ra
   return request;
 }
 
+absl::StatusOr<v1::TouchRequest> MakeTouchRequest(absl::string_view key,
+                                                  const TouchOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  v1::TouchRequest request;
+  request.set_key(std::string(key));
+  if (options.ttl.has_value()) {
+    *request.mutable_ttl() = DurationToProto(*options.ttl);
+  } else {
+    request.set_persist(true);
+  }
+  if (options.precondition.has_value()) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
+  }
+  return request;
+}
+
+absl::StatusOr<v1::IncrementRequest> MakeIncrementRequest(absl::string_view key,
+                                                          const IncrementOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  if (options.ttl.has_value() && options.persist) {
+    return Refuse("BAD_TTL", "ttl and persist exclude each other");
+  }
+  v1::IncrementRequest request;
+  request.set_key(std::string(key));
+  request.set_delta(options.delta);
+  request.set_initial(options.initial);
+  if (options.ttl.has_value()) {
+    *request.mutable_ttl() = DurationToProto(*options.ttl);
+  } else if (options.persist) {
+    request.set_persist(true);
+  }
+  if (options.precondition.has_value()) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
+  }
+  return request;
+}
+
+namespace {
+
+absl::StatusOr<v1::Guard> ToProto(const Guard& guard) {
+  v1::Guard proto;
+  RAFTKV_ASSIGN_OR_RETURN(*proto.mutable_range(), ToProto(guard.range));
+  switch (guard.comparison) {
+    case Comparison::kEqual:
+      break;
+    case Comparison::kNotEqual:
+      proto.set_comparison(v1::COMPARISON_NOT_EQUAL);
+      break;
+    case Comparison::kGreater:
+      proto.set_comparison(v1::COMPARISON_GREATER);
+      break;
+    case Comparison::kLess:
+      proto.set_comparison(v1::COMPARISON_LESS);
+      break;
+  }
+  if (const auto* exists = std::get_if<KeyExists>(&guard.target)) {
+    proto.set_exists(exists->expected);
+  } else if (const auto* revision = std::get_if<ModRevisionIs>(&guard.target)) {
+    proto.set_mod_revision(revision->mod_revision);
+  } else if (const auto* version = std::get_if<VersionIs>(&guard.target)) {
+    proto.set_version(version->version);
+  } else if (const auto* created = std::get_if<CreateRevisionIs>(&guard.target)) {
+    proto.set_create_revision(created->create_revision);
+  } else {
+    proto.set_data(std::get<ValueIs>(guard.target).value);
+  }
+  return proto;
+}
+
+// A request as it stands in a transaction, where reads have no consistency of their own.
+template <typename Request, typename Field>
+absl::Status MoveInto(absl::StatusOr<Request> request, Field* field) {
+  RAFTKV_RETURN_IF_ERROR(request.status());
+  if constexpr (requires { request->clear_consistency(); }) {
+    if (request->consistency() == v1::CONSISTENCY_LINEARIZABLE) {
+      request->clear_consistency();
+    }
+  }
+  *field = *std::move(request);
+  return absl::OkStatus();
+}
+
+struct TxnOpToProto {
+  absl::Status operator()(const GetOp& op) const {
+    return MoveInto(MakeGetRequest(op.key, GetOptions()), proto->mutable_get());
+  }
+  absl::Status operator()(const PutOp& op) const {
+    return MoveInto(MakePutRequest(op.key, op.value, op.options), proto->mutable_put());
+  }
+  absl::Status operator()(const DeleteOp& op) const {
+    return MoveInto(MakeDeleteRequest(op.key, op.options), proto->mutable_delete_key());
+  }
+  absl::Status operator()(const DeleteRangeOp& op) const {
+    return MoveInto(MakeDeleteRangeRequest(op.range, op.options), proto->mutable_delete_range());
+  }
+  absl::Status operator()(const ListOp& op) const {
+    return MoveInto(MakeListRequest(op.range, op.options), proto->mutable_list());
+  }
+  absl::Status operator()(const TouchOp& op) const {
+    return MoveInto(MakeTouchRequest(op.key, op.options), proto->mutable_touch());
+  }
+  absl::Status operator()(const IncrementOp& op) const {
+    return MoveInto(MakeIncrementRequest(op.key, op.options), proto->mutable_increment());
+  }
+
+  v1::TxnOp* proto;
+};
+
+TxnOpResult FromProto(const v1::TxnResult& result) {
+  switch (result.result_case()) {
+    case v1::TxnResult::kPut:
+      return ToResult(result.put());
+    case v1::TxnResult::kDeleteKey:
+      return ToResult(result.delete_key());
+    case v1::TxnResult::kDeleteRange:
+      return ToResult(result.delete_range());
+    case v1::TxnResult::kList:
+      return ToResult(result.list());
+    case v1::TxnResult::kTouch:
+      return ToResult(result.touch());
+    case v1::TxnResult::kIncrement:
+      return ToResult(result.increment());
+    default:
+      return ToResult(result.get());
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::TxnRequest> MakeTxnRequest(const Txn& txn, const TxnOptions& options) {
+  v1::TxnRequest request;
+  for (const Guard& guard : txn.guards) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.add_guards(), ToProto(guard));
+  }
+  for (const TxnOp& op : txn.then_ops) {
+    RAFTKV_RETURN_IF_ERROR(std::visit(TxnOpToProto{request.add_then_ops()}, op));
+  }
+  for (const TxnOp& op : txn.else_ops) {
+    RAFTKV_RETURN_IF_ERROR(std::visit(TxnOpToProto{request.add_else_ops()}, op));
+  }
+  if (options.consistency == Consistency::kStale) {
+    request.set_consistency(v1::CONSISTENCY_STALE);
+  }
+  return request;
+}
+
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options) {
   v1::ListRequest request;
   RAFTKV_ASSIGN_OR_RETURN(*request.mutable_range(), ToProto(range));
@@ -267,7 +413,8 @@ GetResult ToResult(const v1::GetResponse& response) {
 PutResult ToResult(const v1::PutResponse& response) {
   PutResult result{.header = FromProto(response.header()),
                    .mod_revision = response.mod_revision(),
-                   .previous = std::nullopt};
+                   .previous = std::nullopt,
+                   .replayed = response.replayed()};
   if (response.has_previous()) {
     result.previous = FromProto(response.previous());
   }
@@ -277,7 +424,8 @@ PutResult ToResult(const v1::PutResponse& response) {
 DeleteResult ToResult(const v1::DeleteResponse& response) {
   DeleteResult result{.header = FromProto(response.header()),
                       .deleted = response.deleted(),
-                      .previous = std::nullopt};
+                      .previous = std::nullopt,
+                      .replayed = response.replayed()};
   if (response.has_previous()) {
     result.previous = FromProto(response.previous());
   }
@@ -288,7 +436,32 @@ DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response) {
   return DeleteRangeResult{.header = FromProto(response.header()),
                            .deleted = response.deleted(),
                            .previous = FromProtos(response.previous()),
-                           .more = response.more()};
+                           .more = response.more(),
+                           .replayed = response.replayed()};
+}
+
+TouchResult ToResult(const v1::TouchResponse& response) {
+  return TouchResult{.header = FromProto(response.header()),
+                     .touched = response.touched(),
+                     .replayed = response.replayed()};
+}
+
+IncrementResult ToResult(const v1::IncrementResponse& response) {
+  return IncrementResult{.header = FromProto(response.header()),
+                         .value = response.value(),
+                         .mod_revision = response.mod_revision(),
+                         .replayed = response.replayed()};
+}
+
+TxnResult ToResult(const v1::TxnResponse& response) {
+  TxnResult result{.header = FromProto(response.header()),
+                   .succeeded = response.succeeded(),
+                   .results = {},
+                   .replayed = response.replayed()};
+  for (const v1::TxnResult& each : response.results()) {
+    result.results.push_back(FromProto(each));
+  }
+  return result;
 }
 
 ListResult ToResult(const v1::ListResponse& response) {

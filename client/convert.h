@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/txn.h"
 #include "client/types.h"
 #include "google/protobuf/duration.pb.h"
 #include "raftkv/v1/cluster.pb.h"
@@ -27,6 +28,11 @@ absl::StatusOr<v1::DeleteRequest> MakeDeleteRequest(absl::string_view key,
                                                     const DeleteOptions& options);
 absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& range,
                                                               const DeleteRangeOptions& options);
+absl::StatusOr<v1::TouchRequest> MakeTouchRequest(absl::string_view key,
+                                                  const TouchOptions& options);
+absl::StatusOr<v1::IncrementRequest> MakeIncrementRequest(absl::string_view key,
+                                                          const IncrementOptions& options);
+absl::StatusOr<v1::TxnRequest> MakeTxnRequest(const Txn& txn, const TxnOptions& options);
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
 v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target);
@@ -38,6 +44,9 @@ GetResult ToResult(const v1::GetResponse& response);
 PutResult ToResult(const v1::PutResponse& response);
 DeleteResult ToResult(const v1::DeleteResponse& response);
 DeleteRangeResult ToResult(const v1::DeleteRangeResponse& response);
+TouchResult ToResult(const v1::TouchResponse& response);
+IncrementResult ToResult(const v1::IncrementResponse& response);
+TxnResult ToResult(const v1::TxnResponse& response);
 ListResult ToResult(const v1::ListResponse& response);
 ListMembersResult ToResult(const v1::ListMembersResponse& response);
 MemberStatus ToResult(const v1::GetStatusResponse& response);

@@ -8,15 +8,31 @@
 namespace raftkv::client {
 
 bool IsSafeToRetry(CallKind kind, const absl::Status& status) {
+  if (kind == CallKind::kMarkedWrite && absl::IsUnknown(status)) {
+    return IsOutcomeUnknown(status);
+  }
   if (!absl::IsUnavailable(status)) {
     return false;
   }
-  if (kind == CallKind::kRead) {
+  if (kind != CallKind::kWrite) {
     return true;
   }
   const std::string reason = ErrorReason(status);
   return reason == kReasonCannotConnect || reason == kReasonNoLeader ||
          reason == kReasonShuttingDown;
+}
+
+bool IsAnswerToWrite(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kOutOfRange:
+      return !IsOutcomeUnknown(status);
+    default:
+      return false;
+  }
 }
 
 bool IsCertainlyNotDone(const absl::Status& status) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -21,6 +22,9 @@ namespace {
 
 // Far above any sensible timeout, and small enough that deadlines in nanoseconds cannot overflow.
 constexpr absl::Duration kTimeoutMax = absl::Hours(24);
+
+// Members that know no request ids are asked again after so long whether they do by then.
+constexpr int64_t kWithoutIdsFor = kNanosPerSecond;
 
 class MachineClock final : public SleepingClock {
  public:
@@ -41,6 +45,20 @@ absl::Status MarkOutcomeUnknown(absl::Status status) {
   absl::Status marked(status.code(),
                       absl::StrCat(status.message(), "; the write may or may not have happened"));
   return WithReason(std::move(marked), kReasonOutcomeUnknown, kClientErrorDomain);
+}
+
+// What a call ends with whose tries before the last may have done the write.
+absl::Status AfterTries(bool may_be_done, absl::Status status) {
+  return may_be_done && !IsAnswerToWrite(status) && !IsOutcomeUnknown(status)
+             ? MarkOutcomeUnknown(std::move(status))
+             : status;
+}
+
+// So many bits that no two clients have the same.
+std::string RandomPrefix() {
+  std::random_device device;
+  return absl::StrCat(absl::Hex(device(), absl::kZeroPad8), absl::Hex(device(), absl::kZeroPad8),
+                      absl::Hex(device(), absl::kZeroPad8), "-");
 }
 
 // Whether CheckCluster said so, of a read or of a write.
@@ -134,7 +152,8 @@ RetryingConnection::RetryingConnection(ClientOptions options, StubFactory make_s
         }
         return endpoints;
       }()),
-      rng_(jitter_seed) {}
+      rng_(jitter_seed),
+      request_id_prefix_(RandomPrefix()) {}
 
 absl::StatusOr<GetResult> RetryingConnection::Get(absl::string_view key,
                                                   const GetOptions& options) {
@@ -143,17 +162,32 @@ absl::StatusOr<GetResult> RetryingConnection::Get(absl::string_view key,
 
 absl::StatusOr<PutResult> RetryingConnection::Put(absl::string_view key, absl::string_view value,
                                                   const PutOptions& options) {
-  return Call(kPut, options.timeout, MakePutRequest(key, value, options));
+  return Write(kPut, options.timeout, options.request_id, MakePutRequest(key, value, options));
 }
 
 absl::StatusOr<DeleteResult> RetryingConnection::Delete(absl::string_view key,
                                                         const DeleteOptions& options) {
-  return Call(kDelete, options.timeout, MakeDeleteRequest(key, options));
+  return Write(kDelete, options.timeout, options.request_id, MakeDeleteRequest(key, options));
 }
 
 absl::StatusOr<DeleteRangeResult> RetryingConnection::DeleteRange(
     const KeyRange& range, const DeleteRangeOptions& options) {
-  return Call(kDeleteRange, options.timeout, MakeDeleteRangeRequest(range, options));
+  return Write(kDeleteRange, options.timeout, options.request_id,
+               MakeDeleteRangeRequest(range, options));
+}
+
+absl::StatusOr<TouchResult> RetryingConnection::Touch(absl::string_view key,
+                                                      const TouchOptions& options) {
+  return Write(kTouch, options.timeout, options.request_id, MakeTouchRequest(key, options));
+}
+
+absl::StatusOr<IncrementResult> RetryingConnection::Increment(absl::string_view key,
+                                                              const IncrementOptions& options) {
+  return Write(kIncrement, options.timeout, options.request_id, MakeIncrementRequest(key, options));
+}
+
+absl::StatusOr<TxnResult> RetryingConnection::Run(const Txn& txn, const TxnOptions& options) {
+  return Write(kTxn, options.timeout, options.request_id, MakeTxnRequest(txn, options));
 }
 
 absl::StatusOr<ListResult> RetryingConnection::List(const KeyRange& range,
@@ -266,6 +300,45 @@ auto RetryingConnection::Call(const Method& method, std::optional<absl::Duration
   return ToResult(response);
 }
 
+template <typename Method>
+auto RetryingConnection::Write(Method method, std::optional<absl::Duration> timeout,
+                               const std::string& request_id,
+                               absl::StatusOr<typename Method::Request> request)
+    -> absl::StatusOr<decltype(ToResult(typename Method::Response()))> {
+  RAFTKV_RETURN_IF_ERROR(request.status());
+  const std::string id = request_id.empty() ? NewRequestId() : request_id;
+  if (id.empty()) {
+    return Call(method, timeout, request);
+  }
+  const MonotonicNanos begin = clock_->Now();
+  request->set_request_id(id);
+  method.kind = CallKind::kMarkedWrite;
+  auto result = Call(method, timeout, request);
+  const std::string reason = ErrorReason(result.status());
+  if (!request_id.empty() || (reason != "MEMBER_TOO_OLD" && reason != "UNKNOWN_FIELD")) {
+    return result;
+  }
+  {
+    MutexLock lock(&mutex_);
+    no_ids_until_ = clock_->Now() + kWithoutIdsFor;
+  }
+  request->clear_request_id();
+  method.kind = CallKind::kWrite;
+  const absl::Duration left =
+      timeout.value_or(options_.request_timeout) - absl::Nanoseconds(clock_->Now() - begin);
+  return Call(method, std::max(left, absl::Nanoseconds(1)), request);
+}
+
+std::string RetryingConnection::NewRequestId() {
+  if (!options_.exactly_once) {
+    return "";
+  }
+  MutexLock lock(&mutex_);
+  return clock_->Now() < no_ids_until_
+             ? ""
+             : absl::StrCat(request_id_prefix_, absl::Hex(++request_ids_));
+}
+
 absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeout,
                                              Attempt attempt) {
   if (timeout <= absl::ZeroDuration()) {
@@ -275,6 +348,7 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
   const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
   Backoff backoff = NewBackoff();
   Failures failures;
+  bool may_be_done = false;  // By a try before this one.
   absl::Duration asked_pause;
   size_t endpoint = PreferredEndpoint();
   for (size_t tries = 1; UntilDeadline(deadline) > absl::ZeroDuration(); ++tries) {
@@ -290,8 +364,9 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
       TurnAwayFrom(endpoint);
     }
     if (!IsSafeToRetry(kind, status)) {
-      return failures.Explain(endpoints_[endpoint].address, status);
+      return AfterTries(may_be_done, failures.Explain(endpoints_[endpoint].address, status));
     }
+    may_be_done = may_be_done || IsOutcomeUnknown(status);
     asked_pause = std::max(asked_pause, RetryDelay(status).value_or(absl::ZeroDuration()));
     failures.Add(endpoints_[endpoint].address, std::move(status));
     endpoint = (endpoint + 1) % endpoints_.size();
@@ -302,11 +377,11 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
     const absl::Duration pause = std::max(backoff.Next(), asked_pause);
     asked_pause = absl::ZeroDuration();
     if (tries >= tries_max || pause >= UntilDeadline(deadline)) {
-      return failures.Summary();
+      return AfterTries(may_be_done, failures.Summary());
     }
     clock_->SleepFor(pause);
   }
-  return failures.Summary();
+  return AfterTries(may_be_done, failures.Summary());
 }
 
 absl::Status RetryingConnection::TryOnce(CallKind kind, const Endpoint& endpoint,
@@ -316,7 +391,7 @@ absl::Status RetryingConnection::TryOnce(CallKind kind, const Endpoint& endpoint
   const absl::Duration share = UntilDeadline(deadline) / static_cast<int64_t>(endpoints_.size());
   RAFTKV_RETURN_IF_ERROR(endpoint.stub->Connect(std::min(options_.connect_timeout, share)));
   absl::Status status = attempt(endpoint, UntilDeadline(deadline));
-  if (!status.ok() && kind == CallKind::kWrite && !IsCertainlyNotDone(status) &&
+  if (!status.ok() && kind != CallKind::kRead && !IsCertainlyNotDone(status) &&
       !IsOutcomeUnknown(status)) {
     return MarkOutcomeUnknown(std::move(status));
   }
@@ -341,7 +416,7 @@ absl::Status RetryingConnection::CheckCluster(CallKind kind, const Endpoint& end
       cluster_endpoint_, " of cluster ", cluster_id_,
       ": name members of one cluster only; a member that was started with an empty directory may "
       "have founded a cluster of its own, stop that one"));
-  if (kind == CallKind::kWrite) {
+  if (kind != CallKind::kRead) {
     return WithReason(
         absl::Status(mismatch.code(),
                      absl::StrCat(mismatch.message(), "; the write was done in cluster ", cluster)),

@@ -37,7 +37,8 @@ std::shared_ptr<SleepingClock> SystemSleepingClock();
 // before the deadline is not begun: the call fails with the last answer. When the time runs out in
 // the middle of a try, the error also tells what the tries before it came to.
 //
-// A write's error that leaves its outcome open is marked OUTCOME_UNKNOWN, whoever reported it.
+// A write's error that leaves its outcome open is marked OUTCOME_UNKNOWN, whoever reported it; that
+// of a write with an id is told when no further try has settled it.
 //
 // Thread-safe; calls do not wait for each other.
 class RetryingConnection final : public Connection {
@@ -52,6 +53,10 @@ class RetryingConnection final : public Connection {
   absl::StatusOr<DeleteResult> Delete(absl::string_view key, const DeleteOptions& options) override;
   absl::StatusOr<DeleteRangeResult> DeleteRange(const KeyRange& range,
                                                 const DeleteRangeOptions& options) override;
+  absl::StatusOr<TouchResult> Touch(absl::string_view key, const TouchOptions& options) override;
+  absl::StatusOr<IncrementResult> Increment(absl::string_view key,
+                                            const IncrementOptions& options) override;
+  absl::StatusOr<TxnResult> Run(const Txn& txn, const TxnOptions& options) override;
   absl::StatusOr<ListResult> List(const KeyRange& range, const ListOptions& options) override;
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options) override;
   absl::StatusOr<TransferLeadershipResult> TransferLeadership(
@@ -88,6 +93,13 @@ class RetryingConnection final : public Connection {
   auto Call(const Method& method, std::optional<absl::Duration> timeout,
             const absl::StatusOr<typename Method::Request>& request)
       -> absl::StatusOr<decltype(ToResult(typename Method::Response()))>;
+  // The same for a write: under `request_id`, or, empty, under one of its own, unless there are to
+  // be none. Where members know none, the write is made without the client's own.
+  template <typename Method>
+  auto Write(Method method, std::optional<absl::Duration> timeout, const std::string& request_id,
+             absl::StatusOr<typename Method::Request> request)
+      -> absl::StatusOr<decltype(ToResult(typename Method::Response()))>;
+  std::string NewRequestId();
   absl::Status RunAttempts(CallKind kind, absl::Duration timeout, Attempt attempt);
   absl::Status TryOnce(CallKind kind, const Endpoint& endpoint, MonotonicNanos deadline,
                        Attempt attempt);
@@ -123,6 +135,11 @@ class RetryingConnection final : public Connection {
   // The cluster of the first answer, and who gave it; 0 before.
   uint64_t cluster_id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string cluster_endpoint_ ABSL_GUARDED_BY(mutex_);
+  // Constant; the ids are it and a number.
+  const std::string request_id_prefix_;
+  uint64_t request_ids_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Members knew no ids lately: none are sent before this.
+  MonotonicNanos no_ids_until_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace raftkv::client

@@ -27,6 +27,12 @@ inline constexpr Rpc<v1::DeleteRequest, v1::DeleteResponse> kDelete{"/raftkv.v1.
                                                                     CallKind::kWrite};
 inline constexpr Rpc<v1::DeleteRangeRequest, v1::DeleteRangeResponse> kDeleteRange{
     "/raftkv.v1.KvService/DeleteRange", CallKind::kWrite};
+inline constexpr Rpc<v1::TouchRequest, v1::TouchResponse> kTouch{"/raftkv.v1.KvService/Touch",
+                                                                 CallKind::kWrite};
+inline constexpr Rpc<v1::IncrementRequest, v1::IncrementResponse> kIncrement{
+    "/raftkv.v1.KvService/Increment", CallKind::kWrite};
+inline constexpr Rpc<v1::TxnRequest, v1::TxnResponse> kTxn{"/raftkv.v1.KvService/Txn",
+                                                           CallKind::kWrite};
 inline constexpr Rpc<v1::ListRequest, v1::ListResponse> kList{"/raftkv.v1.KvService/List",
                                                               CallKind::kRead};
 inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembers{

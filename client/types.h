@@ -43,6 +43,7 @@ struct ClientOptions {
   // up to half is left out.
   absl::Duration backoff_initial = absl::Milliseconds(50);
   absl::Duration backoff_max = absl::Seconds(1);
+  bool exactly_once = true;  // each write has an id, and is done once however often it is tried
 };
 
 // How fresh a read must be.
@@ -97,24 +98,29 @@ struct GetOptions {
 };
 
 // Neither `ttl` nor `keep_ttl`: the key no longer expires, whatever it did before. Not both.
+// `request_id`, here and below, is 1 to 64 bytes and of this write alone, which is not done again
+// under it, also by another process. Empty: drawn for each call, if ClientOptions::exactly_once.
 struct PutOptions {
   std::optional<absl::Duration> ttl = std::nullopt;
   bool keep_ttl = false;
   std::optional<Precondition> precondition = std::nullopt;
   bool return_previous = false;
   std::optional<absl::Duration> timeout = std::nullopt;
+  std::string request_id = {};
 };
 
 struct DeleteOptions {
   std::optional<Precondition> precondition = std::nullopt;
   bool return_previous = false;
   std::optional<absl::Duration> timeout = std::nullopt;
+  std::string request_id = {};
 };
 
 struct DeleteRangeOptions {
   int64_t limit = 0;  // 0: all of them
   bool return_previous = false;
   std::optional<absl::Duration> timeout = std::nullopt;
+  std::string request_id = {};
 };
 
 struct ListOptions {
@@ -126,6 +132,25 @@ struct ListOptions {
   Consistency consistency = Consistency::kLinearizable;
   int64_t min_revision = 0;
   std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+// Unset `ttl`: the key does not expire any more.
+struct TouchOptions {
+  std::optional<absl::Duration> ttl = std::nullopt;
+  std::optional<Precondition> precondition = std::nullopt;
+  std::optional<absl::Duration> timeout = std::nullopt;
+  std::string request_id = {};
+};
+
+// Neither `ttl` nor `persist`: the key expires when it did before. Not both.
+struct IncrementOptions {
+  int64_t delta = 1;
+  int64_t initial = 0;  // what an absent key counts from
+  std::optional<absl::Duration> ttl = std::nullopt;
+  bool persist = false;
+  std::optional<Precondition> precondition = std::nullopt;
+  std::optional<absl::Duration> timeout = std::nullopt;
+  std::string request_id = {};
 };
 
 struct MemberOptions {
@@ -172,12 +197,14 @@ struct PutResult {
   ResponseHeader header = {};
   int64_t mod_revision = 0;
   std::optional<KeyValue> previous = std::nullopt;
+  bool replayed = false;  // the answer of an earlier try with the same request id
 };
 
 struct DeleteResult {
   ResponseHeader header = {};
   bool deleted = false;  // false: there was no such key
   std::optional<KeyValue> previous = std::nullopt;
+  bool replayed = false;
 };
 
 struct DeleteRangeResult {
@@ -185,6 +212,20 @@ struct DeleteRangeResult {
   int64_t deleted = 0;
   std::vector<KeyValue> previous = {};
   bool more = false;  // `limit` left keys of the range
+  bool replayed = false;
+};
+
+struct TouchResult {
+  ResponseHeader header = {};
+  bool touched = false;  // false: there was no such key
+  bool replayed = false;
+};
+
+struct IncrementResult {
+  ResponseHeader header = {};
+  int64_t value = 0;
+  int64_t mod_revision = 0;
+  bool replayed = false;
 };
 
 struct ListResult {

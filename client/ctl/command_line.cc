@@ -40,6 +40,10 @@ struct Words {
   MemberPromoteCommand promote;
   MemberUpdateCommand update;
   MemberReplaceCommand replace;
+  TouchCommand touch;
+  std::string touch_ttl;
+  IncrementCommand increment;
+  std::string increment_ttl;
   MoveLeaderCommand move_leader;
   EndpointStatusCommand status;
   EndpointHealthCommand health;
@@ -55,6 +59,7 @@ struct Words {
   bool force = false;
   bool only_hash = false;
   std::string shell;
+  bool persist = false;
 };
 
 CLI::Validator IsDuration(bool positive) {
@@ -193,6 +198,47 @@ void AddMemberCommands(CLI::App& member, Words& words) {
       ->add_option("--peer-address", words.replace.peer_address,
                    "Where the new one is reached; by default where the old one was")
       ->option_text("HOST:PORT");
+}
+
+void AddTxnCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "Keys";
+  CLI::App* touch = app.add_subcommand("touch", "Change when a key expires, and nothing else of it")
+                        ->group(kGroup);
+  touch->add_option("key", words.touch.key, "The key")->required();
+  CLI::Option* touch_ttl =
+      touch->add_option("--ttl", words.touch_ttl, "Let the key expire after this time")
+          ->check(IsDuration(/*positive=*/false))
+          ->option_text("DURATION");
+  CLI::Option* never =
+      touch->add_flag("--persist", words.persist, "Let the key not expire any more")
+          ->excludes(touch_ttl);
+  touch->callback([touch_ttl, never] {
+    if (touch_ttl->count() + never->count() == 0) {
+      throw CLI::RequiredError("--ttl or --persist");
+    }
+  });
+
+  CLI::App* increment =
+      app.add_subcommand("incr", "Add to a key that holds a number; prints the sum")->group(kGroup);
+  increment->add_option("key", words.increment.key, "The key")->required();
+  increment->add_option("delta", words.increment.delta, "What to add; a negative one after --")
+      ->option_text("N [1]");
+  increment->add_option("--initial", words.increment.initial, "What an absent key counts from")
+      ->option_text("N [0]");
+  increment->add_option("--ttl", words.increment_ttl, "Let the key expire after this time")
+      ->check(IsDuration(/*positive=*/false))
+      ->option_text("DURATION");
+
+  app.add_subcommand(
+         "txn",
+         "Do one of two lists of operations, by whether guards hold; reads from stdin, in three "
+         "parts with an empty line after each:\n"
+         "guards such as  mod(\"k\") > \"0\"  or  value(\"k\") = \"v\"  (also create, version, "
+         "exists),\n"
+         "what to do when they hold, such as  put k v --ttl 5s, get k, del k --prefix, incr n 5, "
+         "touch k 5s,\n"
+         "and what to do otherwise")
+      ->group(kGroup);
 }
 
 void AddClusterCommands(CLI::App& app, Words& words) {
@@ -447,6 +493,21 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("del")) {
     return words.del;
   }
+  if (app.got_subcommand("touch")) {
+    if (!words.touch_ttl.empty()) {
+      words.touch.ttl = *ParseDuration(words.touch_ttl);
+    }
+    return words.touch;
+  }
+  if (app.got_subcommand("incr")) {
+    if (!words.increment_ttl.empty()) {
+      words.increment.ttl = *ParseDuration(words.increment_ttl);
+    }
+    return words.increment;
+  }
+  if (app.got_subcommand("txn")) {
+    return TxnCommand{};
+  }
   if (const CLI::App* member = app.get_subcommand("member"); app.got_subcommand("member")) {
     return ChosenMemberCommand(*member, words);
   }
@@ -491,6 +552,7 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   app.require_subcommand(1);
   AddGlobalOptions(app, words);
   AddKeyCommands(app, words);
+  AddTxnCommands(app, words);
   AddClusterCommands(app, words);
   AddBackupCommands(app, words);
   AddOtherCommands(app, words);

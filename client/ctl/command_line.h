@@ -45,6 +45,20 @@ struct DeleteCommand {
   bool prefix = false;
 };
 
+struct TouchCommand {
+  std::string key = {};
+  std::optional<absl::Duration> ttl = std::nullopt;  // unset: it does not expire any more
+};
+
+struct IncrementCommand {
+  std::string key = {};
+  int64_t delta = 1;
+  int64_t initial = 0;
+  std::optional<absl::Duration> ttl = std::nullopt;
+};
+
+struct TxnCommand {};  // what to do is read from stdin
+
 struct MemberListCommand {};
 
 struct MemberAddCommand {
@@ -113,12 +127,12 @@ struct TopCommand {};
 
 struct VersionCommand {};
 
-using Command =
-    std::variant<PutCommand, GetCommand, DeleteCommand, MemberListCommand, MemberAddCommand,
-                 MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
-                 MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
-                 EndpointHealthCommand, EndpointHashCommand, SnapshotSaveCommand, ExportCommand,
-                 ImportCommand, OfflineCommand, TopCommand, VersionCommand>;
+using Command = std::variant<PutCommand, GetCommand, DeleteCommand, TouchCommand, IncrementCommand,
+                             TxnCommand, MemberListCommand, MemberAddCommand, MemberRemoveCommand,
+                             MemberPromoteCommand, MemberUpdateCommand, MemberReplaceCommand,
+                             MoveLeaderCommand, EndpointStatusCommand, EndpointHealthCommand,
+                             EndpointHashCommand, SnapshotSaveCommand, ExportCommand, ImportCommand,
+                             OfflineCommand, TopCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -19,6 +19,7 @@
 #include "client/ctl/output.h"
 #include "client/ctl/save_snapshot.h"
 #include "client/ctl/top.h"
+#include "client/ctl/txn_script.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -93,6 +94,41 @@ class Run {
       return Fail(result.status());
     }
     terminal_.out << FormatDeleted(global_.format, result->header, result->deleted ? 1 : 0);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const TouchCommand& command) {
+    const absl::StatusOr<TouchResult> result = client_.Touch(command.key, {.ttl = command.ttl});
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatTouched(global_.format, *result);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const IncrementCommand& command) {
+    const absl::StatusOr<IncrementResult> result = client_.Increment(
+        command.key, {.delta = command.delta, .initial = command.initial, .ttl = command.ttl});
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatSum(global_.format, *result);
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const TxnCommand&) {
+    const std::string script(std::istreambuf_iterator<char>(terminal_.in), {});
+    const absl::StatusOr<Txn> txn = ParseTxnScript(script);
+    if (!txn.ok()) {
+      terminal_.err << "Error: " << txn.status().message() << "\n";
+      return ExitCode::kBadArguments;
+    }
+    const absl::StatusOr<TxnResult> result = client_.Run(*txn);
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatTxn(global_.format, *result,
+                               KeyView{.for_terminal = terminal_.out_is_terminal});
     return ExitCode::kOk;
   }
 

@@ -312,6 +312,104 @@ std::string FormatDeleted(OutputFormat format, const ResponseHeader& header, int
   return "";
 }
 
+std::string FormatTouched(OutputFormat format, const TouchResult& result) {
+  const int touched = result.touched ? 1 : 0;
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat(touched, "\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(result.header)}, {"touched", result.touched}});
+    case OutputFormat::kTable:
+      return FormatTable({"TOUCHED"}, {{absl::StrCat(touched)}});
+  }
+  return "";
+}
+
+std::string FormatSum(OutputFormat format, const IncrementResult& result) {
+  switch (format) {
+    case OutputFormat::kSimple:
+      return absl::StrCat(result.value, "\n");
+    case OutputFormat::kJson:
+      return Line(Json{{"header", ToJson(result.header)},
+                       {"value", result.value},
+                       {"mod_revision", result.mod_revision}});
+    case OutputFormat::kTable:
+      return FormatTable({"VALUE", "MOD REVISION"},
+                         {{absl::StrCat(result.value), absl::StrCat(result.mod_revision)}});
+  }
+  return "";
+}
+
+namespace {
+
+struct OpResultText {
+  std::string operator()(const GetResult& get) const {
+    return get.kv.has_value() ? FormatKeySimple(*get.kv, view) : "";
+  }
+  std::string operator()(const ListResult& list) const {
+    std::string text;
+    for (const KeyValue& kv : list.kvs) {
+      text += FormatKeySimple(kv, view);
+    }
+    return text;
+  }
+  std::string operator()(const PutResult&) const { return "OK\n"; }
+  std::string operator()(const DeleteResult& deletion) const {
+    return deletion.deleted ? "1\n" : "0\n";
+  }
+  std::string operator()(const DeleteRangeResult& deletion) const {
+    return absl::StrCat(deletion.deleted, "\n");
+  }
+  std::string operator()(const TouchResult& touch) const { return touch.touched ? "1\n" : "0\n"; }
+  std::string operator()(const IncrementResult& sum) const { return absl::StrCat(sum.value, "\n"); }
+
+  const KeyView& view;
+};
+
+struct OpResultJson {
+  Json operator()(const GetResult& get) const {
+    return Json{
+        {"kvs", get.kv.has_value() ? Json::array({ToJson(*get.kv, KeyView())}) : Json::array()}};
+  }
+  Json operator()(const ListResult& list) const {
+    Json kvs = Json::array();
+    for (const KeyValue& kv : list.kvs) {
+      kvs.push_back(ToJson(kv, KeyView()));
+    }
+    return Json{{"kvs", std::move(kvs)}};
+  }
+  Json operator()(const PutResult& put) const { return Json{{"mod_revision", put.mod_revision}}; }
+  Json operator()(const DeleteResult& deletion) const {
+    return Json{{"deleted", deletion.deleted ? 1 : 0}};
+  }
+  Json operator()(const DeleteRangeResult& deletion) const {
+    return Json{{"deleted", deletion.deleted}};
+  }
+  Json operator()(const TouchResult& touch) const { return Json{{"touched", touch.touched}}; }
+  Json operator()(const IncrementResult& sum) const {
+    return Json{{"value", sum.value}, {"mod_revision", sum.mod_revision}};
+  }
+};
+
+}  // namespace
+
+std::string FormatTxn(OutputFormat format, const TxnResult& result, const KeyView& view) {
+  if (format == OutputFormat::kJson) {
+    Json results = Json::array();
+    for (const TxnOpResult& each : result.results) {
+      results.push_back(std::visit(OpResultJson(), each));
+    }
+    return Line(Json{{"header", ToJson(result.header)},
+                     {"succeeded", result.succeeded},
+                     {"results", std::move(results)}});
+  }
+  std::string text = result.succeeded ? "SUCCESS\n" : "FAILURE\n";
+  for (const TxnOpResult& each : result.results) {
+    text += "\n" + std::visit(OpResultText{view}, each);
+  }
+  return text;
+}
+
 std::string FormatLeader(OutputFormat format, const ResponseHeader& header) {
   switch (format) {
     case OutputFormat::kSimple:

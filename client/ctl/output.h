@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/ctl/command_line.h"
+#include "client/txn.h"
 #include "client/types.h"
 
 namespace raftkv::ctl {
@@ -46,6 +47,11 @@ absl::string_view StateName(const MemberStatus& status);
 // as "key_base64" or "value_base64".
 std::string FormatPut(OutputFormat format, const PutResult& result);
 std::string FormatDeleted(OutputFormat format, const ResponseHeader& header, int64_t deleted);
+// How many keys were touched, 0 or 1.
+std::string FormatTouched(OutputFormat format, const TouchResult& result);
+std::string FormatSum(OutputFormat format, const IncrementResult& result);
+// As etcdctl: whether the guards held, and after an empty line each what the operations came to.
+std::string FormatTxn(OutputFormat format, const TxnResult& result, const KeyView& view);
 // One key as FormatKeys shows it in the simple format: a key line, a value line, or one of them.
 std::string FormatKeySimple(const KeyValue& kv, const KeyView& view);
 std::string FormatKeys(OutputFormat format, const ResponseHeader& header,

@@ -6,6 +6,8 @@ Usage: example.py HOST:PORT,HOST:PORT,...    the client addresses of members, by
 
 import pathlib
 import sys
+import time
+import uuid
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -13,6 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 from raftkv.v1 import cluster_pb2, cluster_pb2_grpc, kv_pb2, kv_pb2_grpc
 
 TIMEOUT_S = 10
+TRIES = 20
+PAUSE_S = 0.25
 
 
 def channel_to(endpoints, config):
@@ -32,12 +36,26 @@ def reason_of(error):
     return ""
 
 
+def write(call, request):
+    """Makes a write under an id of its own: it is done once, however often it takes to hear so."""
+    request.request_id = str(uuid.uuid4())
+    for _ in range(TRIES - 1):
+        try:
+            return call(request, timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            # A new cluster takes ids once it knows that no member is older than they are.
+            if error.code() != grpc.StatusCode.UNAVAILABLE and reason_of(error) != "MEMBER_TOO_OLD":
+                raise
+        time.sleep(PAUSE_S)
+    return call(request, timeout=TIMEOUT_S)
+
+
 def main():
     endpoints = sys.argv[1]
     with channel_to(endpoints, "service_config.json") as channel:
         kv = kv_pb2_grpc.KvServiceStub(channel)
         greeting = kv_pb2.PutRequest(key="example/greeting", text="hello", ttl=Duration(seconds=60))
-        put = kv.Put(greeting, timeout=TIMEOUT_S)
+        put = write(kv.Put, greeting)
         answer = kv.Get(kv_pb2.GetRequest(key="example/greeting", as_text=True), timeout=TIMEOUT_S)
         print("get:", answer.kv.text if answer.HasField("kv") else "no such key")
 
@@ -48,11 +66,11 @@ def main():
         stale = kv_pb2.PutRequest(key="example/greeting", text="lost")
         stale.precondition.mod_revision = put.mod_revision - 1
         try:
-            kv.Put(stale, timeout=TIMEOUT_S)
+            write(kv.Put, stale)
         except grpc.RpcError as error:
             print("refused:", error.code().name, reason_of(error))
 
-        deleted = kv.Delete(kv_pb2.DeleteRequest(key="example/greeting"), timeout=TIMEOUT_S)
+        deleted = write(kv.Delete, kv_pb2.DeleteRequest(key="example/greeting"))
         print("deleted:", "true" if deleted.deleted else "false")
 
     # Every member takes every call. To save the way from a member to the leader, ask the leader.

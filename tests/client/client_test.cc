@@ -164,8 +164,9 @@ std::string DeadAddress() {
 
 class ClientTest : public ::testing::Test {
  protected:
-  Client Connect(std::vector<std::string> endpoints) {
+  Client Connect(std::vector<std::string> endpoints, bool exactly_once = true) {
     ClientOptions options;
+    options.exactly_once = exactly_once;
     options.endpoints = std::move(endpoints);
     options.tries_per_endpoint_max = 2;
     return *Client::Create(options);
@@ -502,7 +503,7 @@ TEST_F(ClientTest, NobodyThereIsSaidWithTheAddressAndTheCause) {
 
 TEST_F(ClientTest, AWriteIsSentOnceWhenItsFateIsOpenAndAgainWhenItIsNot) {
   FakeMember other;
-  Client client = Connect({member_.address, other.address});
+  Client client = Connect({member_.address, other.address}, /*exactly_once=*/false);
   member_.kv.put.answer = [](const v1::PutRequest&, v1::PutResponse*) {
     return grpc::Status(grpc::UNAVAILABLE, "connection reset");
   };

@@ -54,6 +54,8 @@ TEST(RetryPolicyTest, FollowsTheErrorTable) {
     SCOPED_TRACE(status.ToString() + " " + test.reason);
     EXPECT_EQ(IsSafeToRetry(CallKind::kRead, status), test.retry_read);
     EXPECT_EQ(IsSafeToRetry(CallKind::kWrite, status), test.retry_write);
+    const bool unknown = test.code == Code::kUnknown && IsOutcomeUnknown(status);
+    EXPECT_EQ(IsSafeToRetry(CallKind::kMarkedWrite, status), test.retry_read || unknown);
     EXPECT_EQ(IsCertainlyNotDone(status), test.certainly_not_done);
   }
 }

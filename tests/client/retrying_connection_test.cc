@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct Script {
   std::vector<std::string> asked;        // addresses of the RPCs made
   std::vector<absl::Duration> timeouts;  // of the RPCs made
   std::vector<absl::Duration> connect_timeouts;
+  std::vector<std::string> request_ids;  // Of the Puts made.
 };
 
 class ScriptedStub final : public Stub {
@@ -56,8 +58,12 @@ class ScriptedStub final : public Stub {
     script_->connect_timeouts.push_back(timeout);
     return script_->connect[address_];
   }
-  absl::Status Call(const char* /*path*/, absl::Duration timeout, const google::protobuf::Message&,
+  absl::Status Call(const char* /*path*/, absl::Duration timeout,
+                    const google::protobuf::Message& request,
                     google::protobuf::Message* response) override {
+    if (const auto* put = dynamic_cast<const v1::PutRequest*>(&request)) {
+      script_->request_ids.push_back(put->request_id());
+    }
     script_->asked.push_back(address_);
     script_->timeouts.push_back(timeout);
     script_->clock->Advance(script_->answer_takes[address_]);
@@ -121,6 +127,9 @@ class RetryingConnectionTest : public ::testing::Test {
         },
         clock_, /*jitter_seed=*/1);
   }
+  RetryingConnection ConnectWithoutIds() {
+    return Connect({.endpoints = {"a:1", "b:1"}, .exactly_once = false});
+  }
   RetryingConnection ConnectToTwo() { return Connect({.endpoints = {"a:1", "b:1"}}); }
 
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
@@ -131,7 +140,8 @@ class RetryingConnectionTest : public ::testing::Test {
                  .clusters = {},
                  .asked = {},
                  .timeouts = {},
-                 .connect_timeouts = {}};
+                 .connect_timeouts = {},
+                 .request_ids = {}};
 };
 
 using Asked = std::vector<std::string>;
@@ -160,8 +170,67 @@ TEST_F(RetryingConnectionTest, AWriteIsRepeatedWhenItWasCertainlyNotProposed) {
   EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1"}));
 }
 
-TEST_F(RetryingConnectionTest, AWriteWhoseConnectionBrokeIsNotRepeated) {
+TEST_F(RetryingConnectionTest, AWriteWithAnIdIsRepeatedUnderIt) {
   RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {
+      absl::UnavailableError("Socket closed"),
+      WithReason(absl::UnknownError("lost"), kReasonOutcomeUnknown, kServerErrorDomain)};
+  script_.answers["b:1"] = {Unavailable(kReasonOutcomeUnknown)};
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1", "a:1", "b:1"}));
+  ASSERT_EQ(script_.request_ids.size(), 4u);
+  EXPECT_FALSE(script_.request_ids[0].empty());
+  EXPECT_LE(script_.request_ids[0].size(), 64u);
+  EXPECT_EQ(std::set<std::string>(script_.request_ids.begin(), script_.request_ids.end()).size(),
+            1u);
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_NE(script_.request_ids[4], script_.request_ids[0]) << "another write has another";
+  EXPECT_TRUE(connection.Put("k", "v", {.request_id = "mine"}).ok());
+  EXPECT_EQ(script_.request_ids[5], "mine");
+}
+
+TEST_F(RetryingConnectionTest, ARefusalOfTheLastTrySaysNothingOfTheOthers) {
+  RetryingConnection connection =
+      Connect({.endpoints = {"a:1", "b:1"}, .tries_per_endpoint_max = 1});
+  script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
+  script_.answers["b:1"] = {Unavailable(kReasonNoLeader)};
+  EXPECT_TRUE(IsOutcomeUnknown(connection.Put("k", "v", {}).status()));
+  // What the write came to is certain, whichever try it was.
+  script_.answers["b:1"] = {absl::UnavailableError("Socket closed")};
+  script_.answers["a:1"] = {WithReason(absl::AbortedError("mod_revision is 7"),
+                                       kReasonPreconditionFailed, kServerErrorDomain)};
+  EXPECT_EQ(ErrorReason(connection.Put("k", "v", {}).status()), kReasonPreconditionFailed);
+}
+
+TEST_F(RetryingConnectionTest, MembersThatKnowNoIdsAreSentNone) {
+  RetryingConnection connection = ConnectToTwo();
+  script_.answers["a:1"] = {
+      WithReason(absl::UnimplementedError("old"), "MEMBER_TOO_OLD", kServerErrorDomain)};
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  ASSERT_EQ(script_.request_ids.size(), 3u);
+  EXPECT_FALSE(script_.request_ids[0].empty());
+  EXPECT_EQ(script_.request_ids[1], "");
+  EXPECT_EQ(script_.request_ids[2], "");
+  clock_->Advance(absl::Seconds(1));
+  EXPECT_TRUE(connection.Put("k", "v", {}).ok());
+  EXPECT_FALSE(script_.request_ids[3].empty()) << "they may know them by now";
+  // Once a try may have been done, another without its id would do it twice.
+  script_.answers["a:1"] = {
+      absl::UnavailableError("Socket closed"),
+      WithReason(absl::UnimplementedError("old"), "MEMBER_TOO_OLD", kServerErrorDomain)};
+  script_.answers["b:1"] = {absl::UnavailableError("Socket closed")};
+  EXPECT_TRUE(IsOutcomeUnknown(connection.Put("k", "v", {}).status()));
+  EXPECT_FALSE(script_.request_ids.back().empty());
+  // The caller's own id is never left out.
+  script_.answers["b:1"] = {
+      WithReason(absl::UnimplementedError("old"), "MEMBER_TOO_OLD", kServerErrorDomain)};
+  script_.answers["a:1"] = script_.answers["b:1"];
+  EXPECT_TRUE(absl::IsUnimplemented(connection.Put("k", "v", {.request_id = "mine"}).status()));
+}
+
+TEST_F(RetryingConnectionTest, AWriteWhoseConnectionBrokeIsNotRepeated) {
+  RetryingConnection connection = ConnectWithoutIds();
   script_.answers["a:1"] = {absl::UnavailableError("Socket closed")};
   const absl::Status status = connection.Put("k", "v", {}).status();
   EXPECT_EQ(script_.asked, (Asked{"a:1"}));
@@ -175,7 +244,7 @@ TEST_F(RetryingConnectionTest, AWriteWhoseConnectionBrokeIsNotRepeated) {
 }
 
 TEST_F(RetryingConnectionTest, AWriteWithUnknownOutcomeKeepsTheServersWords) {
-  RetryingConnection connection = ConnectToTwo();
+  RetryingConnection connection = ConnectWithoutIds();
   script_.answers["a:1"] = {
       WithReason(absl::UnknownError("lost the leader"), kReasonOutcomeUnknown, kServerErrorDomain)};
   const absl::Status status = connection.DeleteRange(Prefix{"k"}, {}).status();

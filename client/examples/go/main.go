@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // Lets the service config ask for a member's health.
 	"google.golang.org/grpc/resolver"
@@ -55,6 +57,20 @@ func reasonOf(err error) string {
 	return ""
 }
 
+// write makes a write, which has an id of its own: it is done once, however often it takes to hear so.
+func write[Request, Response any](ctx context.Context,
+	call func(context.Context, Request, ...grpc.CallOption) (Response, error), request Request) (Response, error) {
+	for tries := 1; ; tries++ {
+		response, err := call(ctx, request)
+		// A new cluster takes ids once it knows that no member is older than they are.
+		again := status.Code(err) == codes.Unavailable || reasonOf(err) == "MEMBER_TOO_OLD"
+		if !again || tries == 20 {
+			return response, err
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+}
+
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -68,7 +84,8 @@ func main() {
 		Value:  &pb.PutRequest_Text{Text: "hello"},
 		Expiry: &pb.PutRequest_Ttl{Ttl: durationpb.New(time.Minute)},
 	}
-	put, err := kv.Put(ctx, greeting)
+	greeting.RequestId = rand.Text()
+	put, err := write(ctx, kv.Put, greeting)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -91,14 +108,15 @@ func main() {
 		fmt.Println("list:", each.Key)
 	}
 
-	_, err = kv.Put(ctx, &pb.PutRequest{
+	_, err = write(ctx, kv.Put, &pb.PutRequest{
+		RequestId:    rand.Text(),
 		Key:          "example/greeting",
 		Value:        &pb.PutRequest_Text{Text: "lost"},
 		Precondition: &pb.Precondition{Condition: &pb.Precondition_ModRevision{ModRevision: put.ModRevision - 1}},
 	})
 	fmt.Println("refused:", status.Code(err), reasonOf(err))
 
-	deleted, err := kv.Delete(ctx, &pb.DeleteRequest{Key: "example/greeting"})
+	deleted, err := write(ctx, kv.Delete, &pb.DeleteRequest{Key: "example/greeting", RequestId: rand.Text()})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -32,6 +32,11 @@ class MockConnection : public Connection {
               (override));
   MOCK_METHOD(absl::StatusOr<DeleteRangeResult>, DeleteRange,
               (const KeyRange&, const DeleteRangeOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<TouchResult>, Touch, (absl::string_view, const TouchOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<IncrementResult>, Increment,
+              (absl::string_view, const IncrementOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<TxnResult>, Run, (const Txn&, const TxnOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListResult>, List, (const KeyRange&, const ListOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ListMembersResult>, ListMembers, (const MemberOptions&), (override));
   MOCK_METHOD(absl::StatusOr<ChangeMemberResult>, AddMember,
