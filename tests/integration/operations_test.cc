@@ -1,4 +1,4 @@
-// The command lines of docs/OPERATIONS.md, run as they stand on the page.
+// The lines of raftkvctl in docs/OPERATIONS.md, run as they stand on the page.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using testing::SizeIs;
 
 constexpr ExitStatus kOk{.code = 0};
 
-// The lines of shell in a section of the page, in their order.
+// The lines of raftkvctl in a section of the page, in their order.
 std::vector<std::string> LinesOf(const std::string& section) {
   std::vector<std::string> lines;
   bool in_section = false;
@@ -33,7 +33,7 @@ std::vector<std::string> LinesOf(const std::string& section) {
       in_section = line.substr(3) == section;
     } else if (absl::StartsWith(line, "```")) {
       in_shell = line == "```sh";
-    } else if (in_section && in_shell) {
+    } else if (in_section && in_shell && absl::StartsWith(line, "raftkvctl ")) {
       lines.emplace_back(line);
     }
   }
@@ -85,6 +85,29 @@ class OperationsTest : public testing::Test {
   // What stands for a place of the page.
   std::map<std::string, std::string> places_;
 };
+
+TEST_F(OperationsTest, GrowAndShrink) {
+  const size_t node = cluster_.AddNode({"--wait_for_invite=true"});
+  ASSERT_TRUE(cluster_.Start(node));
+  places_["10.0.0.4:2380"] = cluster_.peer_address(node);
+  const std::vector<std::string> outputs = RunAll("Grow", 2);
+  ASSERT_THAT(outputs, SizeIs(2));
+  EXPECT_THAT(outputs[1], HasSubstr(cluster_.peer_address(node)));
+  RunAll("Shrink", 1);
+  EXPECT_EQ(cluster_.server(node).WaitExit(), kOk) << cluster_.server(node).LogTail();
+}
+
+TEST_F(OperationsTest, Replace) {
+  ServerProcess& server = cluster_.server(2);
+  server.Kill9();
+  std::filesystem::remove_all(cluster_.data_dir(2));
+  server.options().initial_cluster.clear();
+  server.options().flags.push_back("--wait_for_invite=true");
+  ASSERT_TRUE(cluster_.Start(2));
+  const std::vector<std::string> outputs = RunAll("Replace", 1);
+  ASSERT_THAT(outputs, SizeIs(1));
+  EXPECT_THAT(outputs[0], HasSubstr("n3"));
+}
 
 TEST_F(OperationsTest, BackUp) {
   const std::vector<std::string> outputs = RunAll("Back up", 6);
