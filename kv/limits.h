@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "base/clock.h"
+
 namespace raftkv::kv {
 
 inline constexpr uint64_t kMiB = 1 << 20;
@@ -45,6 +47,10 @@ inline constexpr uint64_t kRequestBytesMax = 1024 * kMiB;
 
 // Reads that wait for a revision to be applied.
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
+// Writes that wait for the cluster version that they need, how long, and what they hold in sum.
+inline constexpr uint64_t kVersionWaitersMax = 4096;
+inline constexpr MonotonicNanos kVersionWait = 3 * kNanosPerSecond;
+inline constexpr uint64_t kVersionWaitBytesMax = 16 * kMiB;
 // Questions for hashes that wait for an entry to be applied.
 inline constexpr uint64_t kIndexWaitersMax = 64;
 // Changes of members that wait for each other, and members of a cluster.

@@ -14,6 +14,13 @@ void MemberDirectory::SetSelfAddresses(std::string client_address, std::string p
   self_.peer_address = std::move(peer_address);
 }
 
+bool MemberDirectory::MayComeTo(uint32_t version) const {
+  const std::vector<MemberEntry> members = Members();
+  return std::none_of(members.begin(), members.end(), [version](const MemberEntry& member) {
+    return member.command_version != 0 && member.command_version < version;
+  });
+}
+
 const log::v1::MemberRecord* MemberDirectory::PublishedBy(uint64_t id) const {
   const auto& records = state_machine_.member_records();
   const auto record = records.find(id);

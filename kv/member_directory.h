@@ -76,6 +76,10 @@ class MemberDirectory {
   // What every member knows (kv/command_version.h), as of the applied log.
   uint32_t cluster_version() const { return state_machine_.cluster_version(); }
 
+  // Whether cluster_version() may come to `version` by itself soon: no member has published that it
+  // knows less. So it is in the first moments of a cluster.
+  bool MayComeTo(uint32_t version) const;
+
   // All members, in the order of their ids; none while the cluster is not founded.
   std::vector<MemberEntry> Members() const;
   // All but this member.

@@ -187,6 +187,9 @@ void Membership::EndFront(absl::StatusOr<uint64_t> result) {
 
 Membership::Step Membership::Next(Waiting* waiting) {
   if (directory_.cluster_version() < kMembershipVersion) {
+    if (directory_.MayComeTo(kMembershipVersion) && clock_.Now() < waiting->patience) {
+      return Wait{};
+    }
     return End{ClusterTooOldError(kMembershipVersion, directory_.cluster_version())};
   }
   Step step =

@@ -10,7 +10,7 @@
 namespace raftkv::kv {
 namespace {
 
-constexpr MonotonicNanos kLookInterval = kNanosPerSecond;
+constexpr MonotonicNanos kLookInterval = kNanosPerSecond / 5;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ void StandingProposal::Tick() {
   }
   // A member that is behind would propose what is in the log already.
   if (!store_.raft().is_caught_up()) {
-    next_look_ = now + kLookInterval / 10;
+    next_look_ = now + kLookInterval / 2;
     return;
   }
   next_look_ = now + kLookInterval;

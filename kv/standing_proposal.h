@@ -18,7 +18,7 @@ class StandingProposal final {
   // What would bring the state to say what it should; nullopt when it does.
   using Missing = std::function<std::optional<log::v1::Command>()>;
 
-  // `missing` is asked about once a second, with the state caught up. Borrows the rest; no callback
+  // `missing` is asked five times a second, with the state caught up. Borrows the rest; no callback
   // of the store may come after its end. A proposal is given up after `timeout`.
   StandingProposal(Missing missing, Store* store, const MonotonicClock* clock,
                    MonotonicNanos timeout)

@@ -158,7 +158,38 @@ absl::Status Store::CheckWrite(const Command& command) const {
   return absl::OkStatus();
 }
 
+bool Store::AwaitVersion(const Command& command, MonotonicNanos deadline,
+                         Done<CommandOutcome>* done) {
+  const uint32_t needed = CommandVersionOf(command);
+  const uint64_t bytes = command.ByteSizeLong();
+  if (draining_ || needed <= state_machine_.cluster_version() || directory_ == nullptr ||
+      !directory_->MayComeTo(needed) || version_wait_bytes_ + bytes > kVersionWaitBytesMax) {
+    return false;
+  }
+  const auto shared = std::make_shared<Done<CommandOutcome>>(std::move(*done));
+  RevisionWaiters::Waiter waiter{
+      .awaited = needed,
+      .deadline = std::min(deadline, DeadlineAfter(clock_.Now(), kVersionWait)),
+      .done = [this, command, deadline, bytes, shared](const absl::Status& status) {
+        version_wait_bytes_ -= bytes;
+        if (status.ok()) {
+          Write(command, deadline, std::move(*shared));
+        } else {
+          (*shared)(status);
+        }
+      }};
+  if (!version_waiters_.Add(&waiter)) {
+    *done = std::move(*shared);
+    return false;
+  }
+  version_wait_bytes_ += bytes;
+  return true;
+}
+
 void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandOutcome> done) {
+  if (AwaitVersion(command, deadline, &done)) {
+    return;
+  }
   if (const absl::Status refused = CheckWrite(command); !refused.ok()) {
     done(refused);
     return;
@@ -208,6 +239,10 @@ void Store::AwaitRevision(const ReadFreshness& freshness, std::function<void(abs
 
 void Store::OnApplied() {
   for (const RevisionWaiters::Waiter& waiter :
+       version_waiters_.TakeReached(state_machine_.cluster_version())) {
+    waiter.done(absl::OkStatus());
+  }
+  for (const RevisionWaiters::Waiter& waiter :
        revision_waiters_.TakeReached(state_machine_.revision())) {
     waiter.done(absl::OkStatus());
   }
@@ -222,6 +257,11 @@ void Store::Tick() {
   for (const RevisionWaiters::Waiter& waiter : revision_waiters_.TakeLate(until)) {
     waiter.done(draining_ ? ShuttingDownError()
                           : TooStaleError(waiter.awaited, state_machine_.revision()));
+  }
+  for (const RevisionWaiters::Waiter& waiter : version_waiters_.TakeLate(until)) {
+    waiter.done(draining_ ? ShuttingDownError()
+                          : ClusterTooOldError(static_cast<uint32_t>(waiter.awaited),
+                                               state_machine_.cluster_version()));
   }
   for (const RevisionWaiters::Waiter& waiter : index_waiters_.TakeLate(until)) {
     waiter.done(draining_ ? ShuttingDownError()

@@ -87,8 +87,8 @@ class Store {
   // applied with its guards holding. An error says whether it was certainly not proposed
   // (UNAVAILABLE, RESOURCE_EXHAUSTED), applied without effect (ABORTED, INVALID_ARGUMENT,
   // FAILED_PRECONDITION, OUT_OF_RANGE), or neither is known (OUTCOME_UNKNOWN). A command that not
-  // every member knows is not proposed (UNIMPLEMENTED), nor one that adds data while a voter's disk
-  // is nearly full (RESOURCE_EXHAUSTED).
+  // every member knows is not proposed (UNIMPLEMENTED; it waits kVersionWait when that may come any
+  // moment), nor one that adds data while a voter's disk is nearly full (RESOURCE_EXHAUSTED).
   void Write(const log::v1::Command& command, MonotonicNanos deadline,
              Done<log::v1::CommandOutcome> done);
   // OK once the applied state is as fresh as asked for. The driver says when that is so of a
@@ -150,6 +150,10 @@ class Store {
   void WhenFresh(const ReadFreshness& freshness, Done<Result> done,
                  std::function<void(Done<Result> done)> read);
   absl::Status CheckWrite(const log::v1::Command& command) const;
+  // Takes a write that needs a version that the cluster may come to any moment. False: there is no
+  // room for it, or no hope; it is left as it is.
+  bool AwaitVersion(const log::v1::Command& command, MonotonicNanos deadline,
+                    Done<log::v1::CommandOutcome>* done);
   void AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
   // Runs `read` with the state as of now on the pool and then what it returned on the loop. `read`
   // does not begin after the deadline and should end once `given_up` says that it is over;
@@ -174,6 +178,8 @@ class Store {
       std::make_shared<std::atomic<bool>>(false);
   RevisionWaiters revision_waiters_{kRevisionWaitersMax};
   RevisionWaiters index_waiters_{kIndexWaitersMax};
+  RevisionWaiters version_waiters_{kVersionWaitersMax};
+  uint64_t version_wait_bytes_ = 0;
   bool draining_ = false;
 };
 

@@ -263,8 +263,12 @@ TEST_F(MembershipTest, AnAddressIsOneMembersAlone) {
 
 TEST_F(MembershipTest, OlderMembersWouldNotUnderstandIt) {
   machine_.version = kMembershipVersion - 1;
+  configuration_ = ThreeMembers();
   Answer<Result> added;
   Ask(Newcomer(1), &added);
+  EXPECT_EQ(ReasonOf(added), "none") << "what 2 and 3 know will be told any moment";
+  machine_.records[2].set_command_version(kMembershipVersion - 1);
+  Go();
   EXPECT_EQ(ReasonOf(added), "MEMBER_TOO_OLD");
   EXPECT_EQ(now().Members(), Ids({1}));
 }

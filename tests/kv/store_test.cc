@@ -24,6 +24,11 @@ class StoreTest : public SingleMemberTest {
   ReadFreshness Stale(int64_t min_revision = 0) const {
     return {.linearizable = false, .min_revision = min_revision, .deadline = In(kNanosPerSecond)};
   }
+  static Command PutUnderAnId() {
+    Command command = GuardedPut("k");
+    command.mutable_request()->set_id("an id");
+    return command;
+  }
   static Command GuardedPut(const std::string& key) {
     Command command;
     command.mutable_txn()->add_guards()->set_key(key);
@@ -99,6 +104,56 @@ TEST_F(StoreTest, WhatNotEveryMemberKnowsIsNotProposed) {
   EXPECT_EQ(FindErrorInfo(answer->status())->reason(), "MEMBER_TOO_OLD");
   Turn();
   EXPECT_TRUE(machine_.commands.empty());
+}
+
+// A cluster that was just founded knows for a moment too little of its members.
+TEST_F(StoreTest, AWriteWaitsForAVersionThatIsAboutToCome) {
+  const std::optional<log::v1::ClusterConfiguration> configuration = ThreeMembers();
+  MemberDirectory directory(SelfOf(1), &configuration, &machine_);
+  StartLeader(&directory);
+  WriteAnswer answer;
+  WriteAnswer too_late;
+  store().Write(PutUnderAnId(), In(10 * kNanosPerSecond), answer.callback());
+  store().Write(PutUnderAnId(), In(kNanosPerSecond / 10), too_late.callback());
+  Tick(9);
+  EXPECT_FALSE(answer.has_come());
+  EXPECT_FALSE(too_late.has_come());
+  Tick(2);
+  ASSERT_TRUE(too_late.has_come());
+  EXPECT_EQ(FindErrorInfo(too_late->status())->reason(), "MEMBER_TOO_OLD");
+  machine_.version = kTxnCommandVersion;
+  Tick();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_TRUE(answer->ok()) << answer->status();
+}
+
+TEST_F(StoreTest, AWriteWaitsForNoVersionForLong) {
+  const std::optional<log::v1::ClusterConfiguration> configuration = ThreeMembers();
+  MemberDirectory directory(SelfOf(1), &configuration, &machine_);
+  StartLeader(&directory);
+  WriteAnswer answer;
+  store().Write(PutUnderAnId(), In(10 * kNanosPerSecond), answer.callback());
+  Tick(static_cast<int>(kVersionWait / (10 * kNanosPerMilli)) + 1);
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(FindErrorInfo(answer->status())->reason(), "MEMBER_TOO_OLD");
+
+  WriteAnswer stopped;
+  store().Write(PutUnderAnId(), In(10 * kNanosPerSecond), stopped.callback());
+  store().Drain();
+  Tick();
+  ASSERT_TRUE(stopped.has_come());
+  EXPECT_EQ(stopped->status(), ShuttingDownError());
+}
+
+TEST_F(StoreTest, AWriteDoesNotWaitWhileAMemberIsKnownToBeTooOld) {
+  const std::optional<log::v1::ClusterConfiguration> configuration = ThreeMembers();
+  MemberDirectory directory(SelfOf(1), &configuration, &machine_);
+  StartLeader(&directory);
+  machine_.records[2].set_command_version(kTxnCommandVersion - 1);
+  WriteAnswer answer;
+  store().Write(PutUnderAnId(), In(10 * kNanosPerSecond), answer.callback());
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(FindErrorInfo(answer->status())->reason(), "MEMBER_TOO_OLD");
 }
 
 TEST_F(StoreTest, WithoutALeaderNothingWasProposed) {
