@@ -149,7 +149,7 @@ int Restore(const std::vector<std::string>& arguments, Lines* lines, std::ostrea
   return kOfflineOk;
 }
 
-std::string Describe(const log::v1::ClusterConfiguration& configuration) {
+std::string ListOf(const log::v1::ClusterConfiguration& configuration) {
   const auto is_among = [](const auto& ids, uint64_t id) {
     return std::find(ids.begin(), ids.end(), id) != ids.end();
   };
@@ -170,7 +170,7 @@ void PrintContent(const storage::GenerationContent& content, Lines* lines) {
   lines->Hash("hash", kv::StateHash(content.applied));
   lines->Count("cluster_version", content.applied.cluster_version);
   if (content.configuration.has_value()) {
-    lines->Text("members", Describe(*content.configuration));
+    lines->Text("members", ListOf(*content.configuration));
   }
 }
 

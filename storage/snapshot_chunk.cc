@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kEnd = 0;
 // At most, of what a row has besides key and value.
-constexpr size_t kRowOverheadBytes = 16;
+constexpr size_t kChunkRowOverheadBytes = 16;
 
 void AddToTotals(size_t family, absl::string_view row, SnapshotTotals* totals) {
   ++totals->rows[family];
@@ -45,7 +45,7 @@ SnapshotChunkBuilder::SnapshotChunkBuilder(const SnapshotTotals& totals, uint8_t
 bool SnapshotChunkBuilder::Add(size_t family, absl::string_view key, absl::string_view value) {
   CHECK_LT(family, FamiliesOf(version_));
   const bool is_empty = chunk_.size() == 1;
-  if (!is_empty && chunk_.size() + key.size() + value.size() + kRowOverheadBytes > kChunkBytes) {
+  if (!is_empty && chunk_.size() + key.size() + value.size() + kChunkRowOverheadBytes > kChunkBytes) {
     return false;
   }
   const size_t start = chunk_.size();

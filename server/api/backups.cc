@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -68,8 +69,7 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
       case State::kFinishing:
         if (ok && is_whole_) {
           ++backups_.counts_.completed;
-          LOG(INFO) << "the backup to " << context_.peer() << " is complete: " << offset_
-                    << " bytes";
+          LOG(INFO) << "the backup to " << peer_ << " is complete: " << offset_ << " bytes";
         }
         RemoveTicket();
         state_ = State::kFinished;
@@ -156,6 +156,7 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
       return;
     }
     backups_.running_.insert(this);
+    peer_ = context_.peer();
     const MonotonicNanos now = calls().clock->Now();
     const gpr_timespec deadline = context_.raw_deadline();
     // The whole may take long; for the beginning there is as long as for another call.
@@ -204,8 +205,7 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
     manifest.set_cluster_version(backup.cluster_version);
     state_read_ = std::move(backup.state);
     ++backups_.counts_.begun;
-    LOG(INFO) << "sending " << context_.peer() << " a backup as of revision "
-              << manifest.revision();
+    LOG(INFO) << "sending " << peer_ << " a backup as of revision " << manifest.revision();
   }
 
   void MaybeRead() {
@@ -289,8 +289,8 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
 
   void Finish() {
     if (state_read_ != nullptr) {
-      LOG(INFO) << "the backup to " << context_.peer() << " ends early, after " << offset_
-                << " bytes" << (failed_.ok() ? "" : absl::StrCat(": ", failed_.message()));
+      LOG(INFO) << "the backup to " << peer_ << " ends early, after " << offset_ << " bytes"
+                << (failed_.ok() ? "" : absl::StrCat(": ", failed_.message()));
     }
     LeaveRunning();
     state_ = State::kFinishing;
@@ -335,6 +335,8 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
   std::optional<AnswerBacklog::Ticket> ticket_;
   bool writing_ = false;
   absl::Status failed_;
+  // For logs: gRPC does not know it any more once the connection is gone.
+  std::string peer_;
 
   // Answers of the store and of the pool that have yet to come.
   int awaited_ = 0;

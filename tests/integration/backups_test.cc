@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -124,13 +124,13 @@ TEST(BackupTest, RestoresANewClusterOfThree) {
   ASSERT_TRUE(old.StartAll());
   PutMany(old.client(0), 200, 1000);
   ASSERT_TRUE(old.client(0).PutWithTtl("mortal", "v", Millis(100'000)).ok());
-  ASSERT_TRUE(old.client(0).PutWithTtl("short", "v", Millis(3000)).ok());
+  ASSERT_TRUE(old.client(0).PutWithTtl("short", "v", Millis(8000)).ok());
   const std::string file = old.dir().File("backup");
   const json saved = MustJson({"snapshot", "save", file, "--endpoints", old.client_address(1)});
   const uint64_t old_cluster = old.client(0).GetStatus()->header().cluster_id();
   old.KillAll();
   // Longer than the key had to live: the time until the restore does not count.
-  std::this_thread::sleep_for(Millis(3500));
+  std::this_thread::sleep_for(Millis(8500));
 
   TestCluster cluster;
   for (size_t node = 0; node < cluster.size(); ++node) {
