@@ -31,7 +31,11 @@ constexpr Millis kPromotedWithin(20000);
 class MembershipTest : public testing::Test {
  protected:
   explicit MembershipTest(size_t founders = 3) : cluster_({.size = founders, .flags = {}}) {}
-  void SetUp() override { ASSERT_TRUE(cluster_.StartAll()); }
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.StartAll());
+    // Who is killed before it has published what it knows would keep the members as they are.
+    ASSERT_TRUE(cluster_.WaitUntilPublished());
+  }
 
   // Starts one more node, which waits to be invited.
   size_t StartWaiting() {
