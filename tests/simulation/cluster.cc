@@ -1,6 +1,7 @@
 #include "tests/simulation/cluster.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -216,11 +217,14 @@ void Cluster::OnStarted(const SimNode& node) {
   const DiskContent& disk = node.disk().content();
   const LogIndex applied = disk.table.applied.id.index;
   spec_.OnStarted(node.id(), {.hard_state = &disk.hard_state, .log = &disk.log.entries}, applied);
+  told_commit_[node.id()] = applied;
+  changes_[node.id()].clear();
+  NoteChanges(node.id(), disk.log.entries);
   seen_[node.id()] = {.commit = applied, .applied = applied};
 }
 
 void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
-  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  TellCommit(node);
   spec_.OnSent(envelope);
   const DiskContent& disk = node.disk().content();
   const uint64_t repeated = findings_.repeated_votes();
@@ -236,13 +240,55 @@ void Cluster::OnSent(const SimNode& node, const Envelope& envelope) {
   }
 }
 
-void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
-  // What was committed before a joint configuration was appended did not need its quorums.
-  if (std::any_of(write.entries.begin(), write.entries.end(), [](const raft::Entry& entry) {
-        return entry.configuration != nullptr && entry.configuration->IsJoint();
-      })) {
-    spec_.OnCommitIndex(node.id(), node.core().commit_index());
+void Cluster::TellCommit(const SimNode& node) {
+  // What a configuration has committed that begins to count is told once that is written.
+  const std::map<LogIndex, bool>& changes = changes_[node.id()];
+  const LogIndex newest = changes.empty() ? LogIndex(0) : changes.rbegin()->first;
+  if (node.core().configuration_index() <= newest) {
+    TellCommitIndex(node.id(), node.core().commit_index());
   }
+}
+
+void Cluster::NoteChanges(NodeId id, const std::vector<raft::Entry>& entries) {
+  if (entries.empty()) {
+    return;
+  }
+  std::map<LogIndex, bool>& changes = changes_[id];
+  changes.erase(changes.lower_bound(entries.front().id.index), changes.end());
+  for (const raft::Entry& entry : entries) {
+    if (entry.configuration != nullptr) {
+      changes[entry.id.index] = entry.configuration->IsJoint();
+    }
+  }
+}
+
+void Cluster::TellCommitIndex(NodeId id, LogIndex index) {
+  told_commit_[id] = index;
+  spec_.OnCommitIndex(id, index);
+}
+
+// A leader appends a configuration on the ground of what is committed, so the spec hears of that
+// before. Whatever else is committed by then did not need the quorums of a joint configuration that
+// begins; where one is left, it may need those that begin.
+void Cluster::TellCommitsBefore(const SimNode& node, const raft::LogWrite& write) {
+  const raft::RaftCore& core = node.core();
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.configuration == nullptr || core.role() != RaftRole::kLeader) {
+      continue;
+    }
+    const std::map<LogIndex, bool>& changes = changes_[node.id()];
+    const auto next = changes.lower_bound(entry.id.index);
+    const bool leaves = next != changes.begin() && std::prev(next)->second;
+    const LogIndex committed = leaves ? std::prev(next)->first : core.commit_index();
+    if (committed > told_commit_[node.id()]) {
+      TellCommitIndex(node.id(), committed);
+    }
+  }
+}
+
+void Cluster::OnWrite(const SimNode& node, const raft::LogWrite& write) {
+  TellCommitsBefore(node, write);
+  NoteChanges(node.id(), write.entries);
   spec_.OnWrite(node.id(), write);
   logs_.OnWrite(node.id(), write);
   if (node.core().role() == RaftRole::kLeader) {
@@ -271,7 +317,7 @@ void Cluster::NoteProposals(const SimNode& node, const raft::LogWrite& write) {
 }
 
 void Cluster::OnApplied(const SimNode& node, const std::vector<AppliedStep>& steps) {
-  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  TellCommit(node);
   for (const AppliedStep& step : steps) {
     spec_.OnApplied(node.id(), step.entry.id);
   }
@@ -285,7 +331,7 @@ void Cluster::OnTrim(const SimNode& node, LogIndex through) {
 
 void Cluster::OnSnapshotSent(const SimNode& node, NodeId peer, raft::Term term,
                              const raft::SnapshotPoint& point) {
-  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  TellCommit(node);
   spec_.OnSnapshotSent(node.id(), peer, term, point.last);
 }
 
@@ -297,6 +343,7 @@ void Cluster::OnInstall(const SimNode& node) {
 
 void Cluster::OnSnapshotAdopted(const SimNode& node, const raft::SnapshotPoint& point) {
   spec_.OnSnapshotInstalled(node.id(), point.last);
+  told_commit_[node.id()] = point.last.index;
   logs_.OnSnapshotAdopted(node.id());
   ledger_.OnSnapshotAdopted(node.id(), node.state_machine().content());
 }
@@ -308,7 +355,7 @@ void Cluster::OnReadAsked(const SimNode& node, raft::ReadId id, NodeId asker) {
 }
 
 void Cluster::OnReadOutcome(const SimNode& node, const raft::ReadOutcome& outcome) {
-  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  TellCommit(node);
   spec_.OnReadAnswered(node.id(), outcome);
 }
 
@@ -371,7 +418,7 @@ void Cluster::OnAuditFinding(const SimNode& node, const std::string& text) {
 }
 
 void Cluster::OnTurn(const SimNode& node) {
-  spec_.OnCommitIndex(node.id(), node.core().commit_index());
+  TellCommit(node);
   Seen& seen = seen_[node.id()];
   CheckRole(node, &seen);
   CheckMarks(node, &seen);
@@ -446,9 +493,11 @@ void Cluster::CheckBounds(const SimNode& node) {
   const uint64_t pending = node.driver().pending_requests();
   expect(pending <= driver.proposals_max + driver.reads_max, "requests of clients", pending);
   const uint64_t uncommitted = core.uncommitted_entries();
-  expect(
-      uncommitted <= std::max(driver.uncommitted_entries_max, driver.uncommitted_large_entries_max),
-      "uncommitted entries", uncommitted);
+  // A change of members comes on top.
+  const uint64_t change = core.is_configuration_committed() ? 0 : 1;
+  expect(uncommitted <= change + std::max(driver.uncommitted_entries_max,
+                                          driver.uncommitted_large_entries_max),
+         "uncommitted entries", uncommitted);
   const uint64_t forwarded = node.driver().forwarded_proposals();
   expect(forwarded <= driver.forwarded_max, "forwarded proposals", forwarded);
   for (const NodeId peer : ids_) {

@@ -123,6 +123,11 @@ class Cluster final : public NodeObserver {
   void OnAborted(const SimNode& node) override;
 
   void OnGone(const SimNode& node, bool silently);
+  // The spec hears how far a node has committed.
+  void TellCommit(const SimNode& node);
+  void TellCommitIndex(raft::NodeId id, raft::LogIndex index);
+  void NoteChanges(raft::NodeId id, const std::vector<raft::Entry>& entries);
+  void TellCommitsBefore(const SimNode& node, const raft::LogWrite& write);
   void NoteConfiguration(const SimNode& node, Seen* seen);
   void CheckRole(const SimNode& node, Seen* seen);
   void CheckMarks(const SimNode& node, Seen* seen);
@@ -155,7 +160,12 @@ class Cluster final : public NodeObserver {
   std::function<void(raft::NodeId)> on_leader_;
   std::function<void(raft::NodeId)> on_install_;
   std::function<void(raft::NodeId)> on_removed_;
+  // Where the newest configuration in each node's log stands, and what the spec was told last of
+  // what is committed.
   std::map<raft::NodeId, raft::LogIndex> newest_configuration_;
+  std::map<raft::NodeId, raft::LogIndex> told_commit_;
+  // By node, where configurations stand in what it has written, and whether they are joint.
+  std::map<raft::NodeId, std::map<raft::LogIndex, bool>> changes_;
   std::function<void(raft::NodeId, bool)> on_gone_;
 };
 
