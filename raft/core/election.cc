@@ -104,6 +104,9 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
   }
   // They would advertise a log that has gone on by the time they leave.
   gate_.DropVoteRequests();
+  std::erase_if(output_.messages, [](const Envelope& envelope) {
+    return std::holds_alternative<VoteRequest>(envelope.message);
+  });
   if (new_term > term()) {
     SetHardState({.term = new_term, .vote = kNobody});
   }
