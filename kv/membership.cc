@@ -65,17 +65,26 @@ void Membership::Advance() {
     }
     PromoteCaughtUp();
   }
+  GiveUpLate();
+  advancing_ = false;
+}
+
+void Membership::GiveUpLate() {
   const MonotonicNanos now = clock_.Now();
   for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
-    if (waiting->deadline > now) {
+    const bool is_blocked = !waiting->proposed && now >= waiting->patience && is_pending();
+    if (now < waiting->deadline && !is_blocked) {
       ++waiting;
       continue;
     }
     const Waiting late = std::move(*waiting);
     waiting = waiting_.erase(waiting);
-    late.done(late.proposed ? ChangeUnknownError() : NoLeaderError());
+    if (is_blocked) {
+      late.done(MembershipChangePendingError(raft::Describe(driver_.core().configuration())));
+    } else {
+      late.done(late.proposed ? ChangeUnknownError() : NoLeaderError());
+    }
   }
-  advancing_ = false;
 }
 
 // Thesis §4.2.1: rounds, each of what came meanwhile, until one takes no longer than an election
@@ -195,13 +204,7 @@ Membership::Step Membership::Next(Waiting* waiting) {
   Step step =
       std::visit([&](const auto& change) { return NextOf(waiting, change); }, waiting->change);
   // What is refused is refused whatever is under way; all else comes after it.
-  if (is_pending() && !std::holds_alternative<End>(step)) {
-    if (!waiting->proposed && clock_.Now() >= waiting->patience) {
-      return End{MembershipChangePendingError(raft::Describe(driver_.core().configuration()))};
-    }
-    return Wait{};
-  }
-  return step;
+  return is_pending() && !std::holds_alternative<End>(step) ? Step(Wait{}) : step;
 }
 
 Membership::Step Membership::NextOf(Waiting* /*waiting*/, const Adding& adding) {

@@ -97,6 +97,8 @@ class Membership {
 
   bool is_pending() const;
   bool IsVoter(uint64_t id) const;
+  // Whose time is over, or who has waited long enough for another change.
+  void GiveUpLate();
   void FollowLearners();
   // Whether those whom a joint configuration leaves out know that it is committed, or are away.
   bool HaveLeaversHeard() const;

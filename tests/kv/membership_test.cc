@@ -273,6 +273,16 @@ TEST_F(MembershipTest, OlderMembersWouldNotUnderstandIt) {
   EXPECT_EQ(now().Members(), Ids({1}));
 }
 
+TEST_F(MembershipTest, WhatMembersKnowIsWaitedForAfterTheFounding) {
+  machine_.version = kMembershipVersion - 1;
+  Answer<Result> added;
+  Ask(Newcomer(1), &added);
+  EXPECT_FALSE(added.has_come());
+  Go(200);
+  EXPECT_EQ(machine_.version, kMembershipVersion);
+  EXPECT_TRUE(added.has_come() && added->ok()) << ReasonOf(added);
+}
+
 TEST_F(MembershipTest, BoundsAreKept) {
   for (uint64_t number = 1; number < kMembersMax; ++number) {
     ASSERT_NO_FATAL_FAILURE(AddLearner(number));

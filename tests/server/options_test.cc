@@ -14,7 +14,9 @@ namespace raftkv::server {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 std::string ErrorOf(const absl::Status& status) {
