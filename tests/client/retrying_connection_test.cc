@@ -138,6 +138,8 @@ class RetryingConnectionTest : public ::testing::Test {
                  .answers = {},
                  .answer_takes = {},
                  .clusters = {},
+                 .stream = {},
+                 .stream_end = {},
                  .asked = {},
                  .timeouts = {},
                  .connect_timeouts = {},
