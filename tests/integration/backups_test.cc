@@ -165,7 +165,7 @@ TEST(BackupTest, RestoresANewClusterOfThree) {
 TEST(BackupTest, MembersOfDifferentBackupsFoundNothing) {
   SingleNode source;
   ASSERT_TRUE(source.Start());
-  TestCluster cluster(ClusterOptions{.size = 2});
+  TestCluster cluster(ClusterOptions{.size = 2, .flags = {}});
   for (size_t node = 0; node < cluster.size(); ++node) {
     ASSERT_TRUE(source.client().PutText("key", absl::StrCat(node)).ok());
     const std::string file = source.dir().File(absl::StrCat("backup", node));
