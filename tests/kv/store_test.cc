@@ -122,7 +122,7 @@ TEST_F(StoreTest, AWriteWaitsForAVersionThatIsAboutToCome) {
   ASSERT_TRUE(too_late.has_come());
   EXPECT_EQ(FindErrorInfo(too_late->status())->reason(), "MEMBER_TOO_OLD");
   machine_.version = kTxnCommandVersion;
-  Tick();
+  Tick(2);
   ASSERT_TRUE(answer.has_come());
   EXPECT_TRUE(answer->ok()) << answer->status();
 }

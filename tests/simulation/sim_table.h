@@ -34,7 +34,7 @@ struct TableContent {
   };
   std::map<uint64_t, Request> requests;
   std::map<std::string, uint64_t, std::less<>> request_numbers;
-  kv::AppliedState applied;
+  kv::AppliedState applied = FirstState();
   // As of `applied`. Nobody before the founding, which comes before all else.
   std::optional<log::v1::ClusterConfiguration> configuration;
 };

@@ -464,9 +464,9 @@ TEST_F(MisfitTest, OtherStatesAreDropped) {
   AddGeneration(data_dir() + "/db", 2);
   ASSERT_THAT(ListFamilies(data_dir() + "/db"), testing::Contains("latest.2"));
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
-  EXPECT_THAT(
-      ListFamilies(data_dir() + "/db"),
-      testing::UnorderedElementsAre("default", "raft_log", "meta", "state.1", "latest.1", "ttl.1"));
+  EXPECT_THAT(ListFamilies(data_dir() + "/db"),
+              testing::UnorderedElementsAre("default", "raft_log", "meta", "state.1", "latest.1",
+                                            "ttl.1", "requests.1"));
   EXPECT_TRUE(OpenAndRestore().ok());
 }
 

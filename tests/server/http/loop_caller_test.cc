@@ -29,7 +29,7 @@ class LoopCallerTest : public testing::Test {
                                         builder_.AddCompletionQueue(), &clock_);
     service_.AddMethod<v1::GetRequest>("Get", kv::UnreadError,
                                        [this](ApiCall* call, const v1::GetRequest& request) {
-                                         EXPECT_EQ(std::this_thread::get_id(), thread_.get_id());
+                                         EXPECT_EQ(std::this_thread::get_id(), loop_thread_);
                                          in_flight_seen_ = calls_.in_flight;
                                          handle_(call, request);
                                        });
@@ -41,8 +41,10 @@ class LoopCallerTest : public testing::Test {
     loop_->DrainQueues();
   }
   void StartLoop() {
-    thread_ =
-        std::thread([this] { loop_->Run({.on_tick = [] {}, .on_turn = [] { return false; }}); });
+    thread_ = std::thread([this] {
+      loop_thread_ = std::this_thread::get_id();
+      loop_->Run({.on_tick = [] {}, .on_turn = [] { return false; }});
+    });
   }
   void StopLoop() {
     if (thread_.joinable()) {
@@ -66,6 +68,7 @@ class LoopCallerTest : public testing::Test {
   grpc::ServerBuilder builder_;
   std::unique_ptr<EventLoop> loop_;
   std::thread thread_;
+  std::thread::id loop_thread_;  // Confined to it.
   static constexpr uint64_t kUnsentAnswerBytesMax = 16 * kMiB;
   CallAccounting calls_{kUnsentAnswerBytesMax};
   ClientService service_{"raftkv.v1.KvService", /*counted=*/true};
