@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/member_status.h"
+#include "client/member_types.h"
 
 namespace raftkv {
 
@@ -169,25 +170,6 @@ struct BackupOptions {
   Consistency consistency = Consistency::kLinearizable;
 };
 
-struct TransferLeadershipOptions {
-  std::optional<absl::Duration> timeout = std::nullopt;
-};
-
-struct AddMemberOptions {
-  bool stay_learner = false;  // do not let it vote once it has caught up
-  std::optional<absl::Duration> timeout = std::nullopt;
-};
-
-struct ChangeMemberOptions {
-  std::optional<absl::Duration> timeout = std::nullopt;
-};
-
-// A member by its name, or by its id when that is not 0.
-struct MemberTarget {
-  uint64_t id = 0;
-  std::string name = {};
-};
-
 struct GetResult {
   ResponseHeader header = {};
   std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
@@ -233,35 +215,6 @@ struct ListResult {
   std::vector<KeyValue> kvs = {};
   std::string next_page_token = {};  // empty: this page is the last
   int64_t count = 0;
-};
-
-struct Member {
-  uint64_t id = 0;
-  std::string name = {};
-  std::string peer_address = {};
-  std::string client_address = {};  // empty until the member has published it
-  MemberRole role = MemberRole::kUnspecified;
-  bool is_leader = false;
-  std::string version = {};  // empty until the member has published it
-};
-
-struct ListMembersResult {
-  ResponseHeader header = {};
-  std::vector<Member> members = {};
-};
-
-struct TransferLeadershipResult {
-  ResponseHeader header = {};  // `leader_id` leads now
-};
-
-// What AddMember, PromoteMember and UpdateMember have made of a member.
-struct ChangeMemberResult {
-  ResponseHeader header = {};
-  Member member = {};
-};
-
-struct RemoveMemberResult {
-  ResponseHeader header = {};
 };
 
 // A member that can serve linearizable reads.

@@ -45,7 +45,8 @@ SnapshotChunkBuilder::SnapshotChunkBuilder(const SnapshotTotals& totals, uint8_t
 bool SnapshotChunkBuilder::Add(size_t family, absl::string_view key, absl::string_view value) {
   CHECK_LT(family, FamiliesOf(version_));
   const bool is_empty = chunk_.size() == 1;
-  if (!is_empty && chunk_.size() + key.size() + value.size() + kChunkRowOverheadBytes > kChunkBytes) {
+  if (!is_empty &&
+      chunk_.size() + key.size() + value.size() + kChunkRowOverheadBytes > kChunkBytes) {
     return false;
   }
   const size_t start = chunk_.size();

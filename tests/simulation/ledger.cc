@@ -164,8 +164,9 @@ void Ledger::CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind) {
                         " at index ", entry.index.value());
   });
   last_stamp_ = entry.stamp;
-  // The stamp of a no-op, which no deadline is counted from, may be of a moment before it.
-  if (kind == raft::EntryKind::kNoOp) {
+  // Of a no-op and of a configuration, which no deadline is counted from, the stamp may be of a
+  // moment before the turn in which the entry is written.
+  if (kind != raft::EntryKind::kCommands) {
     return;
   }
   const int64_t lead =
