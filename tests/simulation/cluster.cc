@@ -259,6 +259,9 @@ void Cluster::NoteChanges(NodeId id, const std::vector<raft::Entry>& entries) {
     if (entry.configuration != nullptr) {
       changes[entry.id.index] = entry.configuration->IsJoint();
     }
+    if (raft::EntryId& first = first_of_newest_term_[id]; first.term != entry.id.term) {
+      first = entry.id;
+    }
   }
 }
 
@@ -279,7 +282,10 @@ void Cluster::TellCommitsBefore(const SimNode& node, const raft::LogWrite& write
     const std::map<LogIndex, bool>& changes = changes_[node.id()];
     const auto next = changes.lower_bound(entry.id.index);
     const bool leaves = next != changes.begin() && std::prev(next)->second;
-    const LogIndex committed = leaves ? std::prev(next)->first : core.commit_index();
+    // A leader commits no entry of another term by itself (thesis §3.6.2).
+    const LogIndex committed =
+        leaves ? std::max(std::prev(next)->first, first_of_newest_term_[node.id()].index)
+               : core.commit_index();
     if (committed > told_commit_[node.id()]) {
       TellCommitIndex(node.id(), committed);
     }

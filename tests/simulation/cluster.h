@@ -166,6 +166,8 @@ class Cluster final : public NodeObserver {
   std::map<raft::NodeId, raft::LogIndex> told_commit_;
   // By node, where configurations stand in what it has written, and whether they are joint.
   std::map<raft::NodeId, std::map<raft::LogIndex, bool>> changes_;
+  // By node, of the newest term in its log, its first entry.
+  std::map<raft::NodeId, raft::EntryId> first_of_newest_term_;
   std::function<void(raft::NodeId, bool)> on_gone_;
 };
 
