@@ -160,6 +160,7 @@ void PeerWing::OnFounded(const log::v1::ClusterConfiguration& record) {
 void PeerWing::OnInvited(uint64_t id, const log::v1::ClusterConfiguration& configuration) {
   storage_.Found(context_.self().name, id, configuration);
   context_.directory->SetSelfId(id);
+  has_been_member_ = true;
   hooks_.on_joined(id, kv::IdsOf(configuration));
   LOG(INFO) << "joined cluster " << configuration.cluster_id() << " as member " << id << ", one of "
             << configuration.members_size();
@@ -173,7 +174,7 @@ void PeerWing::OnRemoved() {
   removed_ = true;
   const kv::MemberDirectory::Self& self = context_.self();
   hooks_.on_removed(RemovedText(context_.directory->cluster_id(), self.id, self.name),
-                    /*at_start=*/!heard_leader_);
+                    /*at_start=*/!has_been_member_);
 }
 
 void PeerWing::Tick() {
@@ -191,7 +192,7 @@ void PeerWing::Tick() {
     joining_->Tick();
   }
   if (context_.directory->founded() && !shut_down_) {
-    heard_leader_ = heard_leader_ || context_.driver->core().leader() != raft::kNobody;
+    has_been_member_ = has_been_member_ || context_.driver->core().leader() != raft::kNobody;
     context_.directory->FollowLog(context_.driver->core().configuration_payload());
     transport_.FollowMembers();
     if (context_.directory->IsRemoved(context_.self().id)) {

@@ -98,7 +98,7 @@ class PeerWing {
   const Hooks hooks_;
   std::unique_ptr<Founding> founding_;
   std::unique_ptr<Joining> joining_;
-  bool heard_leader_ = false;
+  bool has_been_member_ = false;  // In this process: it was invited, or heard a leader.
   bool removed_ = false;
   std::unique_ptr<ForeignDataCheck> foreign_data_check_;
   bool shut_down_ = false;

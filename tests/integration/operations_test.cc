@@ -45,6 +45,7 @@ class OperationsTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(cluster_.StartAll());
+    ASSERT_TRUE(cluster_.WaitUntilPublished());
     for (int i = 0; i < 20; ++i) {
       ASSERT_TRUE(cluster_.client(0).PutText(absl::StrCat("key", i), "v").ok());
     }
