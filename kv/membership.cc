@@ -234,7 +234,7 @@ Membership::Step Membership::NextOf(Waiting* /*waiting*/, const Adding& adding) 
   return WithLearner(record, std::move(member));
 }
 
-Membership::Step Membership::NextOf(Waiting* /*waiting*/, const Removing& removing) {
+Membership::Step Membership::NextOf(Waiting* waiting, const Removing& removing) {
   const ClusterConfiguration& record = directory_.newest();
   if (FindMember(record, removing.id) == nullptr) {
     if (!WasRemoved(record, removing.id)) {
@@ -251,13 +251,18 @@ Membership::Step Membership::NextOf(Waiting* /*waiting*/, const Removing& removi
           absl::StrCat("member ", removing.id, " is the last one that votes"))};
     }
     ClusterConfiguration without = kv::Removing(record, removing.id);
-    if (!HasQuorum(IdsOf(Left(without)))) {
+    const raft::Configuration left = IdsOf(Left(without));
+    const bool is_heard = HasQuorum(left);
+    if (is_heard && HasQuorumSince(left, waiting)) {
+      return without;
+    }
+    if (!is_heard || clock_.Now() >= waiting->patience) {
       return End{WouldLoseQuorumError(
           absl::StrCat("without member ", removing.id,
                        " no majority of the voters that are left is heard: start "
                        "or remove those first that are down"))};
     }
-    return without;
+    return Wait{};
   }
   return kv::Removing(record, removing.id);
 }
@@ -304,6 +309,18 @@ bool Membership::HasQuorum(const raft::Configuration& ids) const {
   const raft::RaftCore& core = driver_.core();
   return raft::IsQuorum(
       ids, [&core](raft::NodeId voter) { return voter == core.self() || core.HasContact(voter); });
+}
+
+bool Membership::HasQuorumSince(const raft::Configuration& ids, Waiting* waiting) const {
+  const raft::RaftCore& core = driver_.core();
+  return raft::IsQuorum(ids, [&core, waiting](raft::NodeId voter) {
+    const raft::FollowerProgress* progress = core.progress(voter);
+    if (progress == nullptr) {
+      return voter == core.self();
+    }
+    const auto [asked, is_new] = waiting->answered.emplace(voter, progress->answered_round());
+    return !is_new && progress->answered_round() > asked->second;
+  });
 }
 
 absl::Status Membership::Propose(const ClusterConfiguration& record) {

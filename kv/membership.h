@@ -81,6 +81,8 @@ class Membership {
     MonotonicNanos patience;  // Until when another change may be under way.
     Done done;
     bool proposed = false;  // Some step of it is in the log.
+    // The last round that each voter who is to be left had answered, when that was looked at first.
+    std::map<raft::NodeId, raft::RoundId> answered = {};
   };
   // What a learner is measured by: it has all that the leader had at a moment, so long after.
   struct CatchUp {
@@ -113,6 +115,9 @@ class Membership {
   Step NextOf(Waiting* waiting, const Updating& updating);
   // Of the voters that `ids` has, a majority is heard.
   bool HasQuorum(const raft::Configuration& ids) const;
+  // A majority has answered since this was asked first. Who was heard within an election timeout
+  // may have died since, and a change that needs it would leave nobody who can lead.
+  bool HasQuorumSince(const raft::Configuration& ids, Waiting* waiting) const;
   absl::Status Propose(const log::v1::ClusterConfiguration& record);
   void EndFront(absl::StatusOr<uint64_t> result);
   void Refuse(const absl::Status& unproposed, const absl::Status& proposed);
