@@ -161,9 +161,13 @@ absl::Status Store::CheckWrite(const Command& command) const {
 bool Store::AwaitVersion(const Command& command, MonotonicNanos deadline,
                          Done<CommandOutcome>* done) {
   const uint32_t needed = CommandVersionOf(command);
+  // Every write comes by here, and nearly none has to wait.
+  if (needed <= state_machine_.cluster_version()) {
+    return false;
+  }
   const uint64_t bytes = command.ByteSizeLong();
-  if (draining_ || needed <= state_machine_.cluster_version() || directory_ == nullptr ||
-      !directory_->MayComeTo(needed) || version_wait_bytes_ + bytes > kVersionWaitBytesMax) {
+  if (draining_ || directory_ == nullptr || !directory_->MayComeTo(needed) ||
+      version_wait_bytes_ + bytes > kVersionWaitBytesMax) {
     return false;
   }
   const auto shared = std::make_shared<Done<CommandOutcome>>(std::move(*done));
