@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kv/command_version.h"
+#include "kv/history.h"
 #include "raft/core/types.h"
 
 namespace raftkv::kv {
@@ -32,6 +33,8 @@ struct AppliedState {
   // Every member knows the commands of this version.
   uint32_t cluster_version = kFirstCommandVersion;
   RequestTotals requests = {};  // None before kTxnCommandVersion.
+  // Empty before the cluster version is kHistoryCommandVersion.
+  HistoryState history = {};
 
   friend bool operator==(const AppliedState&, const AppliedState&) = default;
 };

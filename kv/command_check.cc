@@ -112,6 +112,9 @@ absl::Status CheckCommand(const Command& command) {
       known = known && KnowsFields(command.raise_cluster_version());
       known = known && CheckClusterVersion(command.raise_cluster_version().version()).ok();
       break;
+    case Command::kCompactHistory:
+      known = known && KnowsFields(command.compact_history());
+      break;
     case Command::KIND_NOT_SET:
       known = false;
       break;

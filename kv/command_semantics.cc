@@ -258,7 +258,7 @@ bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table
                  StoreTotals* totals) {
   const std::optional<KvTable::Deleted> removed = table->DeleteDue(
       {.deadline = raft::ClusterMillis(expire.start_deadline_ms()), .key = expire.start_key()},
-      stamp, expire.keys_max());
+      stamp, expire.keys_max(), /*due=*/nullptr);
   if (!removed.has_value()) {
     return false;
   }
@@ -268,10 +268,24 @@ bool ApplyExpire(const Expire& expire, raft::ClusterMillis stamp, KvTable* table
   return true;
 }
 
+// A verdict for the outcome; nothing changes unless it is VERDICT_APPLIED.
+CommandOutcome::Verdict ApplyCompaction(const log::v1::CompactHistory& compaction,
+                                        StoreTotals* totals) {
+  if (compaction.revision() > totals->revision) {
+    return CommandOutcome::VERDICT_REVISION_FUTURE;
+  }
+  if (compaction.revision() <= totals->compacted) {
+    return CommandOutcome::VERDICT_REVISION_COMPACTED;
+  }
+  totals->compacted = compaction.revision();
+  return CommandOutcome::VERDICT_APPLIED;
+}
+
 }  // namespace
 
 bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, StoreTotals* totals,
                   CommandOutcome* outcome) {
+  CommandOutcome::Verdict verdict = CommandOutcome::VERDICT_APPLIED;
   switch (command->kind_case()) {
     case Command::kTxn:
       if (command->has_request()) {
@@ -291,12 +305,18 @@ bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, S
       totals->cluster_version =
           std::max(totals->cluster_version, command->raise_cluster_version().version());
       break;
+    case Command::kCompactHistory:
+      verdict = ApplyCompaction(command->compact_history(), totals);
+      break;
     case Command::KIND_NOT_SET:
       LOG(FATAL) << "a command without a kind passed CheckCommand";
   }
   if (outcome != nullptr) {
-    outcome->set_verdict(CommandOutcome::VERDICT_APPLIED);
+    outcome->set_verdict(verdict);
     outcome->set_revision(totals->revision);
+    if (verdict != CommandOutcome::VERDICT_APPLIED) {
+      outcome->set_compacted_revision(totals->compacted);
+    }
   }
   return true;
 }

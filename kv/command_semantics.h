@@ -25,6 +25,8 @@ struct StoreTotals {
   uint64_t rows_hash = 0;  // The sum of the hashes of the keys that are there.
   uint32_t cluster_version = kFirstCommandVersion;
   RequestTotals requests = {};
+  // HistoryState's. Who applies a command that raises it compacts the history.
+  int64_t compacted = 0;
 
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
 };

@@ -28,6 +28,9 @@ bool IsNewTxn(const log::v1::Txn& txn) {
 uint32_t OwnCommandVersion() { return kNewestCommandVersion; }
 
 uint32_t CommandVersionOf(const log::v1::Command& command) {
+  if (command.has_compact_history()) {
+    return kHistoryCommandVersion;
+  }
   return command.has_request() || IsNewTxn(command.txn()) ? kTxnCommandVersion
                                                           : kFirstCommandVersion;
 }

@@ -18,6 +18,8 @@ inline constexpr uint32_t kFirstCommandVersion = 1;
 inline constexpr uint32_t kMembershipVersion = 2;
 // Knows else branches, operations other than put and delete, and request ids.
 inline constexpr uint32_t kTxnCommandVersion = 2;
+// From here on there is a history (kv/history.h), and it can be compacted.
+inline constexpr uint32_t kHistoryCommandVersion = 2;
 
 inline constexpr uint32_t kNewestCommandVersion = 2;
 

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "kv/command_semantics.h"
 #include "raft/runtime/command_batch.h"
 #include "raftkv/log/v1/command.pb.h"
 
@@ -54,7 +53,8 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
                      .key_count = run->applied.key_count,
                      .rows_hash = run->applied.rows_hash,
                      .cluster_version = run->applied.cluster_version,
-                     .requests = run->applied.requests};
+                     .requests = run->applied.requests,
+                     .compacted = run->applied.history.compacted};
   int64_t expired_keys = 0;
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
@@ -77,7 +77,7 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     }
     const bool expires = command->has_expire();
     const int64_t keys_before = totals.key_count;
-    if (!ApplyCommand(command, entry.stamp, table, &totals, outcome)) {
+    if (!ApplyOne(command, entry.stamp, table, &totals, &run->applied.history, outcome)) {
       return EntryFate::kStalled;
     }
     expired_keys += expires ? keys_before - totals.key_count : 0;
@@ -89,6 +89,9 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     LOG(FATAL) << "the log entry at index " << entry.id.index << " holds a broken batch";
   }
   CHECK_GE(totals.key_count, 0);
+  if (totals.cluster_version >= kHistoryCommandVersion) {
+    MoveHistory(history_limits_, entry.stamp, &run->applied.history);
+  }
   run->expired_keys += expired_keys;
   run->applied.revision = totals.revision;
   run->applied.key_count = totals.key_count;
@@ -96,6 +99,31 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
   run->applied.cluster_version = totals.cluster_version;
   run->applied.requests = totals.requests;
   return EntryFate::kApplied;
+}
+
+bool EntryApplier::ApplyOne(log::v1::Command* command, raft::ClusterMillis stamp, KvTable* table,
+                            StoreTotals* totals, HistoryState* history,
+                            log::v1::CommandOutcome* outcome) {
+  if (totals->cluster_version < kHistoryCommandVersion) {
+    if (!ApplyCommand(command, stamp, table, totals, outcome)) {
+      return false;
+    }
+    if (totals->cluster_version >= kHistoryCommandVersion) {
+      *history = BeginHistory(totals->revision);
+      totals->compacted = history->compacted;
+    }
+    return true;
+  }
+  recorder_.Begin(table, history_limits_, totals->revision + 1, *history);
+  if (!ApplyCommand(command, stamp, &recorder_, totals, outcome)) {
+    return false;
+  }
+  recorder_.Finish(stamp, history);
+  if (totals->compacted > history->compacted) {
+    CompactHistory(totals->compacted, history);
+  }
+  totals->compacted = history->compacted;
+  return true;
 }
 
 }  // namespace raftkv::kv

@@ -9,6 +9,8 @@
 
 #include "google/protobuf/arena.h"
 #include "kv/applied_state.h"
+#include "kv/command_semantics.h"
+#include "kv/history.h"
 #include "kv/kv_table.h"
 #include "kv/state_hash.h"
 #include "raft/core/types.h"
@@ -49,6 +51,10 @@ enum class EntryFate {
 // Confined to one thread. A broken entry ends the process.
 class EntryApplier {
  public:
+  // The limits are those of all members: others are for tests.
+  explicit EntryApplier(const HistoryLimits& history_limits = HistoryLimits())
+      : history_limits_(history_limits) {}
+
   // Applies one entry to the table and notes in `run` what it came to, with the outcomes that
   // `observer` wants. Table and run are as before when it was not applied, but for `run->too_new`.
   // REQUIRES: the entry follows run->applied.
@@ -59,9 +65,14 @@ class EntryApplier {
   static void ApplyConfiguration(const raft::Entry& entry, AppliedRun* run);
   EntryFate ApplyCommands(const raft::Entry& entry, const raft::OutcomeObserver& observer,
                           KvTable* table, AppliedRun* run);
+  // Applies one command with its history. False when the table stalled.
+  bool ApplyOne(log::v1::Command* command, raft::ClusterMillis stamp, KvTable* table,
+                StoreTotals* totals, HistoryState* history, log::v1::CommandOutcome* outcome);
 
-  // Kept for its memory.
+  const HistoryLimits history_limits_;
+  // Kept for their memory.
   google::protobuf::Arena arena_;
+  HistoryRecorder recorder_;
 };
 
 }  // namespace raftkv::kv

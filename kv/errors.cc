@@ -235,6 +235,23 @@ absl::Status BadRevisionError(absl::string_view field, int64_t revision) {
                          absl::StrCat(field, ": is ", revision, "; must be 0 or more"));
 }
 
+absl::Status TwoStartsError(int64_t start_revision) {
+  return InvalidArgument("BAD_REVISION", "start_revision",
+                         absl::StrCat("start_revision: is ", start_revision,
+                                      ", but with initial_state the member chooses it"));
+}
+
+absl::Status BadEventTypeError() {
+  return InvalidArgument("BAD_EVENT_TYPE", "event_types",
+                         "event_types: EVENT_TYPE_UNSPECIFIED is no type; name none for all");
+}
+
+absl::Status BadHeartbeatError(absl::string_view interval) {
+  return InvalidArgument(
+      "BAD_HEARTBEAT", "heartbeat_interval",
+      absl::StrCat("heartbeat_interval: is ", interval, "; must be 100ms to 3600s, or unset"));
+}
+
 absl::Status BadIndexError(uint64_t index) {
   return InvalidArgument("BAD_INDEX", "index",
                          absl::StrCat("index: is ", index, "; must be 0 (the newest) to ",
@@ -446,6 +463,26 @@ absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key
                                 std::numeric_limits<int64_t>::min(), " to ",
                                 std::numeric_limits<int64_t>::max(), "; nothing was done"),
                    {{"field", field.empty() ? "key" : std::string(field)}});
+}
+
+absl::Status RevisionCompactedError(int64_t revision, int64_t compacted) {
+  return MakeError(
+      absl::StatusCode::kOutOfRange, "REVISION_COMPACTED",
+      absl::StrCat("revision ", revision, " is asked for, and the history up to revision ",
+                   compacted, " is compacted"),
+      {{"compact_revision", absl::StrCat(compacted)}});
+}
+
+absl::Status RevisionFutureError(int64_t revision, int64_t current) {
+  return MakeError(absl::StatusCode::kOutOfRange, "REVISION_FUTURE",
+                   absl::StrCat("revision ", revision,
+                                " is asked for, and the store has come to revision ", current),
+                   {{"revision", absl::StrCat(current)}});
+}
+
+absl::Status TooManyWatchesError(uint64_t limit) {
+  return OverloadedBecause(
+      absl::StrCat("this member has ", limit, " watches already, which is the most it takes"));
 }
 
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision) {

@@ -50,6 +50,10 @@ absl::Status RequestIdReusedError();
 absl::Status BadPageSizeError(int64_t page_size);
 absl::Status BadLimitError(int64_t limit);
 absl::Status BadRevisionError(absl::string_view field, int64_t revision);
+// Of a watch: `initial_state` besides a start_revision.
+absl::Status TwoStartsError(int64_t start_revision);
+absl::Status BadEventTypeError();
+absl::Status BadHeartbeatError(absl::string_view interval);
 absl::Status BadIndexError(uint64_t index);
 absl::Status BadPageTokenError(absl::string_view problem);
 absl::Status BadPreconditionError(absl::string_view problem);
@@ -116,6 +120,12 @@ absl::Status IndexTooOldError(uint64_t index, uint64_t oldest);
 // alone ("").
 absl::Status NotAnIntegerError(absl::string_view field, absl::string_view key);
 absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key);
+// OUT_OF_RANGE: the history does not reach back to `revision`, only to those after `compacted`.
+absl::Status RevisionCompactedError(int64_t revision, int64_t compacted);
+// OUT_OF_RANGE: the store has only come to `current`.
+absl::Status RevisionFutureError(int64_t revision, int64_t current);
+// RESOURCE_EXHAUSTED: a member has so many watches already.
+absl::Status TooManyWatchesError(uint64_t limit);
 // ABORTED.
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

@@ -12,22 +12,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kv/history_source.h"
 #include "kv/recent_digests.h"
 #include "kv/state_hash.h"
 #include "raft/runtime/state_machine.h"
 #include "raftkv/log/v1/command.pb.h"
 
 namespace raftkv::kv {
-
-// A half-open interval of keys; an empty end is open.
-struct KeyInterval {
-  std::string start;
-  std::string end;
-};
-
-// Asked now and then by a read that may be long, on its thread;
-// true ends it with Cancelled. Empty: never.
-using GivenUp = std::function<bool()>;
 
 struct ScanOptions {
   KeyInterval interval;
@@ -116,6 +107,19 @@ class KvStateMachine : public raft::StateMachine {
   virtual const std::map<uint64_t, log::v1::MemberRecord>& member_records() const = 0;
   // Every member knows the commands of this version (kv/command_version.h).
   virtual uint32_t cluster_version() const = 0;
+  // Which part of the history there is; empty before cluster version 2.
+  virtual const HistoryState& history() const = 0;
+  // To read it from. It holds on to the state: keep it for a request.
+  virtual std::shared_ptr<const HistorySource> HistoryOnDisk() const = 0;
+  // Whether to keep the events of what is applied for TakeEvents.
+  virtual void KeepEvents(bool keep) = 0;
+  struct NewEvents {
+    std::vector<HistoryEvent> events;
+    // Another state took the place of the one before, with events that are not among these.
+    bool has_gap = false;
+  };
+  // Those of what was applied since the last call, or since KeepEvents(true), in their order.
+  virtual NewEvents TakeEvents() = 0;
   // In words, what the next entry says that this version of raftkv does not know: nothing is
   // applied any more. Empty: nothing.
   virtual const std::string& too_new() const = 0;

@@ -29,6 +29,8 @@ struct RecordHeader {
 struct KvRecord {
   RecordHeader header;
   std::string value;
+
+  friend bool operator==(const KvRecord&, const KvRecord&) = default;
 };
 
 // What a request id is remembered with (kv/remembered_requests.h).
@@ -62,6 +64,8 @@ struct TtlRow {
   }
 };
 
+struct HistoryEvent;
+
 // A table may stall: only the disk knows, and the caller must not wait for it.
 // Nothing is lost then: the caller rolls back to where the entry began and comes again later.
 // Confined to one thread.
@@ -90,12 +94,21 @@ class KvTable {
     uint64_t keys = 0;
     uint64_t rows_hash = 0;  // The sum of their hashes.
   };
+  // Who wants to see the records that DeleteDue deletes. Of those with a mod_revision above
+  // `values_up_to` the value may be missing.
+  struct DueReader {
+    int64_t values_up_to = 0;
+    absl::FunctionRef<void(absl::string_view key, const KvRecord& record)> visit;
+  };
   // Deletes the first `keys_max` keys from `start` on whose deadline is at or before `until`, read
-  // or not; nullopt when the table stalled.
+  // or not; nullopt when the table stalled. Without `due`, which may be null, no record is looked
+  // for. The visitor must not call the table.
   virtual std::optional<Deleted> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
-                                           uint64_t keys_max) = 0;
+                                           uint64_t keys_max, const DueReader* due) = 0;
 
   virtual void PutMemberRecord(const log::v1::MemberRecord& record) = 0;
+  // Adds to the history. REQUIRES: events come by revision, and those of a revision by key.
+  virtual void AddEvent(HistoryEvent event) = 0;
 
   // Under a request id, nullptr when it is not remembered, valid until the next call; nullopt when
   // the table stalled.
@@ -112,6 +125,8 @@ class KvTable {
     size_t changes = 0;
     size_t member_records = 0;
     size_t requests = 0;
+    size_t events = 0;
+    size_t noted = 0;  // HistoryRecorder's.
   };
   virtual Mark SetMark() const = 0;
   virtual void RollBack(const Mark& mark) = 0;

@@ -71,6 +71,7 @@ struct CommandWords {
   std::string guarded_key;  // Of its first guard.
   uint64_t keys_max = 0;    // Of its first deletion.
   bool has_request_id = false;
+  int64_t compaction = 0;
 };
 
 CommandWords WordsOf(const Command& command) {
@@ -82,6 +83,7 @@ CommandWords WordsOf(const Command& command) {
     words.keys_max = command.txn().operations(0).delete_().keys_max();
   }
   words.has_request_id = command.has_request();
+  words.compaction = command.compact_history().revision();
   return words;
 }
 
@@ -101,6 +103,10 @@ absl::StatusOr<CommandOutcome> ResultOf(CommandOutcome outcome, const CommandWor
       return RequestIdReusedError();
     case CommandOutcome::VERDICT_REQUESTS_FULL:
       return RequestsFullError(outcome.exceeding());
+    case CommandOutcome::VERDICT_REVISION_COMPACTED:
+      return RevisionCompactedError(words.compaction, outcome.compacted_revision());
+    case CommandOutcome::VERDICT_REVISION_FUTURE:
+      return RevisionFutureError(words.compaction, outcome.revision());
     default:
       LOG(FATAL) << "the state machine's outcome has verdict " << outcome.verdict();
   }
@@ -301,11 +307,18 @@ absl::Status Store::ReadError(const absl::Status& status) {
 
 void Store::ReadOnPool(DiskPool* pool, DiskPool::Length length, MonotonicNanos deadline,
                        PoolRead read, std::function<void(absl::Status)> refuse) {
+  ReadViewOnPool(state_machine_.TakeView(), pool, length, deadline, std::move(read),
+                 std::move(refuse));
+}
+
+void Store::ReadViewOnPool(std::shared_ptr<const KvView> view, DiskPool* pool,
+                           DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
+                           std::function<void(absl::Status)> refuse) {
   GivenUp given_up = [&clock = clock_, deadline, all = reads_given_up_] {
     return *all || clock.Now() >= deadline;
   };
   const bool submitted =
-      pool->Submit(length, [given_up = std::move(given_up), view = state_machine_.TakeView(),
+      pool->Submit(length, [given_up = std::move(given_up), view = std::move(view),
                             read = std::move(read), refuse]() mutable {
         std::function<void()> answer;
         if (given_up()) {
@@ -428,6 +441,39 @@ void Store::EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<E
         };
       },
       done);
+}
+
+void Store::ScanView(std::shared_ptr<const KvView> view, ScanOptions scan, MonotonicNanos deadline,
+                     Done<ScanResult> done) {
+  const auto length =
+      scan.keys_max <= kShortListKeysMax ? DiskPool::Length::kShort : DiskPool::Length::kLong;
+  ReadViewOnPool(
+      std::move(view), &pool_, length, deadline,
+      [this, scan = std::move(scan), done](const KvView& state, const GivenUp& given_up) mutable {
+        scan.given_up = given_up;
+        auto keys = state.Scan(scan);
+        return [this, done, keys = std::move(keys)]() mutable {
+          if (keys.ok()) {
+            done(*std::move(keys));
+          } else {
+            done(ReadError(keys.status()));
+          }
+        };
+      },
+      done);
+}
+
+void Store::Compact(int64_t revision, MonotonicNanos deadline, Done<int64_t> done) {
+  Command command;
+  const int64_t wanted = revision == 0 ? state_machine_.revision() : revision;
+  command.mutable_compact_history()->set_revision(wanted);
+  Write(command, deadline, [wanted, done](const absl::StatusOr<CommandOutcome>& outcome) {
+    if (outcome.ok()) {
+      done(wanted);
+    } else {
+      done(outcome.status());
+    }
+  });
 }
 
 void Store::Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done) {

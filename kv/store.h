@@ -98,6 +98,13 @@ class Store {
   void Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done);
   // `scan.given_up` is the store's.
   void Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done);
+  // The state as of now, and a part of one that was taken before. A view is for one request: it
+  // holds on to files.
+  std::shared_ptr<const KvView> TakeView() { return state_machine_.TakeView(); }
+  void ScanView(std::shared_ptr<const KvView> view, ScanOptions scan, MonotonicNanos deadline,
+                Done<ScanResult> done);
+  // Compacts the history up to a revision, 0 being the newest; hears up to which.
+  void Compact(int64_t revision, MonotonicNanos deadline, Done<int64_t> done);
   void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
   // What a transaction that only reads comes to; it brings nothing into the log. Fails as Write
   // does where guards or bounds do not hold. REQUIRES: CheckCommand accepts it, and none of its
@@ -140,6 +147,7 @@ class Store {
   int64_t key_count() const { return state_machine_.key_count(); }
   int64_t expired_keys() const { return state_machine_.expired_keys(); }
   uint32_t cluster_version() const { return state_machine_.cluster_version(); }
+  const HistoryState& history() const { return state_machine_.history(); }
 
  private:
   using PoolRead =
@@ -160,6 +168,9 @@ class Store {
   // `refuse` is called with why when it did not begin.
   void ReadOnPool(DiskPool* pool, DiskPool::Length length, MonotonicNanos deadline, PoolRead read,
                   std::function<void(absl::Status)> refuse);
+  void ReadViewOnPool(std::shared_ptr<const KvView> view, DiskPool* pool, DiskPool::Length length,
+                      MonotonicNanos deadline, PoolRead read,
+                      std::function<void(absl::Status)> refuse);
   void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
   void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
   void EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done);

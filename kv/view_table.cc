@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kv/history.h"
 #include "kv/limits.h"
 
 namespace raftkv::kv {
@@ -68,13 +69,16 @@ void ViewTable::Delete(absl::string_view /*key*/) { LOG(FATAL) << "a delete"; }
 
 std::optional<KvTable::Deleted> ViewTable::DeleteDue(const TtlRow& /*start*/,
                                                      raft::ClusterMillis /*until*/,
-                                                     uint64_t /*keys_max*/) {
+                                                     uint64_t /*keys_max*/,
+                                                     const DueReader* /*due*/) {
   LOG(FATAL) << "an expiry";
 }
 
 void ViewTable::PutMemberRecord(const log::v1::MemberRecord& /*record*/) {
   LOG(FATAL) << "a member's record";
 }
+
+void ViewTable::AddEvent(HistoryEvent /*event*/) { LOG(FATAL) << "an event"; }
 
 std::optional<const RememberedRequest*> ViewTable::FindRequest(absl::string_view /*id*/) {
   LOG(FATAL) << "a request id";

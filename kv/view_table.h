@@ -26,8 +26,9 @@ class ViewTable final : public KvTable {
   void Put(absl::string_view key, KvRecord record) override;
   void Delete(absl::string_view key) override;
   std::optional<Deleted> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
-                                   uint64_t keys_max) override;
+                                   uint64_t keys_max, const DueReader* due) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
+  void AddEvent(HistoryEvent event) override;
   std::optional<const RememberedRequest*> FindRequest(absl::string_view id) override;
   std::optional<RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const RequestPlace& place, RememberedRequest request) override;

@@ -23,6 +23,7 @@
 #include "storage/generation.h"
 #include "storage/key_layout.h"
 #include "storage/restore_record.h"
+#include "storage/revision_jump.h"
 #include "storage/rocksdb_snapshot_writer.h"
 #include "storage/snapshot_check.h"
 #include "storage/snapshot_chunk.h"
@@ -148,8 +149,7 @@ class Restore {
   absl::Status Adopt(const OwnFamilies& families, RocksDbStagedSnapshot& staged) {
     const GenerationContent& content = staged.content();
     RAFTKV_RETURN_IF_ERROR(CheckManifest(path_, reader_.manifest(), content.applied));
-    kv::AppliedState applied = content.applied;
-    applied.revision += kRevisionJump;
+    const kv::AppliedState& applied = content.applied;
     const LogEdge edge{.id = applied.id, .stamp = applied.stamp};
     const raft::ClusterReading clock{
         .term = applied.id.term, .time = raft::ClusterMillis(reader_.manifest().cluster_time())};
@@ -165,7 +165,7 @@ class Restore {
                     EncodeHardState({.term = applied.id.term, .vote = {}})));
     check(batch.Put(families.meta, kClusterClockKey, EncodeClusterReading(clock)));
     check(batch.Put(families.meta, kRestoredKey, EncodeRestoreRecord(record)));
-    check(batch.Put(generation.state, kAppliedKey, EncodeAppliedState(applied)));
+    JumpRevisions(generation, applied, &batch);
     // Who the members were says nothing about who they are going to be.
     check(batch.Delete(generation.state, kConfigurationKey));
     for (const auto& [id, member] : content.member_records) {

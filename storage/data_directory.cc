@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <random>
 #include <set>
 #include <utility>
 #include <vector>
@@ -183,6 +184,15 @@ absl::StatusOr<int> Lock(const std::string& directory) {
 }
 
 }  // namespace
+
+uint64_t RandomDataId() {
+  std::random_device device;
+  uint64_t id = 0;
+  while (id == 0) {
+    id = static_cast<uint64_t>(device()) << 32 | device();
+  }
+  return id;
+}
 
 absl::Status CheckFormat(absl::string_view path, absl::string_view line) {
   absl::string_view number = line;

@@ -40,6 +40,9 @@ inline constexpr uint64_t kDirectoryVersion = 4;
 // another, DataLoss when `line`, its bytes, is nothing that raftkv wrote.
 absl::Status CheckFormat(absl::string_view path, absl::string_view line);
 
+// For a new directory; never 0.
+uint64_t RandomDataId();
+
 // Confined to one thread.
 class DataDirectory {
  public:

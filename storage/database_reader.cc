@@ -267,11 +267,24 @@ absl::StatusOr<kv::AppliedState> GenerationReader::ReadAppliedState() const {
   if (!value.has_value()) {
     return kv::AppliedState();
   }
-  const std::optional<kv::AppliedState> state = DecodeAppliedState(*value);
+  std::optional<kv::AppliedState> state = DecodeAppliedState(*value);
   if (!state.has_value()) {
     return BadBytes(NameOf(generation_.state), "the applied index makes no sense");
   }
-  return *state;
+  if (state->cluster_version < kv::kHistoryCommandVersion) {
+    return *std::move(state);
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const std::optional<std::string> history,
+                          ReadRow(generation_.db, generation_.state, kHistoryKey));
+  std::optional<kv::HistoryState> decoded;
+  if (history.has_value()) {
+    decoded = DecodeHistoryState(*history);
+  }
+  if (!decoded.has_value()) {
+    return BadBytes(NameOf(generation_.state), "what is said of the history makes no sense");
+  }
+  state->history = *std::move(decoded);
+  return *std::move(state);
 }
 
 absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> GenerationReader::ReadConfiguration()

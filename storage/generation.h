@@ -5,19 +5,23 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/db.h"
 
 namespace raftkv::storage {
 
-// `state`, `latest`, `ttl` and `requests`.
-inline constexpr size_t kGenerationFamilies = 4;
+// `state`, `latest`, `ttl`, `requests` and `history`.
+inline constexpr size_t kGenerationFamilies = 5;
+// Without `requests` and `history`, which older versions do not know.
+inline constexpr size_t kFirstGenerationFamilies = 3;
 
 // A column family for a message.
 std::string NameOf(const rocksdb::ColumnFamilyHandle* family);
@@ -41,10 +45,16 @@ class Generation {
   rocksdb::ColumnFamilyHandle* const latest;
   rocksdb::ColumnFamilyHandle* const ttl;
   rocksdb::ColumnFamilyHandle* const requests;
+  rocksdb::ColumnFamilyHandle* const history;
+  // Rows of `history` up to this revision are gone, or about to go: who has an iterator on it and
+  // then sees that this is less than what it looks for has missed nothing.
+  mutable std::atomic<int64_t> history_removed{0};
+  // Readers of snapshots, from under which no file of `history` may go.
+  mutable std::atomic<int> snapshot_readers{0};
 
   // In the order of GenerationFamilies.
   std::array<rocksdb::ColumnFamilyHandle*, kGenerationFamilies> families() const {
-    return {state, latest, ttl, requests};
+    return {state, latest, ttl, requests, history};
   }
 
  private:
@@ -56,7 +66,8 @@ class Generation {
         state(families[0]),
         latest(families[1]),
         ttl(families[2]),
-        requests(families[3]) {}
+        requests(families[3]),
+        history(families[4]) {}
 };
 
 }  // namespace raftkv::storage

@@ -14,13 +14,45 @@ constexpr char kRecordLayout = 1;
 // The first byte of a key of `requests`.
 constexpr char kPlaceRow = 0;
 constexpr char kRequestRow = 1;
+constexpr char kEventLayout = 1;
+// In an event's type: a previous record follows.
+constexpr uint8_t kHasPrevious = 0x80;
+
+void AppendSegment(const kv::HistorySegment& segment, std::string* value) {
+  AppendVarint(segment.began.value(), value);
+  AppendVarint(segment.ended.value(), value);
+  AppendVarint(segment.last_revision, value);
+  AppendVarint(segment.events, value);
+  AppendVarint(segment.bytes, value);
+}
+
+kv::HistorySegment ReadSegment(ByteReader* reader) {
+  kv::HistorySegment segment;
+  segment.began = raft::ClusterMillis(reader->Varint());
+  segment.ended = raft::ClusterMillis(reader->Varint());
+  segment.last_revision = reader->SignedVarint();
+  segment.events = reader->Varint();
+  segment.bytes = reader->Varint();
+  return segment;
+}
+
+bool DecodeEventRecord(absl::string_view bytes, kv::KvRecord* record) {
+  const std::optional<LatestRecord> decoded = DecodeRecord(bytes);
+  if (!decoded.has_value()) {
+    return false;
+  }
+  record->header = decoded->header;
+  record->value.assign(decoded->value.data(), decoded->value.size());
+  return true;
+}
 
 }  // namespace
 
 std::vector<std::string> GenerationFamilies(uint64_t generation) {
   return {absl::StrCat(kStateFamilyPrefix, generation),
           absl::StrCat(kLatestFamilyPrefix, generation), absl::StrCat(kTtlFamilyPrefix, generation),
-          absl::StrCat(kRequestsFamilyPrefix, generation)};
+          absl::StrCat(kRequestsFamilyPrefix, generation),
+          absl::StrCat(kHistoryFamilyPrefix, generation)};
 }
 
 std::string EncodeLogKey(raft::LogIndex index) {
@@ -164,6 +196,94 @@ std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
     }
   }
   return reader.ok_at_end() ? std::optional(state) : std::nullopt;
+}
+
+std::string EncodeHistoryState(const kv::HistoryState& state) {
+  std::string value;
+  AppendVarint(state.removed, &value);
+  AppendVarint(state.compacted, &value);
+  AppendVarint(state.readable, &value);
+  for (const kv::HistorySegment& segment : state.closed) {
+    AppendSegment(segment, &value);
+  }
+  AppendSegment(state.open, &value);
+  return value;
+}
+
+std::optional<kv::HistoryState> DecodeHistoryState(absl::string_view value) {
+  ByteReader reader(value);
+  kv::HistoryState state;
+  state.removed = reader.SignedVarint();
+  state.compacted = reader.SignedVarint();
+  state.readable = reader.SignedVarint();
+  while (reader.ok() && !reader.empty()) {
+    state.closed.push_back(ReadSegment(&reader));
+  }
+  if (!reader.ok() || state.closed.empty() || state.removed > state.compacted ||
+      state.compacted > state.readable) {
+    return std::nullopt;
+  }
+  state.open = state.closed.back();
+  state.closed.pop_back();
+  return state;
+}
+
+std::string EncodeHistoryKey(int64_t revision, absl::string_view key) {
+  std::string row_key;
+  row_key.reserve(kFixed64Bytes + key.size());
+  AppendBe64(static_cast<uint64_t>(revision), &row_key);
+  row_key.append(key.data(), key.size());
+  return row_key;
+}
+
+void EncodeEventHeader(const kv::HistoryEvent& event, std::string* bytes) {
+  std::string record;
+  bytes->clear();
+  bytes->push_back(kEventLayout);
+  bytes->push_back(static_cast<char>(static_cast<uint8_t>(event.type) |
+                                     (event.previous.has_value() ? kHasPrevious : 0)));
+  AppendVarint(event.previous_mod_revision, bytes);
+  if (event.previous.has_value()) {
+    EncodeRecordHeader(event.previous->header, &record);
+    AppendVarint(uint64_t{record.size() + event.previous->value.size()}, bytes);
+    bytes->append(record);
+    bytes->append(event.previous->value);
+  }
+  if (event.type == kv::HistoryEventType::kPut) {
+    EncodeRecordHeader(event.record.header, &record);
+    bytes->append(record);
+  }
+}
+
+std::optional<kv::HistoryEvent> DecodeEvent(absl::string_view row_key, absl::string_view value) {
+  kv::HistoryEvent event;
+  ByteReader key_reader(row_key);
+  event.revision = static_cast<int64_t>(key_reader.Be64());
+  event.key = std::string(key_reader.TakeRest());
+  ByteReader reader(value);
+  const uint8_t layout = reader.Byte();
+  const uint8_t type = reader.Byte();
+  event.type = static_cast<kv::HistoryEventType>(type & ~kHasPrevious);
+  event.previous_mod_revision = reader.SignedVarint();
+  if ((type & kHasPrevious) != 0) {
+    const absl::string_view previous = reader.Bytes(reader.Varint());
+    if (!reader.ok() || !DecodeEventRecord(previous, &event.previous.emplace())) {
+      return std::nullopt;
+    }
+  }
+  const absl::string_view put = reader.TakeRest();
+  if (!key_reader.ok() || !reader.ok() || layout != kEventLayout || event.revision <= 0 ||
+      event.key.empty()) {
+    return std::nullopt;
+  }
+  switch (event.type) {
+    case kv::HistoryEventType::kPut:
+      return DecodeEventRecord(put, &event.record) ? std::optional(std::move(event)) : std::nullopt;
+    case kv::HistoryEventType::kDelete:
+    case kv::HistoryEventType::kExpire:
+      return put.empty() ? std::optional(std::move(event)) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::string EncodeNumber(uint64_t number) {

@@ -26,21 +26,30 @@
 //                                        requests?; from cluster_version 2 on
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration: configuration 0, or
 //                                        that of the last such entry up to "applied"
+//                  "history"             removed:varint compacted:varint readable:varint
+//                                        segment:segment* open:segment; there from cluster version
+//                                        2 on. segment: began:varint ended:varint
+//                                        last_revision:varint events:varint bytes:varint
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
 //   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint
 //                                        version:varint deadline:varint value:byte*
 //   `ttl.n`        deadline:be64         row_hash:fixed64, of the key's record; one row for each
 //                    key:byte*           key of `latest` whose deadline is not 0
-//
 //   `requests.n`   0:byte number:be64    keep_until:varint bytes:varint row_hash:fixed64 id:byte*
 //                  1:byte id:byte*       number:varint keep_until:varint content_hash:fixed64
 //                                        raftkv.log.v1.CommandOutcome; two rows for each request id
 //                                        that is remembered (kv/remembered_requests.h)
+//   `history.n`    revision:be64         1:byte type:byte previous_mod_revision:varint
+//                    key:byte*           previous? put?
+//                                        previous, when type has bit 7: size:varint record:byte*,
+//                                        a record as of `latest`; put, when type is 1: the record
 //
 //   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
 //
-// A directory from before `requests` gets the family when it is opened, and one whose
-// cluster_version is 1 is as versions of raftkv before had it.
+// `requests.n` and `history.n` are additive: a version of raftkv that does not know them drops them
+// at its start, and a directory without them gets them when it is opened. They have no rows before
+// cluster version 2, and a version that does not know that one does not open what has
+// (docs/adr/0016). A directory whose cluster_version is 1 is as versions of raftkv before had it.
 //
 // kv/state_hash.h has the hashes. That of a record stands in `ttl` only, where what an Expire
 // removes has it at hand; elsewhere it is made from the record.
@@ -55,6 +64,7 @@
 
 #include "absl/strings/string_view.h"
 #include "kv/applied_state.h"
+#include "kv/history.h"
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raft/runtime/cluster_clock.h"
@@ -73,6 +83,7 @@ inline constexpr char kStateFamilyPrefix[] = "state.";
 inline constexpr char kLatestFamilyPrefix[] = "latest.";
 inline constexpr char kTtlFamilyPrefix[] = "ttl.";
 inline constexpr char kRequestsFamilyPrefix[] = "requests.";
+inline constexpr char kHistoryFamilyPrefix[] = "history.";
 
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kDataIdKey[] = "data_id";
@@ -84,6 +95,7 @@ inline constexpr char kConfigurationKey[] = "configuration";
 inline constexpr char kHardStateKey[] = "hard_state";
 inline constexpr char kLogStartKey[] = "log_start";
 inline constexpr char kAppliedKey[] = "applied";
+inline constexpr char kHistoryKey[] = "history";
 inline constexpr char kClusterClockKey[] = "cluster_clock";
 inline constexpr char kRestoredKey[] = "restored";
 inline constexpr char kMemberRecordPrefix[] = "member/";
@@ -103,7 +115,7 @@ struct LatestRecord {
   absl::string_view value;
 };
 
-// `state`, `latest`, `ttl` and `requests` of a generation, in this order.
+// `state`, `latest`, `ttl`, `requests` and `history` of a generation, in this order.
 std::vector<std::string> GenerationFamilies(uint64_t generation);
 
 // Decoders return nullopt for bytes that no encoder made.
@@ -123,8 +135,18 @@ std::optional<raft::HardState> DecodeHardState(absl::string_view value);
 std::string EncodeClusterReading(const raft::ClusterReading& reading);
 std::optional<raft::ClusterReading> DecodeClusterReading(absl::string_view value);
 
+// Without its history.
 std::string EncodeAppliedState(const kv::AppliedState& state);
 std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value);
+
+std::string EncodeHistoryState(const kv::HistoryState& state);
+std::optional<kv::HistoryState> DecodeHistoryState(absl::string_view value);
+
+// Where the events of a revision begin, with the key of the first one that is wanted.
+std::string EncodeHistoryKey(int64_t revision, absl::string_view key);
+// All of an event but its key, its revision and its value, which follows it. Replaces `bytes`.
+void EncodeEventHeader(const kv::HistoryEvent& event, std::string* bytes);
+std::optional<kv::HistoryEvent> DecodeEvent(absl::string_view row_key, absl::string_view value);
 
 // A number alone in a value: version, member id, generation.
 std::string EncodeNumber(uint64_t number);

@@ -6,9 +6,8 @@ namespace raftkv::storage {
 namespace {
 
 bool& InOrder(OrderedInserts::Of of) {
-  thread_local bool state_in_order = false;
-  thread_local bool log_in_order = false;
-  return of == OrderedInserts::Of::kLog ? log_in_order : state_in_order;
+  thread_local bool in_order[] = {false, false, false};
+  return in_order[static_cast<size_t>(of)];
 }
 
 // RocksDB keeps one hint for each prefix of a memtable, and uses none for keys out of the domain.

@@ -18,8 +18,9 @@ namespace raftkv::storage {
 class OrderedInserts {
  public:
   enum class Of {
-    kState,  // `latest` and `ttl`
-    kLog,    // `raft_log`
+    kState,    // `latest` and `ttl`
+    kHistory,  // `history`
+    kLog,      // `raft_log`
   };
 
   explicit OrderedInserts(Of of);

@@ -6,8 +6,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "raft/runtime/command_batch.h"
+#include "rocksdb/convenience.h"
 #include "storage/disk_failure.h"
 #include "storage/ordered_inserts.h"
+#include "storage/rocksdb_history.h"
 #include "storage/rocksdb_kv_view.h"
 #include "storage/rocksdb_snapshot_reader.h"
 #include "storage/rocksdb_snapshot_writer.h"
@@ -52,7 +54,8 @@ class WantedOutcomes final : public raft::OutcomeObserver {
 RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> generation,
                                              GenerationContent content, SnapshotStaging* staging,
                                              WorkerPool* reader, Waker* waker,
-                                             uint64_t header_cache_bytes)
+                                             uint64_t header_cache_bytes,
+                                             const kv::HistoryLimits& history_limits)
     : generation_(std::move(generation)),
       staging_(staging),
       reader_(reader),
@@ -62,7 +65,11 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> g
       configuration_(std::move(content.configuration)),
       member_records_(std::move(content.member_records)),
       headers_(header_cache_bytes),
-      earliest_deadline_(content.earliest_deadline) {}
+      earliest_deadline_(content.earliest_deadline),
+      reader_applier_(history_limits),
+      applier_(history_limits) {
+  generation_->history_removed = applied_.history.removed;
+}
 
 void RocksDbKvStateMachine::OnFounded(const log::v1::ClusterConfiguration& configuration) {
   CHECK(!configuration_.has_value());
@@ -132,6 +139,7 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
     CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
   };
   put(kAppliedKey, EncodeAppliedState(run->result.applied));
+  const bool removes_history = WriteHistoryState(run->result.applied);
   if (run->result.configuration.has_value()) {
     put(kConfigurationKey, run->result.configuration->SerializeAsString());
   }
@@ -143,8 +151,13 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
   if (written.ordered) {
     ordered.emplace(OrderedInserts::Of::kState);
   }
+  std::optional<OrderedInserts> ordered_history;
+  if (!removes_history) {
+    ordered_history.emplace(OrderedInserts::Of::kHistory);
+  }
   const rocksdb::Status status = generation_->db->Write(options, &batch_);
   ordered.reset();
+  ordered_history.reset();
   if (status.IsIncomplete()) {
     return false;
   }
@@ -156,7 +169,15 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
   if (run->result.configuration.has_value()) {
     configuration_ = std::move(run->result.configuration);
   }
+  if (removes_history) {
+    GiveBackHistory();
+  }
   NoteKeys(run->overlay);
+  if (keeps_events_) {
+    for (kv::HistoryEvent& event : run->overlay.TakeEvents()) {
+      new_events_.events.push_back(std::move(event));
+    }
+  }
   for (const log::v1::MemberRecord& record : run->overlay.member_records()) {
     member_records_[record.member_id()] = record;
   }
@@ -164,6 +185,63 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
     earliest_deadline_.OnApplied(applied_.id.index, written.earliest_deadline);
   }
   return true;
+}
+
+bool RocksDbKvStateMachine::WriteHistoryState(const kv::AppliedState& applied) {
+  const kv::HistoryState& state = applied.history;
+  const bool begins = applied_.cluster_version < kv::kHistoryCommandVersion;
+  if (applied.cluster_version < kv::kHistoryCommandVersion ||
+      (!begins && state == applied_.history)) {
+    return false;
+  }
+  rocksdb::Status built = batch_.Put(generation_->state, kHistoryKey, EncodeHistoryState(state));
+  CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
+  const int64_t removed = applied_.history.removed;
+  if (state.removed == removed) {
+    return false;
+  }
+  // RocksDB never opens a database again after a range delete whose bounds are swapped.
+  CHECK_GT(state.removed, removed) << "the history cannot come back";
+  // Before the rows are: a reader must not take their absence for silence.
+  generation_->history_removed = state.removed;
+  if (begins) {
+    return false;
+  }
+  built = batch_.DeleteRange(generation_->history, EncodeHistoryKey(removed + 1, ""),
+                             EncodeHistoryKey(state.removed + 1, ""));
+  CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
+  return true;
+}
+
+void RocksDbKvStateMachine::GiveBackHistory() {
+  // Best effort; the next time gives back what this one does not.
+  const bool submitted = reader_->Submit(
+      WorkerPool::Length::kLong, [generation = generation_, removed = applied_.history.removed] {
+        // Files that go would overtake the state that says so, which is not synced yet.
+        if (const rocksdb::Status synced = generation->db->SyncWAL(); !synced.ok()) {
+          AbortOnWriteFailure("sync what is said of the history", synced);
+        }
+        const std::string key = EncodeHistoryKey(removed + 1, "");
+        const rocksdb::Slice end = key;
+        const rocksdb::Status status = rocksdb::DeleteFilesInRange(
+            generation->db, generation->history, /*begin=*/nullptr, &end, /*include_end=*/false);
+        LOG_IF(WARNING, !status.ok())
+            << "cannot give back files of the history: " << status.ToString();
+      });
+  VLOG_IF(1, !submitted) << "the files of the history wait";
+}
+
+std::shared_ptr<const kv::HistorySource> RocksDbKvStateMachine::HistoryOnDisk() const {
+  return std::make_shared<RocksDbHistory>(generation_);
+}
+
+void RocksDbKvStateMachine::KeepEvents(bool keep) {
+  keeps_events_ = keep;
+  new_events_ = NewEvents();
+}
+
+kv::KvStateMachine::NewEvents RocksDbKvStateMachine::TakeEvents() {
+  return std::exchange(new_events_, NewEvents());
 }
 
 void RocksDbKvStateMachine::NoteKeys(const RunOverlay& overlay) {
@@ -234,6 +312,8 @@ bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   staging_->DropLater(std::exchange(generation_, staged->generation()));
   applied_ = staged->content().applied;
   digests_.Restart(applied_);
+  generation_->history_removed = applied_.history.removed;
+  new_events_ = NewEvents{.events = {}, .has_gap = true};
   configuration_ = staged->content().configuration;
   member_records_ = staged->content().member_records;
   const raft::ClusterMillis deadline = staged->content().earliest_deadline;

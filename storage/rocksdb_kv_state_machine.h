@@ -35,7 +35,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // `content` is what the generation holds. Borrows the rest; `reader` ends before it.
   RocksDbKvStateMachine(std::shared_ptr<const Generation> generation, GenerationContent content,
                         SnapshotStaging* staging, WorkerPool* reader, Waker* waker,
-                        uint64_t header_cache_bytes);
+                        uint64_t header_cache_bytes, const kv::HistoryLimits& history_limits);
 
   // The member's state as of now.
   const std::shared_ptr<const Generation>& generation() const { return generation_; }
@@ -71,6 +71,10 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
     return member_records_;
   }
   uint32_t cluster_version() const override { return applied_.cluster_version; }
+  const kv::HistoryState& history() const override { return applied_.history; }
+  std::shared_ptr<const kv::HistorySource> HistoryOnDisk() const override;
+  void KeepEvents(bool keep) override;
+  NewEvents TakeEvents() override;
   const std::string& too_new() const override { return too_new_; }
 
  private:
@@ -101,6 +105,11 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // nothing, when RocksDB would have had to be waited for.
   size_t Finish(Run* run, raft::OutcomeObserver* observer);
   bool Commit(Run* run);
+  // Adds what is said of the history, and the end of what is too old. Whether that is a range
+  // delete.
+  bool WriteHistoryState(const kv::AppliedState& applied);
+  // The files of what is removed from the history may go.
+  void GiveBackHistory();
   // What the run, which is written now, says about where keys live.
   void NoteKeys(const RunOverlay& overlay);
   void TakeFindings();
@@ -117,6 +126,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   std::optional<log::v1::ClusterConfiguration> configuration_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
   std::string too_new_;
+  bool keeps_events_ = false;
+  NewEvents new_events_;
 
   // Of what is written, as applied_ is.
   RecordHeaderCache headers_;

@@ -111,6 +111,20 @@ rocksdb::ColumnFamilyOptions MakeFamily(const StorageOptions& options,
   return family;
 }
 
+// Written in order, it goes from the front, and is read only at start and for who lags.
+rocksdb::ColumnFamilyOptions MakeLogFamily(const StorageOptions& options,
+                                           const rocksdb::BlockBasedTableOptions& table,
+                                           OrderedInserts::Of inserts) {
+  rocksdb::ColumnFamilyOptions family = MakeFamily(options, table, options.log_write_buffer_bytes);
+  family.level0_file_num_compaction_trigger = 8;
+  // Files of a log follow each other, so a compaction need only move them, but the leveled one
+  // rewrites them. Side by side, puts at 256 in flight: 1.2 times the rate, 0.8 of the p99.
+  family.compaction_style = rocksdb::kCompactionStyleUniversal;
+  family.compaction_options_universal.allow_trivial_move = true;
+  family.memtable_insert_with_hint_prefix_extractor = MakeOrderedInsertsHint(inserts);
+  return family;
+}
+
 }  // namespace
 
 void FitToReserve(StorageOptions* options) {
@@ -219,17 +233,6 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
     const std::vector<std::string>& names) {
   const rocksdb::BlockBasedTableOptions plain = MakeTableOptions(memory.cache());
 
-  // Written in order, read only at start and for followers that lag.
-  rocksdb::ColumnFamilyOptions raft_log =
-      MakeFamily(options, plain, options.log_write_buffer_bytes);
-  raft_log.level0_file_num_compaction_trigger = 8;
-  // Files of a log follow each other, so a compaction need only move them, but the leveled one
-  // rewrites them. Side by side, puts at 256 in flight: 1.2 times the rate, 0.8 of the p99.
-  raft_log.compaction_style = rocksdb::kCompactionStyleUniversal;
-  raft_log.compaction_options_universal.allow_trivial_move = true;
-  raft_log.memtable_insert_with_hint_prefix_extractor =
-      MakeOrderedInsertsHint(OrderedInserts::Of::kLog);
-
   // Every write looks its key up first: absent keys must be cheap.
   rocksdb::BlockBasedTableOptions latest_table = plain;
   latest_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
@@ -261,6 +264,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
   rocksdb::ColumnFamilyOptions ttl = MakeFamily(options, plain, options.write_buffer_bytes);
   ttl.memtable_insert_with_hint_prefix_extractor =
       MakeOrderedInsertsHint(OrderedInserts::Of::kState);
+  const rocksdb::ColumnFamilyOptions raft_log =
+      MakeLogFamily(options, plain, OrderedInserts::Of::kLog);
+  const rocksdb::ColumnFamilyOptions history =
+      MakeLogFamily(options, plain, OrderedInserts::Of::kHistory);
   rocksdb::ColumnFamilyOptions meta =
       MakeFamily(options, plain, options.write_buffer_bytes / kMetaShare);
 
@@ -274,6 +281,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       families.emplace_back(name, ttl);
     } else if (absl::StartsWith(name, kRequestsFamilyPrefix)) {
       families.emplace_back(name, requests);
+    } else if (absl::StartsWith(name, kHistoryFamilyPrefix)) {
+      families.emplace_back(name, history);
     } else {
       families.emplace_back(name, meta);
     }

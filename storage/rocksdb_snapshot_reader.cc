@@ -17,9 +17,14 @@ RocksDbSnapshotReader::RocksDbSnapshotReader(std::shared_ptr<const Generation> g
       point_(point),
       chunk_version_(chunk_version),
       snapshot_(generation_->db->GetSnapshot()),
-      cursors_(1) {}
+      cursors_(1) {
+  ++generation_->snapshot_readers;
+}
 
-RocksDbSnapshotReader::~RocksDbSnapshotReader() { generation_->db->ReleaseSnapshot(snapshot_); }
+RocksDbSnapshotReader::~RocksDbSnapshotReader() {
+  --generation_->snapshot_readers;
+  generation_->db->ReleaseSnapshot(snapshot_);
+}
 
 uint64_t RocksDbSnapshotReader::EstimateBytes() const {
   uint64_t bytes = 0;

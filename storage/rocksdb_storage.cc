@@ -18,7 +18,8 @@
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
-#include "storage/requests_family.h"
+#include "storage/later_families.h"
+#include "storage/revision_jump.h"
 #include "storage/rocksdb_options.h"
 #include "storage/wal_survey.h"
 
@@ -226,7 +227,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
   RAFTKV_RETURN_IF_ERROR(
-      AddRequestsFamily(db_.get(), identity.generation, options_, memory_, &handles_));
+      AddLaterFamilies(db_.get(), identity.generation, options_, memory_, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(std::shared_ptr<const Generation> generation,
                           Generation::Take(db_.get(), identity.generation, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation).Read());
@@ -256,7 +257,7 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
                                                generation->number + 1, reader_.get());
   state_machine_ = std::make_unique<RocksDbKvStateMachine>(
       std::move(generation), std::move(content), staging_.get(), reader_.get(), waker,
-      options_.header_cache_bytes);
+      options_.header_cache_bytes, options_.history_limits);
   return absl::OkStatus();
 }
 
@@ -340,8 +341,7 @@ absl::Status RocksDbStorage::FoundAnew() {
   alone.set_cluster_id(RandomId());
   *alone.add_members() = *self;
   alone.add_voters(member_id_);
-  kv::AppliedState applied = content.applied;
-  applied.revision += kRevisionJump;
+  const kv::AppliedState& applied = content.applied;
   const LogEdge edge{.id = applied.id, .stamp = applied.stamp};
   rocksdb::WriteBatch batch;
   const auto check = [](const rocksdb::Status& built) { CHECK(built.ok()) << built.ToString(); };
@@ -352,7 +352,7 @@ absl::Status RocksDbStorage::FoundAnew() {
     check(batch.DeleteRange(families_.raft_log, EncodeLogKey(start.id.index.Next()),
                             EncodeLogKey(edge.id.index.Next())));
   }
-  check(batch.Put(generation.state, kAppliedKey, EncodeAppliedState(applied)));
+  JumpRevisions(generation, applied, &batch);
   check(batch.Put(generation.state, kConfigurationKey, alone.SerializeAsString()));
   for (const auto& [id, record] : content.member_records) {
     check(batch.Delete(generation.state, EncodeMemberRecordKey(id)));
@@ -454,7 +454,8 @@ DatabaseFigures RocksDbStorage::LookAt(const Generation& generation) const {
   for (const auto& [name, family] :
        {std::pair("raft_log", families_.raft_log), std::pair("meta", families_.meta),
         std::pair("state", generation.state), std::pair("latest", generation.latest),
-        std::pair("ttl", generation.ttl), std::pair("requests", generation.requests)}) {
+        std::pair("ttl", generation.ttl), std::pair("requests", generation.requests),
+        std::pair("history", generation.history)}) {
     figures.families.push_back(
         {.name = name,
          .table_bytes = PropertyOf(family, Properties::kLiveSstFilesSize),
@@ -484,8 +485,8 @@ std::function<void()> RocksDbStorage::PrepareToGiveBackSpace() {
 
 void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
   std::vector<rocksdb::ColumnFamilyHandle*> families = {families_.raft_log, families_.meta};
-  families.insert(families.end(),
-                  {generation.state, generation.latest, generation.ttl, generation.requests});
+  const auto replicated = generation.families();
+  families.insert(families.end(), replicated.begin(), replicated.end());
   uint64_t in_memory = 0;
   for (rocksdb::ColumnFamilyHandle* family : families) {
     in_memory += PropertyOf(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
@@ -509,9 +510,11 @@ void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
       Compact(family);
     }
   }
-  // Its one compaction writes all of it anew.
-  if (HasSpaceFor(PropertyOf(families_.raft_log, rocksdb::DB::Properties::kTotalSstFilesSize))) {
-    Compact(families_.raft_log);
+  // Their one compaction writes all of it anew.
+  for (rocksdb::ColumnFamilyHandle* family : {families_.raft_log, generation.history}) {
+    if (HasSpaceFor(PropertyOf(family, rocksdb::DB::Properties::kTotalSstFilesSize))) {
+      Compact(family);
+    }
   }
 }
 

@@ -233,22 +233,26 @@ std::vector<RunOverlay::Row*> RunOverlay::WrittenAndDue(const kv::TtlRow& start,
 
 std::optional<kv::KvTable::Deleted> RunOverlay::DeleteDue(const kv::TtlRow& start,
                                                           raft::ClusterMillis until,
-                                                          uint64_t keys_max) {
+                                                          uint64_t keys_max, const DueReader* due) {
   const std::vector<Row*> written = WrittenAndDue(start, until);
   auto next_written = written.begin();
   Deleted deleted;
   const auto remove = [&](Row* row) {
+    if (due != nullptr && !Show(row, *due)) {
+      return false;
+    }
     staged_bytes_ += 2 * row->key.size() + kChangeOverheadBytes;
     deleted.rows_hash += row->state.record.header.row_hash;
     ++deleted.keys;
     Change(row, {.exists = false, .has_value = false, .changed = true, .record = {}});
+    return true;
   };
-  // Removes written rows before `place`, or all that are left.
+  // Removes written rows before `place`, or all that are left. These are known whole.
   const auto remove_written_before = [&](const kv::TtlRow* place) {
     for (; deleted.keys < keys_max && next_written != written.end() &&
            (place == nullptr || PlaceOf(**next_written) < *place);
          ++next_written) {
-      remove(*next_written);
+      CHECK(remove(*next_written)) << "what was written needs no reading";
     }
   };
 
@@ -277,7 +281,9 @@ std::optional<kv::KvTable::Deleted> RunOverlay::DeleteDue(const kv::TtlRow& star
     const auto found = by_key_.find(place->key);
     // What this run changed has its place among `written` now, or none.
     if (found == by_key_.end() || !found->second->state.changed) {
-      remove(found == by_key_.end() ? InsertDue(*place, *row_hash) : found->second);
+      if (!remove(found == by_key_.end() ? InsertDue(*place, *row_hash) : found->second)) {
+        return std::nullopt;
+      }
     }
     if (deleted.keys < keys_max) {
       iterator->Next();
@@ -293,6 +299,39 @@ std::optional<kv::KvTable::Deleted> RunOverlay::DeleteDue(const kv::TtlRow& star
   return deleted;
 }
 
+bool RunOverlay::Show(Row* row, const DueReader& due) {
+  if (!row->state.has_header || (!row->state.has_value && !row->state.changed)) {
+    const auto known = known_ != nullptr ? known_->Find(row->key) : std::nullopt;
+    if (known.has_value() && known->mod_revision > due.values_up_to) {
+      row->state.record.header = *known;
+      row->state.has_header = true;
+    } else if (Load(row->key, /*with_value=*/true) == nullptr) {
+      return false;
+    }
+  }
+  CHECK(row->state.exists) << "a row of `ttl` without a record";
+  due.visit(row->key, row->state.record);
+  return true;
+}
+
+void RunOverlay::AddEvent(kv::HistoryEvent event) {
+  staged_bytes_ += kv::BytesOf(event);
+  events_.push_back(std::move(event));
+}
+
+void RunOverlay::WriteHistory(rocksdb::WriteBatch* batch) const {
+  std::string header;
+  for (const kv::HistoryEvent& event : events_) {
+    EncodeEventHeader(event, &header);
+    const std::string row_key = EncodeHistoryKey(event.revision, event.key);
+    const rocksdb::Slice key = row_key;
+    const rocksdb::Slice parts[] = {header, event.record.value};
+    const rocksdb::Status built = batch->Put(generation_->history, rocksdb::SliceParts(&key, 1),
+                                             rocksdb::SliceParts(parts, 2));
+    CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();
+  }
+}
+
 void RunOverlay::PutMemberRecord(const log::v1::MemberRecord& record) {
   staged_bytes_ += record.ByteSizeLong() + kChangeOverheadBytes;
   member_records_.push_back(record);
@@ -301,7 +340,8 @@ void RunOverlay::PutMemberRecord(const log::v1::MemberRecord& record) {
 kv::KvTable::Mark RunOverlay::SetMark() const {
   return {.changes = undo_.size(),
           .member_records = member_records_.size(),
-          .requests = request_undo_.size()};
+          .requests = request_undo_.size(),
+          .events = events_.size()};
 }
 
 void RunOverlay::RollBack(const Mark& mark) {
@@ -322,6 +362,8 @@ void RunOverlay::RollBack(const Mark& mark) {
     }
     undo.added ? added_requests_.pop_back() : dropped_requests_.pop_back();
   }
+  CHECK_LE(mark.events, events_.size());
+  events_.resize(mark.events);
 }
 
 std::optional<absl::string_view> RunOverlay::ReadRequestRow(const std::string& key) {
@@ -492,6 +534,7 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
               : batch->Delete(generation_->ttl, change.row_key));
   }
   WriteRequestsTo(batch);
+  WriteHistory(batch);
   for (const log::v1::MemberRecord& record : member_records_) {
     check(batch->Put(generation_->state, EncodeMemberRecordKey(record.member_id()),
                      record.SerializeAsString()));

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "kv/history.h"
 #include "kv/kv_table.h"
 #include "rocksdb/slice.h"
 #include "rocksdb/write_batch.h"
@@ -42,12 +43,13 @@ class RunOverlay final : public kv::KvTable {
   void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
   std::optional<Deleted> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
-                                   uint64_t keys_max) override;
+                                   uint64_t keys_max, const DueReader* due) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
   std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
+  void AddEvent(kv::HistoryEvent event) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
@@ -56,6 +58,9 @@ class RunOverlay final : public kv::KvTable {
   // Keys, values and rows that WriteTo would write, roughly; never shrinks.
   uint64_t staged_bytes() const { return staged_bytes_; }
   const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
+
+  // The run's part of the history; to be taken once it is written.
+  std::vector<kv::HistoryEvent> TakeEvents() { return std::move(events_); }
 
   // What was found dead in RocksDB, before any change of the run.
   const std::vector<DeadInterval>& found_dead() const { return found_dead_; }
@@ -66,8 +71,8 @@ class RunOverlay final : public kv::KvTable {
   void VisitCreatedAndRemoved(
       absl::FunctionRef<void(absl::string_view key, bool created)> visit) const;
 
-  // Adds the keys' records and TTL rows. A key that was written several times is written once, and
-  // a row of `ttl` is there exactly while a record in `latest` has its deadline.
+  // Adds the keys' records and TTL rows, and the history. A key that was written several times is
+  // written once, and a row of `ttl` is there exactly while a record in `latest` has its deadline.
   struct Written {
     // The earliest deadline among the new rows, 0 if there is none.
     raft::ClusterMillis earliest_deadline;
@@ -122,6 +127,9 @@ class RunOverlay final : public kv::KvTable {
   static kv::TtlRow PlaceOf(const Row& row);
   // Notes a key of which a row of `ttl` tells. REQUIRES: it is not known.
   Row* InsertDue(const kv::TtlRow& place, uint64_t row_hash);
+  // Hands the record to `due`; false when the table stalled.
+  bool Show(Row* row, const DueReader& due);
+  void WriteHistory(rocksdb::WriteBatch* batch) const;
   // What this run wrote of the keys that are due, from `start` on, in their order.
   std::vector<Row*> WrittenAndDue(const kv::TtlRow& start, raft::ClusterMillis until);
   // Whether the run has walked over more dead keys than a turn of the loop has time for.
@@ -147,6 +155,7 @@ class RunOverlay final : public kv::KvTable {
   absl::flat_hash_map<std::string, const AddedRequest*> request_by_id_;
   std::vector<RequestUndo> request_undo_;
   kv::RememberedRequest read_request_;  // That FindRequest returned last, if it is RocksDB's.
+  std::vector<kv::HistoryEvent> events_;
   uint64_t staged_bytes_ = 0;
   std::vector<DeadInterval> found_dead_;
   rocksdb::PinnableSlice pinned_;

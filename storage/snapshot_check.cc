@@ -15,13 +15,22 @@ namespace {
 
 constexpr size_t kStateFamily = 0;
 constexpr size_t kLatestFamily = 1;
-constexpr size_t kTtlFamily = 2;
+constexpr size_t kRequestsFamily = 3;
+constexpr size_t kHistoryFamily = 4;
 
 absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
 }
 
 }  // namespace
+
+std::optional<kv::AppliedState> SnapshotCheck::applied() const {
+  std::optional<kv::AppliedState> applied = applied_;
+  if (applied.has_value() && history_.has_value()) {
+    applied->history = *history_;
+  }
+  return applied;
+}
 
 absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
   if (row.family == kStateFamily) {
@@ -36,8 +45,11 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
     wanted_.AddRecord(row.key, record->header);
     return absl::OkStatus();
   }
-  if (row.family > kTtlFamily) {
+  if (row.family == kRequestsFamily) {
     return AddRequestRow(row);
+  }
+  if (row.family == kHistoryFamily) {
+    return AddEvent(row);
   }
   if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
     return BadSnapshot("has a row of a deadline that makes no sense");
@@ -49,6 +61,20 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
 absl::Status SnapshotCheck::AddRequestRow(const SnapshotRow& row) {
   if (!requests_.Add(row.key, row.value)) {
     return BadSnapshot("has a row of a request id that makes no sense");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotCheck::AddEvent(const SnapshotRow& row) {
+  const std::optional<kv::HistoryEvent> event = DecodeEvent(row.key, row.value);
+  if (!event.has_value() || event->key.size() > kv::kKeyBytesMax) {
+    return BadSnapshot("has an event that makes no sense");
+  }
+  // They come by revision, so the first and the last tell.
+  if (!history_.has_value() || event->revision <= history_->removed ||
+      event->revision > history_->last()) {
+    return BadSnapshot(absl::StrCat("has an event of revision ", event->revision,
+                                    ", which its history does not reach to"));
   }
   return absl::OkStatus();
 }
@@ -72,6 +98,10 @@ absl::Status SnapshotCheck::AddStateRow(const SnapshotRow& row) {
     }
     RAFTKV_ASSIGN_OR_RETURN(configuration_, wire::FromProto(configuration));
     return absl::OkStatus();
+  }
+  if (row.key == kHistoryKey) {
+    history_ = DecodeHistoryState(row.value);
+    return history_.has_value() ? absl::OkStatus() : BadSnapshot("has no sense in its history");
   }
   log::v1::MemberRecord record;
   if (!absl::StartsWith(row.key, kMemberRecordPrefix) ||
@@ -108,7 +138,22 @@ absl::Status SnapshotCheck::CheckWhole(const SnapshotChunkReader& chunks) const 
     return BadSnapshot(absl::StrCat("has ", found_.count, " rows of deadlines that are not those ",
                                     "of its ", wanted_.count, " keys with one"));
   }
+  RAFTKV_RETURN_IF_ERROR(CheckHistory(chunks));
   return requests_.Check(*applied_);
+}
+
+absl::Status SnapshotCheck::CheckHistory(const SnapshotChunkReader& chunks) const {
+  if (history_.has_value() != (applied_->cluster_version >= kv::kHistoryCommandVersion)) {
+    return BadSnapshot(absl::StrCat("is of cluster version ", applied_->cluster_version,
+                                    history_.has_value() ? ", and has" : ", and lacks",
+                                    " a history"));
+  }
+  const uint64_t events = history_.value_or(kv::HistoryState()).events();
+  if (chunks.totals().rows[kHistoryFamily] != events) {
+    return BadSnapshot(absl::StrCat("has ", chunks.totals().rows[kHistoryFamily],
+                                    " events, and says that it has ", events));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace raftkv::storage

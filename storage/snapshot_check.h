@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "kv/applied_state.h"
+#include "kv/history.h"
 #include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 #include "storage/deadline_sum.h"
@@ -28,7 +29,7 @@ class SnapshotCheck {
   absl::Status CheckWhole(const SnapshotChunkReader& chunks) const;
 
   // Of the rows so far; both are there once CheckWhole succeeded.
-  const std::optional<kv::AppliedState>& applied() const { return applied_; }
+  std::optional<kv::AppliedState> applied() const;
   const std::optional<raft::Configuration>& configuration() const { return configuration_; }
   // Keys with a deadline.
   uint64_t deadlines() const { return found_.count; }
@@ -36,12 +37,15 @@ class SnapshotCheck {
  private:
   absl::Status AddStateRow(const SnapshotRow& row);
   absl::Status AddRequestRow(const SnapshotRow& row);
+  absl::Status AddEvent(const SnapshotRow& row);
+  absl::Status CheckHistory(const SnapshotChunkReader& chunks) const;
 
   // Constant after construction.
   const raft::SnapshotPoint point_;
   const uint64_t cluster_id_;
 
   std::optional<kv::AppliedState> applied_;
+  std::optional<kv::HistoryState> history_;
   uint64_t rows_hash_ = 0;  // As kv::AppliedState has it, of the rows that came.
   std::optional<raft::Configuration> configuration_;
   // The rows that `ttl` must have as told by `latest`, and those that it has.

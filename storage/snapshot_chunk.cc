@@ -30,11 +30,11 @@ absl::Status BadChunk(absl::string_view what) {
 }  // namespace
 
 size_t FamiliesOf(uint8_t version) {
-  return version == kChunkVersionBeforeRequests ? kGenerationFamilies - 1 : kGenerationFamilies;
+  return version == kFirstChunkVersion ? kFirstGenerationFamilies : kGenerationFamilies;
 }
 
 uint8_t ChunkVersionOf(uint32_t cluster_version) {
-  return cluster_version < kv::kTxnCommandVersion ? kChunkVersionBeforeRequests : kChunkVersion;
+  return cluster_version < kv::kTxnCommandVersion ? kFirstChunkVersion : kChunkVersion;
 }
 
 SnapshotChunkBuilder::SnapshotChunkBuilder(const SnapshotTotals& totals, uint8_t version)
@@ -89,7 +89,7 @@ absl::Status SnapshotChunkReader::Read(
   ByteReader reader(chunk);
   const uint8_t version = reader.Byte();
   if (version != version_.value_or(version) ||
-      (version != kChunkVersion && version != kChunkVersionBeforeRequests)) {
+      (version != kChunkVersion && version != kFirstChunkVersion)) {
     return BadChunk(chunk.empty() ? "has no bytes" : absl::StrCat("is of version ", version));
   }
   version_ = version;

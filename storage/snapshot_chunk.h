@@ -4,12 +4,14 @@
 //   chunk := version:byte item*                                     version 1 or 2
 //   item  := row | end
 //   row   := family:byte key_size:varint key value_size:varint value
-//   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint requests_rows:varint?
+//   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint
+//            requests_rows:varint? history_rows:varint?             both in version 2
 //            digest:fixed64
 //
-// Version 2 has the rows of `requests`, and is sent once every member knows it, as the cluster
-// version of the state says. All chunks of a snapshot are of one version. A family is 1 for
-// `state`, 2 for `latest`, 3 for `ttl` and 4 for `requests`; storage/key_layout.h has their rows.
+// Version 2 has the rows of `requests` and `history`, and is sent once every member knows it, as
+// the cluster version of the state says. All chunks of a snapshot are of one version. A family is 1
+// for `state`, 2 for `latest`, 3 for `ttl`, 4 for `requests` and 5 for `history`;
+// storage/key_layout.h has their rows.
 // They come in this order, and those of a family by ascending key. The end comes once, last. The
 // digest of no row is 0; with each row it becomes the XXH3, seeded with what it was, of the row's
 // bytes. So a chunk that is missing, comes twice or in another place shows, besides by the order of
@@ -36,9 +38,9 @@ inline constexpr size_t kChunkBytes = 256 << 10;
 // More than the largest row needs: a value of 3 MiB and its key.
 inline constexpr size_t kChunkBytesMax = 4 << 20;
 
-// Of a state that has `requests`, and of one that has none yet.
+// Of a state that has `requests` and `history`, and of one that has none yet.
 inline constexpr uint8_t kChunkVersion = 2;
-inline constexpr uint8_t kChunkVersionBeforeRequests = 1;
+inline constexpr uint8_t kFirstChunkVersion = 1;
 
 // The version for a state of this cluster version.
 uint8_t ChunkVersionOf(uint32_t cluster_version);
@@ -59,7 +61,7 @@ class SnapshotChunkBuilder {
  public:
   // Goes on behind `totals`.
   explicit SnapshotChunkBuilder(const SnapshotTotals& totals = {},
-                                uint8_t version = kChunkVersionBeforeRequests);
+                                uint8_t version = kFirstChunkVersion);
 
   // Adds a row unless the chunk is full: then returns false. REQUIRES: rows come in their order.
   bool Add(size_t family, absl::string_view key, absl::string_view value);

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/waker.h"
+#include "kv/history.h"
 #include "kv/kv_state_machine.h"
 #include "raft/core/raft_core.h"
 #include "raft/runtime/cluster_clock.h"
@@ -55,6 +56,8 @@ struct StorageOptions {
   uint64_t cache_bytes = 256 << 20;
   // Of headers of records that are likely to be written again.
   uint64_t header_cache_bytes = 16 << 20;
+  // How much of the history is kept: only tests set it, for all members must keep the same.
+  kv::HistoryLimits history_limits = {};
   // Hears on the log thread how long each sync of the log took; null: nobody does.
   std::function<void(MonotonicNanos took)> on_sync = nullptr;
   // Where the files are, but for the directory itself and LOCK; null is the machine's file system.

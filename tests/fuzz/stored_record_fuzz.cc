@@ -80,7 +80,7 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
 void DecodeChunk(absl::string_view bytes) {
   SnapshotChunkReader reader;
   const bool is_newest = !bytes.empty() && static_cast<uint8_t>(bytes[0]) == kChunkVersion;
-  SnapshotChunkBuilder builder({}, is_newest ? kChunkVersion : kChunkVersionBeforeRequests);
+  SnapshotChunkBuilder builder({}, is_newest ? kChunkVersion : kFirstChunkVersion);
   bool fits = true;
   const absl::Status status = reader.Read(bytes, [&](const SnapshotRow& row) {
     fits = fits && builder.Add(row.family, row.key, row.value);

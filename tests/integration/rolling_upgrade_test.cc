@@ -62,7 +62,8 @@ TEST_F(RollingUpgradeTest, UpAndBackAndUpForGood) {
     EXPECT_TRUE(WaitUntil(Millis(10000), [&] { return PutNew(node).ok(); }))
         << "every member is of the next version";
     EXPECT_TRUE(WaitUntil(Millis(5000), [&] {
-      return absl::StrContains(cluster_.server(node).Log(), "that is the cluster version now");
+      return absl::StrContains(cluster_.server(node).Log(),
+                               "of version 3: that is the cluster version now");
     }));
   }
 

@@ -59,7 +59,7 @@ class ScriptedStateMachine final : public KvStateMachine {
     for (const raft::Entry& entry : run) {
       applied_ = entry.id;
       // Of some state or other, a different one at each index.
-      digests_.Add({DigestOf({.id = entry.id, .stamp = entry.stamp})});
+      digests_.Add({DigestOf({.id = entry.id, .stamp = entry.stamp, .history = {}})});
       answers.applied = entry.id.index;
       raft::CommandBatchReader batch(raft::CommandsOf(entry));
       while (batch.Next()) {
@@ -106,6 +106,10 @@ class ScriptedStateMachine final : public KvStateMachine {
     return records;
   }
   uint32_t cluster_version() const override { return version; }
+  const HistoryState& history() const override { return history_state; }
+  std::shared_ptr<const HistorySource> HistoryOnDisk() const override { return history_on_disk; }
+  void KeepEvents(bool keep) override { keeps_events = keep; }
+  NewEvents TakeEvents() override { return std::exchange(new_events, NewEvents()); }
   const std::string& too_new() const override { return unknown; }
 
   ScriptedAnswers answers;
@@ -117,6 +121,10 @@ class ScriptedStateMachine final : public KvStateMachine {
   std::vector<log::v1::Command> commands;
   std::map<uint64_t, log::v1::MemberRecord> records;
   uint32_t version = kFirstCommandVersion;
+  HistoryState history_state;
+  std::shared_ptr<const HistorySource> history_on_disk;
+  bool keeps_events = false;
+  NewEvents new_events;
   std::string unknown;
   uint64_t walks_begun = 0;
   std::map<uint64_t, std::optional<int64_t>> walks_ended;

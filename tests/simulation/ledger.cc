@@ -18,7 +18,7 @@ void Ledger::OnApplied(NodeId node, const std::vector<AppliedStep>& steps) {
   for (const AppliedStep& step : steps) {
     const uint64_t index = step.entry.id.index.value();
     if (index == entries_.size() + 1) {
-      Append(node, step.entry);
+      Append(node, step);
     }
     findings_.Expect(index <= entries_.size(), [&] {
       return absl::StrCat("node ", node.value(), " applies ", Describe(step.entry),
@@ -38,6 +38,11 @@ void Ledger::OnApplied(NodeId node, const std::vector<AppliedStep>& steps) {
                           step.applied.key_count, " keys; the model has revision ",
                           model_.revision(), ", ", model_.key_count(), " keys at index ",
                           entries_.size());
+    });
+    findings_.Expect(known.applied.history == step.applied.history, [&] {
+      return absl::StrCat("node ", node.value(), " keeps another history after ",
+                          Describe(step.entry), ": from revision ", step.applied.history.compacted,
+                          " on, others from ", known.applied.history.compacted);
     });
     const bool is_right = known.applied.rows_hash == step.applied.rows_hash;
     findings_.Expect(is_right || excused_.contains(node), [&] {
@@ -64,7 +69,8 @@ void Ledger::CheckStateHashes(
   });
 }
 
-void Ledger::Append(NodeId node, const raft::Entry& entry) {
+void Ledger::Append(NodeId node, const AppliedStep& step) {
+  const raft::Entry& entry = step.entry;
   const EntryFacts facts{
       .index = entry.id.index, .stamp = entry.stamp, .proposed_at = logs_.ProposedAt(entry.id)};
   CheckClusterTime(facts, entry.kind);
@@ -81,8 +87,9 @@ void Ledger::Append(NodeId node, const raft::Entry& entry) {
                                  .revision = model_.revision(),
                                  .key_count = model_.key_count(),
                                  .rows_hash = model_.product_rows_hash(),
-                                 .cluster_version = kv::kTxnCommandVersion,
-                                 .requests = model_.requests()};
+                                 .cluster_version = kv::kNewestCommandVersion,
+                                 .requests = model_.requests(),
+                                 .history = step.applied.history};
   entries_.push_back({.id = entry.id,
                       .state_hash = model_.rows_hash() ^ AppliedHash(applied),
                       .applied = applied});
@@ -217,12 +224,41 @@ void Ledger::CheckState(NodeId node, const TableContent& content, absl::string_v
   findings_.Expect(is_known && ContentHash(content) == expected, [&] {
     return absl::StrCat("node ", node.value(), what, index, " than was applied there");
   });
+  CheckEvents(node, content);
   if (!IsBent(content)) {
     excused_.erase(node);
   }
   findings_.Expect(!IsBent(content) || excused_.contains(node), [&] {
     return absl::StrCat("node ", node.value(), " has at index ", index,
                         " another hash of its rows than the rows come to");
+  });
+}
+
+void Ledger::CheckEvents(NodeId node, const TableContent& content) {
+  const kv::HistoryState& history = content.applied.history;
+  auto expected = model_.events().lower_bound({history.removed + 1, ""});
+  bool fits = true;
+  for (const auto& [place, event] : content.events) {
+    kv::HistoryEvent bare = event;
+    bare.previous.reset();
+    if (expected == model_.events().end() || expected->first != place) {
+      fits = false;
+      break;
+    }
+    kv::HistoryEvent model = expected->second.event;
+    std::optional<kv::KvRecord> before = expected->second.before;
+    model.record.header.row_hash = 0;
+    if (before.has_value()) {
+      before->header.row_hash = 0;
+    }
+    fits = fits && bare == model && (!event.previous.has_value() || event.previous == before);
+    ++expected;
+  }
+  fits = fits &&
+         (expected == model_.events().end() || expected->first.first > content.applied.revision);
+  findings_.Expect(fits, [&] {
+    return absl::StrCat("node ", node.value(), " has a history at revision ",
+                        content.applied.revision, " that is not the model's");
   });
 }
 

@@ -70,7 +70,7 @@ class Ledger {
   struct CommittedEntry {
     raft::EntryId id;
     uint64_t state_hash;
-    kv::AppliedState applied;
+    kv::AppliedState applied;  // Its history as the first node has it.
   };
 
   struct Lead {
@@ -81,7 +81,9 @@ class Ledger {
   // The state is what the entries up to where it stands made everywhere, and has the hash of its
   // rows.
   void CheckState(raft::NodeId node, const TableContent& content, absl::string_view what);
-  void Append(raft::NodeId node, const raft::Entry& entry);
+  // The events that the state has are the model's, from where its history begins.
+  void CheckEvents(raft::NodeId node, const TableContent& content);
+  void Append(raft::NodeId node, const AppliedStep& step);
   void NoteKinds(const log::v1::Txn& txn, const log::v1::CommandOutcome& outcome);
   void ApplyToModel(const log::v1::Command& command, const EntryFacts& entry);
   // Between any two entries of commands, cluster time never runs faster than the fastest clock.

@@ -65,7 +65,7 @@ class LedgerTest : public testing::Test {
   Counters counters_;
   LogOracle logs_{&scheduler_, &disks_, &findings_, &counters_};
   Ledger ledger_{&options_, &scheduler_, &logs_, &findings_, &counters_};
-  SimTable table_{TableContent()};
+  SimTable table_{SimDisk(/*file_records_max=*/1, Dice(1, "disk"), &counters_).content().table};
   kv::EntryApplier applier_;
   std::vector<AppliedStep> steps_;
 };

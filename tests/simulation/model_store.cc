@@ -184,7 +184,7 @@ CommandOutcome ModelStore::ApplyTxn(const Txn& txn, const EntryFacts& entry) {
     attempt.failure.set_revision(revision_);
     return attempt.failure;
   }
-  Become(std::move(attempt.rows), entry.index);
+  Become(std::move(attempt.rows), entry.index, revision_ + 1, kv::HistoryEventType::kDelete);
   revision_ += attempt.changes ? 1 : 0;
   outcome.set_verdict(CommandOutcome::VERDICT_APPLIED);
   outcome.set_succeeded(holds);
@@ -394,11 +394,30 @@ void ModelStore::ApplyExpire(const log::v1::Expire& expire, const EntryFacts& en
     rows.erase(key);
   }
   revision_ += rows.size() < rows_.size() ? 1 : 0;
-  Become(std::move(rows), entry.index);
+  Become(std::move(rows), entry.index, revision_, kv::HistoryEventType::kExpire);
 }
 
-void ModelStore::Become(Rows rows, LogIndex index) {
+void ModelStore::NoteEvent(const std::string& key, const KvRecord* before, const KvRecord* after,
+                           int64_t revision, kv::HistoryEventType removal) {
+  if (after != nullptr && after->header.mod_revision != revision) {
+    return;  // A touch is no event.
+  }
+  ModelEvent& noted = events_[{revision, key}];
+  noted.event.type = after == nullptr ? removal : kv::HistoryEventType::kPut;
+  noted.event.revision = revision;
+  noted.event.key = key;
+  if (after != nullptr) {
+    noted.event.record = *after;
+  }
+  if (before != nullptr) {
+    noted.event.previous_mod_revision = before->header.mod_revision;
+    noted.before = *before;
+  }
+}
+
+void ModelStore::Become(Rows rows, LogIndex index, int64_t revision, kv::HistoryEventType removal) {
   const auto note = [&](const std::string& key, const KvRecord* before, const KvRecord* after) {
+    NoteEvent(key, before, after, revision, removal);
     rows_hash_ ^= before == nullptr ? 0 : RowHash(key, *before);
     rows_hash_ ^= after == nullptr ? 0 : RowHash(key, *after);
     const auto product_hash = [&](const KvRecord* record) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kv/applied_state.h"
+#include "kv/history.h"
 #include "kv/kv_table.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
@@ -46,6 +47,14 @@ class ModelStore {
 
   // Request ids that were forgotten since the last call.
   uint64_t TakeForgotten() { return std::exchange(forgotten_, 0); }
+
+  // An event, and the record that it replaced.
+  struct ModelEvent {
+    kv::HistoryEvent event;  // Without `previous`.
+    std::optional<kv::KvRecord> before;
+  };
+  // Every one so far, by revision and key.
+  const std::map<std::pair<int64_t, std::string>, ModelEvent>& events() const { return events_; }
 
   int64_t revision() const { return revision_; }
   int64_t key_count() const { return static_cast<int64_t>(rows_.size()); }
@@ -107,14 +116,17 @@ class ModelStore {
                        log::v1::OperationOutcome* result);
   bool RunIncrement(const log::v1::IncrementOperation& increment, Attempt* attempt,
                     log::v1::OperationOutcome* result) const;
-  // Makes the rows those of `rows`, where they differ.
-  void Become(Rows rows, raft::LogIndex index);
+  // Makes the rows those of `rows`, where they differ, at a revision.
+  void Become(Rows rows, raft::LogIndex index, int64_t revision, kv::HistoryEventType removal);
+  void NoteEvent(const std::string& key, const kv::KvRecord* before, const kv::KvRecord* after,
+                 int64_t revision, kv::HistoryEventType removal);
 
   Rows rows_;
   int64_t revision_ = 0;
   uint64_t rows_hash_ = 0;
   uint64_t product_rows_hash_ = 0;
   std::map<std::string, std::vector<Version>, std::less<>> history_;
+  std::map<std::pair<int64_t, std::string>, ModelEvent> events_;
   std::vector<Expiry> expiries_;
   std::deque<Remembered> remembered_;
   uint64_t next_request_ = 0;

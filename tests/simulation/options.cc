@@ -166,6 +166,18 @@ void DrawMembers(uint64_t seed, SimOptions* options) {
   }
 }
 
+// With dice of its own. A run has some hundred events, a few bytes each, within some seconds.
+void DrawHistory(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "history");
+  kv::HistoryLimits& limits = options->history_limits;
+  limits.segments = 1 + dice.Below(6);
+  limits.age_ms =
+      1 + dice.Below(static_cast<uint64_t>(60 * options->ElectionTimeout() / kNanosPerMilli));
+  limits.events = dice.Pick<uint64_t>({5, 40, 200, 10'000});
+  limits.bytes = dice.Pick<uint64_t>({500, 5000, 50'000, 10'000'000});
+  limits.previous_bytes = dice.Pick<uint64_t>({10, 100, 10'000, 10'000});
+}
+
 }  // namespace
 
 log::v1::ClusterConfiguration SimOptions::Founded() const {
@@ -230,8 +242,11 @@ std::string SimOptions::Describe() const {
       " snapshot_chunk_rows=", snapshot_chunk_rows,
       " snapshot_fail_permille=", snapshot_fail_permille,
       " snapshot_echo_permille=", snapshot_echo_permille, absences ? " absences" : "",
-      bends ? " bends" : "", "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout),
-      " ttl_ms_max=", ttl_ms_max, " read_permille=", read_permille, " ttl_permille=", ttl_permille,
+      bends ? " bends" : "", "\n  history: age=", history_limits.age_ms,
+      "ms events=", history_limits.events, " bytes=", history_limits.bytes,
+      " previous_bytes=", history_limits.previous_bytes, " segments=", history_limits.segments,
+      "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout), " ttl_ms_max=", ttl_ms_max,
+      " read_permille=", read_permille, " ttl_permille=", ttl_permille,
       " request_permille=", request_permille, " request_keep_ms=", request_keep_ms,
       " request_ids_max=", request_ids_max, " request_tries_max=", request_tries_max,
       " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
@@ -253,6 +268,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawSnapshots(seed, &options);
   DrawBends(seed, &options);
   DrawRequests(seed, &options);
+  DrawHistory(seed, &options);
   if (overrides.nodes.has_value()) {
     options.nodes = options.founders = *overrides.nodes;
   } else {

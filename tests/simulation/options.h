@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "kv/history.h"
 #include "raft/core/config.h"
 #include "raft/core/configuration.h"
 #include "raft/runtime/raft_driver.h"
@@ -78,6 +79,9 @@ struct SimOptions {
   uint64_t snapshot_echo_permille = 0;  // Those that are offered again, late.
   bool absences = false;                // Whether members are away for long.
   bool bends = false;                   // Whether a member's state may become wrong.
+
+  // How much of the history is kept.
+  kv::HistoryLimits history_limits;
 
   // Clients.
   uint64_t clients = 0;

@@ -70,7 +70,10 @@ class SimDisk final {
 
   // A WAL file has at most `file_records_max` records.
   SimDisk(uint64_t file_records_max, Dice dice, Counters* counters)
-      : file_records_max_(file_records_max), dice_(dice), counters_(*counters) {}
+      : file_records_max_(file_records_max), dice_(dice), counters_(*counters) {
+    // As of a cluster whose members have all said what they know.
+    content_.table.applied.cluster_version = kv::kNewestCommandVersion;
+  }
 
   // The founding record. REQUIRES: before anything is written.
   void Found(const log::v1::ClusterConfiguration& record) { content_.table.configuration = record; }

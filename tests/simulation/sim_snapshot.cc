@@ -31,6 +31,47 @@ void AppendText(const std::string& text, std::string* bytes) {
   bytes->append(text);
 }
 
+void AppendSegment(const kv::HistorySegment& segment, std::string* bytes) {
+  AppendVarint(segment.began.value(), bytes);
+  AppendVarint(segment.ended.value(), bytes);
+  AppendVarint(segment.last_revision, bytes);
+  AppendVarint(segment.events, bytes);
+  AppendVarint(segment.bytes, bytes);
+}
+
+kv::HistorySegment ReadSegment(ByteReader* reader) {
+  kv::HistorySegment segment;
+  segment.began = ClusterMillis(reader->Varint());
+  segment.ended = ClusterMillis(reader->Varint());
+  segment.last_revision = reader->SignedVarint();
+  segment.events = reader->Varint();
+  segment.bytes = reader->Varint();
+  return segment;
+}
+
+void AppendHistory(const kv::HistoryState& history, std::string* bytes) {
+  AppendVarint(history.removed, bytes);
+  AppendVarint(history.compacted, bytes);
+  AppendVarint(history.readable, bytes);
+  AppendVarint(uint64_t{history.closed.size()}, bytes);
+  for (const kv::HistorySegment& segment : history.closed) {
+    AppendSegment(segment, bytes);
+  }
+  AppendSegment(history.open, bytes);
+}
+
+kv::HistoryState ReadHistory(ByteReader* reader) {
+  kv::HistoryState history;
+  history.removed = reader->SignedVarint();
+  history.compacted = reader->SignedVarint();
+  history.readable = reader->SignedVarint();
+  for (uint64_t left = reader->Varint(); left > 0 && reader->ok(); --left) {
+    history.closed.push_back(ReadSegment(reader));
+  }
+  history.open = ReadSegment(reader);
+  return history;
+}
+
 // The first chunk: what the state stands at, and what the others must come to.
 std::string HeadOf(const SnapshotContent& content) {
   std::string head;
@@ -39,7 +80,9 @@ std::string HeadOf(const SnapshotContent& content) {
   AppendVarint(applied.key_count, &head);
   AppendVarint(uint64_t{applied.cluster_version}, &head);
   AppendFixed64(applied.rows_hash, &head);
+  AppendHistory(applied.history, &head);
   AppendVarint(uint64_t{content.table.latest.size()}, &head);
+  AppendVarint(uint64_t{content.table.events.size()}, &head);
   AppendFixed64(ContentHash(content.table), &head);
   AppendText(content.table.configuration->SerializeAsString(), &head);
   AppendVarint(uint64_t{content.configurations.size()}, &head);
@@ -63,13 +106,54 @@ std::string HeadOf(const SnapshotContent& content) {
   return head;
 }
 
+void AppendRecord(const KvRecord& record, std::string* bytes) {
+  AppendVarint(record.header.create_revision, bytes);
+  AppendVarint(record.header.mod_revision, bytes);
+  AppendVarint(record.header.version, bytes);
+  AppendVarint(record.header.deadline.value(), bytes);
+  AppendText(record.value, bytes);
+}
+
+KvRecord ReadRecord(ByteReader* reader) {
+  KvRecord record;
+  record.header.create_revision = reader->SignedVarint();
+  record.header.mod_revision = reader->SignedVarint();
+  record.header.version = reader->SignedVarint();
+  record.header.deadline = ClusterMillis(reader->Varint());
+  record.value = std::string(reader->Bytes(reader->Varint()));
+  return record;
+}
+
+// A row with an empty key is an event.
+void AppendEvent(const kv::HistoryEvent& event, std::string* chunk) {
+  AppendText("", chunk);
+  AppendVarint(static_cast<uint64_t>(event.type), chunk);
+  AppendVarint(event.revision, chunk);
+  AppendText(event.key, chunk);
+  AppendRecord(event.record, chunk);
+  AppendVarint(event.previous_mod_revision, chunk);
+  AppendVarint(uint64_t{event.previous.has_value()}, chunk);
+  AppendRecord(event.previous.value_or(KvRecord()), chunk);
+}
+
+kv::HistoryEvent ReadEvent(ByteReader* reader) {
+  kv::HistoryEvent event;
+  event.type = static_cast<kv::HistoryEventType>(reader->Varint());
+  event.revision = reader->SignedVarint();
+  event.key = std::string(reader->Bytes(reader->Varint()));
+  event.record = ReadRecord(reader);
+  event.previous_mod_revision = reader->SignedVarint();
+  const bool has_previous = reader->Varint() != 0;
+  KvRecord previous = ReadRecord(reader);
+  if (has_previous) {
+    event.previous = std::move(previous);
+  }
+  return event;
+}
+
 void AppendRow(const std::string& key, const KvRecord& record, std::string* chunk) {
   AppendText(key, chunk);
-  AppendVarint(record.header.create_revision, chunk);
-  AppendVarint(record.header.mod_revision, chunk);
-  AppendVarint(record.header.version, chunk);
-  AppendVarint(record.header.deadline.value(), chunk);
-  AppendText(record.value, chunk);
+  AppendRecord(record, chunk);
 }
 
 }  // namespace
@@ -84,6 +168,12 @@ SimSnapshotReader::SimSnapshotReader(const SnapshotContent& content, uint64_t ch
     }
     AppendRow(key, record, &chunks_.back());
   }
+  for (const auto& [place, event] : content.table.events) {
+    if (rows++ % chunk_rows == 0) {
+      chunks_.emplace_back();
+    }
+    AppendEvent(event, &chunks_.back());
+  }
 }
 
 absl::StatusOr<std::optional<std::string>> SimSnapshotReader::ReadChunk(uint64_t number) {
@@ -97,9 +187,12 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
                               .stamp = point_.stamp,
                               .revision = reader.SignedVarint(),
                               .key_count = reader.SignedVarint(),
-                              .cluster_version = static_cast<uint32_t>(reader.Varint())};
+                              .cluster_version = static_cast<uint32_t>(reader.Varint()),
+                              .history = {}};
     content_.table.applied.rows_hash = reader.Fixed64();
+    content_.table.applied.history = ReadHistory(&reader);
     rows_ = reader.Varint();
+    events_ = reader.Varint();
     state_hash_ = reader.Fixed64();
     const std::string record(reader.Bytes(reader.Varint()));
     if (!content_.table.configuration.emplace().ParseFromString(record)) {
@@ -130,12 +223,12 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
   }
   while (reader.ok() && !reader.empty()) {
     const std::string key(reader.Bytes(reader.Varint()));
-    KvRecord record;
-    record.header.create_revision = reader.SignedVarint();
-    record.header.mod_revision = reader.SignedVarint();
-    record.header.version = reader.SignedVarint();
-    record.header.deadline = ClusterMillis(reader.Varint());
-    record.value = std::string(reader.Bytes(reader.Varint()));
+    if (key.empty()) {
+      kv::HistoryEvent event = ReadEvent(&reader);
+      content_.table.events[{event.revision, event.key}] = std::move(event);
+      continue;
+    }
+    KvRecord record = ReadRecord(&reader);
     record.header.row_hash = kv::RowHash(key, record.header, record.value);
     ApplyChanges({.rows = {{key, std::move(record)}}, .applied = content_.table.applied},
                  &content_.table);
@@ -145,6 +238,7 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
 
 absl::StatusOr<std::shared_ptr<raft::StagedSnapshot>> SimSnapshotWriter::Finish() {
   const bool is_whole = has_head_ && content_.table.latest.size() == rows_ &&
+                        content_.table.events.size() == events_ &&
                         ContentHash(content_.table) == state_hash_ &&
                         content_.table.applied.rows_hash == ProductRowsHash(content_.table) &&
                         !content_.history.empty() && content_.history.back() == point_.last;

@@ -38,7 +38,9 @@ class SimSnapshotWriter final : public raft::SnapshotWriter {
  private:
   const raft::SnapshotPoint point_;
   bool has_head_ = false;
-  uint64_t rows_ = 0;  // That the first chunk promised.
+  // That the first chunk promised.
+  uint64_t rows_ = 0;
+  uint64_t events_ = 0;
   uint64_t state_hash_ = 0;
   SnapshotContent content_;
 };

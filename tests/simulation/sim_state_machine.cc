@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -102,6 +103,37 @@ class SimKvView final : public kv::KvView {
   const TableContent content_;
 };
 
+class SimHistory final : public kv::HistorySource {
+ public:
+  explicit SimHistory(TableContent content) : content_(std::move(content)) {}
+
+  absl::StatusOr<kv::HistoryPage> Read(const kv::HistoryQuery& query) const override {
+    if (query.from.revision <= content_.applied.history.removed) {
+      return absl::OutOfRangeError("these events are gone");
+    }
+    kv::HistoryPage page;
+    uint64_t visited = 0;
+    for (auto row = content_.events.lower_bound({query.from.revision, query.from.key});
+         row != content_.events.end() && row->first.first <= query.through; ++row) {
+      if (visited++ == query.visited_max || page.events.size() == query.events_max) {
+        page.next = {.revision = row->first.first, .key = row->first.second};
+        return page;
+      }
+      const bool is_wanted = std::any_of(
+          query.intervals.begin(), query.intervals.end(),
+          [&](const kv::KeyInterval& interval) { return interval.Holds(row->first.second); });
+      if (is_wanted) {
+        page.events.push_back(row->second);
+      }
+    }
+    page.next = {.revision = std::max(query.through + 1, query.from.revision), .key = ""};
+    return page;
+  }
+
+ private:
+  const TableContent content_;
+};
+
 ClusterMillis FirstDeadline(const TableContent& content) {
   return content.ttl.empty() ? ClusterMillis(0) : content.ttl.begin()->first;
 }
@@ -119,6 +151,7 @@ SimStateMachine::SimStateMachine(const SimOptions* options, ProcessEvents* event
       hooks_(std::move(hooks)),
       table_(disk->content().table),
       digests_(kHashesKept, table_.content().applied),
+      applier_(options->history_limits),
       earliest_deadline_(FirstDeadline(disk->content().table)) {}
 
 size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeObserver* observer) {
@@ -164,6 +197,10 @@ size_t SimStateMachine::Apply(absl::Span<const raft::Entry> run, raft::OutcomeOb
 void SimStateMachine::Commit(const kv::AppliedState& applied,
                              std::optional<log::v1::ClusterConfiguration> configuration) {
   TableChanges changes = table_.Commit(applied, std::move(configuration));
+  if (keeps_events_) {
+    new_events_.events.insert(new_events_.events.end(), changes.events.begin(),
+                              changes.events.end());
+  }
   ClusterMillis earliest;
   for (const auto& [key, record] : changes.rows) {
     const ClusterMillis deadline = record.has_value() ? record->header.deadline : ClusterMillis(0);
@@ -206,6 +243,7 @@ bool SimStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   const SnapshotContent& content = *ContentOf(snapshot);
   CHECK_GT(content.table.applied.id.index, applied().index) << "the state would go back";
   table_ = SimTable(content.table);
+  new_events_ = NewEvents{.events = {}, .has_gap = true};
   digests_.Restart(content.table.applied);
   // As if its rows were written now: who scanned the old state has not seen them.
   if (const ClusterMillis first = FirstDeadline(content.table); first.value() != 0) {
@@ -244,6 +282,15 @@ kv::CacheLookup SimStateMachine::GetCached(absl::string_view key, StoredKeyValue
   }
   Fill(key, row->second, /*with_value=*/true, record);
   return kv::CacheLookup::kFound;
+}
+
+std::shared_ptr<const kv::HistorySource> SimStateMachine::HistoryOnDisk() const {
+  return std::make_shared<SimHistory>(content());
+}
+
+void SimStateMachine::KeepEvents(bool keep) {
+  keeps_events_ = keep;
+  new_events_ = NewEvents();
 }
 
 std::shared_ptr<const kv::KvView> SimStateMachine::TakeView() {

@@ -68,8 +68,11 @@ class SimStateMachine final : public kv::KvStateMachine {
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
     return member_records_;
   }
-  // All processes run this version, and publish nothing of it.
-  uint32_t cluster_version() const override { return kv::kNewestCommandVersion; }
+  uint32_t cluster_version() const override { return table_.content().applied.cluster_version; }
+  const kv::HistoryState& history() const override { return content().applied.history; }
+  std::shared_ptr<const kv::HistorySource> HistoryOnDisk() const override;
+  void KeepEvents(bool keep) override;
+  NewEvents TakeEvents() override { return std::exchange(new_events_, NewEvents()); }
   const std::string& too_new() const override { return too_new_; }
 
   const TableContent& content() const { return table_.content(); }
@@ -97,6 +100,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   SimTable table_;
   kv::RecentDigests digests_;
   kv::EntryApplier applier_;
+  bool keeps_events_ = false;
+  NewEvents new_events_;
   kv::EarliestDeadline earliest_deadline_;
   const std::map<uint64_t, log::v1::MemberRecord> member_records_;
   const std::string too_new_;

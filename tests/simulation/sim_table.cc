@@ -48,11 +48,13 @@ void ApplyChanges(const TableChanges& changes, TableContent* content) {
   for (const auto& [key, record] : changes.rows) {
     SetRow(key, record, content);
   }
+  for (const kv::HistoryEvent& event : changes.events) {
+    content->events[{event.revision, event.key}] = event;
+  }
   content->applied = changes.applied;
   if (changes.configuration.has_value()) {
     content->configuration = changes.configuration;
   }
-
   while (!content->requests.empty() &&
          content->requests.begin()->first < changes.applied.requests.first) {
     SetRequest(content->requests.begin()->first, std::nullopt, content);
@@ -60,6 +62,8 @@ void ApplyChanges(const TableChanges& changes, TableContent* content) {
   for (const TableContent::Request& added : changes.requests) {
     SetRequest(added.request.number, added, content);
   }
+  content->events.erase(content->events.begin(),
+                        content->events.lower_bound({content->applied.history.removed + 1, ""}));
 }
 
 uint64_t RowHash(absl::string_view key, const KvRecord& record) {
@@ -183,7 +187,8 @@ void SimTable::Delete(absl::string_view key) {
 }
 
 std::optional<kv::KvTable::Deleted> SimTable::DeleteDue(const kv::TtlRow& start,
-                                                        ClusterMillis until, uint64_t keys_max) {
+                                                        ClusterMillis until, uint64_t keys_max,
+                                                        const DueReader* due) {
   if (MustStall()) {
     return std::nullopt;
   }
@@ -194,6 +199,9 @@ std::optional<kv::KvTable::Deleted> SimTable::DeleteDue(const kv::TtlRow& start,
   }
   Deleted deleted{.keys = keys.size()};
   for (const std::string& key : keys) {
+    if (due != nullptr) {
+      due->visit(key, content_.latest.at(key));
+    }
     deleted.rows_hash += content_.latest.at(key).header.row_hash;
     Set(key, std::nullopt);
   }
@@ -205,11 +213,16 @@ void SimTable::PutMemberRecord(const log::v1::MemberRecord& record) {
 }
 
 kv::KvTable::Mark SimTable::SetMark() const {
-  return {.changes = undo_.size(), .member_records = 0, .requests = request_undo_.size()};
+  return {.changes = undo_.size(),
+          .member_records = 0,
+          .requests = request_undo_.size(),
+          .events = events_.size()};
 }
 
 void SimTable::RollBack(const Mark& mark) {
   CHECK_LE(mark.changes, undo_.size());
+  CHECK_LE(mark.events, events_.size());
+  events_.resize(mark.events);
   while (undo_.size() > mark.changes) {
     Undo undo = std::move(undo_.back());
     undo_.pop_back();
@@ -277,7 +290,8 @@ TableChanges SimTable::Commit(const kv::AppliedState& applied,
     keys.insert(std::move(undo.key));
   }
   undo_.clear();
-  TableChanges changes{.rows = {}, .requests = {}, .applied = applied};
+  TableChanges changes{
+      .rows = {}, .requests = {}, .applied = applied, .events = std::exchange(events_, {})};
   for (const RequestUndo& undo : std::exchange(request_undo_, {})) {
     // One that was dropped in the run that remembered it is nobody's news.
     if (const auto row = content_.requests.find(undo.number);
@@ -290,7 +304,7 @@ TableChanges SimTable::Commit(const kv::AppliedState& applied,
     changes.rows.emplace_back(
         key, row == content_.latest.end() ? std::nullopt : std::optional(row->second));
   }
-  content_.applied = applied;
+  ApplyChanges({.rows = {}, .applied = applied, .events = changes.events}, &content_);
   if (configuration.has_value()) {
     content_.configuration = configuration;
     changes.configuration = std::move(configuration);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/history.h"
 #include "kv/kv_table.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "storage/key_layout.h"
@@ -19,7 +20,7 @@ namespace raftkv::simulation {
 // Simulated members publish nothing about themselves: they know all commands from the start.
 inline kv::AppliedState FirstState() {
   kv::AppliedState state;
-  state.cluster_version = kv::kTxnCommandVersion;
+  state.cluster_version = kv::kNewestCommandVersion;
   return state;
 }
 
@@ -34,6 +35,8 @@ struct TableContent {
   };
   std::map<uint64_t, Request> requests;
   std::map<std::string, uint64_t, std::less<>> request_numbers;
+  // The history, by revision and key.
+  std::map<std::pair<int64_t, std::string>, kv::HistoryEvent> events;
   kv::AppliedState applied = FirstState();
   // As of `applied`. Nobody before the founding, which comes before all else.
   std::optional<log::v1::ClusterConfiguration> configuration;
@@ -45,6 +48,7 @@ struct TableChanges {
   // Those that are new; all before the first number of the applied state go.
   std::vector<TableContent::Request> requests = {};
   kv::AppliedState applied;
+  std::vector<kv::HistoryEvent> events = {};
   std::optional<log::v1::ClusterConfiguration> configuration = {};  // Where it changed.
 };
 
@@ -85,13 +89,14 @@ class SimTable final : public kv::KvTable {
   void Put(absl::string_view key, kv::KvRecord record) override;
   void Delete(absl::string_view key) override;
   std::optional<Deleted> DeleteDue(const kv::TtlRow& start, raft::ClusterMillis until,
-                                   uint64_t keys_max) override;
+                                   uint64_t keys_max, const DueReader* due) override;
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
   std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
+  void AddEvent(kv::HistoryEvent event) override { events_.push_back(std::move(event)); }
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
@@ -122,6 +127,7 @@ class SimTable final : public kv::KvTable {
     std::optional<TableContent::Request> before;
   };
   std::vector<RequestUndo> request_undo_;
+  std::vector<kv::HistoryEvent> events_;  // Of the run.
   std::optional<uint64_t> reads_left_;
   // What Find returns to who did not ask for the value: it must not be used.
   kv::KvRecord without_value_{.header = {}, .value = "(not asked for)"};

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "kv/backup_file.h"
+#include "kv/command_version.h"
+#include "kv/history.h"
 #include "kv/state_hash.h"
 #include "storage/restore_record.h"
 #include "tests/storage/store_fixture.h"
@@ -108,6 +110,24 @@ TEST_F(BackupTest, RestoresEveryKeyAtALaterRevision) {
   }
   EXPECT_EQ(restored.TtlRows(), source_.TtlRows());
   EXPECT_TRUE(restored.machine().TakeView()->Verify(nullptr).ok());
+}
+
+// No watch may go on across the jump.
+TEST_F(BackupTest, AHistoryEndsWithTheCluster) {
+  source_.Run({RaiseVersion(kv::kHistoryCommandVersion), Put("key1000", "again")}, 2600);
+  ASSERT_EQ(source_.machine().history().events(), 1u);
+  MakeBackup();
+  EXPECT_TRUE(VerifyBackup(path_).ok()) << VerifyBackup(path_).status();
+  Store restored(dir_.File("restored"));
+  const auto result = RestoreTo(&restored);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(DumpFamily(restored.database_path(), "history.2").empty());
+  restored.Open();
+  EXPECT_EQ(restored.machine().history(), kv::BeginHistory(restored.machine().revision()));
+  EXPECT_EQ(restored.machine().revision(), source_.machine().revision() + kRevisionJump);
+  restored.Found();
+  restored.Run({Put("new", "value")}, 3000);
+  EXPECT_EQ(restored.machine().history().events(), 1u);
 }
 
 TEST_F(BackupTest, DeadlinesGoOnFromTheTimeOfTheBackup) {
@@ -235,6 +255,8 @@ TEST_F(BackupTest, AStateOfANewerClusterVersionIsRefused) {
   }();
   source_.Close();
   OverwriteRow(source_.database_path(), "state.1", kAppliedKey, EncodeAppliedState(newer));
+  OverwriteRow(source_.database_path(), "state.1", kHistoryKey,
+               EncodeHistoryState(kv::BeginHistory(0)));
   EXPECT_TRUE(VerifyBackup(path_).ok());
   source_.Open();
   v1::BackupManifest manifest;

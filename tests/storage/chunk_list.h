@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,12 +15,15 @@ namespace raftkv::storage {
 
 class ChunkList {
  public:
+  explicit ChunkList(uint8_t version = kFirstChunkVersion)
+      : version_(version), builder_(SnapshotTotals(), version) {}
+
   // REQUIRES: as SnapshotChunkBuilder's.
   void Add(size_t family, absl::string_view key, absl::string_view value) {
     if (!builder_.Add(family, key, value)) {
       const SnapshotTotals totals = builder_.totals();
       chunks_.push_back(builder_.Take());
-      builder_ = SnapshotChunkBuilder(totals);
+      builder_ = SnapshotChunkBuilder(totals, version_);
       CHECK(builder_.Add(family, key, value)) << "an empty chunk takes any row";
     }
   }
@@ -31,6 +35,7 @@ class ChunkList {
   }
 
  private:
+  uint8_t version_;
   SnapshotChunkBuilder builder_;
   std::vector<std::string> chunks_;
 };

@@ -65,7 +65,8 @@ std::vector<std::string> SnapshotOf(const StoreState& state) {
                                              .stamp = raft::ClusterMillis(state.applied_stamp),
                                              .revision = state.revision,
                                              .key_count = static_cast<int64_t>(state.keys.size()),
-                                             .rows_hash = rows_hash});
+                                             .rows_hash = rows_hash,
+                                             .history = {}});
   ChunkList chunks;
   for (size_t family = 0; family < kGenerationFamilies; ++family) {
     for (const auto& [key, value] : rows[family]) {

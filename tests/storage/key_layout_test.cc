@@ -85,7 +85,8 @@ TEST(KeyLayoutTest, RoundTrips) {
     EXPECT_EQ(decoded->stamp, entry.stamp);
     EXPECT_EQ(decoded->payload, nullptr);
     EXPECT_EQ(decoded->configuration, nullptr);
-    const kv::AppliedState applied{.id = entry.id, .stamp = entry.stamp, .rows_hash = number};
+    const kv::AppliedState applied{
+        .id = entry.id, .stamp = entry.stamp, .rows_hash = number, .history = {}};
     EXPECT_EQ(DecodeAppliedState(EncodeAppliedState(applied)), applied);
   }
   const kv::RecordHeader header{.create_revision = 1,

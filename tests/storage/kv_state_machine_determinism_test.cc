@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "kv/command_version.h"
 #include "kv/state_hash.h"
 #include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
@@ -27,6 +28,10 @@ std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
   std::vector<raft::Entry> entries;
   for (uint64_t index = 1; index <= count; ++index) {
     std::vector<Command> commands;
+    if (index == 20) {
+      commands.emplace_back().mutable_raise_cluster_version()->set_version(
+          kv::kHistoryCommandVersion);
+    }
     for (uint64_t i = 0; i < 1 + rng.Below(5); ++i) {
       switch (rng.Below(7)) {
         case 0:
@@ -61,7 +66,9 @@ std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
 struct Bytes {
   FamilyRows latest;
   FamilyRows ttl;
+  FamilyRows history;
   std::string applied;
+  std::string history_state;
   std::vector<std::optional<uint64_t>> state_hashes;  // Of entry i + 1 at i, where it is known.
   std::vector<std::string> outcomes;
 
@@ -90,6 +97,8 @@ void ExpectHashesOfRows(Bytes& bytes) {
 Bytes ApplyInRuns(const std::vector<raft::Entry>& entries, size_t run_max, size_t reopens) {
   TempDir dir;
   Store store(dir.File("data"));
+  store.options().history_limits = {
+      .age_ms = 700, .bytes = 60'000, .events = 90, .previous_bytes = 3000, .segments = 5};
   store.Open();
   store.Append(entries);
   RecordingObserver observer;
@@ -122,7 +131,9 @@ Bytes ApplyInRuns(const std::vector<raft::Entry>& entries, size_t run_max, size_
   store.Close();
   Bytes bytes{.latest = DumpFamily(store.database_path(), "latest.1"),
               .ttl = DumpFamily(store.database_path(), "ttl.1"),
+              .history = DumpFamily(store.database_path(), "history.1"),
               .applied = DumpFamily(store.database_path(), "state.1")[kAppliedKey],
+              .history_state = DumpFamily(store.database_path(), "state.1")[kHistoryKey],
               .state_hashes = std::move(state_hashes),
               .outcomes = {}};
   for (const CommandOutcome& outcome : observer.outcomes) {
@@ -137,6 +148,8 @@ TEST(KvStateMachineDeterminismTest, RunsAndRestartsDoNotShowInTheBytes) {
     const std::vector<raft::Entry> entries = RandomEntries(seed, 200);
     const Bytes whole = ApplyInRuns(entries, entries.size(), 0);
     EXPECT_FALSE(whole.latest.empty());
+    EXPECT_FALSE(whole.history.empty());
+    EXPECT_GT(DecodeHistoryState(whole.history_state)->removed, 0);
     EXPECT_EQ(ApplyInRuns(entries, 1, 0), whole) << "seed " << seed;
     Bytes reopened = ApplyInRuns(entries, 7, 3);
     // What was applied before the last start is known no more.

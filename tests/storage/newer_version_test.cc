@@ -43,6 +43,8 @@ TEST_F(NewerVersionTest, TheClusterVersionIsPartOfTheStateAndNeverFalls) {
   store_.Run({Put("a", "1")});
   store_.Close();
   OverwriteRow(store_.database_path(), "state.1", kAppliedKey, EncodeAppliedState(newer));
+  OverwriteRow(store_.database_path(), "state.1", kHistoryKey,
+               EncodeHistoryState(kv::BeginHistory(0)));
   store_.Open();
   EXPECT_EQ(store_.machine().cluster_version(), 7u);
   store_.Run({RaiseTo(kv::kFirstCommandVersion)});

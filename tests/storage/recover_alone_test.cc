@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <string>
 
+#include "kv/command_version.h"
+#include "kv/history.h"
+#include "storage/restore_record.h"
 #include "tests/storage/store_fixture.h"
 #include "tests/support/temp_dir.h"
 
@@ -81,6 +84,21 @@ TEST_F(RecoverAloneTest, KeepsWhatMayHaveBeenCommittedAndJumpsAhead) {
   EXPECT_TRUE(state->tail.empty());
   EXPECT_EQ(state->previous.index, raft::LogIndex(4));
   EXPECT_TRUE(store_.Load(1).trimmed);
+}
+
+TEST_F(RecoverAloneTest, TheHistoryEndsWithTheCluster) {
+  Store store(dir_.File("with_history"));
+  store.Open();
+  store.storage().Found("n2", 2, ThreeMembers());
+  store.Run({RaiseVersion(kv::kHistoryCommandVersion), Put("a", "1"), Put("a", "2")}, 2000);
+  ASSERT_EQ(store.machine().history().events(), 2u);
+  store.Close();
+  const absl::Status recovered = RecoverAlone(store.options());
+  ASSERT_TRUE(recovered.ok()) << recovered;
+  EXPECT_TRUE(DumpFamily(store.database_path(), "history.1").empty());
+  store.Open();
+  EXPECT_EQ(store.machine().revision(), 2 + kRevisionJump);
+  EXPECT_EQ(store.machine().history(), kv::BeginHistory(2 + kRevisionJump));
 }
 
 TEST_F(RecoverAloneTest, DeadlinesGoOnFromTheSavedTime) {

@@ -107,7 +107,7 @@ TEST(SnapshotChunkTest, EveryFlippedBitIsRefused) {
 }
 
 TEST(SnapshotChunkTest, RequestsComeWithTheirVersionAlone) {
-  EXPECT_EQ(ChunkVersionOf(kv::kFirstCommandVersion), kChunkVersionBeforeRequests);
+  EXPECT_EQ(ChunkVersionOf(kv::kFirstCommandVersion), kFirstChunkVersion);
   EXPECT_EQ(ChunkVersionOf(kv::kTxnCommandVersion), kChunkVersion);
   SnapshotChunkBuilder first({}, kChunkVersion);
   ASSERT_TRUE(first.Add(1, "a", "value"));
@@ -119,10 +119,10 @@ TEST(SnapshotChunkTest, RequestsComeWithTheirVersionAlone) {
   const std::string end = second.Take();
   EXPECT_EQ(Read({begin, end}), absl::OkStatus());
   std::string older = end;
-  older[0] = kChunkVersionBeforeRequests;
+  older[0] = kFirstChunkVersion;
   ExpectRefused({begin, older}, "is of version 1");
   std::string oldest = begin;
-  oldest[0] = kChunkVersionBeforeRequests;
+  oldest[0] = kFirstChunkVersion;
   ExpectRefused({oldest, older}, "has a row of family 4");
 }
 
@@ -176,6 +176,8 @@ TEST(SnapshotChunkTest, WhatNobodyBuildsIsRefused) {
   ExpectRefused({""}, "has no bytes");
   ExpectRefused({head}, "holds nothing");
   ExpectRefused({std::string(1, 3)}, "is of version 3");
+  ExpectRefused({std::string("\2\4\1k\0", 5), std::string("\1\0\0\0\0", 5)}, "is of version 1");
+  ExpectRefused({std::string("\2\6\1k\0", 5)}, "a row of family 6");
   ExpectRefused({head + "\x04"}, "a row of family 4");
   ExpectRefused({head + "\x01\x05"
                         "ab"},

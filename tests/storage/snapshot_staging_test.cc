@@ -28,8 +28,10 @@ class SnapshotStagingTest : public testing::Test {
     names.insert(names.end(), {kRaftLogFamily, kMetaFamily});
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     EXPECT_TRUE(db_->CreateColumnFamilies(options, names, &handles).ok());
-    families_ = {.db = db, .raft_log = handles[4], .meta = handles[5]};
-    handles.resize(4);
+    families_ = {.db = db,
+                 .raft_log = handles[kGenerationFamilies],
+                 .meta = handles[kGenerationFamilies + 1]};
+    handles.resize(kGenerationFamilies);
     old_ = *Generation::Take(db, kOldGeneration, &handles);
     staging_ = std::make_unique<SnapshotStaging>(families_, dir_.File("db.staging"),
                                                  /*free_bytes_min=*/0, kOldGeneration + 1, &pool_);

@@ -42,7 +42,8 @@ struct Rows {
     std::string value;
   };
 
-  explicit Rows(const std::vector<std::string>& chunks) {
+  explicit Rows(const std::vector<std::string>& chunks)
+      : version(static_cast<uint8_t>(chunks.front().front())) {
     SnapshotChunkReader reader;
     for (const std::string& chunk : chunks) {
       EXPECT_TRUE(
@@ -57,7 +58,7 @@ struct Rows {
   }
 
   std::vector<std::string> Chunks() const {
-    ChunkList chunks;
+    ChunkList chunks(version);
     for (const Row& row : rows) {
       chunks.Add(row.family, row.key, row.value);
     }
@@ -74,6 +75,7 @@ struct Rows {
     return rows.front();
   }
 
+  uint8_t version;
   std::vector<Row> rows;
 };
 
@@ -98,12 +100,6 @@ log::v1::Command Publish(uint64_t member_id, const std::string& address) {
   log::v1::Command command;
   command.mutable_member_record()->set_member_id(member_id);
   command.mutable_member_record()->set_peer_address(address);
-  return command;
-}
-
-log::v1::Command RaiseVersion(uint32_t version) {
-  log::v1::Command command;
-  command.mutable_raise_cluster_version()->set_version(version);
   return command;
 }
 
@@ -297,6 +293,47 @@ TEST_F(SnapshotTest, LeavesTheLogThatHoldsItsLastEntry) {
   EXPECT_EQ(follower_.machine().key_count(), 51);
 }
 
+TEST_F(SnapshotTest, WithoutAHistoryItComesAsOlderMembersKnowIt) {
+  Fill(50);
+  EXPECT_EQ(leader_.ReadSnapshot().front()[0], 1);
+  leader_.Run({RaiseVersion(kv::kHistoryCommandVersion)});
+  EXPECT_EQ(leader_.ReadSnapshot().front()[0], 2);
+}
+
+TEST_F(SnapshotTest, BringsTheHistory) {
+  Fill(50);
+  leader_.Run({RaiseVersion(kv::kHistoryCommandVersion)});
+  const int64_t begin = leader_.machine().revision();
+  leader_.Run({Put("h", "1"), Put("h", "2"), Delete("h")});
+  FollowerKnowsTerm(1);
+  follower_.machine().KeepEvents(true);
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  EXPECT_TRUE(follower_.machine().TakeEvents().has_gap);
+  EXPECT_EQ(follower_.machine().history(), leader_.machine().history());
+  follower_.Reopen();
+  EXPECT_EQ(follower_.machine().history(), leader_.machine().history());
+  const auto page = follower_.machine().HistoryOnDisk()->Read({.from = {.revision = begin + 1},
+                                                               .through = begin + 3,
+                                                               .intervals = {{"", ""}},
+                                                               .events_max = 10,
+                                                               .visited_max = 10,
+                                                               .bytes_max = 1000});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->events.size(), 3u);
+  EXPECT_EQ(page->events[1].record.value, "2");
+  EXPECT_EQ(page->events[2].type, kv::HistoryEventType::kDelete);
+}
+
+TEST_F(SnapshotTest, ThatLacksAnEventIsRefused) {
+  Fill(50);
+  leader_.Run({RaiseVersion(kv::kHistoryCommandVersion), Put("h", "1"), Put("h", "2")});
+  Rows rows(leader_.ReadSnapshot());
+  ASSERT_EQ(rows.rows.back().family, 4u);
+  rows.rows.pop_back();
+  const auto staged = follower_.Stage(leader_.Point(), rows.Chunks());
+  EXPECT_THAT(staged.status().message(), HasSubstr("has 1 events, and says that it has 2"));
+}
+
 TEST_F(SnapshotTest, OfANewerVersionChangesNothing) {
   Fill(50);
   Rows rows(leader_.ReadSnapshot());
@@ -326,7 +363,7 @@ TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
   follower_.Reopen();
   follower_.Close();
   // Each state but the last was dropped, by then or by the start.
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 7u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 8u);
 }
 
 TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
@@ -428,7 +465,7 @@ TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
   follower_.Reopen();
   ExpectEqualStates();
   follower_.Close();
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 7u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 8u);
 }
 
 TEST_F(SnapshotTest, TheStagingFolderIsEmptiedAtTheEndAndAtAStart) {

@@ -174,6 +174,12 @@ log::v1::Command Expire(uint64_t start_deadline_ms, const std::string& start_key
   return command;
 }
 
+log::v1::Command RaiseVersion(uint32_t version) {
+  log::v1::Command command;
+  command.mutable_raise_cluster_version()->set_version(version);
+  return command;
+}
+
 raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& commands,
                          uint64_t stamp, uint64_t term) {
   std::string payload;

@@ -65,6 +65,7 @@ log::v1::Command PutTtl(const std::string& key, const std::string& value, uint64
 log::v1::Command Delete(const std::string& key);
 log::v1::Command Expire(uint64_t start_deadline_ms, const std::string& start_key,
                         uint64_t keys_max);
+log::v1::Command RaiseVersion(uint32_t version);
 
 // Entries of term 1 unless told; the payload's commands have origin 7 and sequences from 1.
 raft::Entry CommandEntry(uint64_t index, const std::vector<log::v1::Command>& commands,

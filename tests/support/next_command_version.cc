@@ -15,7 +15,10 @@ uint32_t CommandVersionOf(const log::v1::Command& command) {
   const bool is_new = std::any_of(operations.begin(), operations.end(), [](const auto& operation) {
     return absl::StartsWith(operation.put().key(), "next/");
   });
-  return is_new ? OwnCommandVersion() : kFirstCommandVersion;
+  if (is_new) {
+    return OwnCommandVersion();
+  }
+  return command.has_compact_history() ? kHistoryCommandVersion : kFirstCommandVersion;
 }
 
 }  // namespace raftkv::kv
