@@ -18,6 +18,7 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
           edges_.observer),
       store_(&driver_, edges_.state_machine, edges_.reads, edges_.upkeep, edges_.clock,
              edges_.directory, {edges_.on_unusable, edges_.on_wrong_state}),
+      watches_(options_.watches, edges_.state_machine, edges_.reads, edges_.on_unusable),
       expirer_(&driver_, edges_.state_machine, edges_.clock,
                [this](std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done) {
@@ -67,11 +68,12 @@ void Member::Join(raft::NodeId id, raft::Configuration configuration) {
 bool Member::RunTurn() {
   const bool more = driver_.RunTurn();
   store_.OnApplied();
+  const bool tells_more = watches_.OnTurn();
   if (membership_ == nullptr) {
-    return more;
+    return more || tells_more;
   }
   membership_->Advance();
-  return more || driver_.core().HasOutput();
+  return more || tells_more || driver_.core().HasOutput();
 }
 
 void Member::WatchVersion() {

@@ -18,6 +18,7 @@
 #include "kv/membership.h"
 #include "kv/standing_proposal.h"
 #include "kv/store.h"
+#include "kv/watch_hub.h"
 #include "raft/runtime/raft_driver.h"
 
 namespace raftkv::kv {
@@ -39,6 +40,7 @@ struct MemberOptions {
   MonotonicNanos clock_save_interval = kNanosPerSecond;
   // Keys that one scan for due ones finds.
   uint64_t due_keys_max = Expirer::kKeysMax;
+  WatchHub::Limits watches;
 };
 
 // Confined to the loop.
@@ -72,6 +74,8 @@ class Member {
   raft::RaftDriver& driver() { return driver_; }
   const raft::RaftDriver& driver() const { return driver_; }
   Store& store() { return store_; }
+  WatchHub& watches() { return watches_; }
+  const WatchHub& watches() const { return watches_; }
   // Null without a directory.
   Membership* membership() { return membership_.get(); }
 
@@ -94,6 +98,7 @@ class Member {
   const Edges edges_;
   raft::RaftDriver driver_;
   Store store_;
+  WatchHub watches_;
   Expirer expirer_;
   std::unique_ptr<Membership> membership_;
   // None without a directory.

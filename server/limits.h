@@ -105,6 +105,12 @@ inline constexpr int kHttpBacklog = 1024;
 
 // Watchers of health that hear of a change in one turn of the loop.
 inline constexpr size_t kWatchesPerTurnMax = 256;
+// Ranges of one watch; keys and bytes of its initial state that are read at a time; room among the
+// unsent answers that makes it give up clients who do not read.
+inline constexpr int kWatchRangesMax = 100;
+inline constexpr uint64_t kWatchPageKeysMax = 1000;
+inline constexpr uint64_t kWatchPageBytesMax = 256 << 10;
+inline constexpr uint64_t kWatchBacklogSlackBytes = 4 * kMiB;
 // Events taken in one turn of the loop.
 inline constexpr int kEventsPerTurnMax = 512;
 // Calls of one method that are announced to gRPC in advance.

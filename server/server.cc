@@ -274,7 +274,7 @@ void Server::MakeServices() {
                             .fill_requests = [this](auto* to) { FillStats(request_stats_, to); },
                             .fill_peers = [this](auto* to) { peers_->FillStatus(to); },
                             .warnings = [this] { return Warnings(); }},
-      directory_.get(), store, &member_->driver(), snapshots_.get(), &clock_);
+      directory_.get(), store, &member_->watches(), &member_->driver(), snapshots_.get(), &clock_);
   MakeMetrics();
   http_ = std::make_unique<Gateway>(
       options_, client_api_->services(), tls_->http(), loop_.get(), &calls_, &clock_,
@@ -375,6 +375,7 @@ bool Server::OnTurn() {
 // Followers would notice an election timeout later that their leader is gone.
 void Server::BeginDrain() {
   member_->store().Drain();
+  client_api_->EndKeyWatches();
   member_->driver().TransferLeadership(raft::kNobody, [](const absl::Status& status) {
     if (!status.ok() && !absl::IsUnavailable(status)) {
       LOG(WARNING) << "leadership is not handed over: " << status.message();

@@ -5,12 +5,13 @@
 namespace raftkv::server {
 
 ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
-                     const kv::MemberDirectory* directory, kv::Store* store,
+                     const kv::MemberDirectory* directory, kv::Store* store, kv::WatchHub* watches,
                      raft::RaftDriver* driver, kv::DiskPool* snapshots, const MonotonicClock* clock)
     : header_(directory, store),
       kv_(limits, store, header_),
       cluster_(directory, store, driver, clock, header_, std::move(hooks)),
       maintenance_(store, snapshots, header_, directory->self().name),
+      watch_(store, watches, clock, header_),
       health_(store) {}
 
 void ClientApi::Register(grpc::ServerBuilder* builder) {
@@ -24,6 +25,7 @@ void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accoun
     service->Start(queue, accounting);
   }
   maintenance_.Start(queue, accounting);
+  watch_.Start(queue, accounting);
   health_.Start(queue, accounting);
 }
 

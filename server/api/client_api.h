@@ -13,6 +13,7 @@
 #include "server/api/health_service.h"
 #include "server/api/kv_service.h"
 #include "server/api/maintenance_service.h"
+#include "server/api/watch_service.h"
 #include "server/loop/unary_call.h"
 
 namespace raftkv::server {
@@ -22,12 +23,13 @@ class ClientApi final {
  public:
   // Borrows all that is pointed to.
   ClientApi(const KvService::Limits& limits, ClusterService::Hooks hooks,
-            const kv::MemberDirectory* directory, kv::Store* store, raft::RaftDriver* driver,
-            kv::DiskPool* snapshots, const MonotonicClock* clock);
+            const kv::MemberDirectory* directory, kv::Store* store, kv::WatchHub* watches,
+            raft::RaftDriver* driver, kv::DiskPool* snapshots, const MonotonicClock* clock);
 
   // For other front-ends; they stay where they are.
   std::vector<ClientService*> services() {
-    return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &health_.service()};
+    return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &watch_.service(),
+            &health_.service()};
   }
 
   const Backups& backups() const { return maintenance_.backups(); }
@@ -38,12 +40,14 @@ class ClientApi final {
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
-  // As HealthService's and Backups'.
+  // As HealthService's, Backups' and WatchService's.
   bool OnTurn() {
     maintenance_.backups().OnTurn();
-    return health_.OnTurn();
+    const bool more = health_.OnTurn();
+    return watch_.OnTurn() || more;
   }
-  // Begins to end the calls that end by nothing else.
+  void EndKeyWatches() { watch_.End(); }
+  // Begins to end the other calls that end by nothing else.
   void EndStreams() {
     health_.EndWatches();
     maintenance_.backups().End();
@@ -54,6 +58,7 @@ class ClientApi final {
   KvService kv_;
   ClusterService cluster_;
   MaintenanceService maintenance_;
+  WatchService watch_;
   HealthService health_;
 };
 

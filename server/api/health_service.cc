@@ -186,7 +186,8 @@ HealthService::Kind HealthService::KindOf(const std::string& service) {
   if (service == "raftkv.leader") {
     return Kind::kLeadership;
   }
-  if (service == "raftkv.v1.KvService" || service == "raftkv.v1.ClusterService") {
+  if (service == "raftkv.v1.KvService" || service == "raftkv.v1.ClusterService" ||
+      service == "raftkv.v1.WatchService") {
     return Kind::kReadiness;
   }
   return Kind::kUnknown;
@@ -216,6 +217,7 @@ void HealthService::Check(ApiCall* call, const HealthCheckRequest& request) {
     call->Fail(absl::NotFoundError(
         absl::StrCat("no health is known for ", kv::EchoKey(request.service()),
                      "; there are \"\", \"raftkv.v1.KvService\", \"raftkv.v1.ClusterService\", "
+                     "\"raftkv.v1.WatchService\", "
                      "\"raftkv.v1.MaintenanceService\" and \"raftkv.leader\"")));
     return;
   }

@@ -15,12 +15,33 @@ MaintenanceService::MaintenanceService(kv::Store* store, kv::DiskPool* snapshots
   service_.AddMethod<v1::VerifyHashRequest>(
       "VerifyHash", kv::UnreadError,
       [this](ApiCall* call, const v1::VerifyHashRequest& request) { VerifyHash(call, request); });
+  service_.AddMethod<v1::CompactRequest>(
+      "Compact", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::CompactRequest& request) { Compact(call, request); });
   backup_method_ = service_.AddStream("Backup");
 }
 
 void MaintenanceService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
   service_.Start(queue, accounting);
   backups_.Start(service_.service(), backup_method_, queue, accounting);
+}
+
+void MaintenanceService::Compact(ApiCall* call, const v1::CompactRequest& request) {
+  if (request.revision() < 0) {
+    call->Fail(kv::BadRevisionError("revision", request.revision()));
+    return;
+  }
+  store_.Compact(request.revision(), call->AnswerBy(),
+                 [this, call](const absl::StatusOr<int64_t>& compacted) {
+                   if (!compacted.ok()) {
+                     call->Fail(compacted.status());
+                     return;
+                   }
+                   v1::CompactResponse response;
+                   header_(store_.revision(), response.mutable_header());
+                   response.set_compact_revision(*compacted);
+                   call->Finish(response);
+                 });
 }
 
 void MaintenanceService::VerifyHash(ApiCall* call, const v1::VerifyHashRequest& request) {

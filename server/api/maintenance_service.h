@@ -29,6 +29,7 @@ class MaintenanceService final {
 
  private:
   void VerifyHash(ApiCall* call, const v1::VerifyHashRequest& request);
+  void Compact(ApiCall* call, const v1::CompactRequest& request);
 
   kv::Store& store_;
   const ResponseHeaderFiller header_;

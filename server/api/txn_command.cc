@@ -16,7 +16,6 @@ namespace {
 using google::protobuf::RepeatedPtrField;
 using log::v1::Command;
 using log::v1::ListOperation;
-using log::v1::Operation;
 using log::v1::Txn;
 
 // The field of an operation that only a request of its own may set; empty: none is set.
@@ -85,7 +84,7 @@ class TxnTranslation {
 
  private:
   absl::Status TranslateBranch(absl::string_view name, RepeatedPtrField<v1::TxnOp>* ops,
-                               uint64_t depth, RepeatedPtrField<Operation>* operations) {
+                               uint64_t depth, RepeatedPtrField<log::v1::Operation>* operations) {
     for (int i = 0; i < ops->size(); ++i) {
       if (const absl::Status status = TranslateOperation(ops->Mutable(i), depth, operations->Add());
           !status.ok()) {
@@ -95,7 +94,7 @@ class TxnTranslation {
     return absl::OkStatus();
   }
 
-  absl::Status TranslateOperation(v1::TxnOp* op, uint64_t depth, Operation* operation) {
+  absl::Status TranslateOperation(v1::TxnOp* op, uint64_t depth, log::v1::Operation* operation) {
     only_reads_ = only_reads_ && (op->has_get() || op->has_list() || op->has_txn());
     switch (op->op_case()) {
       case v1::TxnOp::kGet:
@@ -153,7 +152,8 @@ class TxnTranslation {
     return status.ok() ? status : kv::WithinField(name, status);
   }
 
-  static absl::Status TakeOperation(absl::StatusOr<Command> command, Operation* operation) {
+  static absl::Status TakeOperation(absl::StatusOr<Command> command,
+                                    log::v1::Operation* operation) {
     RAFTKV_RETURN_IF_ERROR(command.status());
     *operation = std::move(*command->mutable_txn()->mutable_operations(0));
     return absl::OkStatus();

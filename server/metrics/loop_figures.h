@@ -67,6 +67,11 @@ struct LoopFigures {
   int64_t keys = 0;
   int64_t expired_keys = 0;
   int64_t revision = 0;
+  // The history ends there, and who watches what comes after.
+  int64_t compacted_revision = 0;
+  uint64_t history_bytes = 0;
+  uint64_t watches = 0;
+  int64_t slowest_watch_lag = 0;
   uint32_t cluster_version = 0;
 
   std::vector<MethodFigures> methods = {};

@@ -106,6 +106,14 @@ void AddMember(const LoopFigures& figures, FamilyList* list) {
               figures.certificates_end);
   list->Gauge("raftkv_kv_keys", "Keys in the applied state.", figures.keys);
   list->Gauge("raftkv_kv_current_revision", "Revision of the applied state.", figures.revision);
+  list->Gauge("raftkv_kv_compacted_revision",
+              "Events up to this revision cannot be watched any more.", figures.compacted_revision);
+  list->Gauge("raftkv_kv_history_bytes", "Events that can still be watched.",
+              figures.history_bytes);
+  list->Gauge("raftkv_kv_watches", "Watches that clients have open here.", figures.watches);
+  list->Gauge("raftkv_kv_watch_lag_revisions",
+              "Revisions that are applied and that the slowest watch was not told of.",
+              figures.slowest_watch_lag);
   list->Counter("raftkv_kv_expired_total", "Keys that expired here, on this member as on all.",
                 figures.expired_keys);
   list->Gauge("raftkv_kv_cluster_version", "Version of the commands that every member knows.",

@@ -101,6 +101,10 @@ LoopFigures Metrics::Collect(MonotonicNanos asked_at) const {
   figures.keys = member.store().key_count();
   figures.expired_keys = member.store().expired_keys();
   figures.revision = member.store().revision();
+  figures.compacted_revision = member.store().history().compacted;
+  figures.history_bytes = member.store().history().bytes();
+  figures.watches = member.watches().watches();
+  figures.slowest_watch_lag = member.watches().slowest_lag();
   figures.cluster_version = member.store().cluster_version();
   figures.methods = CopyMethods(sources_.services);
   figures.calls_in_flight = sources_.calls->in_flight;

@@ -40,7 +40,8 @@ Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, 
       logs_(scheduler, &disks_, &findings_, counters),
       ledger_(options, scheduler, &logs_, &findings_, counters),
       answers_(&ledger_, &findings_, counters),
-      network_(options, scheduler, trace, counters) {
+      network_(options, scheduler, trace, counters),
+      watchers_(options, &ledger_, &findings_, counters) {
   const SimNode::Surroundings surroundings{.options = options,
                                            .scheduler = scheduler,
                                            .network = &network_,
@@ -86,6 +87,7 @@ void Cluster::End(NodeId id, Ending ending) {
 
 void Cluster::OnGone(const SimNode& node, bool silently) {
   ++lives_[node.id()];
+  watchers_.OnGone(node.id());
   const bool all_down = std::none_of(nodes_.begin(), nodes_.end(),
                                      [](const auto& item) { return item.second->is_up(); });
   if (all_down) {
@@ -429,6 +431,7 @@ void Cluster::OnTurn(const SimNode& node) {
   CheckRole(node, &seen);
   CheckMarks(node, &seen);
   CheckBounds(node);
+  watchers_.OnTurn(node.id(), &nodes_.at(node.id())->watches());
   NoteConfiguration(node, &seen);
   if (node.is_removed() && on_removed_) {
     on_removed_(node.id());

@@ -18,6 +18,7 @@
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/sim_node.h"
 #include "tests/simulation/trace.h"
+#include "tests/simulation/watchers.h"
 #include "tests/spec/raft_spec.h"
 #include "tests/support/safety_oracle.h"
 
@@ -150,6 +151,7 @@ class Cluster final : public NodeObserver {
   Network network_;
   std::vector<raft::NodeId> ids_;
   std::map<raft::NodeId, std::unique_ptr<SimNode>> nodes_;
+  Watchers watchers_;
   std::map<raft::NodeId, Seen> seen_;
   std::map<raft::NodeId, uint64_t> lives_;
   std::set<raft::NodeId> straightened_;

@@ -57,6 +57,11 @@ enum class Situation {
   kSnapshotOutrun,
   kSnapshotEchoed,
   kAdoptPutOff,
+  // Watches.
+  kWatchTold,
+  kWatchToldInPart,
+  kWatchResumedElsewhere,
+  kWatchOutrun,
   // Disks and restarts.
   kNodeKilled,
   kPowerLost,

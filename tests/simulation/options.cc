@@ -175,6 +175,13 @@ void DrawHistory(uint64_t seed, SimOptions* options) {
       1 + dice.Below(static_cast<uint64_t>(60 * options->ElectionTimeout() / kNanosPerMilli));
   limits.events = dice.Pick<uint64_t>({5, 40, 200, 10'000});
   limits.bytes = dice.Pick<uint64_t>({500, 5000, 50'000, 10'000'000});
+  kv::WatchHub::Limits& watches = options->watches;
+  watches.recent_bytes_max = dice.Pick<uint64_t>({100, 1000, 100'000});
+  watches.batch_events_max = 1 + dice.Below(4);
+  watches.visited_max = 1 + dice.Below(8);
+  watches.reads_max = 1 + dice.Below(2);
+  watches.served_per_turn_max = 1 + dice.Below(4);
+  watches.compared_per_turn_max = 1 + dice.Below(8);
   limits.previous_bytes = dice.Pick<uint64_t>({10, 100, 10'000, 10'000});
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "kv/history.h"
+#include "kv/watch_hub.h"
 #include "raft/core/config.h"
 #include "raft/core/configuration.h"
 #include "raft/runtime/raft_driver.h"
@@ -82,6 +83,7 @@ struct SimOptions {
 
   // How much of the history is kept.
   kv::HistoryLimits history_limits;
+  kv::WatchHub::Limits watches;
 
   // Clients.
   uint64_t clients = 0;

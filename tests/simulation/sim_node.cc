@@ -130,6 +130,7 @@ void SimNode::Start() {
   // The server's second is its election timeout.
   member.clock_save_interval = options_.ElectionTimeout();
   member.publishes = false;
+  member.watches = options_.watches;
   member.due_keys_max = std::min(options_.due_keys_max, kv::Expirer::kKeysMax);
   process.member = std::make_unique<kv::Member>(
       member,

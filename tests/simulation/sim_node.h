@@ -119,6 +119,7 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   const raft::RaftDriver& driver() const { return process_->member->driver(); }
   const raft::RaftCore& core() const { return driver().core(); }
   const SimStateMachine& state_machine() const { return process_->state_machine; }
+  kv::WatchHub& watches() { return process_->member->watches(); }
 
   const SimDisk& disk() const { return disk_; }
   DiskFaults& disk_faults() { return disk_faults_; }

@@ -1,0 +1,508 @@
+#include "server/api/watch_service.h"
+
+#include <glog/logging.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/deadline.h"
+#include "base/status_macros.h"
+#include "kv/errors.h"
+#include "server/api/key_value.h"
+#include "server/api/request_checks.h"
+#include "server/limits.h"
+#include "server/loop/grpc_error.h"
+#include "server/loop/message_bytes.h"
+#include "server/loop/unknown_fields.h"
+
+namespace raftkv::server {
+
+using google::protobuf::util::TimeUtil;
+using log::v1::StoredKeyValue;
+
+namespace {
+
+constexpr MonotonicNanos kHeartbeatMin = 100 * kNanosPerMilli;
+constexpr MonotonicNanos kHeartbeatMax = 3600 * kNanosPerSecond;
+
+// Overlapping ones become one, so that no key is told twice.
+std::vector<kv::KeyInterval> Merged(std::vector<kv::KeyInterval> intervals) {
+  std::sort(intervals.begin(), intervals.end(),
+            [](const kv::KeyInterval& a, const kv::KeyInterval& b) { return a.start < b.start; });
+  std::vector<kv::KeyInterval> merged;
+  for (kv::KeyInterval& interval : intervals) {
+    if (!merged.empty() && (merged.back().end.empty() || interval.start < merged.back().end)) {
+      std::string& end = merged.back().end;
+      if (!end.empty() && (interval.end.empty() || interval.end > end)) {
+        end = std::move(interval.end);
+      }
+      continue;
+    }
+    merged.push_back(std::move(interval));
+  }
+  return merged;
+}
+
+absl::StatusOr<kv::HistoryEventType> TypeOf(int type) {
+  switch (type) {
+    case v1::EVENT_TYPE_PUT:
+      return kv::HistoryEventType::kPut;
+    case v1::EVENT_TYPE_DELETE:
+      return kv::HistoryEventType::kDelete;
+    case v1::EVENT_TYPE_EXPIRE:
+      return kv::HistoryEventType::kExpire;
+    default:
+      return kv::BadEventTypeError();
+  }
+}
+
+v1::EventType ToProto(kv::HistoryEventType type) {
+  switch (type) {
+    case kv::HistoryEventType::kPut:
+      return v1::EVENT_TYPE_PUT;
+    case kv::HistoryEventType::kDelete:
+      return v1::EVENT_TYPE_DELETE;
+    case kv::HistoryEventType::kExpire:
+      return v1::EVENT_TYPE_EXPIRE;
+  }
+  return v1::EVENT_TYPE_UNSPECIFIED;
+}
+
+StoredKeyValue Stored(const std::string& key, const kv::KvRecord& record) {
+  StoredKeyValue stored;
+  stored.set_key(key);
+  stored.set_value(record.value);
+  stored.set_create_revision(record.header.create_revision);
+  stored.set_mod_revision(record.header.mod_revision);
+  stored.set_version(record.header.version);
+  stored.set_deadline_ms(record.header.deadline.value());
+  return stored;
+}
+
+void FillEvent(const kv::HistoryEvent& event, ValueForm form, bool with_previous,
+               raft::ClusterMillis now, v1::Event* proto) {
+  proto->set_type(ToProto(event.type));
+  if (event.type == kv::HistoryEventType::kPut) {
+    FillKeyValue(Stored(event.key, event.record), form, now, proto->mutable_kv());
+  } else {
+    proto->mutable_kv()->set_key(event.key);
+    proto->mutable_kv()->set_mod_revision(event.revision);
+  }
+  if (with_previous && event.previous.has_value()) {
+    FillKeyValue(Stored(event.key, *event.previous), form, now, proto->mutable_previous());
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<WatchPlan> CheckWatch(const v1::WatchRequest& request) {
+  WatchPlan plan;
+  if (request.ranges_size() == 0 || request.ranges_size() > kWatchRangesMax) {
+    return kv::BadRangeError("ranges", absl::StrCat("there are ", request.ranges_size(),
+                                                    "; give 1 to ", kWatchRangesMax));
+  }
+  for (const v1::KeyRange& range : request.ranges()) {
+    RAFTKV_ASSIGN_OR_RETURN(kv::KeyInterval interval, SelectedInterval(/*has_range=*/true, range));
+    plan.options.intervals.push_back(std::move(interval));
+  }
+  plan.options.intervals = Merged(std::move(plan.options.intervals));
+  if (request.start_revision() < 0) {
+    return kv::BadRevisionError("start_revision", request.start_revision());
+  }
+  if (request.start_revision() > 0 && request.initial_state()) {
+    return kv::TwoStartsError(request.start_revision());
+  }
+  plan.options.from = request.start_revision();
+  for (const int type : request.event_types()) {
+    RAFTKV_ASSIGN_OR_RETURN(const kv::HistoryEventType wanted, TypeOf(type));
+    plan.options.types.insert(wanted);
+  }
+  if (request.has_heartbeat_interval()) {
+    const auto& interval = request.heartbeat_interval();
+    const bool is_far =
+        interval.seconds() < 0 || interval.seconds() > kHeartbeatMax / kNanosPerSecond;
+    plan.heartbeat = is_far ? 0 : TimeUtil::DurationToNanoseconds(interval);
+    if (plan.heartbeat < kHeartbeatMin || plan.heartbeat > kHeartbeatMax) {
+      return kv::BadHeartbeatError(TimeUtil::ToString(interval));
+    }
+  }
+  plan.options.with_previous = request.return_previous();
+  plan.initial_state = request.initial_state();
+  plan.keys_only = request.keys_only();
+  plan.as_text = request.as_text();
+  return plan;
+}
+
+// Deletes itself after its last event: the end of its last operation and gRPC's notice that the
+// call is done.
+class WatchService::Stream final : public EventTag, private UnfinishedRequests::Request {
+ public:
+  explicit Stream(WatchService* service) : service_(*service), stream_(&context_) {
+    context_.AsyncNotifyWhenDone(&done_tag_);
+    service_.service_.service()->Announce(service_.watch_method_, &context_, &stream_,
+                                          service_.queue_, this);
+  }
+
+  void OnEvent(bool ok) override {
+    switch (state_) {
+      case State::kAnnounced:
+        OnAnnounced(ok);
+        return;
+      case State::kReading:
+        if (unfinished_.has_value()) {
+          calls().unfinished.Remove(*std::exchange(unfinished_, std::nullopt));
+        }
+        Begin(ok);
+        break;
+      case State::kWriting:
+        state_ = State::kOpen;
+        DropTicket();
+        if (!ok || done_) {
+          Finish(grpc::Status::CANCELLED);
+        } else {
+          GoOn();
+        }
+        break;
+      case State::kFinishing:
+        state_ = State::kFinished;
+        break;
+      case State::kOpen:
+      case State::kFinished:
+        LOG(FATAL) << "an event of a watch that waits for none";
+    }
+    DeleteIfOver();
+  }
+
+  void OnLeftOver(bool ok) override {
+    if (state_ == State::kAnnounced && !ok) {
+      delete this;
+      return;
+    }
+    state_ = State::kFinished;
+    reading_ = false;  // The pool has stopped.
+    DeleteIfOver();
+  }
+
+  // Its time has come.
+  void OnTimer() {
+    timer_.reset();
+    if (state_ == State::kOpen && to_send_.has_value()) {
+      SendPrepared();
+    } else if (state_ == State::kOpen && watch_ != nullptr && awaits_batch_ &&
+               service_.store_.raft().is_caught_up()) {
+      v1::WatchResponse response = MakeResponse();
+      response.set_progress_revision(watch_->progress());
+      Send(response);
+    }
+    SetHeartbeat();
+    DeleteIfOver();
+  }
+
+ private:
+  enum class State { kAnnounced, kReading, kOpen, kWriting, kFinishing, kFinished };
+
+  class DoneTag final : public EventTag {
+   public:
+    explicit DoneTag(Stream* stream) : stream_(stream) {}
+    void OnEvent(bool /*ok*/) override {
+      stream_->done_ = true;
+      if (stream_->state_ == State::kOpen) {
+        stream_->Finish(grpc::Status::CANCELLED);
+      }
+      stream_->DeleteIfOver();
+    }
+    void OnLeftOver(bool /*ok*/) override {
+      stream_->done_ = true;
+      if (stream_->state_ == State::kOpen) {
+        stream_->state_ = State::kFinished;
+      }
+      stream_->DeleteIfOver();
+    }
+
+   private:
+    Stream* const stream_;
+  };
+
+  CallAccounting& calls() { return *service_.accounting_; }
+
+  void OnAnnounced(bool ok) {
+    if (!ok) {  // The server is shutting down.
+      delete this;
+      return;
+    }
+    new Stream(&service_);
+    state_ = State::kReading;
+    unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
+    stream_.Read(&request_, this);
+  }
+
+  void GiveUp() override {
+    unfinished_.reset();
+    context_.TryCancel();
+  }
+
+  void Begin(bool ok) {
+    state_ = State::kOpen;
+    v1::WatchRequest request;
+    if (!ok) {
+      Fail(kv::UnfinishedError());
+      return;
+    }
+    if (!ParseMessage(&request_, &request)) {
+      Fail(kv::MalformedError(request.GetDescriptor()->full_name()));
+      return;
+    }
+    if (const absl::Status begun = Prepare(request); !begun.ok()) {
+      Fail(begun);
+      return;
+    }
+    v1::WatchResponse first;
+    service_.header_(plan_.options.from - 1, first.mutable_header());
+    SetHeartbeat();
+    Send(first);
+  }
+
+  absl::Status Prepare(const v1::WatchRequest& request) {
+    RAFTKV_RETURN_IF_ERROR(CheckFieldsAreKnown(request));
+    RAFTKV_ASSIGN_OR_RETURN(plan_, CheckWatch(request));
+    if (plan_.options.from == 0) {
+      plan_.options.from = service_.store_.revision() + 1;
+    }
+    RAFTKV_ASSIGN_OR_RETURN(watch_, service_.hub_.Begin(plan_.options));
+    if (plan_.initial_state) {
+      service_.views_.emplace(this, service_.store_.TakeView());
+      tells_initial_ = true;
+    }
+    return absl::OkStatus();
+  }
+
+  // Nothing is being written: prepares what comes next.
+  void GoOn() {
+    if (batch_.has_value()) {
+      OnBatch(*std::exchange(batch_, std::nullopt));
+    } else if (tells_initial_) {
+      ReadInitial();
+    } else if (!awaits_batch_) {
+      awaits_batch_ = true;
+      watch_->Next([this](absl::StatusOr<kv::WatchBatch> batch) {
+        awaits_batch_ = false;
+        if (state_ == State::kOpen) {
+          OnBatch(std::move(batch));
+        } else {
+          batch_ = std::move(batch);  // A heartbeat is on its way.
+        }
+        DeleteIfOver();
+      });
+    }
+  }
+
+  void ReadInitial() {
+    const auto view = service_.views_.find(this);
+    if (view == service_.views_.end()) {
+      Fail(kv::ShuttingDownError());
+      return;
+    }
+    kv::ScanOptions scan{.interval = plan_.options.intervals[initial_interval_],
+                         .keys_max = kWatchPageKeysMax,
+                         .bytes_max = kWatchPageBytesMax,
+                         .keys_only = plan_.keys_only};
+    if (!initial_after_.empty()) {
+      scan.interval.start = initial_after_ + '\0';
+    }
+    reading_ = true;
+    service_.store_.ScanView(view->second, std::move(scan),
+                             DeadlineAfter(service_.clock_.Now(), calls().default_timeout),
+                             [this](absl::StatusOr<kv::ScanResult> page) {
+                               reading_ = false;
+                               if (state_ == State::kOpen) {
+                                 OnInitial(std::move(page));
+                               }
+                               DeleteIfOver();
+                             });
+  }
+
+  void OnInitial(absl::StatusOr<kv::ScanResult> page) {
+    if (!page.ok()) {
+      Fail(page.status());
+      return;
+    }
+    v1::WatchResponse response = MakeResponse();
+    if (page->more) {
+      initial_after_ = page->rows.back().key();
+    } else {
+      initial_after_.clear();
+      ++initial_interval_;
+    }
+    if (initial_interval_ == plan_.options.intervals.size()) {
+      service_.views_.erase(this);
+      tells_initial_ = false;
+      response.set_initial_complete(true);
+    }
+    for (StoredKeyValue& row : page->rows) {
+      FillKeyValue(std::move(row), form(), service_.store_.Now(), response.add_initial_kvs());
+    }
+    Send(response);
+  }
+
+  void OnBatch(absl::StatusOr<kv::WatchBatch> batch) {
+    if (!batch.ok()) {
+      Fail(batch.status());
+      return;
+    }
+    v1::WatchResponse response = MakeResponse();
+    for (const auto& event : batch->events) {
+      FillEvent(*event, form(), plan_.options.with_previous, service_.store_.Now(),
+                response.add_events());
+    }
+    response.set_partial_revision(batch->partial);
+    response.set_progress_revision(batch->through);
+    Send(response);
+  }
+
+  ValueForm form() const { return plan_.keys_only ? ValueForm::None() : ValueForm(plan_.as_text); }
+
+  v1::WatchResponse MakeResponse() const {
+    v1::WatchResponse response;
+    service_.header_(service_.store_.revision(), response.mutable_header());
+    return response;
+  }
+
+  void Send(const v1::WatchResponse& response) {
+    to_send_ = SerializeMessage(response);
+    SendPrepared();
+  }
+
+  void SendPrepared() {
+    const uint64_t bytes = to_send_->Length();
+    AnswerBacklog& backlog = calls().backlog;
+    if (!backlog.HasRoomFor(bytes)) {
+      SetTimer(service_.clock_.Now() + EventLoop::kTick);
+      return;
+    }
+    if (bytes >= kSmallAnswerBytes) {
+      // Who does not read keeps what it has as long as nobody else needs the room.
+      ticket_ =
+          backlog.Add(bytes, DeadlineAfter(service_.clock_.Now(), calls().default_timeout), [this] {
+            if (!calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
+              context_.TryCancel();
+            }
+          });
+    }
+    state_ = State::kWriting;
+    stream_.Write(*std::exchange(to_send_, std::nullopt), this);
+  }
+
+  void DropTicket() {
+    if (ticket_.has_value()) {
+      calls().backlog.Remove(*std::exchange(ticket_, std::nullopt));
+    }
+  }
+
+  void SetHeartbeat() {
+    if (plan_.heartbeat > 0 && !timer_.has_value() && state_ != State::kFinished) {
+      SetTimer(service_.clock_.Now() + plan_.heartbeat);
+    }
+  }
+
+  void SetTimer(MonotonicNanos at) {
+    ClearTimer();
+    timer_ = at;
+    service_.timers_.emplace(at, this);
+  }
+
+  void ClearTimer() {
+    if (timer_.has_value()) {
+      service_.timers_.erase({*std::exchange(timer_, std::nullopt), this});
+    }
+  }
+
+  void Fail(const absl::Status& error) {
+    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
+      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
+    }
+    Finish(ToGrpcStatus(error));
+  }
+
+  void Finish(const grpc::Status& status) {
+    ClearTimer();
+    to_send_.reset();
+    service_.views_.erase(this);
+    state_ = State::kFinishing;
+    stream_.Finish(status, this);
+  }
+
+  void DeleteIfOver() {
+    // Neither gRPC nor a read of the initial state comes back to it, and the watch is quiet once it
+    // is gone.
+    if (state_ == State::kFinished && done_ && !reading_) {
+      delete this;
+    }
+  }
+
+  WatchService& service_;
+  State state_ = State::kAnnounced;
+  bool done_ = false;
+  DoneTag done_tag_{this};
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+  UnaryService::Stream stream_;
+  std::optional<UnfinishedRequests::Ticket> unfinished_;
+
+  WatchPlan plan_;
+  std::unique_ptr<kv::Watch> watch_;
+  bool awaits_batch_ = false;
+  // Came while something else was written.
+  std::optional<absl::StatusOr<kv::WatchBatch>> batch_;
+  // Of the initial state the intervals before this one are told, and this one up to a key.
+  bool tells_initial_ = false;
+  size_t initial_interval_ = 0;
+  std::string initial_after_;
+  bool reading_ = false;
+
+  // Found no room among the answers that are not sent yet.
+  std::optional<grpc::ByteBuffer> to_send_;
+  std::optional<AnswerBacklog::Ticket> ticket_;
+  std::optional<MonotonicNanos> timer_;
+};
+
+WatchService::WatchService(kv::Store* store, kv::WatchHub* hub, const MonotonicClock* clock,
+                           ResponseHeaderFiller header)
+    : store_(*store), hub_(*hub), clock_(*clock), header_(std::move(header)) {
+  watch_method_ = service_.AddStream("Watch");
+}
+
+WatchService::~WatchService() = default;
+
+void WatchService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
+  queue_ = queue;
+  accounting_ = accounting;
+  service_.Start(queue, accounting);
+  new Stream(this);
+}
+
+void WatchService::End() {
+  hub_.End();
+  views_.clear();
+}
+
+bool WatchService::OnTurn() {
+  if (timers_.empty()) {
+    return false;
+  }
+  const MonotonicNanos now = clock_.Now();
+  for (size_t left = kWatchesPerTurnMax; left > 0; --left) {
+    if (timers_.empty() || timers_.begin()->first > now) {
+      return false;
+    }
+    Stream* const stream = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    stream->OnTimer();
+  }
+  return true;
+}
+
+}  // namespace raftkv::server
