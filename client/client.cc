@@ -107,6 +107,15 @@ absl::Status Client::ListAll(const KeyRange& range, ListOptions options,
   }
 }
 
+absl::Status Client::Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
+                           const std::function<bool(const WatchUpdate& update)>& visit) {
+  return connection_->Watch(ranges, options, visit);
+}
+
+absl::StatusOr<CompactResult> Client::Compact(int64_t revision, const CompactOptions& options) {
+  return connection_->Compact(revision, options);
+}
+
 absl::StatusOr<ListMembersResult> Client::ListMembers(const MemberOptions& options) {
   return connection_->ListMembers(options);
 }

@@ -81,6 +81,18 @@ class Client {
   absl::Status ListAll(const KeyRange& range, ListOptions options,
                        const std::function<bool(const ListResult& page)>& visit);
 
+  // Calls `visit` with what happens to the keys of some ranges, until it returns false (OK) or the
+  // watch cannot go on. A connection that breaks, or a member that stops or is cut off, does not
+  // end it: it goes on with another endpoint where it was, with no event missing and none told
+  // twice.
+  // OUT_OF_RANGE / REVISION_COMPACTED when the history no longer reaches back to there; UNAVAILABLE
+  // when all endpoints have failed for several rounds.
+  absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
+                     const std::function<bool(const WatchUpdate& update)>& visit);
+
+  // Ends the history up to a revision, 0 being the newest: watches can no longer begin there.
+  absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options = {});
+
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options = {});
 
   // Has the leader hand over to the member called `target`, or with "" to whichever can take over

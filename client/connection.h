@@ -1,6 +1,10 @@
 // What a Client stands on, and the place where a test puts a double.
 #pragma once
 
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -47,6 +51,10 @@ class Connection {
   virtual absl::StatusOr<BackupResult> Backup(absl::string_view endpoint,
                                               const BackupOptions& options,
                                               const BackupSink& sink) = 0;
+  virtual absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
+                             const std::function<bool(const WatchUpdate& update)>& visit) = 0;
+  virtual absl::StatusOr<CompactResult> Compact(int64_t revision,
+                                                const CompactOptions& options) = 0;
   virtual absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                                    const MemberOptions& options) = 0;
 };

@@ -72,16 +72,6 @@ absl::StatusOr<v1::KeyRange> ToProto(const KeyRange& range) {
   return proto;
 }
 
-ResponseHeader FromProto(const v1::ResponseHeader& header) {
-  return ResponseHeader{
-      .cluster_id = header.cluster_id(),
-      .member_id = header.member_id(),
-      .leader_id = header.leader_id(),
-      .raft_term = header.raft_term(),
-      .revision = header.revision(),
-  };
-}
-
 KeyValue FromProto(const v1::KeyValue& kv) {
   KeyValue result{
       .key = kv.key(),
@@ -106,48 +96,16 @@ std::vector<KeyValue> FromProtos(const Messages& messages) {
   return kvs;
 }
 
-MemberRole FromProto(v1::MemberRole role) {
-  switch (role) {
-    case v1::MEMBER_ROLE_VOTER:
-      return MemberRole::kVoter;
-    case v1::MEMBER_ROLE_LEARNER:
-      return MemberRole::kLearner;
-    default:
-      return MemberRole::kUnspecified;
-  }
-}
-
 Member FromProto(const v1::Member& member) {
   return Member{
       .id = member.id(),
       .name = member.name(),
       .peer_address = member.peer_address(),
       .client_address = member.client_address(),
-      .role = FromProto(member.role()),
+      .role = client::FromProto(member.role()),
       .is_leader = member.is_leader(),
       .version = member.version(),
   };
-}
-
-RaftState FromProto(v1::RaftState state) {
-  switch (state) {
-    case v1::RAFT_STATE_FOLLOWER:
-      return RaftState::kFollower;
-    case v1::RAFT_STATE_PRE_CANDIDATE:
-      return RaftState::kPreCandidate;
-    case v1::RAFT_STATE_CANDIDATE:
-      return RaftState::kCandidate;
-    case v1::RAFT_STATE_LEADER:
-      return RaftState::kLeader;
-    default:
-      return RaftState::kUnspecified;
-  }
-}
-
-Latency FromProto(const v1::Latency& latency) {
-  return Latency{.count = latency.count(),
-                 .p50 = DurationFromProto(latency.p50()),
-                 .p99 = DurationFromProto(latency.p99())};
 }
 
 }  // namespace
@@ -389,6 +347,31 @@ v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view ta
   return request;
 }
 
+absl::StatusOr<v1::WatchRequest> MakeWatchRequest(const std::vector<KeyRange>& ranges,
+                                                  const WatchOptions& options) {
+  v1::WatchRequest request;
+  for (const KeyRange& range : ranges) {
+    RAFTKV_ASSIGN_OR_RETURN(*request.add_ranges(), ToProto(range));
+  }
+  request.set_start_revision(options.start_revision);
+  request.set_initial_state(options.initial_state);
+  request.set_keys_only(options.keys_only);
+  request.set_return_previous(options.return_previous);
+  for (const EventType type : options.event_types) {
+    request.add_event_types(type == EventType::kPut      ? v1::EVENT_TYPE_PUT
+                            : type == EventType::kDelete ? v1::EVENT_TYPE_DELETE
+                                                         : v1::EVENT_TYPE_EXPIRE);
+  }
+  *request.mutable_heartbeat_interval() = DurationToProto(options.heartbeat_interval);
+  return request;
+}
+
+v1::CompactRequest MakeCompactRequest(int64_t revision) {
+  v1::CompactRequest request;
+  request.set_revision(revision);
+  return request;
+}
+
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options) {
   v1::VerifyHashRequest request;
   request.set_index(options.index);
@@ -520,41 +503,28 @@ BackupResult ToResult(const v1::BackupResponse& response) {
   };
 }
 
-MemberStatus ToResult(const v1::GetStatusResponse& response) {
-  std::vector<PeerStatus> peers;
-  for (const v1::PeerStatus& peer : response.peers()) {
-    peers.push_back({.id = peer.id(),
-                     .reachable = peer.reachable(),
-                     .unreachable_for = DurationFromProto(peer.unreachable_for()),
-                     .match_index = peer.match_index()});
+CompactResult ToResult(const v1::CompactResponse& response) {
+  return {.header = FromProto(response.header()), .compact_revision = response.compact_revision()};
+}
+
+WatchUpdate ToResult(const v1::WatchResponse& response) {
+  WatchUpdate update;
+  update.header = FromProto(response.header());
+  for (const v1::Event& event : response.events()) {
+    Event& told = update.events.emplace_back();
+    told.type = event.type() == v1::EVENT_TYPE_PUT      ? EventType::kPut
+                : event.type() == v1::EVENT_TYPE_DELETE ? EventType::kDelete
+                                                        : EventType::kExpire;
+    told.kv = FromProto(event.kv());
+    if (event.has_previous()) {
+      told.previous = FromProto(event.previous());
+    }
   }
-  const v1::RequestStats& requests = response.requests();
-  return MemberStatus{
-      .header = FromProto(response.header()),
-      .version = response.version(),
-      .name = response.name(),
-      .raft_state = FromProto(response.raft_state()),
-      .role = FromProto(response.role()),
-      .last_index = response.last_index(),
-      .commit_index = response.commit_index(),
-      .applied_index = response.applied_index(),
-      .key_count = response.key_count(),
-      .disk_bytes = response.disk_bytes(),
-      .memory = {.planned_bytes = response.memory().planned_bytes(),
-                 .resident_bytes = response.memory().resident_bytes(),
-                 .cached_block_bytes = response.memory().cached_block_bytes(),
-                 .write_buffer_bytes = response.memory().write_buffer_bytes(),
-                 .log_bytes = response.memory().log_bytes(),
-                 .unsent_answer_bytes = response.memory().unsent_answer_bytes()},
-      .uptime = DurationFromProto(response.uptime()),
-      .warnings = {response.warnings().begin(), response.warnings().end()},
-      .requests = {.window = DurationFromProto(requests.window()),
-                   .reads = FromProto(requests.reads()),
-                   .writes = FromProto(requests.writes()),
-                   .failed = FromProto(requests.failed()),
-                   .syncs = FromProto(requests.syncs())},
-      .peers = std::move(peers),
-  };
+  update.initial_kvs = FromProtos(response.initial_kvs());
+  update.initial_complete = response.initial_complete();
+  update.partial_revision = response.partial_revision();
+  update.progress_revision = response.progress_revision();
+  return update;
 }
 
 }  // namespace raftkv::client

@@ -12,6 +12,7 @@
 #include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/kv.pb.h"
 #include "raftkv/v1/maintenance.pb.h"
+#include "raftkv/v1/watch.pb.h"
 
 namespace raftkv::client {
 
@@ -36,10 +37,15 @@ absl::StatusOr<v1::TxnRequest> MakeTxnRequest(const Txn& txn, const TxnOptions& 
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
 v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target);
+absl::StatusOr<v1::WatchRequest> MakeWatchRequest(const std::vector<KeyRange>& ranges,
+                                                  const WatchOptions& options);
+v1::CompactRequest MakeCompactRequest(int64_t revision);
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options);
 v1::BackupRequest MakeBackupRequest(const BackupOptions& options);
 
 // Answers. An enum value that this version does not know becomes kUnspecified.
+ResponseHeader FromProto(const v1::ResponseHeader& header);
+MemberRole FromProto(v1::MemberRole role);
 GetResult ToResult(const v1::GetResponse& response);
 PutResult ToResult(const v1::PutResponse& response);
 DeleteResult ToResult(const v1::DeleteResponse& response);
@@ -58,5 +64,8 @@ TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
 // Of the first message of a backup.
 BackupResult ToResult(const v1::BackupResponse& response);
+CompactResult ToResult(const v1::CompactResponse& response);
+// Without `begins`, which the response does not say.
+WatchUpdate ToResult(const v1::WatchResponse& response);
 
 }  // namespace raftkv::client

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/sync_stream.h>
 
 #include <algorithm>
@@ -149,6 +150,54 @@ class GrpcStub final : public Stub {
     const grpc::Status status = reader->Finish();
     if (!refused.ok() || status.ok()) {
       return refused;
+    }
+    return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
+  }
+
+  absl::Status Stream(const char* path, absl::Duration silence_max,
+                      const google::protobuf::Message& request, google::protobuf::Message* response,
+                      absl::FunctionRef<bool()> on_response) override {
+    using Message = google::protobuf::Message;
+    grpc::ClientContext context;
+    // Its events come to this call alone, so each is that of the operation that was begun last.
+    grpc::CompletionQueue queue;
+    const grpc::internal::RpcMethod method(path, grpc::internal::RpcMethod::SERVER_STREAMING);
+    bool silent = false;
+    const auto await = [&](absl::Duration time) {
+      void* tag = nullptr;
+      bool ok = false;
+      if (queue.AsyncNext(&tag, &ok, DeadlineAfter(time)) == grpc::CompletionQueue::GOT_EVENT) {
+        return ok;
+      }
+      silent = true;
+      context.TryCancel();
+      queue.Next(&tag, &ok);
+      return false;
+    };
+    const std::unique_ptr<grpc::ClientAsyncReader<Message>> reader(
+        grpc::internal::ClientAsyncReaderFactory<Message>::Create(
+            channel_.get(), &queue, method, &context, request, /*start=*/true, /*tag=*/nullptr));
+    bool wanted = true;
+    bool going = await(silence_max);
+    while (going && wanted) {
+      reader->Read(response, /*tag=*/nullptr);
+      going = await(silence_max);
+      wanted = !going || on_response();
+    }
+    if (!wanted) {
+      context.TryCancel();
+    }
+    grpc::Status status;
+    reader->Finish(&status, /*tag=*/nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    if (!wanted || status.ok()) {
+      return absl::OkStatus();
+    }
+    if (silent) {
+      return absl::UnavailableError(
+          absl::StrCat("nothing came for ", absl::FormatDuration(silence_max)));
     }
     return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
   }

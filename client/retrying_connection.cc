@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -269,6 +270,99 @@ absl::StatusOr<BackupResult> RetryingConnection::Backup(absl::string_view endpoi
       direct.stub->ReadStream(kBackup.path, MakeBackupRequest(options), &response, take));
   RAFTKV_RETURN_IF_ERROR(pieces.CheckWhole());
   return pieces.result();
+}
+
+absl::StatusOr<CompactResult> RetryingConnection::Compact(int64_t revision,
+                                                          const CompactOptions& options) {
+  return Call(kCompact, options.timeout, MakeCompactRequest(revision));
+}
+
+absl::Status RetryingConnection::Watch(
+    const std::vector<KeyRange>& ranges, const WatchOptions& options,
+    const std::function<bool(const WatchUpdate& update)>& visit) {
+  WatchPlace place;
+  RAFTKV_ASSIGN_OR_RETURN(place.request, MakeWatchRequest(ranges, options));
+  const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
+  std::optional<Backoff> backoff(NewBackoff());
+  Failures failures;
+  size_t endpoint = PreferredEndpoint();
+  for (size_t tries = 1;; ++tries) {
+    absl::Status status = endpoints_[endpoint].stub->Connect(options_.connect_timeout);
+    if (status.ok()) {
+      place.told_something = false;
+      status = WatchOnce(endpoints_[endpoint], options, &place, visit);
+    }
+    if (status.ok() || !absl::IsUnavailable(status)) {
+      return status;
+    }
+    if (place.told_something) {
+      place.told_something = false;
+      tries = 1;
+      backoff.emplace(NewBackoff());
+      failures = Failures();
+    }
+    TurnAwayFrom(endpoint);
+    failures.Add(endpoints_[endpoint].address, std::move(status));
+    endpoint = (endpoint + 1) % endpoints_.size();
+    if (tries >= tries_max) {
+      return failures.Summary();
+    }
+    if (tries % endpoints_.size() == 0) {
+      clock_->SleepFor(backoff->Next());
+    }
+  }
+}
+
+absl::Status RetryingConnection::WatchOnce(
+    const Endpoint& endpoint, const WatchOptions& options, WatchPlace* place,
+    const std::function<bool(const WatchUpdate& update)>& visit) {
+  // So many heartbeats may be missed.
+  constexpr int kHeartbeatsMissedMax = 3;
+  v1::WatchResponse response;
+  absl::Status problem;
+  bool begins = true;
+  const auto take = [&] {
+    problem = CheckCluster(CallKind::kRead, endpoint, response.header());
+    if (!problem.ok()) {
+      return false;
+    }
+    WatchUpdate update = ToResult(response);
+    update.begins = std::exchange(begins, false);
+    NoteTold(place, &update);
+    return visit(update);
+  };
+  const v1::WatchRequest request = place->request;
+  const absl::Status status = endpoint.stub->Stream(
+      kWatchPath, kHeartbeatsMissedMax * options.heartbeat_interval, request, &response, take);
+  return problem.ok() ? status : problem;
+}
+
+void RetryingConnection::NoteTold(WatchPlace* place, WatchUpdate* update) {
+  v1::WatchRequest& request = place->request;
+  place->told_something = true;
+  if (update->begins) {
+    place->initial_revision = update->header.revision;
+    if (!request.initial_state()) {
+      request.set_start_revision(update->header.revision + 1);
+    }
+  }
+  // What a broken stream had told of a revision that it did not tell whole.
+  std::erase_if(update->events, [place](const Event& event) {
+    return std::tie(event.kv.mod_revision, event.kv.key) <=
+           std::tie(place->told_revision, place->told_key);
+  });
+  if (!update->events.empty()) {
+    place->told_revision = update->events.back().kv.mod_revision;
+    place->told_key = update->events.back().kv.key;
+  }
+  if (update->initial_complete) {
+    // Behind it, the watch is one like any other.
+    request.set_initial_state(false);
+    request.set_start_revision(place->initial_revision + 1);
+  }
+  if (update->progress_revision > 0) {
+    request.set_start_revision(update->progress_revision + 1);
+  }
 }
 
 absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view endpoint,

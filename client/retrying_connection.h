@@ -77,6 +77,9 @@ class RetryingConnection final : public Connection {
                                               const VerifyHashOptions& options) override;
   absl::StatusOr<BackupResult> Backup(absl::string_view endpoint, const BackupOptions& options,
                                       const BackupSink& sink) override;
+  absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
+                     const std::function<bool(const WatchUpdate& update)>& visit) override;
+  absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options) override;
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                            const MemberOptions& options) override;
 
@@ -86,6 +89,21 @@ class RetryingConnection final : public Connection {
     std::shared_ptr<Stub> stub;
   };
   using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
+
+  // Where a watch is.
+  struct WatchPlace {
+    v1::WatchRequest request;      // What to ask for next.
+    bool told_something = false;   // Since it was asked for.
+    int64_t initial_revision = 0;  // Of the initial state that is being told.
+    // Of the last event that was told.
+    int64_t told_revision = 0;
+    std::string told_key;
+  };
+  // One stream of a watch. OK: `visit` wants no more.
+  absl::Status WatchOnce(const Endpoint& endpoint, const WatchOptions& options, WatchPlace* place,
+                         const std::function<bool(const WatchUpdate& update)>& visit);
+  // Takes out of an update what was told before, and notes where the watch is then.
+  static void NoteTold(WatchPlace* place, WatchUpdate* update);
 
   // Makes the RPC `method` (rpc.h) until it succeeds, must not be repeated, or the tries or the
   // time are used up. A request that could not be made fails the call.

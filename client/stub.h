@@ -36,6 +36,14 @@ class Stub {
   virtual absl::Status ReadStream(const char* path, const google::protobuf::Message& request,
                                   google::protobuf::Message* response,
                                   absl::FunctionRef<absl::Status()> on_message) = 0;
+
+  // Makes an RPC that answers with a stream, and calls `on_response` with each answer in `response`
+  // until it returns false, which ends the call with OK, or the server ends it. UNAVAILABLE when
+  // nothing comes for `silence_max`.
+  virtual absl::Status Stream(const char* path, absl::Duration silence_max,
+                              const google::protobuf::Message& request,
+                              google::protobuf::Message* response,
+                              absl::FunctionRef<bool()> on_response) = 0;
 };
 
 // Makes the stub for an endpoint, host:port. Never fails: a bad address shows in Connect.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/cluster_types.h"
 #include "client/member_status.h"
 #include "client/member_types.h"
 
@@ -45,12 +46,6 @@ struct ClientOptions {
   absl::Duration backoff_initial = absl::Milliseconds(50);
   absl::Duration backoff_max = absl::Seconds(1);
   bool exactly_once = true;  // each write has an id, and is done once however often it is tried
-};
-
-// How fresh a read must be.
-enum class Consistency {
-  kLinearizable,  // reflects every write that was acknowledged before the read began
-  kStale,         // whatever the answering member has; works without a quorum
 };
 
 struct KeyValue {
@@ -154,20 +149,44 @@ struct IncrementOptions {
   std::string request_id = {};
 };
 
-struct MemberOptions {
-  Consistency consistency = Consistency::kLinearizable;
+struct CompactOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
-struct VerifyHashOptions {
-  uint64_t index = 0;  // of the log; 0: the newest that the member has applied
-  bool scan = false;   // also compare the hash with all keys
-  std::optional<absl::Duration> timeout = std::nullopt;
+enum class EventType { kPut, kDelete, kExpire };
+
+struct Event {
+  EventType type = EventType::kPut;
+  KeyValue kv = {};  // of a removal: the key, and in mod_revision the revision of the removal
+  std::optional<KeyValue> previous = std::nullopt;
 };
 
-struct BackupOptions {
-  // Stale: whatever the member has, also without a quorum.
-  Consistency consistency = Consistency::kLinearizable;
+struct WatchOptions {
+  int64_t start_revision = 0;  // inclusive; 0: from now on. Not with initial_state
+  bool initial_state = false;  // first tell all keys, as of one revision
+  bool keys_only = false;
+  bool return_previous = false;
+  std::vector<EventType> event_types = {};  // empty: all
+  // A member that says nothing for three of these is left for another one. 100 ms to 1 h.
+  absl::Duration heartbeat_interval = absl::Seconds(2);
+};
+
+// What a watch has to tell. With `begins` the watch starts, at `header.revision`, and with
+// `initial_state` so does the initial state, from its first key: again when a connection broke
+// before it was complete.
+struct WatchUpdate {
+  ResponseHeader header = {};
+  bool begins = false;
+  std::vector<Event> events = {};
+  std::vector<KeyValue> initial_kvs = {};
+  bool initial_complete = false;
+  bool partial_revision = false;  // the last event's revision may go on in the next update
+  int64_t progress_revision = 0;  // nothing up to here follows; 0: not said
+};
+
+struct CompactResult {
+  ResponseHeader header = {};
+  int64_t compact_revision = 0;
 };
 
 struct GetResult {
@@ -216,34 +235,5 @@ struct ListResult {
   std::string next_page_token = {};  // empty: this page is the last
   int64_t count = 0;
 };
-
-// A member that can serve linearizable reads.
-struct HealthResult {
-  ResponseHeader header = {};
-  absl::Duration took = {};  // connecting left out
-};
-
-// A hash of all that one member held after an entry of the log.
-struct VerifyHashResult {
-  ResponseHeader header = {};
-  uint64_t index = 0;
-  uint64_t state_hash = 0;
-  int64_t revision = 0;
-  int64_t key_count = 0;
-  bool scanned = false;
-};
-
-// What a backup holds, and how much of it there is.
-struct BackupResult {
-  ResponseHeader header = {};  // `revision` is that of the backup
-  int64_t key_count = 0;
-  uint64_t index = 0;
-  uint64_t state_hash = 0;     // as VerifyHash has it at `index`
-  int64_t bytes_estimate = 0;  // of the whole; 0: not known
-  int64_t bytes = 0;           // so far
-};
-
-// Takes the next bytes of a backup, and what is known of it with them; a failure ends the call.
-using BackupSink = std::function<absl::Status(absl::string_view data, const BackupResult& so_far)>;
 
 }  // namespace raftkv

@@ -9,7 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "base/duration.h"
 #include "base/version.h"
-#include "client/ctl/completion.h"
+#include "client/ctl/completed_app.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -44,6 +44,9 @@ struct Words {
   std::string touch_ttl;
   IncrementCommand increment;
   std::string increment_ttl;
+  WatchCommand watch;
+  HistoryCommand history;
+  CompactCommand compact;
   MoveLeaderCommand move_leader;
   EndpointStatusCommand status;
   EndpointHealthCommand health;
@@ -241,6 +244,34 @@ void AddTxnCommands(CLI::App& app, Words& words) {
       ->group(kGroup);
 }
 
+void AddHistoryCommands(CLI::App& app, Words& words) {
+  constexpr char kGroup[] = "History";
+  const CLI::Range revisions(int64_t{1}, std::numeric_limits<int64_t>::max());
+  CLI::App* watch =
+      app.add_subcommand("watch", "Print what happens to a key, or to all keys with a prefix")
+          ->group(kGroup);
+  watch->add_option("key", words.watch.key, "The key or, with --prefix, the prefix")->required();
+  watch->add_flag("--prefix", words.watch.prefix, "Watch all keys that start with the given one");
+  watch->add_option("--from", words.watch.from, "First revision to tell; without it, from now on")
+      ->check(revisions)
+      ->option_text("REVISION");
+  watch->add_flag("--prev-kv", words.watch.prev_kv, "Print also what the key held before");
+  watch
+      ->add_option("--exec", words.watch.exec,
+                   "Run this in a shell for each event instead of printing it, with "
+                   "RAFTKV_EVENT_TYPE, _KEY, _VALUE and _REVISION in its environment")
+      ->option_text("COMMAND");
+  CLI::App* history =
+      app.add_subcommand("history", "Print what happened to a key, as far as it is kept")
+          ->group(kGroup);
+  history->add_option("key", words.history.key, "The key")->required();
+  CLI::App* compact =
+      app.add_subcommand("compact", "End the history up to a revision")->group(kGroup);
+  compact->add_option("revision", words.compact.revision, "The revision")
+      ->required()
+      ->check(revisions);
+}
+
 void AddClusterCommands(CLI::App& app, Words& words) {
   constexpr char kGroup[] = "Cluster";
   constexpr char kCluster[] = "All members' endpoints instead of --endpoints";
@@ -369,46 +400,6 @@ void AddOtherCommands(CLI::App& app, Words& words) {
       ->option_text("bash|zsh|fish");
 }
 
-// All values that an option takes, by its text in the help: "a|b|c [a]".
-std::vector<std::string> ChoicesOf(const CLI::Option& option) {
-  const std::string text = option.get_option_text();
-  const std::string first = text.substr(0, text.find(' '));
-  return absl::StrContains(first, '|') ? absl::StrSplit(first, '|') : std::vector<std::string>();
-}
-
-CompletedCommand CompletedFrom(const CLI::App& app) {
-  CompletedCommand command{.name = app.get_name(), .description = app.get_description()};
-  for (const CLI::Option* option : app.get_options({})) {
-    if (!option->nonpositional()) {
-      command.choices = ChoicesOf(*option);
-    } else if (option != app.get_help_ptr() || app.get_parent() == nullptr) {
-      CompletedOption& completed = command.options.emplace_back();
-      for (const std::string& name : option->get_lnames()) {
-        completed.names.push_back(absl::StrCat("--", name));
-      }
-      for (const std::string& name : option->get_snames()) {
-        completed.names.push_back(absl::StrCat("-", name));
-      }
-      completed.description = option->get_description();
-      completed.takes_value = option->get_type_size() != 0;
-      completed.takes_file = absl::StartsWith(option->get_option_text(), "FILE");
-      completed.choices = ChoicesOf(*option);
-    }
-  }
-  for (const CLI::App* subcommand : app.get_subcommands({})) {
-    command.subcommands.push_back(CompletedFrom(*subcommand));
-  }
-  return command;
-}
-
-std::string CompletionScript(const CLI::App& app, const std::string& shell) {
-  const CompletedCommand root = CompletedFrom(app);
-  if (shell == "bash") {
-    return BashCompletion(root);
-  }
-  return shell == "zsh" ? ZshCompletion(root) : FishCompletion(root);
-}
-
 Command ChosenMemberCommand(const CLI::App& member, const Words& words) {
   if (member.got_subcommand("add")) {
     return words.add;
@@ -493,6 +484,15 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("del")) {
     return words.del;
   }
+  if (app.got_subcommand("watch")) {
+    return words.watch;
+  }
+  if (app.got_subcommand("history")) {
+    return words.history;
+  }
+  if (app.got_subcommand("compact")) {
+    return words.compact;
+  }
   if (app.got_subcommand("touch")) {
     if (!words.touch_ttl.empty()) {
       words.touch.ttl = *ParseDuration(words.touch_ttl);
@@ -553,6 +553,7 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   AddGlobalOptions(app, words);
   AddKeyCommands(app, words);
   AddTxnCommands(app, words);
+  AddHistoryCommands(app, words);
   AddClusterCommands(app, words);
   AddBackupCommands(app, words);
   AddOtherCommands(app, words);

@@ -86,6 +86,22 @@ struct MemberReplaceCommand {
   std::string peer_address = {};  // empty: where the old one was
 };
 
+struct WatchCommand {
+  std::string key = {};
+  bool prefix = false;
+  int64_t from = 0;  // 0: from now on
+  bool prev_kv = false;
+  std::string exec = {};  // empty: print
+};
+
+struct HistoryCommand {
+  std::string key = {};
+};
+
+struct CompactCommand {
+  int64_t revision = 0;
+};
+
 struct MoveLeaderCommand {
   std::string name = {};  // of the member that is to lead; empty: any
 };
@@ -127,12 +143,13 @@ struct TopCommand {};
 
 struct VersionCommand {};
 
-using Command = std::variant<PutCommand, GetCommand, DeleteCommand, TouchCommand, IncrementCommand,
-                             TxnCommand, MemberListCommand, MemberAddCommand, MemberRemoveCommand,
-                             MemberPromoteCommand, MemberUpdateCommand, MemberReplaceCommand,
-                             MoveLeaderCommand, EndpointStatusCommand, EndpointHealthCommand,
-                             EndpointHashCommand, SnapshotSaveCommand, ExportCommand, ImportCommand,
-                             OfflineCommand, TopCommand, VersionCommand>;
+using Command =
+    std::variant<PutCommand, GetCommand, DeleteCommand, TouchCommand, IncrementCommand, TxnCommand,
+                 WatchCommand, HistoryCommand, CompactCommand, MemberListCommand, MemberAddCommand,
+                 MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
+                 MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
+                 EndpointHealthCommand, EndpointHashCommand, SnapshotSaveCommand, ExportCommand,
+                 ImportCommand, OfflineCommand, TopCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -20,6 +20,7 @@
 #include "client/ctl/save_snapshot.h"
 #include "client/ctl/top.h"
 #include "client/ctl/txn_script.h"
+#include "client/ctl/watch.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -129,6 +130,25 @@ class Run {
     }
     terminal_.out << FormatTxn(global_.format, *result,
                                KeyView{.for_terminal = terminal_.out_is_terminal});
+    return ExitCode::kOk;
+  }
+
+  ExitCode operator()(const WatchCommand& command) {
+    const absl::Status status = RunWatch(command, global_.format, client_, terminal_);
+    return status.ok() ? ExitCode::kOk : Fail(status);
+  }
+
+  ExitCode operator()(const HistoryCommand& command) {
+    const absl::Status status = RunHistory(command, global_.format, client_, terminal_);
+    return status.ok() ? ExitCode::kOk : Fail(status);
+  }
+
+  ExitCode operator()(const CompactCommand& command) {
+    const absl::StatusOr<CompactResult> result = client_.Compact(command.revision);
+    if (!result.ok()) {
+      return Fail(result.status());
+    }
+    terminal_.out << FormatCompacted(global_.format, *result);
     return ExitCode::kOk;
   }
 

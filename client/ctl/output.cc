@@ -3,57 +3,17 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "base/utf8.h"
 #include "base/version.h"
 #include "client/ctl/escape.h"
+#include "client/ctl/output_json.h"
 #include "client/ctl/table.h"
 #include "client/errors.h"
 
 namespace raftkv::ctl {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string Line(const Json& json) {
-  return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) +
-         "\n";
-}
-
-// The cluster id as text, as protobuf's JSON has it: as a number, most JSON readers would round it.
-Json ToJson(const ResponseHeader& header) {
-  return Json{{"cluster_id", absl::StrCat(header.cluster_id)},
-              {"member_id", header.member_id},
-              {"leader_id", header.leader_id},
-              {"raft_term", header.raft_term},
-              {"revision", header.revision}};
-}
-
-void SetText(Json& json, const std::string& name, const std::string& bytes) {
-  if (IsUtf8(bytes)) {
-    json[name] = bytes;
-  } else {
-    json[name + "_base64"] = absl::Base64Escape(bytes);
-  }
-}
-
-Json ToJson(const KeyValue& kv, const KeyView& view) {
-  Json json = Json::object();
-  SetText(json, "key", kv.key);
-  if (!view.keys_only) {
-    SetText(json, "value", kv.value);
-  }
-  json["create_revision"] = kv.create_revision;
-  json["mod_revision"] = kv.mod_revision;
-  json["version"] = kv.version;
-  if (kv.ttl_remaining.has_value()) {
-    json["ttl_remaining"] = absl::FormatDuration(*kv.ttl_remaining);
-  }
-  return json;
-}
 
 std::string ForTerminal(const std::string& text, const KeyView& view) {
   return view.for_terminal ? EscapeControls(text, Newlines::kKeep) : text;
@@ -165,7 +125,7 @@ Json ToJson(const EndpointStatus& endpoint) {
     return json;
   }
   const MemberStatus& status = *endpoint.status;
-  json["header"] = ToJson(status.header);
+  json["header"] = ctl::ToJson(status.header);
   json["name"] = status.name;
   json["version"] = status.version;
   json["raft_state"] = std::string(StateName(status));
@@ -239,7 +199,7 @@ Json ToJson(const EndpointHash& endpoint) {
     return json;
   }
   const VerifyHashResult& hash = *endpoint.hash;
-  json["header"] = ToJson(hash.header);
+  json["header"] = ctl::ToJson(hash.header);
   json["index"] = hash.index;
   json["revision"] = hash.revision;
   json["key_count"] = hash.key_count;
@@ -454,6 +414,41 @@ std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
                     kv.ttl_remaining.has_value() ? absl::FormatDuration(*kv.ttl_remaining) : ""});
   }
   return FormatTable({"KEY", "VALUE", "CREATE REVISION", "MOD REVISION", "VERSION", "TTL"}, rows);
+}
+
+absl::string_view EventTypeName(EventType type) {
+  switch (type) {
+    case EventType::kPut:
+      return "PUT";
+    case EventType::kDelete:
+      return "DELETE";
+    case EventType::kExpire:
+      return "EXPIRE";
+  }
+  return "UNKNOWN";
+}
+
+std::string FormatEvent(OutputFormat format, const Event& event, const KeyView& view) {
+  KeyView shown = view;
+  shown.keys_only = view.keys_only || event.type != EventType::kPut;
+  if (format != OutputFormat::kSimple) {
+    Json json{{"type", std::string(EventTypeName(event.type))}, {"kv", ToJson(event.kv, shown)}};
+    if (event.previous.has_value()) {
+      json["previous"] = ToJson(*event.previous, view);
+    }
+    return Line(json);
+  }
+  return absl::StrCat(EventTypeName(event.type), "\n",
+                      event.previous.has_value() ? FormatKeySimple(*event.previous, view) : "",
+                      FormatKeySimple(event.kv, shown));
+}
+
+std::string FormatCompacted(OutputFormat format, const CompactResult& result) {
+  if (format == OutputFormat::kSimple) {
+    return absl::StrCat("compacted revision ", result.compact_revision, "\n");
+  }
+  return Line(
+      Json{{"header", ToJson(result.header)}, {"compact_revision", result.compact_revision}});
 }
 
 std::string FormatMembers(OutputFormat format, const ListMembersResult& result) {

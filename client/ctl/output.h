@@ -56,6 +56,12 @@ std::string FormatTxn(OutputFormat format, const TxnResult& result, const KeyVie
 std::string FormatKeySimple(const KeyValue& kv, const KeyView& view);
 std::string FormatKeys(OutputFormat format, const ResponseHeader& header,
                        const std::vector<KeyValue>& kvs, const KeyView& view);
+// "PUT", "DELETE" or "EXPIRE".
+absl::string_view EventTypeName(EventType type);
+// The type on a line of its own, and the key as FormatKeySimple shows it; the key alone of a
+// removal. JSON, and the table too, is one line for each.
+std::string FormatEvent(OutputFormat format, const Event& event, const KeyView& view);
+std::string FormatCompacted(OutputFormat format, const CompactResult& result);
 std::string FormatMembers(OutputFormat format, const ListMembersResult& result);
 // A member that was added or changed, as FormatMembers shows one.
 std::string FormatMember(OutputFormat format, const ChangeMemberResult& result);

@@ -33,9 +33,17 @@ class ManualClock final : public SleepingClock {
   MonotonicNanos now_ = 1'000;
 };
 
+// What one stream answers, and what ends it.
+struct StreamScript {
+  std::vector<v1::WatchResponse> answers;
+  absl::Status end;
+};
+
 // Members that answer every RPC as scripted, OK once the script is used up, and a record of who was
 // asked.
 struct Script {
+  std::map<std::string, std::deque<StreamScript>> streams = {};
+  std::vector<v1::WatchRequest> watches = {};
   ManualClock* clock;
   std::map<std::string, absl::Status> connect;              // by address; absent: connected
   std::map<std::string, std::deque<absl::Status>> answers;  // by address
@@ -48,6 +56,11 @@ struct Script {
   std::vector<absl::Duration> connect_timeouts;
   std::vector<std::string> request_ids;  // Of the Puts made.
 };
+
+absl::Status Refused() {
+  return WithReason(absl::UnavailableError("Connection refused"), kReasonCannotConnect,
+                    kClientErrorDomain);
+}
 
 class ScriptedStub final : public Stub {
  public:
@@ -81,6 +94,26 @@ class ScriptedStub final : public Stub {
     EXPECT_TRUE(response->ParseFromString(header_only.SerializeAsString()));
     return absl::OkStatus();
   }
+  absl::Status Stream(const char* /*path*/, absl::Duration silence_max,
+                      const google::protobuf::Message& request, google::protobuf::Message* response,
+                      absl::FunctionRef<bool()> on_response) override {
+    script_->asked.push_back(address_);
+    script_->timeouts.push_back(silence_max);
+    script_->watches.push_back(static_cast<const v1::WatchRequest&>(request));
+    std::deque<StreamScript>& streams = script_->streams[address_];
+    if (streams.empty()) {
+      return Refused();
+    }
+    const StreamScript stream = std::move(streams.front());
+    streams.pop_front();
+    for (const v1::WatchResponse& answer : stream.answers) {
+      EXPECT_TRUE(response->ParseFromString(answer.SerializeAsString()));
+      if (!on_response()) {
+        return absl::OkStatus();
+      }
+    }
+    return stream.end;
+  }
 
   absl::Status ReadStream(const char* /*path*/, const google::protobuf::Message&,
                           google::protobuf::Message* response,
@@ -102,11 +135,6 @@ class ScriptedStub final : public Stub {
 
 absl::Status Unavailable(const std::string& reason) {
   return WithReason(absl::UnavailableError("from the server"), reason, kServerErrorDomain);
-}
-
-absl::Status Refused() {
-  return WithReason(absl::UnavailableError("Connection refused"), kReasonCannotConnect,
-                    kClientErrorDomain);
 }
 
 absl::Status NoLeaderFor(int seconds) {
@@ -452,6 +480,99 @@ TEST_F(RetryingConnectionTest, HealthTellsHowLongTheReadTook) {
   RetryingConnection connection = ConnectToTwo();
   script_.answer_takes["b:1"] = absl::Milliseconds(7);
   EXPECT_EQ(connection.CheckHealth("b:1", {})->took, absl::Milliseconds(7));
+}
+
+v1::WatchResponse Told(int64_t revision, const std::vector<std::string>& keys, int64_t progress) {
+  v1::WatchResponse response;
+  for (const std::string& key : keys) {
+    v1::Event* event = response.add_events();
+    event->set_type(v1::EVENT_TYPE_PUT);
+    event->mutable_kv()->set_key(key);
+    event->mutable_kv()->set_mod_revision(revision);
+  }
+  response.set_progress_revision(progress);
+  return response;
+}
+
+v1::WatchResponse StartsAt(int64_t revision) {
+  v1::WatchResponse response;
+  response.mutable_header()->set_revision(revision);
+  return response;
+}
+
+class WatchConnectionTest : public RetryingConnectionTest {
+ protected:
+  // What the watch tells, as "revision key", until `count` events were told or it ends.
+  absl::Status Watch(const WatchOptions& options, size_t count) {
+    RetryingConnection connection = ConnectToTwo();
+    return connection.Watch({Prefix{""}}, options, [&](const WatchUpdate& update) {
+      begins_ += update.begins ? 1 : 0;
+      for (const Event& event : update.events) {
+        told_.push_back(std::to_string(event.kv.mod_revision) + " " + event.kv.key);
+      }
+      return told_.size() < count;
+    });
+  }
+
+  std::vector<std::string> told_;
+  int begins_ = 0;
+};
+
+TEST_F(WatchConnectionTest, GoesOnBehindWhatItKnowsAtTheNextEndpoint) {
+  script_.streams["a:1"] = {
+      {{StartsAt(6), Told(7, {"k"}, 7), Told(9, {"k"}, 9)}, Unavailable(kReasonShuttingDown)}};
+  script_.streams["b:1"] = {{{StartsAt(9), Told(12, {"k"}, 12)}, absl::OkStatus()}};
+  EXPECT_TRUE(Watch({}, 3).ok());
+  EXPECT_EQ(told_, (std::vector<std::string>{"7 k", "9 k", "12 k"}));
+  ASSERT_EQ(script_.watches.size(), 2u);
+  EXPECT_EQ(script_.watches[0].start_revision(), 0);
+  EXPECT_EQ(script_.watches[1].start_revision(), 10);
+  EXPECT_EQ(begins_, 2);
+}
+
+// Nothing happened yet, and what happens meanwhile must not be missed.
+TEST_F(WatchConnectionTest, AStreamThatToldNothingFixesTheStart) {
+  script_.streams["a:1"] = {{{StartsAt(6)}, Unavailable("")}};
+  script_.streams["b:1"] = {{{StartsAt(6), Told(7, {"k"}, 7)}, absl::OkStatus()}};
+  EXPECT_TRUE(Watch({}, 1).ok());
+  EXPECT_EQ(script_.watches.at(1).start_revision(), 7);
+}
+
+TEST_F(WatchConnectionTest, ARevisionThatWasToldInPartIsNotToldTwice) {
+  script_.streams["a:1"] = {{{StartsAt(6), Told(7, {"a", "b"}, 6)}, Unavailable("")}};
+  script_.streams["b:1"] = {{{StartsAt(6), Told(7, {"a", "b", "c"}, 7)}, absl::OkStatus()}};
+  EXPECT_TRUE(Watch({}, 3).ok());
+  EXPECT_EQ(told_, (std::vector<std::string>{"7 a", "7 b", "7 c"}));
+  EXPECT_EQ(script_.watches.at(1).start_revision(), 7);
+}
+
+TEST_F(WatchConnectionTest, AnInitialStateBeginsAnewUntilItIsComplete) {
+  WatchOptions options;
+  options.initial_state = true;
+  v1::WatchResponse complete;
+  complete.set_initial_complete(true);
+  script_.streams["a:1"] = {{{StartsAt(6)}, Unavailable("")},
+                            {{StartsAt(20), Told(21, {"k"}, 21)}, absl::OkStatus()}};
+  script_.streams["b:1"] = {{{StartsAt(8), complete}, Unavailable("")}};
+  EXPECT_TRUE(Watch(options, 1).ok());
+  ASSERT_EQ(script_.watches.size(), 3u);
+  EXPECT_TRUE(script_.watches[1].initial_state());
+  EXPECT_EQ(script_.watches[1].start_revision(), 0);
+  EXPECT_FALSE(script_.watches[2].initial_state());
+  EXPECT_EQ(script_.watches[2].start_revision(), 9);
+}
+
+TEST_F(WatchConnectionTest, WhatCannotGoOnEndsIt) {
+  script_.streams["a:1"] = {{{StartsAt(6)}, absl::OutOfRangeError("compacted")}};
+  EXPECT_TRUE(absl::IsOutOfRange(Watch({}, 1)));
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+}
+
+TEST_F(WatchConnectionTest, GivesUpAfterSomeRoundsInVain) {
+  const absl::Status status = Watch({}, 1);
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_EQ(script_.asked.size(), 16u);
+  EXPECT_FALSE(clock_->pauses.empty());
 }
 
 }  // namespace

@@ -179,6 +179,20 @@ TEST(CommandLineTest, Get) {
   }
 }
 
+TEST(CommandLineTest, CommandsOfTheHistory) {
+  const auto plain = std::get<WatchCommand>(Good({"watch", "k"}).command);
+  EXPECT_EQ(plain.key, "k");
+  EXPECT_FALSE(plain.prefix || plain.prev_kv);
+  EXPECT_EQ(plain.from, 0);
+  const auto full = std::get<WatchCommand>(
+      Good({"watch", "--prefix", "", "--from", "7", "--prev-kv", "--exec", "true"}).command);
+  EXPECT_TRUE(full.prefix && full.prev_kv);
+  EXPECT_EQ(full.from, 7);
+  EXPECT_EQ(full.exec, "true");
+  EXPECT_EQ(std::get<HistoryCommand>(Good({"history", "k"}).command).key, "k");
+  EXPECT_EQ(std::get<CompactCommand>(Good({"compact", "9"}).command).revision, 9);
+}
+
 TEST(CommandLineTest, TheOtherCommands) {
   EXPECT_TRUE(std::get<DeleteCommand>(Good({"del", "k", "--prefix"}).command).prefix);
   EXPECT_FALSE(std::get<DeleteCommand>(Good({"del", "k"}).command).prefix);

@@ -55,6 +55,11 @@ class MockConnection : public Connection {
               (absl::string_view, const VerifyHashOptions&), (override));
   MOCK_METHOD(absl::StatusOr<BackupResult>, Backup,
               (absl::string_view, const BackupOptions&, const BackupSink&), (override));
+  MOCK_METHOD(absl::Status, Watch,
+              (const std::vector<KeyRange>&, const WatchOptions&,
+               const std::function<bool(const WatchUpdate&)>&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<CompactResult>, Compact, (int64_t, const CompactOptions&), (override));
   MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
               (override));
 };

@@ -1,0 +1,49 @@
+#include "client/ctl/output_json.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/utf8.h"
+
+namespace raftkv::ctl {
+namespace {
+
+void SetText(Json& json, const std::string& name, const std::string& bytes) {
+  if (IsUtf8(bytes)) {
+    json[name] = bytes;
+  } else {
+    json[name + "_base64"] = absl::Base64Escape(bytes);
+  }
+}
+
+}  // namespace
+
+std::string Line(const Json& json) {
+  return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+Json ToJson(const ResponseHeader& header) {
+  return Json{{"cluster_id", absl::StrCat(header.cluster_id)},
+              {"member_id", header.member_id},
+              {"leader_id", header.leader_id},
+              {"raft_term", header.raft_term},
+              {"revision", header.revision}};
+}
+
+Json ToJson(const KeyValue& kv, const KeyView& view) {
+  Json json = Json::object();
+  SetText(json, "key", kv.key);
+  if (!view.keys_only) {
+    SetText(json, "value", kv.value);
+  }
+  json["create_revision"] = kv.create_revision;
+  json["mod_revision"] = kv.mod_revision;
+  json["version"] = kv.version;
+  if (kv.ttl_remaining.has_value()) {
+    json["ttl_remaining"] = absl::FormatDuration(*kv.ttl_remaining);
+  }
+  return json;
+}
+
+}  // namespace raftkv::ctl
