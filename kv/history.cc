@@ -23,10 +23,9 @@ void CloseOpen(HistoryState* state) {
 }
 
 bool IsFull(const HistoryLimits& limits, raft::ClusterMillis stamp, const HistorySegment& segment) {
-  return segment.events > 0 &&
-         (segment.bytes >= limits.bytes / limits.segments ||
-          segment.events >= limits.events / limits.segments ||
-          stamp.value() - segment.began.value() >= limits.age_ms / limits.segments);
+  return segment.events > 0 && (segment.bytes >= limits.bytes / limits.segments ||
+                                segment.events >= limits.events / limits.segments ||
+                                stamp >= segment.began + limits.age_ms / limits.segments);
 }
 
 }  // namespace
@@ -65,8 +64,8 @@ void MoveHistory(const HistoryLimits& limits, raft::ClusterMillis stamp, History
     CloseOpen(state);
   }
   while (!state->closed.empty() &&
-         (stamp.value() - state->closed.front().ended.value() >= limits.age_ms ||
-          state->bytes() > limits.bytes || state->events() > limits.events)) {
+         (stamp >= state->closed.front().ended + limits.age_ms || state->bytes() > limits.bytes ||
+          state->events() > limits.events)) {
     RemoveOldest(state);
   }
 }

@@ -204,9 +204,6 @@ bool RocksDbKvStateMachine::WriteHistoryState(const kv::AppliedState& applied) {
   CHECK_GT(state.removed, removed) << "the history cannot come back";
   // Before the rows are: a reader must not take their absence for silence.
   generation_->history_removed = state.removed;
-  if (begins) {
-    return false;
-  }
   built = batch_.DeleteRange(generation_->history, EncodeHistoryKey(removed + 1, ""),
                              EncodeHistoryKey(state.removed + 1, ""));
   CHECK(built.ok()) << "cannot build a write batch: " << built.ToString();

@@ -332,6 +332,90 @@ TEST_F(WatchTest, AStopEndsThem) {
   EXPECT_EQ(cluster_.server(2).WaitExit(), (ExitStatus{.code = 0}));
 }
 
+// Streams whose events come to one queue, which only this thread looks at.
+class ManyWatches {
+ public:
+  ManyWatches(const std::string& address, const v1::WatchRequest& request, size_t count) {
+    grpc::ChannelArguments own_connection;
+    own_connection.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    for (size_t i = 0; i < count; ++i) {
+      if (i % kStreamsPerConnection == 0) {
+        stub_ = v1::WatchService::NewStub(
+            grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), own_connection));
+      }
+      Call& call = *calls_.emplace_back(std::make_unique<Call>());
+      SetTimeout(&call.context, Millis(120'000));
+      call.reader = stub_->AsyncWatch(&call.context, request, &queue_, &call);
+    }
+  }
+  ~ManyWatches() {
+    for (const auto& call : calls_) {
+      call->context.TryCancel();
+    }
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+  // Reads until each was told so many responses; how many were within the time.
+  size_t Await(int responses, Millis timeout) {
+    const auto until = std::chrono::system_clock::now() + timeout;
+    size_t told = 0;
+    for (const auto& call : calls_) {
+      told += call->responses >= responses ? 1 : 0;
+    }
+    void* tag = nullptr;
+    bool ok = false;
+    while (told < calls_.size() &&
+           queue_.AsyncNext(&tag, &ok, until) == grpc::CompletionQueue::GOT_EVENT) {
+      auto* call = static_cast<Call*>(tag);
+      if (!ok) {
+        continue;
+      }
+      // The first event says that the call has begun.
+      told += ++call->responses == responses ? 1 : 0;
+      call->reader->Read(&call->response, call);
+    }
+    return told;
+  }
+
+ private:
+  static constexpr size_t kStreamsPerConnection = 2000;
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientAsyncReader<v1::WatchResponse>> reader;
+    v1::WatchResponse response;
+    int responses = -1;
+  };
+
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<v1::WatchService::Stub> stub_;
+  std::vector<std::unique_ptr<Call>> calls_;
+};
+
+TEST_F(WatchTest, TenThousandOnOneKeyHoldNobodyUp) {
+  constexpr size_t kWatches = 10'000;
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  v1::WatchRequest request;
+  request.add_ranges()->set_key("hot");
+  ManyWatches watches(cluster_.client_address(*leader), request, kWatches);
+  ASSERT_EQ(watches.Await(1, Millis(60'000)), kWatches) << "each has begun";
+  const Reply<v1::GetStatusResponse> before = cluster_.client(*leader).GetStatus();
+  Put("hot", "1");
+  // Far below the timeout of an election, however much there is to tell.
+  for (int i = 0; i < 20; ++i) {
+    const Clock::time_point start = Clock::now();
+    Put("other", "x");
+    EXPECT_LT(Since(start), Millis(900));
+  }
+  EXPECT_EQ(watches.Await(2, Millis(60'000)), kWatches) << "each was told";
+  const Reply<v1::GetStatusResponse> after = cluster_.client(*leader).GetStatus();
+  EXPECT_EQ(after.response.header().raft_term(), before.response.header().raft_term());
+}
+
 TEST_F(WatchTest, CtlShowsTheHistoryOfAKey) {
   const int64_t base = Put("h", "1");
   Put("other", "x");

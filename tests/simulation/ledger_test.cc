@@ -90,6 +90,22 @@ TEST_F(LedgerTest, FindsAStartWithAHashOfOtherRows) {
   EXPECT_THAT(findings_.findings(), ElementsAre(HasSubstr("than the rows come to")));
 }
 
+TEST_F(LedgerTest, FindsAHistoryThatLacksAnEvent) {
+  ledger_.OnApplied(kNode, steps_);
+  TableContent content = table_.content();
+  ASSERT_EQ(content.events.size(), 3u);
+  content.events.erase(std::next(content.events.begin()));
+  ledger_.OnStarted(kNode, content);
+  EXPECT_THAT(findings_.findings(), ElementsAre(HasSubstr("a history at revision 3 that is not")));
+}
+
+TEST_F(LedgerTest, FindsAHistoryThatReachesElsewhereThanTheOthers) {
+  ledger_.OnApplied(kNode, steps_);
+  steps_[1].applied.history.compacted = 1;
+  ledger_.OnApplied(NodeId(2), steps_);
+  EXPECT_THAT(findings_.findings(), ElementsAre(HasSubstr("keeps another history")));
+}
+
 TEST_F(LedgerTest, FindsAStateHashThatIsNotTheModels) {
   ledger_.OnApplied(kNode, steps_);
   kv::RecentDigests digests(raft::StateMachine::kHashesKept, kv::AppliedState());
