@@ -113,7 +113,9 @@ inline constexpr uint64_t kWatchPageBytesMax = 256 << 10;
 inline constexpr uint64_t kWatchBacklogSlackBytes = 4 * kMiB;
 // Events taken in one turn of the loop.
 inline constexpr int kEventsPerTurnMax = 512;
-// Calls of one method that are announced to gRPC in advance.
-inline constexpr int kPostedCallsPerMethod = 64;
+// Calls of one method that are announced to gRPC in advance. Each announces its successor when it
+// arrives, so that more would only spare a burst a queue within gRPC; but Debian's gRPC looks
+// through all that is outstanding whenever an operation ends (findings/).
+inline constexpr int kPostedCallsPerMethod = 4;
 
 }  // namespace raftkv::server
