@@ -56,7 +56,10 @@ void Membership::Advance() {
   advancing_ = true;
   directory_.FollowLog(driver_.core().configuration_payload());
   if (driver_.core().role() != raft::RaftRole::kLeader) {
-    Refuse(NoLeaderError(), ChangeUnknownError());
+    // Each turn comes here, and hardly any has somebody to tell.
+    if (!waiting_.empty()) {
+      Refuse(NoLeaderError(), ChangeUnknownError());
+    }
     learners_.clear();
   } else if (driver_.core().has_committed_in_term() && directory_.founded()) {
     FollowLearners();

@@ -13,8 +13,9 @@
 namespace raftkv::server {
 namespace {
 
-template <typename OpenCalls, typename Status>
-void GiveUpLate(MonotonicNanos now, const Status& status, OpenCalls* calls) {
+// `error` makes what they are told: most of the time there is nobody to tell.
+template <typename OpenCalls>
+void GiveUpLate(MonotonicNanos now, absl::Status (*error)(), OpenCalls* calls) {
   for (auto open = calls->begin(); open != calls->end();) {
     if (open->deadline > now) {
       ++open;
@@ -23,7 +24,7 @@ void GiveUpLate(MonotonicNanos now, const Status& status, OpenCalls* calls) {
     open->call->Abandon();
     const auto done = std::move(open->done);
     open = calls->erase(open);
-    done(status);
+    done(error());
   }
 }
 
@@ -77,8 +78,9 @@ void LeaderCalls::ChangeMembers(peer::v1::ForwardService::Stub* stub,
 }
 
 void LeaderCalls::GiveUp(MonotonicNanos now) {
-  GiveUpLate(now, absl::UnavailableError("the leader does not answer"), &transfers_);
-  GiveUpLate(now, kv::ChangeUnknownError(), &changes_);
+  GiveUpLate(
+      now, [] { return absl::UnavailableError("the leader does not answer"); }, &transfers_);
+  GiveUpLate(now, kv::ChangeUnknownError, &changes_);
 }
 
 }  // namespace raftkv::server
