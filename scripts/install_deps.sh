@@ -53,6 +53,7 @@ readonly TEST_PACKAGES=(
   python3-grpcio
   python3-protobuf
   rocksdb-tools
+  valgrind
   zsh
 )
 readonly LONG_PACKAGES=(
@@ -68,18 +69,19 @@ readonly LONG_PACKAGES=(
   systemd
 )
 readonly RUNTIME_PACKAGES=(
-  libabsl20220623
+  libbz2-1.0
+  libc-ares2
   libcpp-httplib0.11
   libgflags2.2
   libgoogle-glog0v6
-  libgrpc++1.51
-  libgrpc29
   libjemalloc2
+  liblz4-1
   libprometheus-cpp-core1.0
-  libprotobuf32
-  librocksdb7.8
+  libre2-9
+  libsnappy1v5
   libssl3
   libyaml-cpp0.7
+  libzstd1
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

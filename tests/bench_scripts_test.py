@@ -18,7 +18,7 @@ def load(name):
     return module
 
 
-machine, report = load("machine"), load("report")
+machine, report, instructions = load("machine"), load("report"), load("instructions")
 
 
 def run(backend, rate, name="put, 256 in flight", p50=1.0, ticks=0, rss_kib=0, errors=None):
@@ -30,6 +30,18 @@ def run(backend, rate, name="put, 256 in flight", p50=1.0, ticks=0, rss_kib=0, e
 
 def lines(*runs):
     return [" ".join(line.split()) for line in report.report(runs)]
+
+
+class InstructionsTest(unittest.TestCase):
+    def test_within_the_tolerance(self):
+        self.assertEqual((["put: 10499 instructions, +5.0% to 10000"], 0),
+                         instructions.compare({"put": 10499}, {"put": 10000}))
+
+    def test_dearer_and_cheaper_are_both_news(self):
+        lines, wrong = instructions.compare({"put": 10600, "get": 9400}, {"put": 10000, "get": 10000})
+        self.assertEqual(2, wrong)
+        self.assertEqual(4, len(lines))
+        self.assertIn("scripts/bench/instructions.json", lines[1])
 
 
 class ReportTest(unittest.TestCase):
