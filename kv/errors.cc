@@ -392,6 +392,12 @@ absl::Status UnreadOutcomeError() {
       absl::StrCat("the write was done, but its answer was dropped: ", kUnread));
 }
 
+absl::Status UnreadMarkedOutcomeError() {
+  return Unavailable("OUTCOME_UNKNOWN",
+                     absl::StrCat("the write was done, but its answer was dropped: ", kUnread,
+                                  "; try again with the same request_id"));
+}
+
 absl::Status OverloadedError() {
   return OverloadedBecause("too many requests are waiting; nothing was proposed, try again later");
 }

@@ -94,8 +94,10 @@ absl::Status BehindError();
 // A write that may have happened, or may yet. UNKNOWN, or, `with_request_id`, UNAVAILABLE: it may
 // be tried again.
 absl::Status OutcomeUnknownError(bool with_request_id = false);
-// The same for a write that was done, but whose answer there is no room for.
+// The same for a write that was done, but whose answer there is no room for; and that of one with
+// an id.
 absl::Status UnreadOutcomeError();
+absl::Status UnreadMarkedOutcomeError();
 // RESOURCE_EXHAUSTED: certainly not proposed.
 absl::Status OverloadedError();
 // So many request ids are remembered, none of which may be forgotten yet.

@@ -1,8 +1,10 @@
 #include "server/api/kv_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kv/errors.h"
+#include "server/api/batch_operation.h"
 #include "server/api/batch_run.h"
 
 namespace raftkv::server {
@@ -27,6 +29,11 @@ void KvService::AddOperation(const std::string& method, absl::Status (*unsendabl
                              Operation<Request, Response> operation) {
   service_.AddMethod<Request>(
       method, unsendable, [this, operation](ApiCall* call, Request request) {
+        if constexpr (requires { request.request_id(); }) {
+          if (!request.request_id().empty()) {
+            call->SetUnsendable(kv::UnreadMarkedOutcomeError);
+          }
+        }
         (operations_.*operation)(std::move(request), call->AnswerBy(),
                                  [call](const absl::StatusOr<Response>& response) {
                                    if (response.ok()) {
@@ -39,6 +46,12 @@ void KvService::AddOperation(const std::string& method, absl::Status (*unsendabl
 }
 
 void KvService::Batch(ApiCall* call, v1::BatchRequest request) {
+  if (std::all_of(request.ops().begin(), request.ops().end(), [](const v1::BatchOp& op) {
+        const OperationTraits traits = TraitsOf(op);
+        return traits.only_reads || traits.has_request_id;
+      })) {
+    call->SetUnsendable(kv::UnreadMarkedOutcomeError);
+  }
   RunBatch(&operations_, std::move(request), call->AnswerBy(),
            [call](const absl::StatusOr<v1::BatchResponse>& response) {
              if (response.ok()) {

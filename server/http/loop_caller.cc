@@ -27,6 +27,7 @@ class WaitedCall final : public ApiCall {
              CallAccounting* accounting, EventLoop* loop, std::shared_ptr<AnswerMailbox> mailbox,
              uint64_t request_bytes)
       : method_(method),
+        unsendable_(method.unsendable),
         deadline_(deadline),
         accounting_(*accounting),
         begun_at_(accounting->clock->Now()),
@@ -41,10 +42,12 @@ class WaitedCall final : public ApiCall {
     return deadline_ - AnswerMargin(std::max<MonotonicNanos>(deadline_ - now, 0));
   }
 
+  void SetUnsendable(absl::Status (*unsendable)()) override { unsendable_ = unsendable; }
+
   void Finish(const Message& response) override {
     const uint64_t bytes = response.ByteSizeLong();
     if (!accounting_.backlog.HasRoomFor(bytes)) {
-      Fail(method_.unsendable());
+      Fail(unsendable_());
       return;
     }
     ApiCaller::Answer answer;
@@ -79,6 +82,7 @@ class WaitedCall final : public ApiCall {
   }
 
   const ClientService::Method& method_;
+  absl::Status (*unsendable_)();
   const MonotonicNanos deadline_;
   CallAccounting& accounting_;
   const MonotonicNanos begun_at_;

@@ -15,6 +15,8 @@ class ApiCall {
   // When a call that still waits must be answered, so that the client hears what it waited for
   // instead of its own "deadline exceeded".
   virtual MonotonicNanos AnswerBy() const = 0;
+  // What to fail with when there is no room for the answer, instead of what its method says.
+  virtual void SetUnsendable(absl::Status (*unsendable)()) = 0;
   // Answers, or fails the call when there is no room for the answer.
   virtual void Finish(const google::protobuf::Message& response) = 0;
   // REQUIRES: !error.ok().

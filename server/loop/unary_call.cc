@@ -37,7 +37,8 @@ MonotonicNanos TimeUntil(gpr_timespec deadline, gpr_timespec now) {
                                                  : left.tv_sec * kNanosPerSecond + left.tv_nsec;
 }
 
-UnaryCall::UnaryCall(const Method& method) : method_(method), stream_(&context_) {
+UnaryCall::UnaryCall(const Method& method)
+    : method_(method), unsendable_(method.unsendable), stream_(&context_) {
   method_.service->Announce(method_.number, &context_, &stream_, method_.queue,
                             announcement_.Begin());
 }
@@ -142,7 +143,7 @@ void UnaryCall::Finish(const google::protobuf::Message& response) {
   const grpc::ByteBuffer bytes = SerializeMessage(response);
   AnswerBacklog& backlog = method_.accounting->backlog;
   if (!backlog.HasRoomFor(bytes.Length())) {
-    Fail(method_.unsendable());
+    Fail(unsendable_());
     return;
   }
   if (bytes.Length() >= kSmallAnswerBytes) {

@@ -74,6 +74,7 @@ class UnaryCall final : public OperatedCall, public ApiCall, private UnfinishedR
   [[nodiscard]] bool Parse(google::protobuf::Message* request);
 
   MonotonicNanos AnswerBy() const override;
+  void SetUnsendable(absl::Status (*unsendable)()) override { unsendable_ = unsendable; }
   // An answer that the client has not taken by the deadline, or for as long as a call without one
   // would be waited for, is given up.
   void Finish(const google::protobuf::Message& response) override;
@@ -95,6 +96,7 @@ class UnaryCall final : public OperatedCall, public ApiCall, private UnfinishedR
   MonotonicNanos ClientsDeadline() const;
 
   const Method& method_;
+  absl::Status (*unsendable_)();
   State state_ = State::kAnnounced;
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;

@@ -143,11 +143,25 @@ TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
     EXPECT_EQ(put.reason, "OUTCOME_UNKNOWN") << put;
     EXPECT_EQ(node.client().GetText("big")->kv().text(), "new");
 
+    EXPECT_EQ(put.status.error_code(), grpc::StatusCode::UNKNOWN);
+    // With an id it may be tried again.
+    ASSERT_TRUE(node.client().PutText("big", std::string(kMiB, 'v')).ok());
+    const v1::PutRequest marked =
+        Proto<v1::PutRequest>("key: 'big' text: 'newer' return_previous: true request_id: 'one'");
+    const auto unread = node.client().Put(marked);
+    EXPECT_EQ(unread.reason, "OUTCOME_UNKNOWN") << unread;
+    EXPECT_EQ(unread.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(node.client().GetText("big")->kv().text(), "newer");
+
     // They still do not read.
     ASSERT_TRUE(node.client().PutText("big", std::string(kMiB, 'v')).ok());
     EXPECT_TRUE(WaitUntil(
         Millis(20000), [&] { return node.client().GetText("big").ok(); }, Millis(100)))
         << "their answers are not given up";
+    const auto replayed = node.client().Put(marked);
+    ASSERT_TRUE(replayed.ok()) << replayed;
+    EXPECT_TRUE(replayed->replayed());
+    EXPECT_EQ(replayed->previous().data().size(), kMiB);
   }
 }
 

@@ -157,6 +157,8 @@ std::vector<ErrorCase> ErrorTable() {
        {{"field", "operations"}, {"size", "11"}, {"limit", "10"}},
        kNone},
       {BadBatchError("ops", "no"), kInvalid, "BAD_BATCH", {{"field", "ops"}}, kNone},
+      {UnreadOutcomeError(), StatusCode::kUnknown, "OUTCOME_UNKNOWN", {}, kNone},
+      {UnreadMarkedOutcomeError(), kUnavailable, "OUTCOME_UNKNOWN", {}, 250},
       {BadRequestIdError(65),
        kInvalid,
        "BAD_REQUEST_ID",

@@ -134,6 +134,20 @@ TEST_F(LoopCallerTest, CountsCallsAndHowTheyEnd) {
   EXPECT_LT(counts.answer_bytes(), 300U) << "an error is no answer";
 }
 
+TEST_F(LoopCallerTest, AnAnswerWithoutRoomIsWhatTheCallWasSaidToBeThen) {
+  handle_ = [](ApiCall* call, const v1::GetRequest& request) {
+    if (request.key() == "marked") {
+      call->SetUnsendable(kv::UnreadMarkedOutcomeError);
+    }
+    v1::GetResponse response;
+    response.mutable_kv()->set_text(std::string(kUnsentAnswerBytesMax + 1, 'x'));
+    call->Finish(response);
+  };
+  StartLoop();
+  EXPECT_EQ(Get("a").status(), kv::UnreadError());
+  EXPECT_EQ(Get("marked").status(), kv::UnreadMarkedOutcomeError());
+}
+
 TEST_F(LoopCallerTest, CallsAreCounted) {
   FakeClock time;
   RequestStats stats(&time);
