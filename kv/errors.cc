@@ -203,6 +203,10 @@ absl::Status BadBatchError(absl::string_view field, absl::string_view problem) {
   return InvalidArgument("BAD_BATCH", field, absl::StrCat(field, ": ", problem));
 }
 
+absl::Status BadStreamError(absl::string_view problem) {
+  return InvalidArgument("BAD_STREAM", "id", absl::StrCat("id: ", problem));
+}
+
 absl::Status BadRequestIdError(uint64_t size) {
   return InvalidArgument(
       "BAD_REQUEST_ID", "request_id",
@@ -489,6 +493,11 @@ absl::Status RevisionFutureError(int64_t revision, int64_t current) {
 absl::Status TooManyWatchesError(uint64_t limit) {
   return OverloadedBecause(
       absl::StrCat("this member has ", limit, " watches already, which is the most it takes"));
+}
+
+absl::Status TooManyStreamsError(uint64_t limit) {
+  return OverloadedBecause(absl::StrCat(
+      "this member has ", limit, " streams of operations already, which is the most it takes"));
 }
 
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision) {

@@ -45,6 +45,8 @@ absl::Status BadGuardError(absl::string_view field, absl::string_view problem);
 // A transaction that has more of something, such as "operations", than it may.
 absl::Status TxnTooLargeError(absl::string_view of_what, uint64_t size, uint64_t limit);
 absl::Status BadBatchError(absl::string_view field, absl::string_view problem);
+// A stream whose client reuses the id of an operation that is not answered, or says no id.
+absl::Status BadStreamError(absl::string_view problem);
 absl::Status BadRequestIdError(uint64_t size);
 absl::Status RequestIdReusedError();
 absl::Status BadPageSizeError(int64_t page_size);
@@ -126,8 +128,9 @@ absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key
 absl::Status RevisionCompactedError(int64_t revision, int64_t compacted);
 // OUT_OF_RANGE: the store has only come to `current`.
 absl::Status RevisionFutureError(int64_t revision, int64_t current);
-// RESOURCE_EXHAUSTED: a member has so many watches already.
+// RESOURCE_EXHAUSTED: a member has so many watches, or streams of operations, already.
 absl::Status TooManyWatchesError(uint64_t limit);
+absl::Status TooManyStreamsError(uint64_t limit);
 // ABORTED.
 absl::Status PreconditionFailedError(absl::string_view key, int64_t current_mod_revision);
 // DATA_LOSS: a file of this member is corrupted.

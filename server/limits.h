@@ -23,6 +23,15 @@ inline constexpr uint64_t kBatchOperationsAtOnce = 1024;
 // Bytes of a batch's results. Smaller results find room beyond it, so that a write's does.
 inline constexpr uint64_t kBatchAnswerBytesMax = 3 * kMiB;
 inline constexpr uint64_t kSmallBatchResultBytes = 96;
+// The window of a KvService.Stream: operations that were read and whose answers gRPC has not taken,
+// the bytes of their requests, and those of their answers; the last one taken may go beyond.
+inline constexpr uint64_t kStreamOperationsMax = 1024;
+inline constexpr uint64_t kStreamRequestBytesMax = 1 * kMiB;
+inline constexpr uint64_t kStreamAnswerBytesMax = 1 * kMiB;
+// Of its writes that return values, whose sizes nobody knows before, so many are under way.
+inline constexpr uint64_t kStreamReturningWritesMax = 8;
+// Such streams that are open.
+inline constexpr uint64_t kKvStreamsMax = 256;
 // Streams on one client connection.
 inline constexpr int kClientStreamsMax = 4096;
 // Answers to clients that are smaller do not count as unsent (server/memory_budget.h).
@@ -106,7 +115,7 @@ inline constexpr int kHttpBacklog = 1024;
 // Watchers of health that hear of a change in one turn of the loop.
 inline constexpr size_t kWatchesPerTurnMax = 256;
 // Ranges of one watch; keys and bytes of its initial state that are read at a time; room among the
-// unsent answers that makes it give up clients who do not read.
+// unsent answers whose lack makes it, and a KvService.Stream, give up clients who do not read.
 inline constexpr int kWatchRangesMax = 100;
 inline constexpr uint64_t kWatchPageKeysMax = 1000;
 inline constexpr uint64_t kWatchPageBytesMax = 256 << 10;

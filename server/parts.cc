@@ -7,11 +7,19 @@
 #include <vector>
 
 #include "server/api/backups.h"
+#include "server/api/kv_streams.h"
 #include "server/differing_state.h"
 #include "server/limits.h"
 
 namespace raftkv::server {
 namespace {
+
+StreamFigures FiguresOf(const KvStreams& streams) {
+  return {.open = streams.open(),
+          .begun = streams.counts().begun,
+          .operations = streams.counts().operations,
+          .failed = streams.counts().failed};
+}
 
 BackupFigures FiguresOf(const Backups& backups) {
   return {.in_progress = backups.running(),
@@ -133,6 +141,7 @@ void Parts::MakeMetrics() {
                                                 .is_low = disk_usage->low()};
                            },
                        .backups = [this] { return FiguresOf(client_api->backups()); },
+                       .streams = [this] { return FiguresOf(client_api->streams()); },
                        .fill_memory = [this](auto* use) { memory_usage->Fill(use); },
                        .warnings = [this] { return client_api->Warnings(); },
                        .certificates_end = [this] { return tls->not_after(); }},

@@ -212,7 +212,7 @@ bool Server::OnTurn() {
 // Followers would notice an election timeout later that their leader is gone.
 void Server::BeginDrain() {
   parts_.member->store().Drain();
-  parts_.client_api->EndKeyWatches();
+  parts_.client_api->Drain();
   parts_.member->driver().TransferLeadership(raft::kNobody, [](const absl::Status& status) {
     if (!status.ok() && !absl::IsUnavailable(status)) {
       LOG(WARNING) << "leadership is not handed over: " << status.message();

@@ -21,9 +21,8 @@ void ClientApi::Register(grpc::ServerBuilder* builder) {
 }
 
 void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  for (ClientService* service : {&kv_.service(), &cluster_.service()}) {
-    service->Start(queue, accounting);
-  }
+  kv_.Start(queue, accounting);
+  cluster_.service().Start(queue, accounting);
   maintenance_.Start(queue, accounting);
   watch_.Start(queue, accounting);
   health_.Start(queue, accounting);

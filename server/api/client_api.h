@@ -33,6 +33,7 @@ class ClientApi final {
   }
 
   const Backups& backups() const { return maintenance_.backups(); }
+  const KvStreams& streams() const { return kv_.streams(); }
 
   // As ClusterService's.
   std::vector<std::string> Warnings() const { return cluster_.Warnings(); }
@@ -46,7 +47,11 @@ class ClientApi final {
     const bool more = health_.OnTurn();
     return watch_.OnTurn() || more;
   }
-  void EndKeyWatches() { watch_.End(); }
+  // Begins to end the streams that take requests or tell of keys.
+  void Drain() {
+    watch_.End();
+    kv_.streams().Drain();
+  }
   // Begins to end the other calls that end by nothing else.
   void EndStreams() {
     health_.EndWatches();

@@ -22,6 +22,12 @@ KvService::KvService(const Limits& limits, kv::Store* store, ResponseHeaderFille
   service_.AddMethod<v1::BatchRequest>(
       "Batch", kv::UnreadOutcomeError,
       [this](ApiCall* call, v1::BatchRequest request) { Batch(call, std::move(request)); });
+  stream_method_ = service_.AddStream("Stream");
+}
+
+void KvService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
+  service_.Start(queue, accounting);
+  streams_.Start(service_.service(), stream_method_, queue, accounting);
 }
 
 template <typename Request, typename Response>

@@ -8,6 +8,7 @@
 #include "kv/store.h"
 #include "raftkv/v1/kv.pb.h"
 #include "server/api/kv_operations.h"
+#include "server/api/kv_streams.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
 
@@ -21,8 +22,13 @@ class KvService final {
   // Borrows the store and what `header` needs.
   KvService(const Limits& limits, kv::Store* store, ResponseHeaderFiller header);
 
-  // What to register with the server and to start.
+  // What to register with the server.
   ClientService& service() { return service_; }
+  // Starts taking calls. REQUIRES: the server is started.
+  void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
+  // The calls that take long.
+  KvStreams& streams() { return streams_; }
+  const KvStreams& streams() const { return streams_; }
 
  private:
   template <typename Request, typename Response>
@@ -37,6 +43,8 @@ class KvService final {
 
   KvOperations operations_;
   ClientService service_{"raftkv.v1.KvService", /*counted=*/true};
+  KvStreams streams_{&operations_};
+  int stream_method_ = 0;
 };
 
 }  // namespace raftkv::server

@@ -13,7 +13,9 @@ bool ParseMessage(grpc::ByteBuffer* bytes, google::protobuf::Message* message) {
     grpc::ProtoBufferReader reader(bytes);
     parsed = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
   }
-  bytes->Clear();
+  if (parsed) {
+    bytes->Clear();
+  }
   return parsed;
 }
 

@@ -7,7 +7,7 @@
 namespace raftkv::server {
 
 // Takes the bytes, which are empty afterwards. Returns false when they are no such message, and
-// leaves `message` in any state then.
+// leaves `message` in any state then, and the bytes as they were.
 [[nodiscard]] bool ParseMessage(grpc::ByteBuffer* bytes, google::protobuf::Message* message);
 grpc::ByteBuffer SerializeMessage(const google::protobuf::Message& message);
 

@@ -26,6 +26,14 @@ struct DiskFigures {
   bool is_low = false;
 };
 
+// Of clients' streams of operations.
+struct StreamFigures {
+  uint64_t open = 0;
+  uint64_t begun = 0;
+  uint64_t operations = 0;
+  uint64_t failed = 0;
+};
+
 // Of backups that clients asked for.
 struct BackupFigures {
   uint64_t in_progress = 0;
@@ -78,6 +86,7 @@ struct LoopFigures {
   uint64_t calls_in_flight = 0;
 
   BackupFigures backups;
+  StreamFigures streams;
 
   v1::MemoryUse memory;
   DiskFigures disk;

@@ -54,6 +54,18 @@ void AddCalls(const LoopFigures& figures, FamilyList* list) {
                 "Answers to clients, as protobuf writes them.", answer_bytes);
 }
 
+void AddStreams(const StreamFigures& streams, FamilyList* list) {
+  list->Gauge("raftkv_streams_open", "Streams of operations (KvService.Stream) that are open.",
+              streams.open);
+  list->Counter("raftkv_streams_begun_total", "Streams of operations that were begun.",
+                streams.begun);
+  list->Counter("raftkv_stream_operations_total",
+                "Operations of streams that were answered, whatever they came to.",
+                streams.operations);
+  list->Counter("raftkv_stream_operations_failed_total",
+                "Operations of streams that were answered with an error.", streams.failed);
+}
+
 void AddBackups(const BackupFigures& backups, FamilyList* list) {
   list->Gauge("raftkv_backups_in_progress", "Backups that are being sent to clients.",
               backups.in_progress);
@@ -120,6 +132,7 @@ void AddMember(const LoopFigures& figures, FamilyList* list) {
               figures.cluster_version);
   AddCalls(figures, list);
   AddBackups(figures.backups, list);
+  AddStreams(figures.streams, list);
   AddMemory(figures.memory, list);
   AddDisk(figures.disk, list);
   list->Counter("raftkv_loop_cpu_seconds_total", "CPU time of the event loop's thread.",

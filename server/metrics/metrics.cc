@@ -109,6 +109,7 @@ LoopFigures Metrics::Collect(MonotonicNanos asked_at) const {
   figures.methods = CopyMethods(sources_.services);
   figures.calls_in_flight = sources_.calls->in_flight;
   figures.backups = sources_.backups();
+  figures.streams = sources_.streams();
   sources_.fill_memory(&figures.memory);
   figures.memory.set_log_bytes(static_cast<int64_t>(figures.raft.log_memory_bytes));
   figures.disk = sources_.disk();

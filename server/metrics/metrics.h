@@ -37,6 +37,7 @@ class Metrics final {
     std::vector<ClientService*> services = {};
     std::function<DiskFigures()> disk;
     std::function<BackupFigures()> backups;
+    std::function<StreamFigures()> streams;
     // As ClusterService::Hooks'.
     std::function<void(v1::MemoryUse* use)> fill_memory;
     std::function<std::vector<std::string>()> warnings;

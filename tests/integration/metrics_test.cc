@@ -257,6 +257,32 @@ TEST_F(MetricsTest, ABackupIsCounted) {
   EXPECT_EQ(after["raftkv_backups_in_progress"], 0);
 }
 
+TEST_F(MetricsTest, OperationsOfStreamsAreCounted) {
+  const Page before = Scrape(0);
+  grpc::ClientContext context;
+  SetTimeout(&context, Millis(15000));
+  const auto stream = cluster_.client(0).kv()->Stream(&context);
+  for (const char* key : {"streamed", ""}) {
+    v1::StreamRequest request;
+    request.mutable_op()->mutable_put()->set_key(key);
+    request.mutable_op()->mutable_put()->set_text("v");
+    ASSERT_TRUE(stream->Write(request));
+    v1::StreamResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+  }
+  Page during = Scrape(0);
+  EXPECT_EQ(during["raftkv_streams_open"], 1);
+  EXPECT_EQ(during["raftkv_streams_begun_total"] - Page(before)["raftkv_streams_begun_total"], 1);
+  EXPECT_EQ(
+      during["raftkv_stream_operations_total"] - Page(before)["raftkv_stream_operations_total"], 2);
+  EXPECT_EQ(during["raftkv_stream_operations_failed_total"] -
+                Page(before)["raftkv_stream_operations_failed_total"],
+            1);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(WaitUntil(Millis(5000), [&] { return Scrape(0)["raftkv_streams_open"] == 0; }));
+}
+
 TEST_F(MetricsTest, TheFiguresAreThoseOfTheCluster) {
   const size_t leader = *cluster_.WaitForLeader();
   const Page before = Scrape(leader);
