@@ -36,66 +36,18 @@ google::protobuf::Timestamp WallClockNow() {
 
 }  // namespace
 
-// One backup. Deletes itself once its last operation has ended, gRPC has said that the call is
-// done, and nothing is awaited from elsewhere.
-class Backups::Call final : public EventTag, private UnfinishedRequests::Request {
+// One backup.
+class Backups::Call final : public StreamCall {
  public:
-  explicit Call(Backups* backups) : backups_(*backups), stream_(&context_) {
-    context_.AsyncNotifyWhenDone(&done_tag_);
-    backups_.service_->Announce(backups_.method_, &context_, &stream_, backups_.queue_, this);
-  }
-
-  void OnEvent(bool ok) override {
-    switch (state_) {
-      case State::kAnnounced:
-        if (!ok) {  // The server is shutting down.
-          delete this;
-          return;
-        }
-        new Call(&backups_);
-        state_ = State::kReading;
-        unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
-        stream_.Read(&request_, this);
-        break;
-      case State::kReading:
-        if (unfinished_.has_value()) {
-          calls().unfinished.Remove(*unfinished_);
-        }
-        Begin(ok);
-        break;
-      case State::kSending:
-        OnWritten(ok);
-        break;
-      case State::kFinishing:
-        if (ok && is_whole_) {
-          ++backups_.counts_.completed;
-          LOG(INFO) << "the backup to " << peer_ << " is complete: " << offset_ << " bytes";
-        }
-        RemoveTicket();
-        state_ = State::kFinished;
-        break;
-      case State::kFinished:
-        LOG(FATAL) << "an event for a backup that is over";
-    }
-    DeleteIfOver();
-  }
-
-  void OnLeftOver(bool ok) override {
-    if (state_ == State::kAnnounced && !ok) {
-      delete this;
-      return;
-    }
-    state_ = State::kFinished;
-    DeleteIfOver();
-  }
+  explicit Call(Backups* backups) : StreamCall(backups->method_), backups_(*backups) {}
 
   // Goes on as far as it can.
   void Pump() {
-    if (state_ != State::kSending || writing_) {
+    if (!is_open() || reading() || writing()) {
       return;
     }
-    if (!failed_.ok() || done_ || backups_.ended_) {
-      Finish();
+    if (!failed_.ok() || is_gone() || backups_.ended_) {
+      EndEarly();
       return;
     }
     if (ahead_.has_value() && backups_.allowance_ > 0 &&
@@ -106,41 +58,39 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
   }
 
  private:
-  enum class State { kAnnounced, kReading, kSending, kFinishing, kFinished };
+  void OnBegun() override {
+    new Call(&backups_);
+    Read(/*whole_soon=*/true);
+  }
 
-  class DoneTag final : public EventTag {
-   public:
-    explicit DoneTag(Call* call) : call_(call) {}
-    void OnEvent(bool /*ok*/) override {
-      call_->done_ = true;
-      call_->Pump();
-      call_->DeleteIfOver();
+  void OnWritten(bool ok) override {
+    RemoveTicket();
+    if (!ok && failed_.ok()) {
+      failed_ = absl::CancelledError("the client is gone, or takes nothing");
     }
-    void OnLeftOver(bool /*ok*/) override {
-      call_->done_ = true;
-      call_->DeleteIfOver();
+    Pump();
+  }
+
+  void OnGone() override { Pump(); }
+
+  void OnFinished(bool ok) override {
+    if (ok && is_whole_) {
+      ++backups_.counts_.completed;
+      LOG(INFO) << "the backup to " << peer_ << " is complete: " << offset_ << " bytes";
     }
+    RemoveTicket();
+  }
 
-   private:
-    Call* const call_;
-  };
-
-  CallAccounting& calls() { return *backups_.accounting_; }
+  bool IsAwaited() const override { return awaited_ > 0; }
 
   // All of a backup's messages count, since each may be the one that the client does not take.
   static uint64_t BytesInBacklog(const v1::BackupResponse& response) {
     return std::max<uint64_t>(response.data().size(), kSmallAnswerBytes);
   }
 
-  void GiveUp() override {
-    unfinished_.reset();
-    context_.TryCancel();
-  }
-
-  void Begin(bool ok) {
-    state_ = State::kSending;
+  void OnRead(bool ok, grpc::ByteBuffer* message) override {
     v1::BackupRequest request;
-    if (!ok || !ParseMessage(&request_, &request)) {
+    if (!ok || !ParseMessage(message, &request)) {
       failed_ = kv::MalformedError(v1::BackupRequest::descriptor()->full_name());
     } else {
       failed_ = CheckFieldsAreKnown(request);
@@ -156,12 +106,11 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
       return;
     }
     backups_.running_.insert(this);
-    peer_ = context_.peer();
+    peer_ = context().peer();
     const MonotonicNanos now = calls().clock->Now();
-    const gpr_timespec deadline = context_.raw_deadline();
     // The whole may take long; for the beginning there is as long as for another call.
     const MonotonicNanos left =
-        std::min(calls().default_timeout, TimeUntil(deadline, gpr_now(deadline.clock_type)));
+        std::min(calls().default_timeout, std::max<MonotonicNanos>(deadline() - now, 0));
     // One for the answer, and one for this function: the answer may come before it returns.
     awaited_ += 2;
     backups_.store_.AwaitFreshness({.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
@@ -175,7 +124,7 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
   void OnFresh(const absl::Status& fresh) {
     --awaited_;
     failed_ = fresh;
-    if (failed_.ok() && !done_ && !backups_.ended_) {
+    if (failed_.ok() && !is_gone() && !backups_.ended_) {
       TakeState();
     }
     Pump();
@@ -260,25 +209,13 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
     ticket_ = calls().backlog.Add(
         BytesInBacklog(response),
         DeadlineAfter(calls().clock->Now(), kBackupStallSeconds * kNanosPerSecond),
-        [this] { context_.TryCancel(); });
+        [this] { Cancel(); });
     if (response.last()) {
       LeaveRunning();
-      state_ = State::kFinishing;
-      stream_.WriteAndFinish(SerializeMessage(response), grpc::WriteOptions(), grpc::Status::OK,
-                             this);
+      WriteAndFinish(SerializeMessage(response));
       return;
     }
-    writing_ = true;
-    stream_.Write(SerializeMessage(response), this);
-  }
-
-  void OnWritten(bool ok) {
-    writing_ = false;
-    RemoveTicket();
-    if (!ok && failed_.ok()) {
-      failed_ = absl::CancelledError("the client is gone, or takes nothing");
-    }
-    Pump();
+    Write(SerializeMessage(response));
   }
 
   void RemoveTicket() {
@@ -287,22 +224,18 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
     }
   }
 
-  void Finish() {
+  void EndEarly() {
     if (state_read_ != nullptr) {
       LOG(INFO) << "the backup to " << peer_ << " ends early, after " << offset_ << " bytes"
                 << (failed_.ok() ? "" : absl::StrCat(": ", failed_.message()));
     }
     LeaveRunning();
-    state_ = State::kFinishing;
     is_whole_ = false;
     absl::Status error = failed_;
     if (error.ok()) {
-      error = done_ ? absl::CancelledError("the client is gone") : kv::ShuttingDownError();
+      error = is_gone() ? absl::CancelledError("the client is gone") : kv::ShuttingDownError();
     }
-    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
-      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
-    }
-    stream_.Finish(ToGrpcStatus(error), this);
+    Fail(error);
   }
 
   // The state is let go of on the pool, since that may touch the disk.
@@ -316,24 +249,9 @@ class Backups::Call final : public EventTag, private UnfinishedRequests::Request
     state_read_ = nullptr;
   }
 
-  void DeleteIfOver() {
-    if (state_ == State::kFinished && done_ && awaited_ == 0) {
-      delete this;
-    }
-  }
-
   Backups& backups_;
-  State state_ = State::kAnnounced;
-  // gRPC says that the call is over, whatever is still to be written.
-  bool done_ = false;
-  DoneTag done_tag_{this};
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
-  UnaryService::Stream stream_;
-  std::optional<UnfinishedRequests::Ticket> unfinished_;
   // While a message is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
-  bool writing_ = false;
   absl::Status failed_;
   // For logs: gRPC does not know it any more once the connection is gone.
   std::string peer_;
@@ -363,11 +281,8 @@ Backups::~Backups() = default;
 
 void Backups::Start(UnaryService* service, int method, grpc::ServerCompletionQueue* queue,
                     CallAccounting* accounting) {
-  service_ = service;
-  method_ = method;
-  queue_ = queue;
-  accounting_ = accounting;
-  allowed_at_ = accounting_->clock->Now();
+  method_ = {.service = service, .number = method, .queue = queue, .accounting = accounting};
+  allowed_at_ = accounting->clock->Now();
   new Call(this);
 }
 
@@ -375,7 +290,7 @@ void Backups::OnTurn() {
   if (running_.empty()) {
     return;
   }
-  const MonotonicNanos now = accounting_->clock->Now();
+  const MonotonicNanos now = method_.accounting->clock->Now();
   // A longer pause fills the burst all the same, and must not overflow.
   const MonotonicNanos passed = std::min(now - allowed_at_, kNanosPerSecond);
   const int64_t gained = passed * static_cast<int64_t>(kBackupBytesPerSecond) / kNanosPerSecond;

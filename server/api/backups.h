@@ -14,6 +14,7 @@
 #include "kv/disk_pool.h"
 #include "kv/store.h"
 #include "server/api/response_header.h"
+#include "server/loop/stream_call.h"
 #include "server/loop/unary_call.h"
 #include "server/loop/unary_service.h"
 
@@ -55,10 +56,7 @@ class Backups final {
   const std::string member_name_;
 
   // Set by Start.
-  UnaryService* service_ = nullptr;
-  int method_ = 0;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
-  CallAccounting* accounting_ = nullptr;
+  StreamCall::Method method_;
 
   // Those that count against kBackupsMax.
   std::set<Call*> running_;

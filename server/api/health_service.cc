@@ -13,154 +13,70 @@ namespace raftkv::server {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// One stream of status changes. Deletes itself after its last event: the end of its last operation
-// and, for a call that began, gRPC's notice that it is done.
-class HealthService::Watch final : public EventTag, private UnfinishedRequests::Request {
+// One stream of status changes.
+class HealthService::Watch final : public StreamCall {
  public:
-  explicit Watch(HealthService* service) : service_(service), stream_(&context_) {
-    context_.AsyncNotifyWhenDone(&done_tag_);
-    service_->service_.service()->Announce(service_->watch_method_, &context_, &stream_,
-                                           service_->queue_, this);
-  }
-
-  void OnEvent(bool ok) override {
-    switch (state_) {
-      case State::kAnnounced:
-        if (!ok) {  // The server is shutting down.
-          delete this;
-          return;
-        }
-        new Watch(service_);
-        state_ = State::kReading;
-        unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
-        stream_.Read(&request_, this);
-        return;
-      case State::kReading:
-        if (unfinished_.has_value()) {
-          calls().unfinished.Remove(*unfinished_);
-        }
-        Begin(ok);
-        DeleteIfOver();
-        return;
-      case State::kWriting:
-        state_ = State::kIdle;
-        if (!ok || done_ || service_->ended_) {
-          Finish();
-        } else {
-          SendIfChanged();
-        }
-        DeleteIfOver();
-        return;
-      case State::kFinishing:
-        state_ = State::kFinished;
-        DeleteIfOver();
-        return;
-      case State::kIdle:
-      case State::kFinished:
-        return;
+  explicit Watch(HealthService* service) : StreamCall(service->watch_method_), service_(*service) {}
+  ~Watch() override {
+    if (kind_.has_value()) {
+      service_.watches(*kind_).rounds.Remove(this);
     }
-  }
-
-  void OnLeftOver(bool ok) override {
-    if (state_ == State::kAnnounced && !ok) {
-      delete this;
-      return;
-    }
-    state_ = State::kFinished;
-    DeleteIfOver();
   }
 
   // The change that it is told of may be the service's end.
   void Tell() {
-    if (service_->ended_) {
-      EndIfIdle();
-    } else {
-      SendIfChanged();
+    if (!is_open() || writing()) {
+      return;
     }
-  }
-
-  void SendIfChanged() {
-    const Status status = service_->Current(kind_);
-    if (state_ != State::kIdle || sent_ == status) {
+    if (service_.ended_ || is_gone()) {
+      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the member is stopping"));
+      return;
+    }
+    const Status status = service_.Current(*kind_);
+    if (sent_ == status) {
       return;
     }
     sent_ = status;
-    state_ = State::kWriting;
     HealthCheckResponse response;
     response.set_status(status);
-    stream_.Write(SerializeMessage(response), this);
-  }
-
-  void EndIfIdle() {
-    if (state_ == State::kIdle) {
-      Finish();
-    }
+    Write(SerializeMessage(response));
   }
 
  private:
-  enum class State { kAnnounced, kReading, kIdle, kWriting, kFinishing, kFinished };
-
-  class DoneTag final : public EventTag {
-   public:
-    explicit DoneTag(Watch* watch) : watch_(watch) {}
-    void OnEvent(bool /*ok*/) override {
-      watch_->done_ = true;
-      watch_->EndIfIdle();
-      watch_->DeleteIfOver();
-    }
-    void OnLeftOver(bool /*ok*/) override {
-      watch_->done_ = true;
-      if (watch_->state_ == State::kIdle) {
-        watch_->state_ = State::kFinished;
-      }
-      watch_->DeleteIfOver();
-    }
-
-   private:
-    Watch* const watch_;
-  };
-
-  CallAccounting& calls() { return *service_->accounting_; }
-
-  void GiveUp() override {
-    unfinished_.reset();
-    context_.TryCancel();
+  void OnBegun() override {
+    new Watch(&service_);
+    Read(/*whole_soon=*/true);
   }
 
-  void Begin(bool ok) {
+  void OnRead(bool ok, grpc::ByteBuffer* message) override {
     HealthCheckRequest request;
-    if (!ok || !ParseMessage(&request_, &request)) {
+    if (!ok || !ParseMessage(message, &request)) {
       Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the call has no such request"));
       return;
     }
     kind_ = KindOf(request.service());
-    service_->watches(kind_).rounds.Add(this);
-    state_ = State::kIdle;
+    service_.watches(*kind_).rounds.Add(this);
     Tell();
   }
 
-  void Finish(const grpc::Status& status = grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                                        "the member is stopping")) {
-    state_ = State::kFinishing;
-    stream_.Finish(status, this);
-  }
-
-  void DeleteIfOver() {
-    if (state_ == State::kFinished && done_) {
-      service_->watches(kind_).rounds.Remove(this);
-      delete this;
+  void OnWritten(bool ok) override {
+    if (ok) {
+      Tell();
+    } else {
+      Finish(grpc::Status::CANCELLED);
     }
   }
 
-  HealthService* const service_;
-  State state_ = State::kAnnounced;
-  bool done_ = false;
-  DoneTag done_tag_{this};
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
-  UnaryService::Stream stream_;
-  std::optional<UnfinishedRequests::Ticket> unfinished_;
-  Kind kind_ = Kind::kUnknown;
+  void OnGone() override {
+    // Its request may yet end, and does, since the call is over.
+    if (kind_.has_value()) {
+      Tell();
+    }
+  }
+
+  HealthService& service_;
+  // Once it has a request.
+  std::optional<Kind> kind_;
   std::optional<Status> sent_;
 };
 
@@ -168,13 +84,14 @@ HealthService::HealthService(const kv::Store* store) : store_(*store) {
   service_.AddMethod<HealthCheckRequest>(
       "Check", kv::UnreadError,
       [this](ApiCall* call, const HealthCheckRequest& request) { Check(call, request); });
-  watch_method_ = service_.AddStream("Watch");
+  watch_method_.number = service_.AddStream("Watch");
 }
 
 void HealthService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  queue_ = queue;
-  accounting_ = accounting;
   service_.Start(queue, accounting);
+  watch_method_.service = service_.service();
+  watch_method_.queue = queue;
+  watch_method_.accounting = accounting;
   new Watch(this);
 }
 

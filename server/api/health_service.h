@@ -15,6 +15,7 @@
 #include "kv/store.h"
 #include "server/loop/client_service.h"
 #include "server/loop/rounds.h"
+#include "server/loop/stream_call.h"
 #include "server/loop/unary_call.h"
 
 namespace raftkv::server {
@@ -54,9 +55,7 @@ class HealthService final {
 
   const kv::Store& store_;
   ClientService service_{"grpc.health.v1.Health"};
-  int watch_method_ = 0;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
-  CallAccounting* accounting_ = nullptr;
+  StreamCall::Method watch_method_;
   std::array<Watches, kKinds> watches_;
   bool ended_ = false;
 };

@@ -137,127 +137,42 @@ absl::StatusOr<WatchPlan> CheckWatch(const v1::WatchRequest& request) {
   return plan;
 }
 
-// Deletes itself after its last event: the end of its last operation and gRPC's notice that the
-// call is done.
-class WatchService::Stream final : public EventTag, private UnfinishedRequests::Request {
+class WatchService::Stream final : public StreamCall {
  public:
-  explicit Stream(WatchService* service) : service_(*service), stream_(&context_) {
-    context_.AsyncNotifyWhenDone(&done_tag_);
-    service_.service_.service()->Announce(service_.watch_method_, &context_, &stream_,
-                                          service_.queue_, this);
-  }
-
-  void OnEvent(bool ok) override {
-    switch (state_) {
-      case State::kAnnounced:
-        OnAnnounced(ok);
-        return;
-      case State::kReading:
-        if (unfinished_.has_value()) {
-          calls().unfinished.Remove(*std::exchange(unfinished_, std::nullopt));
-        }
-        Begin(ok);
-        break;
-      case State::kWriting:
-        state_ = State::kOpen;
-        DropTicket();
-        if (!ok || done_) {
-          Finish(grpc::Status::CANCELLED);
-        } else {
-          GoOn();
-        }
-        break;
-      case State::kFinishing:
-        state_ = State::kFinished;
-        break;
-      case State::kOpen:
-      case State::kFinished:
-        LOG(FATAL) << "an event of a watch that waits for none";
-    }
-    DeleteIfOver();
-  }
-
-  void OnLeftOver(bool ok) override {
-    if (state_ == State::kAnnounced && !ok) {
-      delete this;
-      return;
-    }
-    state_ = State::kFinished;
-    reading_ = false;  // The pool has stopped.
-    DeleteIfOver();
-  }
+  explicit Stream(WatchService* service) : StreamCall(service->watch_method_), service_(*service) {}
 
   // Its time has come.
   void OnTimer() {
     timer_.reset();
-    if (state_ == State::kOpen && to_send_.has_value()) {
+    if (is_idle() && to_send_.has_value()) {
       SendPrepared();
-    } else if (state_ == State::kOpen && watch_ != nullptr && awaits_batch_ &&
+    } else if (is_idle() && watch_ != nullptr && awaits_batch_ &&
                service_.store_.raft().is_caught_up()) {
       v1::WatchResponse response = MakeResponse();
       response.set_progress_revision(watch_->progress());
       Send(response);
     }
     SetHeartbeat();
-    DeleteIfOver();
   }
 
  private:
-  enum class State { kAnnounced, kReading, kOpen, kWriting, kFinishing, kFinished };
-
-  class DoneTag final : public EventTag {
-   public:
-    explicit DoneTag(Stream* stream) : stream_(stream) {}
-    void OnEvent(bool /*ok*/) override {
-      stream_->done_ = true;
-      if (stream_->state_ == State::kOpen) {
-        stream_->Finish(grpc::Status::CANCELLED);
-      }
-      stream_->DeleteIfOver();
-    }
-    void OnLeftOver(bool /*ok*/) override {
-      stream_->done_ = true;
-      if (stream_->state_ == State::kOpen) {
-        stream_->state_ = State::kFinished;
-      }
-      stream_->DeleteIfOver();
-    }
-
-   private:
-    Stream* const stream_;
-  };
-
-  CallAccounting& calls() { return *service_.accounting_; }
-
-  void OnAnnounced(bool ok) {
-    if (!ok) {  // The server is shutting down.
-      delete this;
-      return;
-    }
+  void OnBegun() override {
     new Stream(&service_);
-    state_ = State::kReading;
-    unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
-    stream_.Read(&request_, this);
+    Read(/*whole_soon=*/true);
   }
 
-  void GiveUp() override {
-    unfinished_.reset();
-    context_.TryCancel();
-  }
-
-  void Begin(bool ok) {
-    state_ = State::kOpen;
+  void OnRead(bool ok, grpc::ByteBuffer* message) override {
     v1::WatchRequest request;
     if (!ok) {
-      Fail(kv::UnfinishedError());
+      End(kv::UnfinishedError());
       return;
     }
-    if (!ParseMessage(&request_, &request)) {
-      Fail(kv::MalformedError(request.GetDescriptor()->full_name()));
+    if (!ParseMessage(message, &request)) {
+      End(kv::MalformedError(request.GetDescriptor()->full_name()));
       return;
     }
     if (const absl::Status begun = Prepare(request); !begun.ok()) {
-      Fail(begun);
+      End(begun);
       return;
     }
     v1::WatchResponse first;
@@ -265,6 +180,26 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
     SetHeartbeat();
     Send(first);
   }
+
+  void OnWritten(bool ok) override {
+    DropTicket();
+    if (!ok || is_gone()) {
+      End(absl::CancelledError("the client is gone"));
+    } else {
+      GoOn();
+    }
+  }
+
+  void OnGone() override {
+    if (is_idle()) {
+      End(absl::CancelledError("the client is gone"));
+    }
+  }
+
+  bool IsAwaited() const override { return reads_initial_; }
+
+  // Whether it has its request and may write.
+  bool is_idle() const { return is_open() && !reading() && !writing(); }
 
   absl::Status Prepare(const v1::WatchRequest& request) {
     RAFTKV_RETURN_IF_ERROR(CheckFieldsAreKnown(request));
@@ -290,7 +225,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
       awaits_batch_ = true;
       watch_->Next([this](absl::StatusOr<kv::WatchBatch> batch) {
         awaits_batch_ = false;
-        if (state_ == State::kOpen) {
+        if (is_idle()) {
           OnBatch(std::move(batch));
         } else {
           batch_ = std::move(batch);  // A heartbeat is on its way.
@@ -303,7 +238,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
   void ReadInitial() {
     const auto view = service_.views_.find(this);
     if (view == service_.views_.end()) {
-      Fail(kv::ShuttingDownError());
+      End(kv::ShuttingDownError());
       return;
     }
     kv::ScanOptions scan{.interval = plan_.options.intervals[initial_interval_],
@@ -313,12 +248,12 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
     if (!initial_after_.empty()) {
       scan.interval.start = initial_after_ + '\0';
     }
-    reading_ = true;
+    reads_initial_ = true;
     service_.store_.ScanView(view->second, std::move(scan),
                              DeadlineAfter(service_.clock_.Now(), calls().default_timeout),
                              [this](absl::StatusOr<kv::ScanResult> page) {
-                               reading_ = false;
-                               if (state_ == State::kOpen) {
+                               reads_initial_ = false;
+                               if (is_idle()) {
                                  OnInitial(std::move(page));
                                }
                                DeleteIfOver();
@@ -327,7 +262,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
 
   void OnInitial(absl::StatusOr<kv::ScanResult> page) {
     if (!page.ok()) {
-      Fail(page.status());
+      End(page.status());
       return;
     }
     v1::WatchResponse response = MakeResponse();
@@ -350,7 +285,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
 
   void OnBatch(absl::StatusOr<kv::WatchBatch> batch) {
     if (!batch.ok()) {
-      Fail(batch.status());
+      End(batch.status());
       return;
     }
     v1::WatchResponse response = MakeResponse();
@@ -388,12 +323,11 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
       ticket_ =
           backlog.Add(bytes, DeadlineAfter(service_.clock_.Now(), calls().default_timeout), [this] {
             if (!calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
-              context_.TryCancel();
+              Cancel();
             }
           });
     }
-    state_ = State::kWriting;
-    stream_.Write(*std::exchange(to_send_, std::nullopt), this);
+    Write(*std::exchange(to_send_, std::nullopt));
   }
 
   void DropTicket() {
@@ -403,7 +337,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
   }
 
   void SetHeartbeat() {
-    if (plan_.heartbeat > 0 && !timer_.has_value() && state_ != State::kFinished) {
+    if (plan_.heartbeat > 0 && !timer_.has_value() && is_open()) {
       SetTimer(service_.clock_.Now() + plan_.heartbeat);
     }
   }
@@ -420,38 +354,14 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
     }
   }
 
-  void Fail(const absl::Status& error) {
-    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
-      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
-    }
-    Finish(ToGrpcStatus(error));
-  }
-
-  void Finish(const grpc::Status& status) {
+  void End(const absl::Status& error) {
     ClearTimer();
     to_send_.reset();
     service_.views_.erase(this);
-    state_ = State::kFinishing;
-    stream_.Finish(status, this);
-  }
-
-  void DeleteIfOver() {
-    // Neither gRPC nor a read of the initial state comes back to it, and the watch is quiet once it
-    // is gone.
-    if (state_ == State::kFinished && done_ && !reading_) {
-      delete this;
-    }
+    Fail(error);
   }
 
   WatchService& service_;
-  State state_ = State::kAnnounced;
-  bool done_ = false;
-  DoneTag done_tag_{this};
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
-  UnaryService::Stream stream_;
-  std::optional<UnfinishedRequests::Ticket> unfinished_;
-
   WatchPlan plan_;
   std::unique_ptr<kv::Watch> watch_;
   bool awaits_batch_ = false;
@@ -461,7 +371,7 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
   bool tells_initial_ = false;
   size_t initial_interval_ = 0;
   std::string initial_after_;
-  bool reading_ = false;
+  bool reads_initial_ = false;
 
   // Found no room among the answers that are not sent yet.
   std::optional<grpc::ByteBuffer> to_send_;
@@ -472,15 +382,16 @@ class WatchService::Stream final : public EventTag, private UnfinishedRequests::
 WatchService::WatchService(kv::Store* store, kv::WatchHub* hub, const MonotonicClock* clock,
                            ResponseHeaderFiller header)
     : store_(*store), hub_(*hub), clock_(*clock), header_(std::move(header)) {
-  watch_method_ = service_.AddStream("Watch");
+  watch_method_.number = service_.AddStream("Watch");
 }
 
 WatchService::~WatchService() = default;
 
 void WatchService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  queue_ = queue;
-  accounting_ = accounting;
   service_.Start(queue, accounting);
+  watch_method_.service = service_.service();
+  watch_method_.queue = queue;
+  watch_method_.accounting = accounting;
   new Stream(this);
 }
 

@@ -16,6 +16,7 @@
 #include "raftkv/v1/watch.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
+#include "server/loop/stream_call.h"
 #include "server/loop/unary_call.h"
 
 namespace raftkv::server {
@@ -59,9 +60,7 @@ class WatchService final {
   const MonotonicClock& clock_;
   const ResponseHeaderFiller header_;
   ClientService service_{"raftkv.v1.WatchService"};
-  int watch_method_ = 0;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
-  CallAccounting* accounting_ = nullptr;
+  StreamCall::Method watch_method_;
   // When streams have to do something though nothing happened.
   Timers timers_;
   // What initial states are read from, by stream; here, so that none outlives the storage.
