@@ -278,6 +278,12 @@ struct TxnOpToProto {
   absl::Status operator()(const IncrementOp& op) const {
     return MoveInto(MakeIncrementRequest(op.key, op.options), proto->mutable_increment());
   }
+  absl::Status operator()(const NestedTxn& op) const {
+    if (op.txn == nullptr) {
+      return Refuse("BAD_TXN", "a transaction within another is not set");
+    }
+    return MoveInto(MakeTxnRequest(*op.txn, TxnOptions()), proto->mutable_txn());
+  }
 
   v1::TxnOp* proto;
 };
@@ -296,6 +302,8 @@ TxnOpResult FromProto(const v1::TxnResult& result) {
       return ToResult(result.touch());
     case v1::TxnResult::kIncrement:
       return ToResult(result.increment());
+    case v1::TxnResult::kTxn:
+      return NestedTxnResult{std::make_shared<const TxnResult>(ToResult(result.txn()))};
     default:
       return ToResult(result.get());
   }

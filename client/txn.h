@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -56,7 +58,13 @@ struct IncrementOp {
   std::string key = {};
   IncrementOptions options = {};
 };
-using TxnOp = std::variant<GetOp, PutOp, DeleteOp, DeleteRangeOp, ListOp, TouchOp, IncrementOp>;
+// A transaction within one, by Nested. Its guards, too, are about the state before any operation.
+struct Txn;
+struct NestedTxn {
+  std::shared_ptr<const Txn> txn = nullptr;  // shared by copies of the operation; must be set
+};
+using TxnOp =
+    std::variant<GetOp, PutOp, DeleteOp, DeleteRangeOp, ListOp, TouchOp, IncrementOp, NestedTxn>;
 
 // `then_ops` when every guard holds, else `else_ops`: all of it at one revision, or nothing.
 struct Txn {
@@ -64,6 +72,8 @@ struct Txn {
   std::vector<TxnOp> then_ops = {};
   std::vector<TxnOp> else_ops = {};
 };
+
+inline NestedTxn Nested(Txn txn) { return {std::make_shared<const Txn>(std::move(txn))}; }
 
 struct TxnOptions {
   // Of a transaction that only reads.
@@ -73,8 +83,12 @@ struct TxnOptions {
 };
 
 // Without headers, and in the order of the operations.
+struct TxnResult;
+struct NestedTxnResult {
+  std::shared_ptr<const TxnResult> result = nullptr;  // shared by copies; set
+};
 using TxnOpResult = std::variant<GetResult, PutResult, DeleteResult, DeleteRangeResult, ListResult,
-                                 TouchResult, IncrementResult>;
+                                 TouchResult, IncrementResult, NestedTxnResult>;
 
 struct TxnResult {
   ResponseHeader header = {};

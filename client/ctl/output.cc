@@ -322,6 +322,14 @@ struct OpResultText {
   }
   std::string operator()(const TouchResult& touch) const { return touch.touched ? "1\n" : "0\n"; }
   std::string operator()(const IncrementResult& sum) const { return absl::StrCat(sum.value, "\n"); }
+  std::string operator()(const NestedTxnResult& txn) const { return (*this)(*txn.result); }
+  std::string operator()(const TxnResult& txn) const {
+    std::string text = txn.succeeded ? "SUCCESS\n" : "FAILURE\n";
+    for (const TxnOpResult& each : txn.results) {
+      text += "\n" + std::visit(*this, each);
+    }
+    return text;
+  }
 
   const KeyView& view;
 };
@@ -349,25 +357,25 @@ struct OpResultJson {
   Json operator()(const IncrementResult& sum) const {
     return Json{{"value", sum.value}, {"mod_revision", sum.mod_revision}};
   }
+  Json operator()(const NestedTxnResult& txn) const { return (*this)(*txn.result); }
+  Json operator()(const TxnResult& txn) const {
+    Json results = Json::array();
+    for (const TxnOpResult& each : txn.results) {
+      results.push_back(std::visit(*this, each));
+    }
+    return Json{{"succeeded", txn.succeeded}, {"results", std::move(results)}};
+  }
 };
 
 }  // namespace
 
 std::string FormatTxn(OutputFormat format, const TxnResult& result, const KeyView& view) {
-  if (format == OutputFormat::kJson) {
-    Json results = Json::array();
-    for (const TxnOpResult& each : result.results) {
-      results.push_back(std::visit(OpResultJson(), each));
-    }
-    return Line(Json{{"header", ToJson(result.header)},
-                     {"succeeded", result.succeeded},
-                     {"results", std::move(results)}});
+  if (format != OutputFormat::kJson) {
+    return OpResultText{view}(result);
   }
-  std::string text = result.succeeded ? "SUCCESS\n" : "FAILURE\n";
-  for (const TxnOpResult& each : result.results) {
-    text += "\n" + std::visit(OpResultText{view}, each);
-  }
-  return text;
+  Json json = Json{{"header", ToJson(result.header)}};
+  json.update(OpResultJson()(result));
+  return Line(json);
 }
 
 std::string FormatLeader(OutputFormat format, const ResponseHeader& header) {
