@@ -112,6 +112,11 @@ absl::Status Client::Watch(const std::vector<KeyRange>& ranges, const WatchOptio
   return connection_->Watch(ranges, options, visit);
 }
 
+absl::StatusOr<std::unique_ptr<BulkWriter>> Client::NewBulkWriter(
+    const BulkWriterOptions& options) {
+  return connection_->NewBulkWriter(options);
+}
+
 absl::StatusOr<CompactResult> Client::Compact(int64_t revision, const CompactOptions& options) {
   return connection_->Compact(revision, options);
 }

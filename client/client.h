@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/bulk_writer.h"
 #include "client/errors.h"
 #include "client/txn.h"
 #include "client/types.h"
@@ -89,6 +90,10 @@ class Client {
   // when all endpoints have failed for several rounds.
   absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                      const std::function<bool(const WatchUpdate& update)>& visit);
+
+  // Writes many keys, many of them at a time, each exactly once: client/bulk_writer.h.
+  // INVALID_ARGUMENT when an option is out of range. The writer must not outlive this Client.
+  absl::StatusOr<std::unique_ptr<BulkWriter>> NewBulkWriter(const BulkWriterOptions& options = {});
 
   // Ends the history up to a revision, 0 being the newest: watches can no longer begin there.
   absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options = {});

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/bulk_writer.h"
 #include "client/txn.h"
 #include "client/types.h"
 
@@ -55,6 +56,8 @@ class Connection {
                              const std::function<bool(const WatchUpdate& update)>& visit) = 0;
   virtual absl::StatusOr<CompactResult> Compact(int64_t revision,
                                                 const CompactOptions& options) = 0;
+  virtual absl::StatusOr<std::unique_ptr<BulkWriter>> NewBulkWriter(
+      const BulkWriterOptions& options) = 0;
   virtual absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                                    const MemberOptions& options) = 0;
 };

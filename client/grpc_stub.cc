@@ -1,5 +1,6 @@
 #include "client/grpc_stub.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -7,6 +8,7 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include "absl/strings/match.h"
@@ -88,6 +90,128 @@ std::string Explained(absl::string_view cause) {
   }
   return std::string(cause);
 }
+
+// Every operation of gRPC's is a tag: what it is for.
+class GrpcBidiCall final : public BidiCall {
+ public:
+  using Message = google::protobuf::Message;
+
+  GrpcBidiCall(grpc::Channel* channel, const char* path, Message* response)
+      : method_(path, grpc::internal::RpcMethod::BIDI_STREAMING), response_(response) {
+    stream_.reset(grpc::internal::ClientAsyncReaderWriterFactory<Message, Message>::Create(
+        channel, &queue_, method_, &context_, /*start=*/true, Begin(&start_)));
+  }
+
+  ~GrpcBidiCall() override {
+    static_cast<void>(Finish());
+    alarm_.Cancel();
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+  Event Await(absl::Duration timeout) override {
+    if (has_message_) {
+      has_message_ = false;
+      if (!ended_) {
+        stream_->Read(response_, Begin(&read_));
+      }
+    }
+    const auto deadline = DeadlineAfter(timeout);
+    while (!ended_) {
+      void* tag = nullptr;
+      bool ok = false;
+      if (queue_.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) {
+        return Event::kTimeUp;
+      }
+      if (tag == &wake_) {
+        wake_pending_.store(false);
+        return Event::kWoken;
+      }
+      --pending_;
+      if (!ok) {
+        // What cannot be written to may still have messages to read.
+        ended_ = tag != &write_;
+      } else if (tag == &read_) {
+        has_message_ = true;
+        return Event::kMessage;
+      } else {
+        if (tag == &start_) {
+          stream_->Read(response_, Begin(&read_));
+        }
+        return Event::kWritable;
+      }
+    }
+    return Event::kEnded;
+  }
+
+  void Write(const Message& message, bool more_follows) override {
+    grpc::WriteOptions options;
+    if (more_follows) {
+      options.set_buffer_hint();
+    }
+    stream_->Write(message, options, Begin(&write_));
+  }
+
+  void Wake() override {
+    if (!wake_pending_.exchange(true)) {
+      alarm_.Set(&queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), &wake_);
+    }
+  }
+
+  absl::Status Finish() override {
+    if (finished_) {
+      return status_;
+    }
+    finished_ = true;
+    if (!ended_) {
+      context_.TryCancel();
+    }
+    ended_ = true;
+    grpc::Status status;
+    stream_->Finish(&status, Begin(&finish_));
+    void* tag = nullptr;
+    bool ok = false;
+    while (pending_ > 0 && queue_.Next(&tag, &ok)) {
+      if (tag != &wake_) {
+        --pending_;
+      }
+    }
+    if (!status.ok()) {
+      status_ = StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
+    }
+    return status_;
+  }
+
+ private:
+  void* Begin(char* tag) {
+    ++pending_;
+    return tag;
+  }
+
+  // Its events come to this call alone.
+  grpc::CompletionQueue queue_;
+  grpc::ClientContext context_;
+  const grpc::internal::RpcMethod method_;
+  Message* const response_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<Message, Message>> stream_;
+  // Tags; only their addresses count.
+  char start_ = 0;
+  char read_ = 0;
+  char write_ = 0;
+  char finish_ = 0;
+  char wake_ = 0;
+  int pending_ = 0;  // Without wake_.
+  bool has_message_ = false;
+  bool ended_ = false;
+  bool finished_ = false;
+  absl::Status status_;
+  // So that the alarm is armed once at a time.
+  std::atomic<bool> wake_pending_{false};
+  grpc::Alarm alarm_;
+};
 
 class GrpcStub final : public Stub {
  public:
@@ -200,6 +324,11 @@ class GrpcStub final : public Stub {
           absl::StrCat("nothing came for ", absl::FormatDuration(silence_max)));
     }
     return StatusFromRpc(status.error_code(), status.error_message(), status.error_details());
+  }
+
+  std::unique_ptr<BidiCall> OpenBidi(const char* path,
+                                     google::protobuf::Message* response) override {
+    return std::make_unique<GrpcBidiCall>(channel_.get(), path, response);
   }
 
  private:

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "client/error_payload.h"
 #include "client/errors.h"
 
 namespace raftkv::client {
@@ -63,6 +66,12 @@ bool IsCertainlyNotDone(const absl::Status& status) {
     default:
       return false;
   }
+}
+
+absl::Status MarkOutcomeUnknown(absl::Status status) {
+  absl::Status marked(status.code(),
+                      absl::StrCat(status.message(), "; the write may or may not have happened"));
+  return WithReason(std::move(marked), kReasonOutcomeUnknown, kClientErrorDomain);
 }
 
 Backoff::Backoff(absl::Duration initial, absl::Duration max, Rng rng)

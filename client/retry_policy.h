@@ -26,6 +26,9 @@ bool IsCertainlyNotDone(const absl::Status& status);
 // Whether a marked write that ended with `status` came to that, whichever of its tries it was.
 bool IsAnswerToWrite(const absl::Status& status);
 
+// A write's failure that does not say what came of it, as one that does: IsOutcomeUnknown.
+absl::Status MarkOutcomeUnknown(absl::Status status);
+
 // The pauses of one call: doubling from `initial` to `max`, each shortened by a random part of up
 // to a half, so that clients that failed together do not come back together.
 // Confined to one thread.

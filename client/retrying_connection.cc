@@ -17,6 +17,7 @@
 #include "client/error_payload.h"
 #include "client/errors.h"
 #include "client/rpc.h"
+#include "client/stream_writer.h"
 
 namespace raftkv::client {
 namespace {
@@ -40,12 +41,6 @@ class MachineClock final : public SleepingClock {
 
 bool IsCannotConnect(const absl::Status& status) {
   return ErrorReason(status) == kReasonCannotConnect;
-}
-
-absl::Status MarkOutcomeUnknown(absl::Status status) {
-  absl::Status marked(status.code(),
-                      absl::StrCat(status.message(), "; the write may or may not have happened"));
-  return WithReason(std::move(marked), kReasonOutcomeUnknown, kClientErrorDomain);
 }
 
 // What a call ends with whose tries before the last may have done the write.
@@ -363,6 +358,27 @@ void RetryingConnection::NoteTold(WatchPlace* place, WatchUpdate* update) {
   if (update->progress_revision > 0) {
     request.set_start_revision(update->progress_revision + 1);
   }
+}
+
+absl::StatusOr<std::unique_ptr<BulkWriter>> RetryingConnection::NewBulkWriter(
+    const BulkWriterOptions& options) {
+  RAFTKV_RETURN_IF_ERROR(StreamWriter::CheckOptions(options));
+  StreamEndpoints parts{.endpoints = {},
+                        .connect_timeout = options_.connect_timeout,
+                        .clock = clock_,
+                        .new_backoff = [this] { return NewBackoff(); },
+                        .preferred = [this] { return PreferredEndpoint(); },
+                        .turn_away_from = [this](size_t endpoint) { TurnAwayFrom(endpoint); },
+                        .prefer = [this](size_t endpoint) { Prefer(endpoint); },
+                        .check_cluster =
+                            [this](size_t endpoint, const v1::ResponseHeader& header) {
+                              return CheckCluster(CallKind::kRead, endpoints_[endpoint], header);
+                            },
+                        .request_id_prefix = RandomPrefix()};
+  for (const Endpoint& endpoint : endpoints_) {
+    parts.endpoints.push_back({.address = endpoint.address, .stub = endpoint.stub});
+  }
+  return std::make_unique<StreamWriter>(options, std::move(parts));
 }
 
 absl::StatusOr<HealthResult> RetryingConnection::CheckHealth(absl::string_view endpoint,

@@ -80,6 +80,8 @@ class RetryingConnection final : public Connection {
   absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                      const std::function<bool(const WatchUpdate& update)>& visit) override;
   absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options) override;
+  absl::StatusOr<std::unique_ptr<BulkWriter>> NewBulkWriter(
+      const BulkWriterOptions& options) override;
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                            const MemberOptions& options) override;
 

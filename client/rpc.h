@@ -70,4 +70,7 @@ inline constexpr Rpc<v1::CompactRequest, v1::CompactResponse> kCompact{
 // A stream of responses.
 inline constexpr char kWatchPath[] = "/raftkv.v1.WatchService/Watch";
 
+// Streams both ways.
+inline constexpr char kStreamPath[] = "/raftkv.v1.KvService/Stream";
+
 }  // namespace raftkv::client

@@ -12,6 +12,30 @@
 
 namespace raftkv::client {
 
+// One call whose messages go both ways. Confined to one thread but for Wake, which is thread-safe.
+class BidiCall {
+ public:
+  enum class Event {
+    kMessage,   // a message of the server's is in `response`, until the next Await
+    kWritable,  // a message may be written; comes once after the beginning and after each Write
+    kWoken,     // somebody called Wake since the last such event
+    kTimeUp,    // nothing of these
+    kEnded,     // there will be no further event
+  };
+
+  // Ends the call, if it has not ended.
+  virtual ~BidiCall() = default;
+
+  // Waits until something happens.
+  virtual Event Await(absl::Duration timeout) = 0;
+  // `more_follows` says that the next Write comes at once, and takes this one along.
+  // REQUIRES: the call is writable, and has not ended.
+  virtual void Write(const google::protobuf::Message& message, bool more_follows) = 0;
+  virtual void Wake() = 0;
+  // Cancels what has not ended, and returns with what the call ended.
+  virtual absl::Status Finish() = 0;
+};
+
 // A call blocks for at most `timeout` and returns the server's code, message and details
 // (client/error_payload.h); DEADLINE_EXCEEDED when the time is up, UNAVAILABLE without details when
 // the connection fails. Thread-safe.
@@ -44,6 +68,11 @@ class Stub {
                               const google::protobuf::Message& request,
                               google::protobuf::Message* response,
                               absl::FunctionRef<bool()> on_response) = 0;
+
+  // Begins an RPC whose messages go both ways; each of the server's comes in `response`, which
+  // outlives the call. Must not outlive the stub.
+  virtual std::unique_ptr<BidiCall> OpenBidi(const char* path,
+                                             google::protobuf::Message* response) = 0;
 };
 
 // Makes the stub for an endpoint, host:port. Never fails: a bad address shows in Connect.

@@ -128,6 +128,13 @@ class ScriptedStub final : public Stub {
     return script_->stream_end;
   }
 
+  // Not by this script: tests/client/bulk_writer_test.cc.
+  std::unique_ptr<BidiCall> OpenBidi(const char* /*path*/,
+                                     google::protobuf::Message* /*response*/) override {
+    ADD_FAILURE() << "no call goes both ways";
+    return nullptr;
+  }
+
  private:
   const std::string address_;
   Script* const script_;

@@ -1,4 +1,4 @@
-// KvService.Stream as clients of a real server see it.
+// KvService.Stream as clients of a real server see it, and the bulk writer on it.
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/client.h"
 #include "google/rpc/error_details.pb.h"
 #include "tests/support/single_node.h"
+#include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
 namespace {
@@ -371,6 +373,86 @@ TEST_F(StreamTest, StreamsAreBoundedAndACancelledOneMakesRoom) {
     StreamClient next(address_);
     return next.Send(Put(1, "k", "v")) && next.Read() && next.End().ok();
   }));
+}
+
+// The bulk writer's: a leader that dies in the middle.
+TEST(BulkTest, ALeaderThatIsKilledCostsNoKeyAndDoublesNone) {
+  TestCluster cluster;
+  ASSERT_TRUE(cluster.StartAll());
+  const std::optional<size_t> leader = cluster.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  ASSERT_TRUE(cluster.WaitUntilPublished());
+  ClientOptions options;
+  // The leader first, so that its end breaks the stream as well.
+  options.endpoints = {cluster.client_address(*leader),
+                       cluster.client_address(cluster.Other(*leader))};
+  Client client = *Client::Create(options);
+  BulkWriterOptions bulk;
+  std::vector<BulkError> errors;
+  bulk.on_error = [&errors](const BulkError& error) { errors.push_back(error); };
+  auto writer = client.NewBulkWriter(bulk);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  constexpr uint64_t kKeys = 20'000;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    ASSERT_TRUE((*writer)->Put(absl::StrCat("bulk/", i), absl::StrCat(i)).ok());
+    if (i == kKeys / 2) {
+      cluster.server(*leader).Kill9();
+    }
+  }
+  const absl::Status flushed = (*writer)->Flush();
+  EXPECT_TRUE(flushed.ok()) << flushed;
+  EXPECT_TRUE(errors.empty()) << errors.size() << ", first: " << errors.front().status;
+  EXPECT_EQ((*writer)->counts().done, kKeys);
+
+  // Every key exactly once: a key that was written twice has version 2.
+  uint64_t found = 0;
+  ListOptions pages;
+  pages.page_size = 10'000;
+  const absl::Status listed =
+      client.ListAll(Prefix{.prefix = "bulk/"}, pages, [&](const ListResult& page) {
+        for (const KeyValue& kv : page.kvs) {
+          ++found;
+          EXPECT_EQ(kv.version, 1) << kv.key;
+          EXPECT_EQ(absl::StrCat("bulk/", kv.value), kv.key);
+        }
+        return true;
+      });
+  EXPECT_TRUE(listed.ok()) << listed;
+  EXPECT_EQ(found, kKeys);
+}
+
+TEST(BulkTest, WritesOfOneKeyKeepTheirOrderAndFailuresAreTold) {
+  SingleNode node({"--value_bytes_max=1000"});
+  ASSERT_TRUE(node.Start());
+  ClientOptions options;
+  options.endpoints = {node.server().client_address()};
+  Client client = *Client::Create(options);
+  BulkWriterOptions bulk;
+  std::vector<BulkError> errors;
+  bulk.on_error = [&errors](const BulkError& error) { errors.push_back(error); };
+  const auto writer = *client.NewBulkWriter(bulk);
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE(writer->Put("same", absl::StrCat(i)).ok());
+  }
+  ASSERT_TRUE(writer->Put("gone", "v").ok());
+  ASSERT_TRUE(writer->Delete("gone").ok());
+  ASSERT_TRUE(writer->Put("too large", std::string(1001, 'v')).ok());
+  ASSERT_TRUE(writer->Put("soon", "v", absl::Hours(1)).ok());
+  EXPECT_EQ(ErrorReason(writer->Put("\xff", "v")), "MALFORMED");
+  const absl::Status flushed = writer->Flush();
+  EXPECT_EQ(ErrorReason(flushed), "VALUE_TOO_LARGE") << flushed;
+  EXPECT_TRUE(writer->Flush().ok()) << "it was told";
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].number, 502u);
+  EXPECT_EQ(errors[0].key, "too large");
+  const BulkCounts counts = writer->counts();
+  EXPECT_EQ(counts.added, 504u);
+  EXPECT_EQ(counts.done, 503u);
+  EXPECT_EQ(counts.failed, 1u);
+  EXPECT_EQ(client.Get("same")->kv->value, "499");
+  EXPECT_EQ(client.Get("same")->kv->version, 500);
+  EXPECT_FALSE(client.Get("gone")->kv.has_value());
+  EXPECT_TRUE(client.Get("soon")->kv->ttl_remaining.has_value());
 }
 
 }  // namespace

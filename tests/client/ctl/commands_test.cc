@@ -59,6 +59,8 @@ class MockConnection : public Connection {
               (const std::vector<KeyRange>&, const WatchOptions&,
                const std::function<bool(const WatchUpdate&)>&),
               (override));
+  MOCK_METHOD(absl::StatusOr<std::unique_ptr<BulkWriter>>, NewBulkWriter,
+              (const BulkWriterOptions&), (override));
   MOCK_METHOD(absl::StatusOr<CompactResult>, Compact, (int64_t, const CompactOptions&), (override));
   MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
               (override));
