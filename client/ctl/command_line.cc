@@ -319,6 +319,12 @@ void AddConsistency(CLI::App* command, Words& words) {
       ->option_text("l|s|linearizable|stale [l]");
 }
 
+void AddKeyFormat(CLI::App* command, std::string& format) {
+  command->add_option("--format", format, "Lines of JSON, or CSV")
+      ->check(CLI::IsMember({"json", "csv"}))
+      ->option_text("json|csv");
+}
+
 // For commands that raftkvd does.
 void AddRaftkvd(CLI::App* command, Words& words) {
   command
@@ -376,17 +382,19 @@ void AddBackupCommands(CLI::App& app, Words& words) {
   inspect->add_option("dir", words.data_dir, "The data directory")->required()->option_text("DIR");
   AddRaftkvd(inspect, words);
 
-  CLI::App* exported =
-      app.add_subcommand("export", "Print all keys as lines of JSON, a page at a time")
-          ->group(kGroup);
-  exported->add_option("--prefix", words.exported.prefix, "Only keys that start with this")
+  CLI::App* dump = app.add_subcommand("dump", "Print all keys, a page at a time")->group(kGroup);
+  dump->alias("export");
+  dump->add_option("--prefix", words.exported.prefix, "Only keys that start with this")
       ->option_text("PREFIX");
-  AddConsistency(exported, words);
-  app.add_subcommand("import", "Write the keys that lines of JSON hold, as export prints them")
-      ->group(kGroup)
-      ->add_option("file", words.import.file, "The file; - reads stdin")
+  AddKeyFormat(dump, words.exported.format);
+  AddConsistency(dump, words);
+  CLI::App* load =
+      app.add_subcommand("load", "Write the keys of a file, as dump prints them")->group(kGroup);
+  load->alias("import");
+  load->add_option("file", words.import.file, "The file, CSV if it is called so; - reads stdin")
       ->required()
       ->option_text("FILE");
+  AddKeyFormat(load, words.import.format);
 }
 
 void AddOtherCommands(CLI::App& app, Words& words) {
@@ -425,11 +433,11 @@ Consistency ConsistencyOf(const Words& words) {
 
 // nullopt: it is none of those.
 std::optional<Command> ChosenBackupCommand(const CLI::App& app, Words& words) {
-  if (app.got_subcommand("export")) {
+  if (app.got_subcommand("dump")) {
     words.exported.consistency = ConsistencyOf(words);
     return words.exported;
   }
-  if (app.got_subcommand("import")) {
+  if (app.got_subcommand("load")) {
     return words.import;
   }
   OfflineCommand offline{.raftkvd = words.raftkvd};

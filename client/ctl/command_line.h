@@ -126,11 +126,13 @@ struct SnapshotSaveCommand {
 
 struct ExportCommand {
   std::string prefix = {};
+  std::string format = {};  // "json", which "" is, too; or "csv"
   Consistency consistency = Consistency::kLinearizable;
 };
 
 struct ImportCommand {
-  std::string file = {};  // "-": stdin
+  std::string file = {};    // "-": stdin
+  std::string format = {};  // "json" or "csv"; "": by the file's name
 };
 
 // What raftkvd does where no server runs.

@@ -14,7 +14,6 @@
 #include "base/status_macros.h"
 #include "client/ctl/escape.h"
 #include "client/ctl/import.h"
-#include "client/ctl/json_lines.h"
 #include "client/ctl/offline.h"
 #include "client/ctl/output.h"
 #include "client/ctl/save_snapshot.h"
@@ -336,19 +335,7 @@ class Run {
   }
 
   ExitCode operator()(const ExportCommand& command) {
-    ListOptions options;
-    options.consistency = command.consistency;
-    options.page_size = static_cast<int32_t>(kPageSize);
-    const absl::Status listed =
-        client_.ListAll(Prefix{command.prefix}, options, [&](const ListResult& page) {
-          for (const KeyValue& kv : page.kvs) {
-            // One that is due is as good as gone.
-            if (!kv.ttl_remaining.has_value() || *kv.ttl_remaining >= absl::Milliseconds(1)) {
-              terminal_.out << ToJsonLine(kv);
-            }
-          }
-          return terminal_.out.good();
-        });
+    const absl::Status listed = Export(command, client_, terminal_);
     return listed.ok() ? ExitCode::kOk : Fail(listed);
   }
 

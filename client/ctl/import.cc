@@ -2,169 +2,133 @@
 
 #include <atomic>
 #include <cerrno>
-#include <deque>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
-#include "base/stable_hash.h"
 #include "base/status_macros.h"
+#include "client/ctl/csv.h"
 #include "client/ctl/json_lines.h"
 #include "client/ctl/progress.h"
 
 namespace raftkv::ctl {
 namespace {
 
-// Writes lines with many puts at a time. Confined to one thread.
-class Writers {
- public:
-  explicit Writers(Client& client) : client_(client) {
-    for (size_t i = 0; i < kImportThreads; ++i) {
-      lanes_.push_back(std::make_unique<Lane>());
-    }
-    for (const std::unique_ptr<Lane>& lane : lanes_) {
-      threads_.emplace_back([this, lane = lane.get()] { Run(lane); });
-    }
-  }
-  ~Writers() { Finish(); }
-
-  // Waits for room. False: a write has failed, and no further one is begun.
-  bool Add(JsonLine line) {
-    // One lane for a key, so that its writes keep their order.
-    Lane& lane = *lanes_[StableHash(line.key) % lanes_.size()];
-    MutexLock lock(&lane.mutex);
-    while (lane.lines.size() >= kImportQueueMax) {
-      lane.changed.Wait(&lane.mutex);
-    }
-    lane.lines.push_back(std::move(line));
-    lane.changed.NotifyAll();
-    return !has_failed_;
-  }
-
-  // Waits for all that was added.
-  void Finish() {
-    for (const std::unique_ptr<Lane>& lane : lanes_) {
-      MutexLock lock(&lane->mutex);
-      lane->ends = true;
-      lane->changed.NotifyAll();
-    }
-    for (std::thread& thread : threads_) {
-      thread.join();
-    }
-    threads_.clear();
-  }
-
-  int64_t written() const { return written_; }
-  // REQUIRES: finished.
-  absl::Status failure() {
-    MutexLock lock(&mutex_);
-    return failure_;
-  }
-
- private:
-  struct Lane {
-    Mutex mutex;
-    CondVar changed;
-    std::deque<JsonLine> lines ABSL_GUARDED_BY(mutex);
-    bool ends ABSL_GUARDED_BY(mutex) = false;
-  };
-
-  static std::optional<JsonLine> Take(Lane* lane) {
-    MutexLock lock(&lane->mutex);
-    while (lane->lines.empty() && !lane->ends) {
-      lane->changed.Wait(&lane->mutex);
-    }
-    if (lane->lines.empty()) {
-      return std::nullopt;
-    }
-    JsonLine line = std::move(lane->lines.front());
-    lane->lines.pop_front();
-    lane->changed.NotifyAll();
-    return line;
-  }
-
-  void Run(Lane* lane) {
-    while (const std::optional<JsonLine> line = Take(lane)) {
-      if (has_failed_) {
-        continue;
-      }
-      PutOptions options;
-      options.ttl = line->ttl;
-      const absl::StatusOr<PutResult> put = client_.Put(line->key, line->value, options);
-      if (put.ok()) {
-        ++written_;
-        continue;
-      }
-      MutexLock lock(&mutex_);
-      if (failure_.ok()) {
-        failure_ = put.status();
-      }
-      has_failed_ = true;
-    }
-  }
-
-  Client& client_;
-  std::atomic<int64_t> written_ = 0;
-  std::atomic<bool> has_failed_ = false;
-  Mutex mutex_;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<std::thread> threads_;
-};
-
-enum class Read { kLine, kTooLong, kEnd };
+enum class ReadOutcome { kLine, kTooLong, kEnd };
 
 // Of a line that is too long only the beginning is read.
-Read ReadLine(std::istream& in, std::string* text) {
+ReadOutcome ReadLine(std::istream& in, std::string* text) {
   text->clear();
   std::streambuf& bytes = *in.rdbuf();
   using Traits = std::streambuf::traits_type;
   while (text->size() <= kImportLineBytesMax) {
     const Traits::int_type byte = bytes.sbumpc();
     if (Traits::eq_int_type(byte, Traits::eof())) {
-      return text->empty() ? Read::kEnd : Read::kLine;
+      return text->empty() ? ReadOutcome::kEnd : ReadOutcome::kLine;
     }
     if (byte == '\n') {
-      return Read::kLine;
+      return ReadOutcome::kLine;
     }
     text->push_back(Traits::to_char_type(byte));
   }
-  return Read::kTooLong;
+  return ReadOutcome::kTooLong;
 }
 
-// Calls `visit` with each line until it returns false. Returns how many lines there were, or what
-// is wrong with one, naming it.
-absl::StatusOr<int64_t> ReadLines(const std::string& name, std::istream& in,
-                                  absl::FunctionRef<bool(JsonLine line)> visit) {
+// What readers call with each key and the number of its line, until it returns false. They return
+// how many keys there were, or what is wrong with one, naming its line.
+using Visit = absl::FunctionRef<bool(JsonLine line, int64_t number)>;
+
+absl::Status BadLine(const std::string& name, int64_t line, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(name, ":", line, ": ", what));
+}
+
+absl::StatusOr<int64_t> ReadJsonLines(const std::string& name, std::istream& in, Visit visit) {
   int64_t number = 0;
+  int64_t keys = 0;
   std::string text;
-  for (Read read = ReadLine(in, &text); read != Read::kEnd; read = ReadLine(in, &text)) {
+  for (ReadOutcome read = ReadLine(in, &text); read != ReadOutcome::kEnd;
+       read = ReadLine(in, &text)) {
     ++number;
-    const auto bad = [&](absl::string_view what) {
-      return absl::InvalidArgumentError(absl::StrCat(name, " line ", number, ": ", what));
-    };
-    if (read == Read::kTooLong) {
-      return bad(absl::StrCat("it has more than ", kImportLineBytesMax, " bytes"));
+    if (read == ReadOutcome::kTooLong) {
+      return BadLine(name, number,
+                     absl::StrCat("it has more than ", kImportLineBytesMax, " bytes"));
     }
     if (text.empty()) {
       continue;
     }
     absl::StatusOr<JsonLine> line = ParseJsonLine(text);
     if (!line.ok()) {
-      return bad(line.status().message());
+      return BadLine(name, number, line.status().message());
     }
-    if (!visit(*std::move(line))) {
-      return number;
+    ++keys;
+    if (!visit(*std::move(line), number)) {
+      return keys;
     }
   }
-  return number;
+  return keys;
+}
+
+absl::StatusOr<int64_t> ReadCsv(const std::string& name, std::istream& in, Visit visit) {
+  CsvReader reader(in, kImportLineBytesMax);
+  for (int64_t keys = 0;; ++keys) {
+    absl::StatusOr<std::optional<JsonLine>> line = reader.Next();
+    if (!line.ok()) {
+      return BadLine(name, reader.line(), line.status().message());
+    }
+    if (!line->has_value()) {
+      return keys;
+    }
+    if (!visit(**std::move(line), reader.line())) {
+      return keys + 1;
+    }
+  }
+}
+
+bool IsCsv(const ImportCommand& command) {
+  return command.format.empty() ? absl::EndsWithIgnoreCase(command.file, ".csv")
+                                : command.format == "csv";
+}
+
+absl::StatusOr<int64_t> ReadKeys(bool is_csv, const std::string& name, std::istream& in,
+                                 Visit visit) {
+  return is_csv ? ReadCsv(name, in, visit) : ReadJsonLines(name, in, visit);
+}
+
+// Knows which lines the writes are of that are not settled. Thread-safe.
+class LinesOfWrites {
+ public:
+  explicit LinesOfWrites(size_t writes_max) : lines_(writes_max) {}
+
+  void Set(uint64_t write, int64_t line) {
+    MutexLock lock(&mutex_);
+    lines_[write % lines_.size()] = line;
+  }
+  int64_t Of(uint64_t write) const {
+    MutexLock lock(&mutex_);
+    return lines_[write % lines_.size()];
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<int64_t> lines_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The failure of a write, with where it comes from.
+absl::Status Located(const std::string& name, int64_t line, const BulkError& error) {
+  absl::Status located(error.status.code(), absl::StrCat(name, ":", line, ": key \"", error.key,
+                                                         "\": ", error.status.message()));
+  error.status.ForEachPayload([&located](absl::string_view url, const absl::Cord& payload) {
+    located.SetPayload(url, payload);
+  });
+  return located;
 }
 
 }  // namespace
@@ -173,6 +137,7 @@ ImportResult Import(const ImportCommand& command, Client& client, const Terminal
   ImportResult result;
   const bool from_stream = command.file == "-";
   const std::string name = from_stream ? "stdin" : command.file;
+  const bool is_csv = IsCsv(command);
   std::ifstream file;
   int64_t total = 0;
   if (!from_stream) {
@@ -181,30 +146,88 @@ ImportResult Import(const ImportCommand& command, Client& client, const Terminal
       result.of_file = absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", name));
       return result;
     }
-    const absl::StatusOr<int64_t> lines =
-        ReadLines(name, file, [](const JsonLine&) { return true; });
-    if (!lines.ok()) {
-      result.of_file = lines.status();
+    const absl::StatusOr<int64_t> keys =
+        ReadKeys(is_csv, name, file, [](const JsonLine&, int64_t) { return true; });
+    if (!keys.ok()) {
+      result.of_file = keys.status();
       return result;
     }
-    total = *lines;
+    total = *keys;
     file.clear();
     file.seekg(0);
   }
+  BulkWriterOptions options;
+  LinesOfWrites lines(options.writes_max);
+  std::atomic<bool> has_failed = false;
+  absl::Status failure;  // The first; of the writer's thread until all is flushed.
+  options.on_error = [&](const BulkError& error) {
+    if (!has_failed) {
+      failure = Located(name, lines.Of(error.number), error);
+    }
+    has_failed = true;
+  };
+  const absl::StatusOr<std::unique_ptr<BulkWriter>> writer = client.NewBulkWriter(options);
+  if (!writer.ok()) {
+    result.of_server = writer.status();
+    return result;
+  }
   const SystemMonotonicClock clock;
   Progress progress(terminal.err, terminal.err_is_terminal, Progress::Unit::kKeys, &clock);
-  Writers writers(client);
-  const absl::StatusOr<int64_t> lines =
-      ReadLines(name, from_stream ? terminal.in : file, [&](JsonLine line) {
-        progress.Update(writers.written(), total);
-        return writers.Add(std::move(line));
+  absl::Status refused;
+  const absl::StatusOr<int64_t> keys = ReadKeys(
+      is_csv, name, from_stream ? terminal.in : file, [&](const JsonLine& line, int64_t number) {
+        lines.Set((*writer)->counts().added, number);
+        refused = (*writer)->Put(line.key, line.value, line.ttl);
+        if (!refused.ok()) {
+          refused = Located(name, number, {.key = line.key, .status = refused});
+        }
+        progress.Update(static_cast<int64_t>((*writer)->counts().done), total);
+        return refused.ok() && !has_failed;
       });
-  writers.Finish();
+  static_cast<void>((*writer)->Flush());  // The first failure is there with its place.
   progress.End();
-  result.written = writers.written();
-  result.of_file = lines.status();
-  result.of_server = writers.failure();
+  result.written = static_cast<int64_t>((*writer)->counts().done);
+  result.of_file = keys.status();
+  result.of_server = failure.ok() ? refused : failure;
   return result;
+}
+
+absl::Status Export(const ExportCommand& command, Client& client, const Terminal& terminal) {
+  ListOptions options;
+  options.consistency = command.consistency;
+  // A line that is written over, among the keys of a terminal, would serve nobody.
+  const bool shows_progress = terminal.err_is_terminal && !terminal.out_is_terminal;
+  int64_t total = 0;
+  if (shows_progress) {
+    options.count_only = true;
+    RAFTKV_ASSIGN_OR_RETURN(const ListResult counted, client.List(Prefix{command.prefix}, options));
+    total = counted.count;
+    options.count_only = false;
+  }
+  options.page_size = kExportPageKeys;
+  const SystemMonotonicClock clock;
+  Progress progress(terminal.err, terminal.err_is_terminal, Progress::Unit::kKeys, &clock);
+  int64_t printed = 0;
+  const bool is_csv = command.format == "csv";
+  if (is_csv) {
+    terminal.out << CsvHeader();
+  }
+  const absl::Status listed =
+      client.ListAll(Prefix{command.prefix}, options, [&](const ListResult& page) {
+        for (const KeyValue& kv : page.kvs) {
+          // One that is due is as good as gone.
+          if (!kv.ttl_remaining.has_value() || *kv.ttl_remaining >= absl::Milliseconds(1)) {
+            terminal.out << (is_csv ? ToCsvRecord(kv) : ToJsonLine(kv));
+            ++printed;
+          }
+        }
+        if (shows_progress) {
+          progress.Update(printed, total);
+        }
+        return terminal.out.good();
+      });
+  progress.End();
+  return listed;
 }
 
 }  // namespace raftkv::ctl

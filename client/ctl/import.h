@@ -1,8 +1,7 @@
-// `raftkvctl import`.
+// `raftkvctl load` and `dump`: keys from a file, and to one.
 #pragma once
 
 #include <cstdint>
-#include <istream>
 
 #include "absl/status/status.h"
 #include "client/client.h"
@@ -11,12 +10,10 @@
 
 namespace raftkv::ctl {
 
-// Puts that are under way at a time, one for each thread.
-inline constexpr size_t kImportThreads = 32;
-// Lines that wait for one of them.
-inline constexpr size_t kImportQueueMax = 8;
-// Of a line: a value of 3 MiB with every byte escaped fits.
+// Of a line, or a record of CSV: a value of 3 MiB with every byte escaped fits.
 inline constexpr size_t kImportLineBytesMax = 24 << 20;
+// Keys of a dump's page.
+inline constexpr int32_t kExportPageKeys = 1000;
 
 struct ImportResult {
   int64_t written = 0;
@@ -25,9 +22,14 @@ struct ImportResult {
   absl::Status of_server;
 };
 
-// Writes the keys of lines (json_lines.h). Those of one key are written in their order. A file is
-// looked through first, so that a bad line in it changes nothing; from a stream, what comes before
-// a bad line is written.
+// Writes the keys of a file (json_lines.h, csv.h) with a bulk writer. Those of one key are written
+// in their order. A file is looked through first, so that a bad line in it changes nothing; from a
+// stream, what comes before a bad line is written. After a write has failed no further one is
+// begun; those that were are settled.
 ImportResult Import(const ImportCommand& command, Client& client, const Terminal& terminal);
+
+// Prints the keys of a prefix, a page at a time, and on a terminal how far it is. A failure may
+// come when some are printed.
+absl::Status Export(const ExportCommand& command, Client& client, const Terminal& terminal);
 
 }  // namespace raftkv::ctl

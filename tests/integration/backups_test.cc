@@ -421,6 +421,41 @@ TEST(ExportTest, ComesBackAsItWas) {
   EXPECT_GE(mortal->kv().ttl_remaining().seconds(), 60);
 }
 
+TEST(ExportTest, CsvComesBackAsItWasAndManyKeysToo) {
+  SingleNode node;
+  ASSERT_TRUE(node.Start());
+  std::string text = "value,key,ttl\n\"line\nbreak, \"\"quoted\"\"\",odd,\n,empty,1h\n";
+  constexpr int kKeys = 20'000;
+  for (int i = 0; i < kKeys; ++i) {
+    absl::StrAppend(&text, i, ",many/", i, ",\n");
+  }
+  const std::string file = node.dir().File("keys.csv");
+  WriteFile(file, text);
+  const std::string endpoint = node.server().client_address();
+  const CommandResult loaded = Ctl({"load", file, "--endpoints", endpoint});
+  ASSERT_EQ(loaded.exit, kOk) << loaded;
+  EXPECT_EQ(loaded.out, absl::StrCat(kKeys + 2, "\n"));
+  EXPECT_EQ(node.client().GetText("odd")->kv().text(), "line\nbreak, \"quoted\"");
+  EXPECT_TRUE(node.client().GetText("empty")->kv().has_ttl_remaining());
+  EXPECT_EQ(node.client().GetText("many/17")->kv().text(), "17");
+
+  const CommandResult dumped = Ctl({"dump", "--format", "csv", "--endpoints", endpoint});
+  ASSERT_EQ(dumped.exit, kOk) << dumped.err;
+  SingleNode other;
+  ASSERT_TRUE(other.Start());
+  const CommandResult again = Ctl(
+      {"load", "-", "--format", "csv", "--endpoints", other.server().client_address()}, dumped.out);
+  ASSERT_EQ(again.exit, kOk) << again;
+  EXPECT_EQ(other.client().GetStatus()->key_count(), kKeys + 2);
+  EXPECT_EQ(other.client().GetText("odd")->kv().text(), "line\nbreak, \"quoted\"");
+
+  WriteFile(file, "key,value\ngood,1\n\"open,2\n");
+  const CommandResult bad = Ctl({"load", file, "--endpoints", endpoint});
+  EXPECT_EQ(bad.exit, kError);
+  EXPECT_THAT(bad.err, HasSubstr(absl::StrCat(file, ":3: a quoted field does not end")));
+  EXPECT_FALSE(node.client().GetText("good")->has_kv());
+}
+
 TEST(ExportTest, ABadLineIsNamedAndNothingOfItsFileIsWritten) {
   SingleNode node;
   ASSERT_TRUE(node.Start());
@@ -436,7 +471,7 @@ TEST(ExportTest, ABadLineIsNamedAndNothingOfItsFileIsWritten) {
     WriteFile(file, absl::StrCat("{\"key\":\"good\",\"value\":\"v\"}\n\n", bad, "\n"));
     const CommandResult refused = Ctl({"import", file, "--endpoints", endpoint});
     EXPECT_EQ(refused.exit, kError) << refused;
-    EXPECT_THAT(refused.err, HasSubstr(absl::StrCat(file, " line 3: ")));
+    EXPECT_THAT(refused.err, HasSubstr(absl::StrCat(file, ":3: ")));
     EXPECT_THAT(refused.err, HasSubstr(why));
     EXPECT_EQ(refused.out, "0\n");
   }

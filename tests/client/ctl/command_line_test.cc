@@ -89,7 +89,12 @@ TEST(CommandLineTest, BackupsAndExportsAreOfAFreshness) {
       std::get<ExportCommand>(Good({"export", "--prefix", "p", "--consistency", "s"}).command);
   EXPECT_EQ(exported.prefix, "p");
   EXPECT_EQ(exported.consistency, Consistency::kStale);
+  EXPECT_EQ(exported.format, "");
+  EXPECT_EQ(std::get<ExportCommand>(Good({"dump", "--format", "csv"}).command).format, "csv");
   EXPECT_EQ(std::get<ImportCommand>(Good({"import", "-"}).command).file, "-");
+  const auto load = std::get<ImportCommand>(Good({"load", "keys.txt", "--format", "json"}).command);
+  EXPECT_EQ(load.file, "keys.txt");
+  EXPECT_EQ(load.format, "json");
 }
 
 TEST(CommandLineTest, GlobalOptionsMayStandAnywhere) {

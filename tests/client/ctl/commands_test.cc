@@ -100,6 +100,39 @@ class CommandsTest : public ::testing::Test {
   std::ostringstream err_;
 };
 
+// Keeps what it is given, and refuses the key "bad".
+class FakeWriter final : public BulkWriter {
+ public:
+  FakeWriter(BulkWriterOptions options, std::vector<KeyValue>* written)
+      : options_(std::move(options)), written_(*written) {}
+
+  absl::Status Put(absl::string_view key, absl::string_view value,
+                   std::optional<absl::Duration> ttl) override {
+    const uint64_t number = counts_.added++;
+    if (key == "bad") {
+      failure_ = ServerError();
+      ++counts_.failed;
+      options_.on_error({.number = number, .key = std::string(key), .status = failure_});
+      return absl::OkStatus();
+    }
+    ++counts_.done;
+    written_.push_back(
+        {.key = std::string(key), .value = std::string(value), .ttl_remaining = ttl});
+    return absl::OkStatus();
+  }
+  absl::Status Delete(absl::string_view /*key*/) override {
+    return absl::UnimplementedError("a load deletes nothing");
+  }
+  absl::Status Flush() override { return failure_; }
+  BulkCounts counts() const override { return counts_; }
+
+ private:
+  const BulkWriterOptions options_;
+  std::vector<KeyValue>& written_;
+  BulkCounts counts_;
+  absl::Status failure_;
+};
+
 // Pages of three, keys k0, k1, ... up to `total`.
 auto Pages(int total) {
   return [total](const KeyRange&, const ListOptions& options) -> absl::StatusOr<ListResult> {
@@ -397,6 +430,72 @@ TEST_F(CommandsTest, OutputThatCannotBeWrittenIsAnError) {
   out_.setstate(std::ios::badbit);
   EXPECT_EQ(RunIt(VersionCommand{}), ExitCode::kError);
   EXPECT_EQ(err_.str(), "Error: cannot write to stdout\n");
+}
+
+class LoadTest : public CommandsTest {
+ protected:
+  void SetUp() override {
+    ON_CALL(*connection_, NewBulkWriter).WillByDefault([this](const BulkWriterOptions& options) {
+      return std::make_unique<FakeWriter>(options, &written_);
+    });
+    EXPECT_CALL(*connection_, NewBulkWriter).Times(testing::AnyNumber());
+  }
+  ExitCode Load(const std::string& text, const std::string& format = "") {
+    in_.str(text);
+    in_.clear();
+    return RunIt(ImportCommand{.file = "-", .format = format});
+  }
+
+  std::vector<KeyValue> written_;
+};
+
+TEST_F(LoadTest, ReadsBothFormats) {
+  EXPECT_EQ(Load("{\"key\":\"a\",\"value\":\"1\"}\n\n"
+                 "{\"key\":\"b\",\"value_base64\":\"/wA=\",\"ttl\":\"5s\"}\n"),
+            ExitCode::kOk);
+  EXPECT_EQ(Load("key,value,ttl\nc,\"x,\n\"\"y\"\"\",\nd,,300ms\n", "csv"), ExitCode::kOk);
+  ASSERT_EQ(written_.size(), 4u);
+  EXPECT_EQ(written_[0].value, "1");
+  EXPECT_EQ(written_[1].value, std::string("\xff\0", 2));
+  EXPECT_EQ(written_[1].ttl_remaining, absl::Seconds(5));
+  EXPECT_EQ(written_[2].value, "x,\n\"y\"");
+  EXPECT_EQ(written_[3].ttl_remaining, absl::Milliseconds(300));
+  EXPECT_EQ(out_.str(), "2\n2\n");
+}
+
+TEST_F(LoadTest, ABadLineOfAStreamIsNamedAndWhatIsBeforeItIsWritten) {
+  EXPECT_EQ(Load("key,value\na,1\n\"b\nb\",2\nc\n", "csv"), ExitCode::kError);
+  EXPECT_EQ(written_.size(), 2u);
+  EXPECT_EQ(out_.str(), "2\n");
+  EXPECT_THAT(err_.str(), HasSubstr("stdin:5: it has 1 fields, and the first line names 2"));
+}
+
+TEST_F(LoadTest, AFailedWriteEndsIt) {
+  std::string text = "{\"key\":\"bad\",\"value\":\"\"}\n";
+  for (int i = 0; i < 10; ++i) {
+    text += "{\"key\":\"later\",\"value\":\"\"}\n";
+  }
+  EXPECT_EQ(Load(text), ExitCode::kServerError);
+  EXPECT_EQ(written_.size(), 0u);
+  EXPECT_EQ(out_.str(), "0\n");
+  EXPECT_THAT(err_.str(), HasSubstr("stdin:1: key \"bad\": no leader"));
+}
+
+TEST_F(CommandsTest, DumpPrintsBothFormats) {
+  EXPECT_CALL(*connection_, List).Times(2).WillRepeatedly([](const KeyRange&, const ListOptions&) {
+    ListResult page;
+    page.kvs.push_back(KeyValue{.key = "a,\"b\"", .value = "1"});
+    page.kvs.push_back(KeyValue{.key = "bytes", .value = "\xff"});
+    page.kvs.push_back(KeyValue{.key = "mortal", .value = "", .ttl_remaining = absl::Seconds(1)});
+    page.kvs.push_back(KeyValue{.key = "due", .ttl_remaining = absl::ZeroDuration()});
+    return page;
+  });
+  EXPECT_EQ(RunIt(ExportCommand{.format = "csv"}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(),
+            "key,value,value_base64,ttl\n\"a,\"\"b\"\"\",1,,\nbytes,,/w==,\nmortal,,,1000ms\n");
+  out_.str("");
+  EXPECT_EQ(RunIt(ExportCommand()), ExitCode::kOk);
+  EXPECT_THAT(out_.str(), StartsWith("{\"key\":\"a,\\\"b\\\"\""));
 }
 
 }  // namespace
