@@ -43,8 +43,9 @@ class Backend {
                                         absl::Duration timeout) const = 0;
 };
 
-// `stale` reads ask the answering member only; otherwise reads are linearizable.
-std::unique_ptr<Backend> NewRaftkvBackend(bool stale);
+// `stale` reads ask the answering member only; otherwise reads are linearizable. With `request_ids`
+// each put has an id of its own.
+std::unique_ptr<Backend> NewRaftkvBackend(bool stale, bool request_ids);
 std::unique_ptr<Backend> NewEtcdBackend(bool stale);
 
 // A context for one call. It waits for a lost connection to come back instead of failing at once,

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "client/bench/bulk_load.h"
 #include "client/bench/load_generator.h"
 #include "client/credentials.h"
 #include "client/types.h"
@@ -26,6 +27,8 @@ struct CommandLine {
   std::string duration = "10s";
   std::string timeout = "10s";
   TlsOptions tls;
+  std::string via = "unary";
+  BulkOptions bulk;
   bool no_prefill = false;
   bool json = false;
 };
@@ -76,6 +79,14 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--connections", load.connections, "Connections, spread over the endpoints")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
+  app.add_option("--via", line.via,
+                 "How puts go: a call each, many in a call, or many on a stream per connection")
+      ->check(CLI::IsMember({"unary", "batch", "stream"}))
+      ->capture_default_str();
+  app.add_option("--batch-puts", line.bulk.batch_puts, "Puts of one batch; they are in flight")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  app.add_flag("--request-ids", line.bulk.request_ids, "Give each put an id of its own");
   app.add_option("--duration", line.duration, "Time that counts")->capture_default_str();
   app.add_option("--warmup", line.warmup, "Time before it that does not")->capture_default_str();
   app.add_option("--timeout", line.timeout, "Of one request")->capture_default_str();
@@ -94,6 +105,16 @@ void Finish(const CLI::App& app, CommandLine& line) {
   } else {
     load.read_percent = line.workload == "get" ? 100 : 0;
   }
+  if (line.backend != "raftkv" && (line.via != "unary" || line.bulk.request_ids)) {
+    throw CLI::ValidationError("--via, --request-ids", "belong to --backend raftkv");
+  }
+  if (line.via != "unary" && line.workload != "put") {
+    throw CLI::ValidationError("--via", "is for --workload put");
+  }
+  if (line.via != "unary" && line.values == "json") {
+    throw CLI::ValidationError("--values", "json is for --via unary");
+  }
+  line.bulk.method = line.via == "batch" ? BulkMethod::kBatch : BulkMethod::kStream;
   load.values = line.values == "json" ? ValueKind::kJson : ValueKind::kRandom;
   load.warmup = ParseDuration(line.warmup);
   load.duration = ParseDuration(line.duration);
@@ -127,6 +148,8 @@ nlohmann::ordered_json ToJson(const LatencyHistogram& latencies, double seconds)
 void PrintJson(const CommandLine& line, const LoadResult& result) {
   nlohmann::ordered_json json = {{"backend", line.backend},
                                  {"workload", line.workload},
+                                 {"via", line.via},
+                                 {"request_ids", line.bulk.request_ids},
                                  {"consistency", line.consistency},
                                  {"in_flight", line.load.in_flight},
                                  {"connections", line.load.connections},
@@ -151,8 +174,9 @@ void PrintRow(const char* name, const LatencyHistogram& latencies, double second
 }
 
 void PrintText(const CommandLine& line, const LoadResult& result) {
-  std::printf("%s %s, %zu B values, %llu keys, %d in flight over %d connections, %.1f s\n",
-              line.backend.c_str(), line.workload.c_str(), line.load.value_bytes,
+  std::printf("%s %s (%s%s), %zu B values, %llu keys, %d in flight over %d connections, %.1f s\n",
+              line.backend.c_str(), line.workload.c_str(), line.via.c_str(),
+              line.bulk.request_ids ? ", request ids" : "", line.load.value_bytes,
               static_cast<unsigned long long>(line.load.keys), line.load.in_flight,
               line.load.connections, result.seconds);
   if (line.load.read_percent < 100) PrintRow("put", result.puts, result.seconds);
@@ -164,9 +188,19 @@ void PrintText(const CommandLine& line, const LoadResult& result) {
 // Exit 0 when requests succeeded, 1 when none did, 2 when the cluster cannot be reached or
 // prepared.
 int Run(const CommandLine& line) {
+  if (line.via != "unary") {
+    const absl::StatusOr<LoadResult> result = RunBulk(line.load, line.bulk);
+    if (!result.ok()) {
+      std::fprintf(stderr, "raftkv_bench: %s\n", std::string(result.status().message()).c_str());
+      return 2;
+    }
+    line.json ? PrintJson(line, *result) : PrintText(line, *result);
+    return result->puts.count() > 0 ? 0 : 1;
+  }
   const bool stale = line.consistency == "stale";
-  const std::unique_ptr<Backend> backend =
-      line.backend == "etcd" ? NewEtcdBackend(stale) : NewRaftkvBackend(stale);
+  const std::unique_ptr<Backend> backend = line.backend == "etcd"
+                                               ? NewEtcdBackend(stale)
+                                               : NewRaftkvBackend(stale, line.bulk.request_ids);
   LoadGenerator generator(line.load, backend.get());
   absl::Status ready = generator.Connect();
   const bool fill = line.workload == "fill";

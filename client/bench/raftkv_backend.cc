@@ -1,6 +1,10 @@
+#include <atomic>
 #include <optional>
+#include <random>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/bench/backend.h"
 #include "raftkv/v1/cluster.grpc.pb.h"
 #include "raftkv/v1/kv.grpc.pb.h"
@@ -10,8 +14,12 @@ namespace {
 
 class RaftkvSlot final : public Slot {
  public:
-  RaftkvSlot(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue* queue, bool stale)
-      : stub_(v1::KvService::NewStub(std::move(channel))), queue_(queue) {
+  // Without a prefix puts have no request ids.
+  RaftkvSlot(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue* queue, bool stale,
+             std::string id_prefix)
+      : stub_(v1::KvService::NewStub(std::move(channel))),
+        queue_(queue),
+        id_prefix_(std::move(id_prefix)) {
     if (stale) get_request_.set_consistency(v1::CONSISTENCY_STALE);
   }
 
@@ -19,6 +27,9 @@ class RaftkvSlot final : public Slot {
                 void* tag) override {
     put_request_.mutable_key()->assign(key.data(), key.size());
     put_request_.mutable_data()->assign(value.data(), value.size());
+    if (!id_prefix_.empty()) {
+      put_request_.set_request_id(absl::StrCat(id_prefix_, absl::Hex(++ids_)));
+    }
     PrepareContext(context_.emplace(), timeout);
     put_call_ = stub_->AsyncPut(&*context_, put_request_, queue_);
     put_call_->Finish(&put_response_, &status_, tag);
@@ -37,6 +48,8 @@ class RaftkvSlot final : public Slot {
  private:
   const std::unique_ptr<v1::KvService::Stub> stub_;
   grpc::CompletionQueue* const queue_;
+  const std::string id_prefix_;
+  uint64_t ids_ = 0;
   v1::PutRequest put_request_;
   v1::PutResponse put_response_;
   v1::GetRequest get_request_;
@@ -49,11 +62,14 @@ class RaftkvSlot final : public Slot {
 
 class RaftkvBackend final : public Backend {
  public:
-  explicit RaftkvBackend(bool stale) : stale_(stale) {}
+  RaftkvBackend(bool stale, bool request_ids)
+      : stale_(stale), request_ids_(request_ids), run_(std::random_device()()) {}
 
   std::unique_ptr<Slot> NewSlot(std::shared_ptr<grpc::Channel> channel,
                                 grpc::CompletionQueue* queue) const override {
-    return std::make_unique<RaftkvSlot>(std::move(channel), queue, stale_);
+    return std::make_unique<RaftkvSlot>(
+        std::move(channel), queue, stale_,
+        request_ids_ ? absl::StrCat("bench-", absl::Hex(run_), "-", ++slots_, "-") : "");
   }
 
   absl::StatusOr<bool> IsLeader(std::shared_ptr<grpc::Channel> channel,
@@ -69,12 +85,15 @@ class RaftkvBackend final : public Backend {
 
  private:
   const bool stale_;
+  const bool request_ids_;
+  const unsigned run_;  // Other runs have other ids.
+  mutable std::atomic<int> slots_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> NewRaftkvBackend(bool stale) {
-  return std::make_unique<RaftkvBackend>(stale);
+std::unique_ptr<Backend> NewRaftkvBackend(bool stale, bool request_ids) {
+  return std::make_unique<RaftkvBackend>(stale, request_ids);
 }
 
 }  // namespace raftkv::bench

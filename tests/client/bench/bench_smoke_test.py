@@ -62,6 +62,13 @@ class BenchSmokeTest(unittest.TestCase):
     def test_put(self):
         self.assertNotIn("get", self.measure("--workload", "put"))
 
+    def test_puts_by_batch_and_stream_with_and_without_request_ids(self):
+        for via in (["--via", "unary"], ["--via", "batch", "--batch-puts", "4"], ["--via", "stream"]):
+            for ids in ([], ["--request-ids"]):
+                result = self.measure(*via, *ids)
+                self.assertEqual(via[1], result["via"])
+                self.assertEqual(bool(ids), result["request_ids"])
+
     def test_get_finds_the_keys_that_it_wrote(self):
         self.assertNotIn("put", self.measure("--workload", "get"))
 
@@ -85,7 +92,7 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertIn("errors: none", done.stdout)
 
     def test_bad_arguments(self):
-        for arguments in (["--workload", "scan"], ["--duration", "soon"], ["--in-flight", "0"],
+        for arguments in (["--workload", "scan"], ["--via", "carrier"], ["--duration", "soon"], ["--in-flight", "0"],
                           ["--read-percent", "5"]):
             done = self.bench(*arguments)
             self.assertGreater(done.returncode, 2, arguments)
