@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/support/cluster_tls.h"
 #include "tests/support/test_cluster.h"
 
 namespace raftkv::integration {
@@ -131,6 +132,64 @@ TEST_F(ExamplesTest, Go) {
   const CommandResult built = RunCommand({Example("go/build.sh"), folder}, "", {}, kBuildTimeout);
   ASSERT_EQ(built.exit, kOk) << built;
   ExpectWorks({folder + "/example", Example(""), Endpoints()}, "Aborted PRECONDITION_FAILED");
+}
+
+// Members and clients show certificates to each other.
+class TlsExamplesTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(cluster_.StartAll()); }
+
+  ClusterTls tls_{{"n1", "n2", "n3"}};
+  TestCluster cluster_{{.size = 3, .flags = {}, .tls = &tls_}};
+};
+
+TEST_F(TlsExamplesTest, Go) {
+  if (FindProgram("go").empty()) {
+    GTEST_SKIP() << "no Go here";
+  }
+  const std::string folder = absl::StrCat(BUILD_DIR, "/examples/go");
+  const CommandResult built = RunCommand({Example("go/build.sh"), folder}, "", {}, kBuildTimeout);
+  ASSERT_EQ(built.exit, kOk) << built;
+  const std::string endpoints = absl::StrCat(
+      cluster_.client_address(0), ",", cluster_.client_address(1), ",", cluster_.client_address(2));
+  const std::string example = folder + "/example";
+  const CommandResult with = RunCommand({example, Example(""), endpoints, tls_.File("")});
+  EXPECT_EQ(with.exit, kOk) << with;
+  const std::optional<size_t> leader = cluster_.WaitForLeader();
+  ASSERT_TRUE(leader.has_value());
+  EXPECT_EQ(with.out, absl::StrCat("get: hello\nlist: example/greeting\nrefused: Aborted "
+                                   "PRECONDITION_FAILED\ndeleted: true\nleader: ",
+                                   TestCluster::Name(*leader), "\n"));
+  const CommandResult without = RunCommand({example, Example(""), endpoints});
+  EXPECT_NE(without.exit, kOk) << without;
+  EXPECT_THAT(without.err, HasSubstr("Unavailable")) << without;
+}
+
+TEST_F(TlsExamplesTest, Grpcurl) {
+  const std::string built = FindProgram(absl::StrCat(SOURCE_DIR, "/build/tools/grpcurl"));
+  const std::string grpcurl = built.empty() ? FindProgram("grpcurl") : built;
+  if (grpcurl.empty()) {
+    GTEST_SKIP() << "no grpcurl: scripts/install_deps.sh makes it where Go is installed";
+  }
+  const std::vector<std::string> call = {"-d", R"({"key": "a", "text": "1"})",
+                                         cluster_.client_address(1), "raftkv.v1.KvService/Put"};
+  const auto run = [&](std::vector<std::string> argv) {
+    argv.insert(argv.begin(), {grpcurl, "-connect-timeout", "5"});
+    argv.insert(argv.end(), call.begin(), call.end());
+    return RunCommand(argv);
+  };
+  const std::vector<std::string> trusting = {"-cacert", tls_.File("ca.pem")};
+  std::vector<std::string> proving = trusting;
+  proving.insert(proving.end(),
+                 {"-cert", tls_.File("client.pem"), "-key", tls_.File("client.key")});
+  const CommandResult with = run(proving);
+  EXPECT_EQ(with.exit, kOk) << with;
+  EXPECT_THAT(with.out, HasSubstr("\"mod_revision\": \"1\""));
+  for (const auto& flags : {trusting, std::vector<std::string>{"-plaintext"}}) {
+    const CommandResult without = run(flags);
+    EXPECT_NE(without.exit, kOk) << without;
+    EXPECT_EQ(without.out, "");
+  }
 }
 
 }  // namespace

@@ -1,13 +1,18 @@
 // Reads and writes a raftkv cluster with grpc-go; docs/CLIENTS.md says how to build it.
 //
-// Usage: example CONFIG_FOLDER HOST:PORT,HOST:PORT,...    the client addresses of members
+// Usage: example CONFIG_FOLDER HOST:PORT,HOST:PORT,... [CERTS]
+//
+// The client addresses of members; with CERTS, a folder of scripts/make_certs.sh, it speaks TLS.
 package main
 
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +21,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // Lets the service config ask for a member's health.
 	"google.golang.org/grpc/resolver"
@@ -26,9 +32,29 @@ import (
 	pb "raftkv.dev/example/raftkvv1"
 )
 
+// credentialsOf has members prove themselves by the folder's CA, and proves itself by its client.pem; "": neither.
+func credentialsOf(certs string) credentials.TransportCredentials {
+	if certs == "" {
+		return insecure.NewCredentials()
+	}
+	ca, err := os.ReadFile(filepath.Join(certs, "ca.pem"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	cas := x509.NewCertPool()
+	if !cas.AppendCertsFromPEM(ca) {
+		log.Fatal("no certificate is in ", filepath.Join(certs, "ca.pem"))
+	}
+	own, err := tls.LoadX509KeyPair(filepath.Join(certs, "client.pem"), filepath.Join(certs, "client.key"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return credentials.NewTLS(&tls.Config{RootCAs: cas, Certificates: []tls.Certificate{own}})
+}
+
 // connect has all members behind one connection. The configuration says which calls are tried again, and whom they
 // go to.
-func connect(endpoints, config string) *grpc.ClientConn {
+func connect(endpoints, config, certs string) *grpc.ClientConn {
 	text, err := os.ReadFile(config)
 	if err != nil {
 		log.Fatal(err)
@@ -36,11 +62,16 @@ func connect(endpoints, config string) *grpc.ClientConn {
 	members := manual.NewBuilderWithScheme("members")
 	state := resolver.State{}
 	for _, address := range strings.Split(endpoints, ",") {
-		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			log.Fatal(err)
+		}
+		// Each member's certificate is for its own host.
+		state.Addresses = append(state.Addresses, resolver.Address{Addr: address, ServerName: host})
 	}
 	members.InitialState(state)
 	conn, err := grpc.NewClient("members:///raftkv", grpc.WithResolvers(members),
-		grpc.WithDefaultServiceConfig(string(text)), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		grpc.WithDefaultServiceConfig(string(text)), grpc.WithTransportCredentials(credentialsOf(certs)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,8 +105,11 @@ func write[Request, Response any](ctx context.Context,
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	folder, endpoints := os.Args[1], os.Args[2]
-	conn := connect(endpoints, filepath.Join(folder, "service_config.json"))
+	folder, endpoints, certs := os.Args[1], os.Args[2], ""
+	if len(os.Args) > 3 {
+		certs = os.Args[3]
+	}
+	conn := connect(endpoints, filepath.Join(folder, "service_config.json"), certs)
 	defer conn.Close()
 	kv := pb.NewKvServiceClient(conn)
 
@@ -123,7 +157,7 @@ func main() {
 	fmt.Println("deleted:", deleted.Deleted)
 
 	// Every member takes every call. To save the way from a member to the leader, ask the leader.
-	leader := connect(endpoints, filepath.Join(folder, "leader_service_config.json"))
+	leader := connect(endpoints, filepath.Join(folder, "leader_service_config.json"), certs)
 	defer leader.Close()
 	answer, err := pb.NewClusterServiceClient(leader).GetStatus(ctx, &pb.GetStatusRequest{}, grpc.WaitForReady(true))
 	if err != nil {
