@@ -105,6 +105,11 @@ class ScriptTest(unittest.TestCase):
             self.assertIn("must be a raftkvd to compare with",
                           self.fails(["scripts/bench/metrics_cost.sh", *arguments]))
 
+    def test_http_is_measured_with_numbers_and_programs(self):
+        self.assertIn('"0" is no number of pairs', self.fails(["scripts/bench/http.sh", "0"]))
+        self.assertIn('"8" is no duration in seconds', self.fails(["scripts/bench/http.sh", "1", "8"]))
+        self.assertIn("no/such/server/raftkvd is not built", self.fails(["scripts/bench/http.sh", "1", "8s", "no/such"]))
+
     def test_nats_is_not_built_without_go(self):
         with tempfile.TemporaryDirectory() as folder:
             for tool in ("bash", "dirname", "env"):
