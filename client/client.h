@@ -87,7 +87,8 @@ class Client {
   // end it: it goes on with another endpoint where it was, with no event missing and none told
   // twice.
   // OUT_OF_RANGE / REVISION_COMPACTED when the history no longer reaches back to there; UNAVAILABLE
-  // when all endpoints have failed for several rounds.
+  // when all endpoints have failed for several rounds; CANCELLED when `visit` takes too long with
+  // the initial state.
   absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                      const std::function<bool(const WatchUpdate& update)>& visit);
 

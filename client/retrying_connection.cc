@@ -287,7 +287,9 @@ absl::Status RetryingConnection::Watch(
       place.told_something = false;
       status = WatchOnce(endpoints_[endpoint], options, &place, visit);
     }
-    if (status.ok() || !absl::IsUnavailable(status)) {
+    // A member gives up whoever read too slowly for a while. The initial state would begin anew.
+    const bool was_slow = absl::IsCancelled(status) && !place.request.initial_state();
+    if (status.ok() || (!absl::IsUnavailable(status) && !was_slow)) {
       return status;
     }
     if (place.told_something) {

@@ -17,13 +17,6 @@ namespace {
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int32_t kNanosMax = 999'999'999;
 
-std::string DurationText(const google::protobuf::Duration& duration) {
-  if (duration.nanos() == 0) {
-    return absl::StrCat(duration.seconds(), "s");
-  }
-  return absl::StrCat(duration.seconds(), "s and ", duration.nanos(), "ns");
-}
-
 // The first key after every key that starts with `prefix`; empty when there is none.
 std::string PrefixEnd(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xFF) {
@@ -148,6 +141,13 @@ absl::Status CheckIndex(uint64_t index) {
   return absl::OkStatus();
 }
 
+std::string DurationText(const google::protobuf::Duration& duration) {
+  if (duration.nanos() == 0) {
+    return absl::StrCat(duration.seconds(), "s");
+  }
+  return absl::StrCat(duration.seconds(), "s and ", duration.nanos(), "ns");
+}
+
 absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl) {
   const bool well_formed =
       ttl.nanos() >= -kNanosMax && ttl.nanos() <= kNanosMax &&
@@ -164,24 +164,26 @@ absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl) {
          static_cast<uint64_t>((ttl.nanos() + kNanosPerMilli - 1) / kNanosPerMilli);
 }
 
-absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range) {
+absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range,
+                                                 absl::string_view field) {
   if (!has_range) {
-    return kv::BadRangeError("range", "is not set; set key, prefix (\"\" is every key) or span");
+    return kv::BadRangeError(field, "is not set; set key, prefix (\"\" is every key) or span");
   }
   switch (range.selector_case()) {
     case v1::KeyRange::kKey:
-      RAFTKV_RETURN_IF_ERROR(CheckKey("range.key", range.key()));
+      RAFTKV_RETURN_IF_ERROR(CheckKey(absl::StrCat(field, ".key"), range.key()));
       return kv::KeyInterval{.start = range.key(), .end = KeyEnd(range.key())};
     case v1::KeyRange::kPrefix:
-      RAFTKV_RETURN_IF_ERROR(CheckBoundKey("range.prefix", range.prefix()));
+      RAFTKV_RETURN_IF_ERROR(CheckBoundKey(absl::StrCat(field, ".prefix"), range.prefix()));
       return kv::KeyInterval{.start = range.prefix(), .end = PrefixEnd(range.prefix())};
     case v1::KeyRange::kSpan: {
       const v1::Span& span = range.span();
-      RAFTKV_RETURN_IF_ERROR(CheckBoundKey("range.span.start_key", span.start_key()));
-      RAFTKV_RETURN_IF_ERROR(CheckBoundKey("range.span.end_key", span.end_key()));
+      RAFTKV_RETURN_IF_ERROR(
+          CheckBoundKey(absl::StrCat(field, ".span.start_key"), span.start_key()));
+      RAFTKV_RETURN_IF_ERROR(CheckBoundKey(absl::StrCat(field, ".span.end_key"), span.end_key()));
       if (!span.end_key().empty() && span.start_key() >= span.end_key()) {
         return kv::BadRangeError(
-            "range.span",
+            absl::StrCat(field, ".span"),
             absl::StrCat("end_key ", kv::EchoKey(span.end_key()), " is not after start_key ",
                          kv::EchoKey(span.start_key()), "; an empty end_key is open"));
       }
@@ -190,7 +192,7 @@ absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRa
     case v1::KeyRange::SELECTOR_NOT_SET:
       break;
   }
-  return kv::BadRangeError("range", "selects nothing; set key, prefix (\"\" is every key) or span");
+  return kv::BadRangeError(field, "selects nothing; set key, prefix (\"\" is every key) or span");
 }
 
 absl::StatusOr<kv::ScanOptions> ListedScan(const v1::ListRequest& request) {

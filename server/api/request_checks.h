@@ -23,8 +23,12 @@ absl::Status CheckMinRevision(int64_t min_revision);
 absl::Status CheckIndex(uint64_t index);
 // More than 0, at most 10 years; rounded up to a millisecond.
 absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl);
-// The selected keys as a half-open interval; an empty end is open.
-absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range);
+// As an error shows it, whether it is a duration that makes sense or not.
+std::string DurationText(const google::protobuf::Duration& duration);
+// The selected keys as a half-open interval; an empty end is open. `field` is where the range
+// stands in the request.
+absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range,
+                                                 absl::string_view field = "range");
 
 // Everything about a list, its page token included.
 absl::StatusOr<kv::ScanOptions> ListedScan(const v1::ListRequest& request);

@@ -105,8 +105,10 @@ absl::StatusOr<WatchPlan> CheckWatch(const v1::WatchRequest& request) {
     return kv::BadRangeError("ranges", absl::StrCat("there are ", request.ranges_size(),
                                                     "; give 1 to ", kWatchRangesMax));
   }
-  for (const v1::KeyRange& range : request.ranges()) {
-    RAFTKV_ASSIGN_OR_RETURN(kv::KeyInterval interval, SelectedInterval(/*has_range=*/true, range));
+  for (int i = 0; i < request.ranges_size(); ++i) {
+    RAFTKV_ASSIGN_OR_RETURN(
+        kv::KeyInterval interval,
+        SelectedInterval(/*has_range=*/true, request.ranges(i), absl::StrCat("ranges[", i, "]")));
     plan.options.intervals.push_back(std::move(interval));
   }
   plan.options.intervals = Merged(std::move(plan.options.intervals));
@@ -123,11 +125,12 @@ absl::StatusOr<WatchPlan> CheckWatch(const v1::WatchRequest& request) {
   }
   if (request.has_heartbeat_interval()) {
     const auto& interval = request.heartbeat_interval();
-    const bool is_far =
-        interval.seconds() < 0 || interval.seconds() > kHeartbeatMax / kNanosPerSecond;
+    const bool is_far = interval.seconds() < 0 ||
+                        interval.seconds() > kHeartbeatMax / kNanosPerSecond ||
+                        interval.nanos() < 0 || interval.nanos() >= kNanosPerSecond;
     plan.heartbeat = is_far ? 0 : TimeUtil::DurationToNanoseconds(interval);
     if (plan.heartbeat < kHeartbeatMin || plan.heartbeat > kHeartbeatMax) {
-      return kv::BadHeartbeatError(TimeUtil::ToString(interval));
+      return kv::BadHeartbeatError(DurationText(interval));
     }
   }
   plan.options.with_previous = request.return_previous();
@@ -146,6 +149,9 @@ class WatchService::Stream final : public StreamCall {
     timer_.reset();
     if (is_idle() && to_send_.has_value()) {
       SendPrepared();
+    } else if (is_open() && writing() && tells_initial_) {
+      // It takes nothing, and holds a view, by which the disk keeps what others overwrite.
+      Cancel();
     } else if (is_idle() && watch_ != nullptr && awaits_batch_ &&
                service_.store_.raft().is_caught_up()) {
       v1::WatchResponse response = MakeResponse();
@@ -183,6 +189,10 @@ class WatchService::Stream final : public StreamCall {
 
   void OnWritten(bool ok) override {
     DropTicket();
+    if (tells_initial_) {
+      ClearTimer();
+      SetHeartbeat();
+    }
     if (!ok || is_gone()) {
       End(absl::CancelledError("the client is gone"));
     } else {
@@ -313,25 +323,44 @@ class WatchService::Stream final : public StreamCall {
 
   void SendPrepared() {
     const uint64_t bytes = to_send_->Length();
+    const bool is_small = bytes < kSmallAnswerBytes;
     AnswerBacklog& backlog = calls().backlog;
-    if (!backlog.HasRoomFor(bytes)) {
+    if (!is_small && !backlog.HasRoomFor(bytes + service_.unread_bytes_)) {
+      SetWaits(true);
       SetTimer(service_.clock_.Now() + EventLoop::kTick);
       return;
     }
-    if (bytes >= kSmallAnswerBytes) {
+    SetWaits(false);
+    const MonotonicNanos patience_ends =
+        DeadlineAfter(service_.clock_.Now(), calls().default_timeout);
+    if (!is_small) {
+      service_.unread_bytes_ += bytes;
       // Who does not read keeps what it has as long as nobody else needs the room.
-      ticket_ =
-          backlog.Add(bytes, DeadlineAfter(service_.clock_.Now(), calls().default_timeout), [this] {
-            if (!calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
-              Cancel();
-            }
-          });
+      ticket_ = backlog.Add(bytes, patience_ends, [this] {
+        if (service_.waiting_for_room_ > 0 ||
+            !calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
+          Cancel();
+        }
+      });
+    }
+    if (tells_initial_) {
+      SetTimer(patience_ends);
     }
     Write(*std::exchange(to_send_, std::nullopt));
   }
 
+  void SetWaits(bool waits) {
+    if (waits && !waits_) {
+      ++service_.waiting_for_room_;
+    } else if (!waits && waits_) {
+      --service_.waiting_for_room_;
+    }
+    waits_ = waits;
+  }
+
   void DropTicket() {
     if (ticket_.has_value()) {
+      service_.unread_bytes_ -= (*ticket_)->second.bytes;
       calls().backlog.Remove(*std::exchange(ticket_, std::nullopt));
     }
   }
@@ -356,6 +385,7 @@ class WatchService::Stream final : public StreamCall {
 
   void End(const absl::Status& error) {
     ClearTimer();
+    SetWaits(false);
     to_send_.reset();
     service_.views_.erase(this);
     Fail(error);
@@ -373,8 +403,9 @@ class WatchService::Stream final : public StreamCall {
   std::string initial_after_;
   bool reads_initial_ = false;
 
-  // Found no room among the answers that are not sent yet.
+  // Waits, where it found no room among the answers that are not sent yet.
   std::optional<grpc::ByteBuffer> to_send_;
+  bool waits_ = false;
   std::optional<AnswerBacklog::Ticket> ticket_;
   std::optional<MonotonicNanos> timer_;
 };

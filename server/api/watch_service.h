@@ -61,6 +61,11 @@ class WatchService final {
   const ResponseHeaderFiller header_;
   ClientService service_{"raftkv.v1.WatchService"};
   StreamCall::Method watch_method_;
+  // Messages that clients have not read take no more room than others leave free, so that whoever
+  // asks something else is answered.
+  uint64_t unread_bytes_ = 0;
+  // Streams whose next message has to wait for that.
+  size_t waiting_for_room_ = 0;
   // When streams have to do something though nothing happened.
   Timers timers_;
   // What initial states are read from, by stream; here, so that none outlives the storage.

@@ -569,6 +569,23 @@ TEST_F(WatchConnectionTest, AnInitialStateBeginsAnewUntilItIsComplete) {
   EXPECT_EQ(script_.watches[2].start_revision(), 9);
 }
 
+TEST_F(WatchConnectionTest, GoesOnAfterItWasGivenUpAsTooSlow) {
+  const absl::Status given_up = absl::CancelledError("CANCELLED");
+  script_.streams["a:1"] = {{{StartsAt(6), Told(7, {"k"}, 7)}, given_up}};
+  script_.streams["b:1"] = {{{StartsAt(7), Told(9, {"k"}, 9)}, absl::OkStatus()}};
+  EXPECT_TRUE(Watch({}, 2).ok());
+  EXPECT_EQ(script_.watches.at(1).start_revision(), 8);
+}
+
+// It would begin anew, time and again.
+TEST_F(WatchConnectionTest, AnInitialStateThatIsTakenTooSlowlyEndsIt) {
+  script_.streams["a:1"] = {{{StartsAt(6)}, absl::CancelledError("CANCELLED")}};
+  WatchOptions options;
+  options.initial_state = true;
+  EXPECT_TRUE(absl::IsCancelled(Watch(options, 1)));
+  EXPECT_EQ(script_.asked, (Asked{"a:1"}));
+}
+
 TEST_F(WatchConnectionTest, WhatCannotGoOnEndsIt) {
   script_.streams["a:1"] = {{{StartsAt(6)}, absl::OutOfRangeError("compacted")}};
   EXPECT_TRUE(absl::IsOutOfRange(Watch({}, 1)));

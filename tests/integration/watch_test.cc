@@ -18,6 +18,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/rpc.h"
 #include "tests/support/test_cluster.h"
+#include "tests/support/wait.h"
 
 namespace raftkv::integration {
 namespace {
@@ -81,6 +82,14 @@ v1::WatchRequest WatchPrefix(const std::string& prefix, int64_t start = 0) {
   return request;
 }
 
+// A cluster that was just founded has a history once its members have said that they know one.
+bool AwaitHistory(const std::string& address) {
+  return WaitUntil(Millis(15'000), [&] {
+    v1::WatchResponse first;
+    return WatchCall(address, WatchPrefix("")).Read(&first);
+  });
+}
+
 class WatchTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -88,19 +97,7 @@ class WatchTest : public testing::Test {
     client_ = std::make_unique<Client>(
         *Client::Create({.endpoints = {cluster_.client_address(0), cluster_.client_address(1),
                                        cluster_.client_address(2)}}));
-    AwaitHistory();
-  }
-  // A cluster that was just founded has a history once its members have said that they know one.
-  void AwaitHistory() {
-    const Clock::time_point start = Clock::now();
-    for (;;) {
-      WatchCall call(cluster_.client_address(0), WatchPrefix(""));
-      v1::WatchResponse first;
-      if (call.Read(&first)) {
-        return;
-      }
-      ASSERT_LT(Since(start), Millis(15'000)) << call.Finish();
-    }
+    ASSERT_TRUE(AwaitHistory(cluster_.client_address(0)));
   }
   int64_t Put(const std::string& key, const std::string& value, const PutOptions& options = {}) {
     const absl::StatusOr<PutResult> put = client_->Put(key, value, options);
@@ -280,6 +277,14 @@ TEST_F(WatchTest, BadRequestsAreRefused) {
   request = WatchPrefix("");
   *request.mutable_heartbeat_interval() = TimeUtil::MillisecondsToDuration(99);
   EXPECT_EQ(fails(request).reason, "BAD_HEARTBEAT");
+  request.mutable_heartbeat_interval()->set_seconds(1);
+  request.mutable_heartbeat_interval()->set_nanos(-500'000'000);
+  EXPECT_THAT(fails(request).status.error_message(), HasSubstr("is 1s and -500000000ns; must be"));
+  request = WatchPrefix("");
+  request.add_ranges()->set_key("");
+  const CallError no_key = fails(request);
+  EXPECT_EQ(no_key.reason, "BAD_KEY");
+  EXPECT_EQ(no_key.Meta("field"), "ranges[1].key");
   request = WatchPrefix("");
   request.GetReflection()->MutableUnknownFields(&request)->AddVarint(99, 1);
   EXPECT_EQ(fails(request).reason, "UNKNOWN_FIELD");
@@ -414,6 +419,80 @@ TEST_F(WatchTest, TenThousandOnOneKeyHoldNobodyUp) {
   EXPECT_EQ(watches.Await(2, Millis(60'000)), kWatches) << "each was told";
   const Reply<v1::GetStatusResponse> after = cluster_.client(*leader).GetStatus();
   EXPECT_EQ(after.response.header().raft_term(), before.response.header().raft_term());
+}
+
+// A watch with initial state on a connection of its own, of which nothing is read.
+class UnreadWatch {
+ public:
+  explicit UnreadWatch(const std::string& address) {
+    grpc::ChannelArguments settings;
+    settings.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    settings.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1024);
+    settings.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    stub_ = v1::WatchService::NewStub(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), settings));
+    v1::WatchRequest request = WatchPrefix("");
+    request.set_initial_state(true);
+    SetTimeout(&context_, Millis(120'000));
+    reader_ = stub_->Watch(&context_, request);
+  }
+  ~UnreadWatch() { context_.TryCancel(); }
+
+  grpc::StatusCode End() {
+    v1::WatchResponse response;
+    while (reader_->Read(&response)) {
+    }
+    return reader_->Finish().error_code();
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<v1::WatchService::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader_;
+};
+
+// More of them than all the room for answers has messages: without a share of its own, whoever asks
+// something else would be answered OVERLOADED.
+TEST(UnreadWatchesTest, LeaveRoomForOthersAndAreGivenUp) {
+  constexpr size_t kWatches = 150;
+  TestCluster cluster(
+      {.size = 1, .flags = {"--memory_bytes_max=64MiB", "--request_timeout_ms=2000"}});
+  ASSERT_TRUE(cluster.StartAll());
+  ASSERT_TRUE(AwaitHistory(cluster.client_address(0)));
+  absl::StatusOr<Client> client = Client::Create({.endpoints = {cluster.client_address(0)}});
+  ASSERT_TRUE(client.ok()) << client.status();
+  for (int i = 0; i < 150; ++i) {
+    ASSERT_TRUE(client->Put(absl::StrCat("k", i), std::string(100'000, 'v')).ok());
+  }
+  ASSERT_TRUE(client->Put("large", std::string(1 << 20, 'v')).ok());
+  const auto unsent = [&] {
+    return cluster.client(0).GetStatus().response.memory().unsent_answer_bytes();
+  };
+
+  std::vector<std::unique_ptr<UnreadWatch>> unread;
+  for (size_t i = 0; i < kWatches; ++i) {
+    unread.push_back(std::make_unique<UnreadWatch>(cluster.client_address(0)));
+  }
+  ASSERT_TRUE(WaitUntil(Millis(20'000), [&] { return unsent() > 6'000'000; }));
+  // Through some rounds in which one is given up and the next takes its room.
+  const Clock::time_point start = Clock::now();
+  while (Since(start) < Millis(5'000)) {
+    const absl::StatusOr<GetResult> got = client->Get("large");
+    ASSERT_TRUE(got.ok()) << got.status();
+  }
+  v1::WatchRequest request = WatchPrefix("");
+  request.set_initial_state(true);
+  WatchCall reader(cluster.client_address(0), request, Millis(60'000));
+  size_t keys = 0;
+  v1::WatchResponse response;
+  while (!response.initial_complete() && reader.Read(&response)) {
+    keys += static_cast<size_t>(response.initial_kvs_size());
+  }
+  EXPECT_EQ(keys, 151u) << "who reads is told all";
+  EXPECT_TRUE(WaitUntil(Millis(60'000), [&] { return unsent() == 0; }));
+  for (const auto& watch : unread) {
+    EXPECT_EQ(watch->End(), grpc::StatusCode::CANCELLED);
+  }
 }
 
 TEST_F(WatchTest, CtlShowsTheHistoryOfAKey) {

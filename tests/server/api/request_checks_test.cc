@@ -180,6 +180,16 @@ TEST(SelectedIntervalTest, MustSelectSomething) {
   ExpectRefused(CheckRangeText(""), "BAD_RANGE", {{"field", "range"}}, {"key", "prefix", "span"});
 }
 
+TEST(SelectedIntervalTest, ErrorsNameWhereTheRangeStands) {
+  const auto check = [](const std::string& range) {
+    return SelectedInterval(true, Proto<v1::KeyRange>(range), "ranges[2]").status();
+  };
+  ExpectRefused(check(""), "BAD_RANGE", {{"field", "ranges[2]"}}, {"ranges[2]: selects nothing"});
+  ExpectRefused(check(R"(key: "")"), "BAD_KEY", Sized("ranges[2].key", 0, 4096));
+  ExpectRefused(check(R"(span { start_key: "b" end_key: "a" })"), "BAD_RANGE",
+                {{"field", "ranges[2].span"}});
+}
+
 TEST(SelectedIntervalTest, KeysHaveLimits) {
   ExpectRefused(CheckRangeText(R"(key: "")"), "BAD_KEY", Sized("range.key", 0, 4096));
   const auto quoted = [](const std::string& key) { return absl::StrCat("\"", key, "\""); };
