@@ -375,6 +375,34 @@ TEST_F(StreamTest, StreamsAreBoundedAndACancelledOneMakesRoom) {
   }));
 }
 
+TEST(StreamClusterTest, EachOperationHasItsTimeAndTheStreamOutlivesIt) {
+  TestCluster cluster({.flags = {"--request_timeout_ms=3000"}});
+  ASSERT_TRUE(cluster.StartAll());
+  ASSERT_TRUE(cluster.WaitForLeader().has_value());
+  StreamClient client(cluster.client_address(0));
+  ASSERT_TRUE(client.Send(Put(1, "before", "v")));
+  ASSERT_TRUE(client.Read());
+  EXPECT_TRUE(client.answers[1].result().has_put());
+  cluster.server(1).Kill9();
+  cluster.server(2).Kill9();
+  // More than one time after the other would be.
+  for (uint64_t id = 2; id <= 4; ++id) {
+    const Clock::time_point begin = Clock::now();
+    ASSERT_TRUE(client.Send(Put(id, absl::StrCat("without ", id), "v")));
+    ASSERT_TRUE(client.Read());
+    const google::rpc::Status& error = client.answers[id].result().error();
+    EXPECT_THAT(ReasonOf(error), testing::AnyOf("NO_LEADER", "OUTCOME_UNKNOWN"))
+        << error.ShortDebugString();
+    EXPECT_LT(Since(begin), Millis(6000));
+  }
+  ASSERT_TRUE(cluster.StartAll());
+  ASSERT_TRUE(cluster.WaitForLeader().has_value());
+  ASSERT_TRUE(client.Send(Put(5, "after", "v")));
+  ASSERT_TRUE(client.Read());
+  EXPECT_TRUE(client.answers[5].result().has_put()) << client.answers[5].ShortDebugString();
+  EXPECT_TRUE(client.End().ok());
+}
+
 // The bulk writer's: a leader that dies in the middle.
 TEST(BulkTest, ALeaderThatIsKilledCostsNoKeyAndDoublesNone) {
   TestCluster cluster;
