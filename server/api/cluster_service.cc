@@ -398,12 +398,7 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
 
 std::vector<std::string> ClusterService::Warnings() const {
   if (!directory_.founded()) {
-    // A node that is to join says what it waits for.
-    std::vector<std::string> warnings = hooks_.warnings();
-    if (warnings.empty()) {
-      warnings.push_back("the cluster is not founded yet: not every founding member has answered");
-    }
-    return warnings;
+    return hooks_.warnings();  // What is waited for.
   }
   const raft::RaftStatus raft = store_.raft();
   const std::vector<kv::MemberEntry> members = directory_.Members();

@@ -231,12 +231,14 @@ void Founding::Tick() {
   }
   if (now >= next_log_) {
     next_log_ = now + kLogInterval;
-    LogWhomItWaitsFor();
+    if (const std::string waiting = Describe(); !waiting.empty()) {
+      LOG(INFO) << "founding: " << waiting;
+    }
   }
   FoundWhenAllAnswered();
 }
 
-void Founding::LogWhomItWaitsFor() {
+std::string Founding::Describe() const {
   std::vector<std::string> waiting;
   for (const Peer& peer : peers_) {
     if (peer.data_id == 0) {
@@ -244,9 +246,7 @@ void Founding::LogWhomItWaitsFor() {
                                      peer.problem, ")"));
     }
   }
-  if (!waiting.empty()) {
-    LOG(INFO) << "founding: waiting for " << absl::StrJoin(waiting, ", ");
-  }
+  return waiting.empty() ? "" : absl::StrCat("waiting for ", absl::StrJoin(waiting, ", "));
 }
 
 void Founding::OnAnswer(Peer* peer, const grpc::Status& status,

@@ -66,6 +66,8 @@ class Founding final {
 
   // Asks founders that have not answered, and logs whom it waits for; called every tick.
   void Tick();
+  // Whom it waits for, and why; empty when all have answered.
+  std::string Describe() const;
 
  private:
   struct Peer {
@@ -78,7 +80,6 @@ class Founding final {
   void OnAnswer(Peer* peer, const grpc::Status& status, const peer::v1::HelloResponse& response);
   void OnFoundedPeer(Peer* peer, const peer::v1::HelloResponse& response);
   void FoundWhenAllAnswered();
-  void LogWhomItWaitsFor();
 
   PeerContext* const context_;
   const std::vector<Founder> founders_;

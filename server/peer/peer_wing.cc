@@ -219,10 +219,14 @@ void PeerWing::Shutdown() {
 
 std::vector<std::string> PeerWing::Warnings() const {
   std::vector<std::string> warnings;
-  if (joining_ != nullptr && !context_.directory->founded()) {
-    return {joining_->Describe()};
-  }
-  if (std::string warning = quorum_watch_.Warning(); !warning.empty()) {
+  if (!context_.directory->founded()) {
+    if (joining_ != nullptr) {
+      return {joining_->Describe()};
+    }
+    if (founding_ != nullptr) {
+      warnings.push_back(absl::StrCat("the cluster is not founded yet: ", founding_->Describe()));
+    }
+  } else if (std::string warning = quorum_watch_.Warning(); !warning.empty()) {
     warnings.push_back(std::move(warning));
   }
   if (context_.refusals.count() > 0) {

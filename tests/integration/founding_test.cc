@@ -20,7 +20,9 @@
 namespace raftkv::integration {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr uint64_t kCluster = 77;
 constexpr ExitStatus kDirectoryUnusable{.code = 2};
@@ -114,6 +116,17 @@ TEST_F(FoundingTest, ARecordOfAnotherListIsNotAdopted) {
   EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
     return client.GetStatus()->header().cluster_id() == kCluster;
   })) << n1.LogTail();
+}
+
+TEST_F(FoundingTest, StatusSaysWhomAFounderWaitsFor) {
+  ServerProcess n1(Options(absl::StrCat("n1=", n1_address_, ",n2=", n2_address_)));
+  n1.Start();
+  ASSERT_TRUE(n1.WaitReady()) << n1.LogTail();
+  NodeClient client(n1.client_address());
+  const auto warnings = client.GetStatus()->warnings();
+  EXPECT_THAT(std::vector<std::string>(warnings.begin(), warnings.end()),
+              ElementsAre(StartsWith(absl::StrCat(
+                  "the cluster is not founded yet: waiting for n2 at ", n2_address_, " ("))));
 }
 
 class NobodyToWake final : public Waker {
