@@ -492,7 +492,9 @@ absl::Status RevisionFutureError(int64_t revision, int64_t current) {
 
 absl::Status TooManyWatchesError(uint64_t limit) {
   return OverloadedBecause(
-      absl::StrCat("this member has ", limit, " watches already, which is the most it takes"));
+      absl::StrCat("this member has ", limit,
+                   " watches already, and room for no more; ask another member, or try again "
+                   "later"));
 }
 
 absl::Status TooManyStreamsError(uint64_t limit) {

@@ -28,6 +28,16 @@ namespace {
 
 constexpr MonotonicNanos kHeartbeatMin = 100 * kNanosPerMilli;
 constexpr MonotonicNanos kHeartbeatMax = 3600 * kNanosPerSecond;
+// Of the keys that the ranges of all watches are made of.
+constexpr uint64_t kRangeBytesMax = 32 * kMiB;
+
+uint64_t BytesOf(const std::vector<kv::KeyInterval>& intervals) {
+  uint64_t bytes = 0;
+  for (const kv::KeyInterval& interval : intervals) {
+    bytes += sizeof(interval) + interval.start.size() + interval.end.size();
+  }
+  return bytes;
+}
 
 // Overlapping ones become one, so that no key is told twice.
 std::vector<kv::KeyInterval> Merged(std::vector<kv::KeyInterval> intervals) {
@@ -144,16 +154,16 @@ class WatchService::Stream final : public StreamCall {
  public:
   explicit Stream(WatchService* service) : StreamCall(service->watch_method_), service_(*service) {}
 
+  // It is the first of those that wait for room.
+  void OnRoom() { SendPrepared(); }
+
   // Its time has come.
   void OnTimer() {
     timer_.reset();
-    if (is_idle() && to_send_.has_value()) {
-      SendPrepared();
-    } else if (is_open() && writing() && tells_initial_) {
+    if (is_open() && writing() && tells_initial_) {
       // It takes nothing, and holds a view, by which the disk keeps what others overwrite.
       Cancel();
-    } else if (is_idle() && watch_ != nullptr && awaits_batch_ &&
-               service_.store_.raft().is_caught_up()) {
+    } else if (is_idle() && awaits_batch_ && service_.store_.raft().is_caught_up()) {
       v1::WatchResponse response = MakeResponse();
       response.set_progress_revision(watch_->progress());
       Send(response);
@@ -173,7 +183,9 @@ class WatchService::Stream final : public StreamCall {
       End(kv::UnfinishedError());
       return;
     }
-    if (!ParseMessage(message, &request)) {
+    const bool is_well_formed = ParseMessage(message, &request);
+    message->Clear();  // It would stay as long as the watch.
+    if (!is_well_formed) {
       End(kv::MalformedError(request.GetDescriptor()->full_name()));
       return;
     }
@@ -217,7 +229,13 @@ class WatchService::Stream final : public StreamCall {
     if (plan_.options.from == 0) {
       plan_.options.from = service_.store_.revision() + 1;
     }
+    const uint64_t range_bytes = BytesOf(plan_.options.intervals);
+    if (range_bytes > kRangeBytesMax - service_.range_bytes_) {
+      return kv::TooManyWatchesError(service_.hub_.watches());
+    }
     RAFTKV_ASSIGN_OR_RETURN(watch_, service_.hub_.Begin(plan_.options));
+    range_bytes_ = range_bytes;
+    service_.range_bytes_ += range_bytes;
     if (plan_.initial_state) {
       service_.views_.emplace(this, service_.store_.TakeView());
       tells_initial_ = true;
@@ -325,20 +343,21 @@ class WatchService::Stream final : public StreamCall {
     const uint64_t bytes = to_send_->Length();
     const bool is_small = bytes < kSmallAnswerBytes;
     AnswerBacklog& backlog = calls().backlog;
-    if (!is_small && !backlog.HasRoomFor(bytes + service_.unread_bytes_)) {
-      SetWaits(true);
-      SetTimer(service_.clock_.Now() + EventLoop::kTick);
+    const bool is_next = service_.waiting_.empty() || service_.waiting_.front() == this;
+    if (!is_small && !(is_next && backlog.HasRoomFor(bytes + service_.unread_bytes_))) {
+      if (!waits_at_.has_value()) {
+        waits_at_ = service_.waiting_.insert(service_.waiting_.end(), this);
+      }
       return;
     }
-    SetWaits(false);
+    StopWaiting();
     const MonotonicNanos patience_ends =
         DeadlineAfter(service_.clock_.Now(), calls().default_timeout);
     if (!is_small) {
       service_.unread_bytes_ += bytes;
       // Who does not read keeps what it has as long as nobody else needs the room.
       ticket_ = backlog.Add(bytes, patience_ends, [this] {
-        if (service_.waiting_for_room_ > 0 ||
-            !calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
+        if (!service_.waiting_.empty() || !calls().backlog.HasRoomFor(kWatchBacklogSlackBytes)) {
           Cancel();
         }
       });
@@ -349,13 +368,10 @@ class WatchService::Stream final : public StreamCall {
     Write(*std::exchange(to_send_, std::nullopt));
   }
 
-  void SetWaits(bool waits) {
-    if (waits && !waits_) {
-      ++service_.waiting_for_room_;
-    } else if (!waits && waits_) {
-      --service_.waiting_for_room_;
+  void StopWaiting() {
+    if (waits_at_.has_value()) {
+      service_.waiting_.erase(*std::exchange(waits_at_, std::nullopt));
     }
-    waits_ = waits;
   }
 
   void DropTicket() {
@@ -385,7 +401,8 @@ class WatchService::Stream final : public StreamCall {
 
   void End(const absl::Status& error) {
     ClearTimer();
-    SetWaits(false);
+    StopWaiting();
+    service_.range_bytes_ -= std::exchange(range_bytes_, 0);
     to_send_.reset();
     service_.views_.erase(this);
     Fail(error);
@@ -393,6 +410,7 @@ class WatchService::Stream final : public StreamCall {
 
   WatchService& service_;
   WatchPlan plan_;
+  uint64_t range_bytes_ = 0;
   std::unique_ptr<kv::Watch> watch_;
   bool awaits_batch_ = false;
   // Came while something else was written.
@@ -405,7 +423,7 @@ class WatchService::Stream final : public StreamCall {
 
   // Waits, where it found no room among the answers that are not sent yet.
   std::optional<grpc::ByteBuffer> to_send_;
-  bool waits_ = false;
+  std::optional<std::list<Stream*>::iterator> waits_at_;
   std::optional<AnswerBacklog::Ticket> ticket_;
   std::optional<MonotonicNanos> timer_;
 };
@@ -432,11 +450,19 @@ void WatchService::End() {
 }
 
 bool WatchService::OnTurn() {
+  size_t left = kWatchesPerTurnMax;
+  for (; left > 0 && !waiting_.empty(); --left) {
+    Stream* const next = waiting_.front();
+    next->OnRoom();
+    if (!waiting_.empty() && waiting_.front() == next) {
+      break;  // There is none yet.
+    }
+  }
   if (timers_.empty()) {
-    return false;
+    return left == 0;
   }
   const MonotonicNanos now = clock_.Now();
-  for (size_t left = kWatchesPerTurnMax; left > 0; --left) {
+  for (; left > 0; --left) {
     if (timers_.empty() || timers_.begin()->first > now) {
       return false;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -45,7 +46,7 @@ class WatchService final {
   ClientService& service() { return service_; }
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
-  // Sends the heartbeats that are due, and what found no room before, a few in each turn; called
+  // Sends what found no room before, and the heartbeats that are due, a few in each turn; called
   // every turn. Returns whether there is more to do.
   bool OnTurn();
   // All streams end, with SHUTTING_DOWN, within the next turns.
@@ -61,11 +62,13 @@ class WatchService final {
   const ResponseHeaderFiller header_;
   ClientService service_{"raftkv.v1.WatchService"};
   StreamCall::Method watch_method_;
+  // Keys that the ranges of watches are made of.
+  uint64_t range_bytes_ = 0;
   // Messages that clients have not read take no more room than others leave free, so that whoever
   // asks something else is answered.
   uint64_t unread_bytes_ = 0;
-  // Streams whose next message has to wait for that.
-  size_t waiting_for_room_ = 0;
+  // Streams whose next message has to wait for that, the first to come first.
+  std::list<Stream*> waiting_;
   // When streams have to do something though nothing happened.
   Timers timers_;
   // What initial states are read from, by stream; here, so that none outlives the storage.

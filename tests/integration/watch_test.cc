@@ -421,6 +421,33 @@ TEST_F(WatchTest, TenThousandOnOneKeyHoldNobodyUp) {
   EXPECT_EQ(after.response.header().raft_term(), before.response.header().raft_term());
 }
 
+TEST_F(WatchTest, RangesOfManyKeysHaveABoundTogether) {
+  constexpr int kWatches = 60;  // Of 0.8 MB each, and there may be 32 MiB.
+  v1::WatchRequest request;
+  for (int i = 0; i < 100; ++i) {
+    v1::Span* span = request.add_ranges()->mutable_span();
+    span->set_start_key(absl::StrCat(1000 + i, std::string(4000, 'a')));
+    span->set_end_key(absl::StrCat(1000 + i, std::string(4000, 'b')));
+  }
+  std::vector<std::unique_ptr<WatchCall>> calls;
+  int begun = 0;
+  v1::WatchResponse first;
+  for (int i = 0; i < kWatches; ++i) {
+    calls.push_back(std::make_unique<WatchCall>(cluster_.client_address(0), request));
+    if (calls.back()->Read(&first)) {
+      ++begun;
+    } else {
+      EXPECT_EQ(calls.back()->Finish().reason, "OVERLOADED");
+    }
+  }
+  EXPECT_GT(begun, 30);
+  EXPECT_LT(begun, 45);
+  calls.clear();
+  EXPECT_TRUE(WaitUntil(Millis(10'000), [&] {
+    return WatchCall(cluster_.client_address(0), request).Read(&first);
+  })) << "their room is free again";
+}
+
 // A watch with initial state on a connection of its own, of which nothing is read.
 class UnreadWatch {
  public:
