@@ -73,6 +73,9 @@ HttpAnswer OfHttplib(int status, bool timed_out) {
     case 414:
       return RefusalAnswer(414, absl::StatusCode::kInvalidArgument, "MALFORMED",
                            "the address is too long");
+    case 416:
+      return RefusalAnswer(416, absl::StatusCode::kInvalidArgument, "MALFORMED",
+                           "header Range: is no range of bytes");
     case 400:
       return BadRequest("this is not a request of HTTP/1.1, or its head is too long");
     default:

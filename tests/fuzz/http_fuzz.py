@@ -4,8 +4,9 @@
 Usage: http_fuzz.py <raftkvd> [seconds=60] [seed]
 
 Requests that make sense are bent: bytes, lines, lengths, encodings, JSON, the moments at which they are cut. Exit 1
-when the server ends, answers 500 or what is no HTTP, does not answer a good request within CHECK_TIMEOUT_S, has more
-than RSS_GROWTH_MAX more memory at the end than after a quarter of the time, keeps connections, or does not stop.
+when the server ends, answers 500, INTERNAL or what is no HTTP, does not answer a good request within CHECK_TIMEOUT_S,
+has more than RSS_GROWTH_MAX more memory at the end than after a quarter of the time, keeps connections, or does not
+stop.
 """
 
 import contextlib
@@ -200,7 +201,8 @@ class Fuzz:
             status = match.group(1).decode() if match else "none"
             with self._lock:
                 self.statuses[status] = self.statuses.get(status, 0) + 1
-            if status in ("none", "500"):
+            # Whatever comes, it is not the server's fault.
+            if status in ("none", "500") or b'"code":"INTERNAL"' in answer:
                 self.find(f"answer {answer[:300]!r} to {request[:3000]!r}")
 
     def check(self):

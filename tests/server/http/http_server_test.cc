@@ -298,6 +298,15 @@ TEST_F(HttpServerTest, RefusesCompressedBodies) {
   EXPECT_THAT(client.ReadAnswer(), StartsWith("HTTP/1.1 415"));
 }
 
+TEST_F(HttpServerTest, RefusesRangesThatAreNone) {
+  Start();
+  Client client(port_);
+  client.Send("GET / HTTP/1.1\r\nRange: bytes=9-1\r\n\r\n");
+  EXPECT_THAT(client.ReadAnswer(),
+              AllOf(StartsWith("HTTP/1.1 416"), HasSubstr("\"INVALID_ARGUMENT\""),
+                    HasSubstr("\"MALFORMED\""), HasSubstr("Range")));
+}
+
 TEST_F(HttpServerTest, ARefusalNeedsNoBody) {
   Start();
   Client client(port_);
