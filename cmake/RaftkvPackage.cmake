@@ -6,7 +6,8 @@ install(FILES config/one_node.yaml DESTINATION /etc/raftkv RENAME raftkv.yaml)
 install(FILES config/three_nodes.yaml DESTINATION share/doc/raftkv/examples)
 install(FILES packaging/raftkv.service DESTINATION /lib/systemd/system)
 install(FILES packaging/raftkv.sysusers DESTINATION lib/sysusers.d RENAME raftkv.conf)
-install(FILES README.md docs/CLIENTS.md packaging/copyright DESTINATION share/doc/raftkv)
+install(FILES README.md docs/API.md docs/CLIENTS.md docs/METRICS.md docs/OPERATIONS.md packaging/copyright
+  DESTINATION share/doc/raftkv)
 install(FILES packaging/lintian-overrides DESTINATION share/lintian/overrides RENAME raftkv)
 
 # What is made of other things at the time of the installation.

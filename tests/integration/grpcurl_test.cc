@@ -59,10 +59,11 @@ TEST_F(GrpcurlTest, EveryMemberShowsItsServices) {
   for (size_t node = 0; node < cluster_.size(); ++node) {
     const CommandResult list = Grpcurl(node, "", "list");
     EXPECT_EQ(list.exit, (ExitStatus{.code = 0})) << list;
-    EXPECT_THAT(list.out,
-                AllOf(HasSubstr("raftkv.v1.KvService"), HasSubstr("raftkv.v1.ClusterService"),
-                      HasSubstr("raftkv.v1.MaintenanceService"), HasSubstr("grpc.health.v1.Health"),
-                      HasSubstr("grpc.reflection")));
+    EXPECT_THAT(
+        list.out,
+        AllOf(HasSubstr("raftkv.v1.KvService"), HasSubstr("raftkv.v1.ClusterService"),
+              HasSubstr("raftkv.v1.MaintenanceService"), HasSubstr("raftkv.v1.WatchService"),
+              HasSubstr("grpc.health.v1.Health"), HasSubstr("grpc.reflection")));
   }
   const std::string address = cluster_.client_address(0);
   for (const char* symbol : {"raftkv.v1.KvService", "raftkv.v1.PutRequest", "raftkv.v1.KeyValue",
