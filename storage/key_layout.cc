@@ -11,8 +11,7 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kRecordLayout = 1;
-// The first byte of a key of `requests`.
-constexpr char kPlaceRow = 0;
+// The first byte of an id's row of `requests`.
 constexpr char kRequestRow = 1;
 constexpr char kEventLayout = 1;
 // In an event's type: a previous record follows.
@@ -394,7 +393,7 @@ std::optional<uint64_t> DecodeRowHash(absl::string_view value) {
 }
 
 std::string EncodeRequestPlaceKey(uint64_t number) {
-  std::string key(1, kPlaceRow);
+  std::string key(1, kRequestPlaceRow);
   AppendBe64(number, &key);
   return key;
 }
@@ -423,7 +422,7 @@ std::string EncodeRequest(const kv::RememberedRequest& request) {
 
 std::optional<uint64_t> DecodeRequestPlaceKey(absl::string_view key) {
   ByteReader reader(key);
-  const bool is_place = reader.Byte() == kPlaceRow;
+  const bool is_place = reader.Byte() == kRequestPlaceRow;
   const uint64_t number = reader.Be64();
   return is_place && reader.ok_at_end() ? std::optional(number) : std::nullopt;
 }

@@ -102,6 +102,9 @@ inline constexpr char kMemberRecordPrefix[] = "member/";
 // The first key after every "member/" key.
 inline constexpr char kMemberRecordEnd[] = "member0";
 
+// The first byte of the rows of `requests` that say in which order ids are forgotten.
+inline constexpr char kRequestPlaceRow = 0;
+
 // An entry at an edge of the log, without what it holds.
 struct LogEdge {
   raft::EntryId id;

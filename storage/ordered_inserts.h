@@ -35,4 +35,8 @@ class OrderedInserts {
 // For ColumnFamilyOptions::memtable_insert_with_hint_prefix_extractor of a family of this kind.
 std::shared_ptr<const rocksdb::SliceTransform> MakeOrderedInsertsHint(OrderedInserts::Of of);
 
+// The same for a family in which keys of `first_byte` and a number (be64) are written in ascending
+// order, always, among others in no order. REQUIRES: no range delete is ever written to it.
+std::shared_ptr<const rocksdb::SliceTransform> MakeNumberedInsertsHint(char first_byte);
+
 }  // namespace raftkv::storage

@@ -260,6 +260,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       MakeFamily(options, requests_table, options.write_buffer_bytes);
   requests.memtable_whole_key_filtering = true;
   requests.memtable_prefix_bloom_size_ratio = 0.02;
+  requests.memtable_insert_with_hint_prefix_extractor = MakeNumberedInsertsHint(kRequestPlaceRow);
 
   rocksdb::ColumnFamilyOptions ttl = MakeFamily(options, plain, options.write_buffer_bytes);
   ttl.memtable_insert_with_hint_prefix_extractor =
