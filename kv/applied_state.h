@@ -5,6 +5,7 @@
 
 #include "kv/command_version.h"
 #include "kv/history.h"
+#include "kv/lease.h"
 #include "raft/core/types.h"
 
 namespace raftkv::kv {
@@ -33,6 +34,7 @@ struct AppliedState {
   // Every member knows the commands of this version.
   uint32_t cluster_version = kFirstCommandVersion;
   RequestTotals requests = {};  // None before kTxnCommandVersion.
+  LeaseTotals leases = {};      // None before kLeaseCommandVersion.
   // Empty before the cluster version is kHistoryCommandVersion.
   HistoryState history = {};
 

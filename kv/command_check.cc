@@ -112,6 +112,18 @@ absl::Status CheckCommand(const Command& command) {
       known = known && KnowsFields(command.raise_cluster_version());
       known = known && CheckClusterVersion(command.raise_cluster_version().version()).ok();
       break;
+    case Command::kGrantLease:
+      known = known && KnowsFields(command.grant_lease());
+      break;
+    case Command::kRenewLease:
+      known = known && KnowsFields(command.renew_lease());
+      break;
+    case Command::kRevokeLease:
+      known = known && KnowsFields(command.revoke_lease());
+      break;
+    case Command::kExpireLease:
+      known = known && KnowsFields(command.expire_lease());
+      break;
     case Command::kCompactHistory:
       known = known && KnowsFields(command.compact_history());
       break;
@@ -133,6 +145,8 @@ absl::Status CheckClusterVersion(uint32_t version) {
       ": start the newer version of raftkv that the other members run, on the same directory"));
 }
 
-bool AddsData(const Command& command) { return TxnAddsData(command.txn()); }
+bool AddsData(const Command& command) {
+  return command.has_grant_lease() || TxnAddsData(command.txn());
+}
 
 }  // namespace raftkv::kv

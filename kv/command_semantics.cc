@@ -7,6 +7,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kv/lease_semantics.h"
 #include "kv/operation_semantics.h"
 #include "kv/remembered_requests.h"
 #include "kv/txn_context.h"
@@ -38,8 +39,8 @@ bool Compares(const Value& actual, Comparison comparison, const Value& wanted) {
   }
 }
 
-// What a guard looks at. `header` is null for an absent key, whose revisions and version are 0 and
-// whose value compares false with any.
+// What a guard looks at. `header` is null for an absent key, whose numbers are 0 and whose value
+// compares false with any.
 bool Holds(const Guard& guard, const RecordHeader* header, absl::string_view value) {
   const auto number = [&](int64_t RecordHeader::*field, int64_t wanted) {
     return Compares(header == nullptr ? 0 : header->*field, guard.comparison(), wanted);
@@ -53,6 +54,8 @@ bool Holds(const Guard& guard, const RecordHeader* header, absl::string_view val
       return number(&RecordHeader::version, guard.version());
     case Guard::kCreateRevision:
       return number(&RecordHeader::create_revision, guard.create_revision());
+    case Guard::kLeaseId:
+      return number(&RecordHeader::lease_id, guard.lease_id());
     case Guard::kValue:
       return header != nullptr &&
              Compares(value, guard.comparison(), absl::string_view(guard.value()));
@@ -168,6 +171,7 @@ void FillFailure(const TxnFailure& failure, bool with_place, CommandOutcome* out
   outcome->set_exceeding_bytes(failure.exceeding_bytes);
   outcome->set_limit(failure.limit);
   outcome->set_failed_key(failure.key);
+  outcome->set_lease_id(failure.lease_id);
   if (with_place) {
     outcome->set_failed_at(failure.at);
   }
@@ -226,9 +230,20 @@ bool ApplyTxn(Txn* txn, raft::ClusterMillis stamp, KvTable* table, StoreTotals* 
   return true;
 }
 
-// A transaction that happens once, however often it comes.
-bool ApplyRequest(const log::v1::RequestMark& mark, Txn* txn, raft::ClusterMillis stamp,
-                  KvTable* table, StoreTotals* totals, CommandOutcome* outcome) {
+// What may come under a request id: a transaction, or the grant of a lease.
+bool ApplyOnce(Command* command, raft::ClusterMillis stamp, KvTable* table, StoreTotals* totals,
+               CommandOutcome* outcome) {
+  if (command->has_grant_lease()) {
+    ApplyGrant(command->grant_lease(), stamp, table, totals, outcome);
+    return true;
+  }
+  return ApplyTxn(command->mutable_txn(), stamp, table, totals, outcome);
+}
+
+// A command that happens once, however often it comes.
+bool ApplyRequest(Command* command, raft::ClusterMillis stamp, KvTable* table, StoreTotals* totals,
+                  CommandOutcome* outcome) {
+  const log::v1::RequestMark& mark = command->request();
   CommandOutcome unread;
   if (outcome == nullptr) {
     outcome = &unread;
@@ -244,7 +259,7 @@ bool ApplyRequest(const log::v1::RequestMark& mark, Txn* txn, raft::ClusterMilli
     case RequestFate::kNew:
       break;
   }
-  if (!ApplyTxn(txn, stamp, table, totals, outcome)) {
+  if (!ApplyOnce(command, stamp, table, totals, outcome)) {
     return false;
   }
   RememberRequest(mark, stamp, *outcome, table, &totals->requests);
@@ -288,11 +303,19 @@ bool ApplyCommand(Command* command, raft::ClusterMillis stamp, KvTable* table, S
   CommandOutcome::Verdict verdict = CommandOutcome::VERDICT_APPLIED;
   switch (command->kind_case()) {
     case Command::kTxn:
-      if (command->has_request()) {
-        return ApplyRequest(command->request(), command->mutable_txn(), stamp, table, totals,
-                            outcome);
+    case Command::kGrantLease:
+      return command->has_request() ? ApplyRequest(command, stamp, table, totals, outcome)
+                                    : ApplyOnce(command, stamp, table, totals, outcome);
+    case Command::kRenewLease:
+      ApplyRenewal(command->renew_lease(), stamp, table, totals, outcome);
+      return true;
+    case Command::kRevokeLease:
+      return ApplyRevocation(command->revoke_lease(), table, totals, outcome);
+    case Command::kExpireLease:
+      if (!ApplyLeaseExpiry(command->expire_lease(), stamp, table, totals)) {
+        return false;
       }
-      return ApplyTxn(command->mutable_txn(), stamp, table, totals, outcome);
+      break;
     case Command::kExpire:
       if (!ApplyExpire(command->expire(), stamp, table, totals)) {
         return false;

@@ -25,6 +25,7 @@ struct StoreTotals {
   uint64_t rows_hash = 0;  // The sum of the hashes of the keys that are there.
   uint32_t cluster_version = kFirstCommandVersion;
   RequestTotals requests = {};
+  LeaseTotals leases = {};
   // HistoryState's. Who applies a command that raises it compacts the history.
   int64_t compacted = 0;
 
@@ -39,8 +40,8 @@ absl::Status CheckCommand(const log::v1::Command& command);
 // Unimplemented otherwise, in words for whoever runs this member.
 absl::Status CheckClusterVersion(uint32_t version);
 
-// Whether it may make the data larger: it may write a key. What only removes, and what members say
-// of themselves, does not.
+// Whether it may make the data larger: it may write a key, or make a lease. What only removes, and
+// what members say of themselves, does not.
 bool AddsData(const log::v1::Command& command);
 
 // Applies a command that CheckCommand accepted. Takes keys and values out of it. `outcome` may be

@@ -6,12 +6,12 @@ namespace raftkv::kv {
 namespace {
 
 bool IsNewGuard(const log::v1::Guard& guard) {
-  return guard.has_create_revision() || guard.comparison() != 0 || guard.is_range() ||
-         !guard.end_key().empty();
+  return guard.has_create_revision() || guard.has_lease_id() || guard.comparison() != 0 ||
+         guard.is_range() || !guard.end_key().empty();
 }
 
 bool IsNewOperation(const log::v1::Operation& operation) {
-  return !operation.has_put() && !operation.has_delete_();
+  return (!operation.has_put() && !operation.has_delete_()) || operation.put().has_lease_id();
 }
 
 bool IsNewTxn(const log::v1::Txn& txn) {
@@ -30,6 +30,10 @@ uint32_t OwnCommandVersion() { return kNewestCommandVersion; }
 uint32_t CommandVersionOf(const log::v1::Command& command) {
   if (command.has_compact_history()) {
     return kHistoryCommandVersion;
+  }
+  if (command.has_grant_lease() || command.has_renew_lease() || command.has_revoke_lease() ||
+      command.has_expire_lease()) {
+    return kLeaseCommandVersion;
   }
   return command.has_request() || IsNewTxn(command.txn()) ? kTxnCommandVersion
                                                           : kFirstCommandVersion;

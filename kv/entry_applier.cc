@@ -15,6 +15,10 @@ EntryFate EntryApplier::Apply(const raft::Entry& entry, const raft::OutcomeObser
   const AppliedState applied_before = run->applied;
   const size_t outcomes_before = run->outcomes.size();
   const uint64_t commands_before = run->commands;
+  if (entry.id.term != run->applied.id.term &&
+      run->applied.cluster_version >= kLeaseCommandVersion) {
+    run->applied.leases.term_began = entry.stamp;
+  }
   switch (entry.kind) {
     case raft::EntryKind::kNoOp:
       break;
@@ -54,8 +58,10 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
                      .rows_hash = run->applied.rows_hash,
                      .cluster_version = run->applied.cluster_version,
                      .requests = run->applied.requests,
+                     .leases = run->applied.leases,
                      .compacted = run->applied.history.compacted};
   int64_t expired_keys = 0;
+  int64_t expired_leases = 0;
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
     ++run->commands;
@@ -75,12 +81,16 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     if (observer.Wants(reader.origin(), reader.sequence())) {
       outcome = google::protobuf::Arena::CreateMessage<log::v1::CommandOutcome>(&arena_);
     }
-    const bool expires = command->has_expire();
+    const bool expires = command->has_expire() || command->has_expire_lease();
     const int64_t keys_before = totals.key_count;
+    const uint64_t leases_before = totals.leases.count;
     if (!ApplyOne(command, entry.stamp, table, &totals, &run->applied.history, outcome)) {
       return EntryFate::kStalled;
     }
-    expired_keys += expires ? keys_before - totals.key_count : 0;
+    if (expires) {
+      expired_keys += keys_before - totals.key_count;
+      expired_leases += static_cast<int64_t>(leases_before - totals.leases.count);
+    }
     if (outcome != nullptr) {
       run->outcomes.push_back({reader.origin(), reader.sequence(), outcome->SerializeAsString()});
     }
@@ -93,11 +103,13 @@ EntryFate EntryApplier::ApplyCommands(const raft::Entry& entry,
     MoveHistory(history_limits_, entry.stamp, &run->applied.history);
   }
   run->expired_keys += expired_keys;
+  run->expired_leases += expired_leases;
   run->applied.revision = totals.revision;
   run->applied.key_count = totals.key_count;
   run->applied.rows_hash = totals.rows_hash;
   run->applied.cluster_version = totals.cluster_version;
   run->applied.requests = totals.requests;
+  run->applied.leases = totals.leases;
   return EntryFate::kApplied;
 }
 

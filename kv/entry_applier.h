@@ -31,7 +31,8 @@ struct AppliedRun {
   std::vector<Outcome> outcomes;
   std::vector<StateDigest> digests = {};  // Of the state after each of the entries.
   uint64_t commands = 0;
-  int64_t expired_keys = 0;  // That Expire commands removed.
+  int64_t expired_keys = 0;    // That went because their time was over, or their lease's.
+  int64_t expired_leases = 0;  // The same of leases.
   // In words, what an entry says that this version does not know; empty: nothing so far.
   std::string too_new;
   // The last one among the entries; to be stored with what they changed.

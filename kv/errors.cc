@@ -490,6 +490,38 @@ absl::Status RevisionFutureError(int64_t revision, int64_t current) {
                    {{"revision", absl::StrCat(current)}});
 }
 
+absl::Status LeaseNotFoundError(int64_t id, absl::string_view field) {
+  return MakeError(absl::StatusCode::kNotFound, "LEASE_NOT_FOUND",
+                   absl::StrCat(field, field.empty() ? "" : ": ", "there is no lease ", id,
+                                ": it was never granted, it was revoked, or it has expired"),
+                   {{"lease_id", absl::StrCat(id)}});
+}
+
+absl::Status LeaseExistsError(int64_t id) {
+  return MakeError(
+      absl::StatusCode::kAlreadyExists, "LEASE_EXISTS",
+      absl::StrCat("lease ", id, " exists: leave the id out to have the store choose a free one"),
+      {{"field", "id"}, {"lease_id", absl::StrCat(id)}});
+}
+
+absl::Status BadLeaseError(absl::string_view field, int64_t id, absl::string_view rule) {
+  return InvalidArgument("BAD_LEASE", field, absl::StrCat(field, ": is ", id, "; ", rule));
+}
+
+absl::Status TooManyLeasesError(uint64_t limit) {
+  return MakeError(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES",
+                   absl::StrCat("there are ", limit,
+                                " leases, the limit: revoke some, or hang more keys on each"),
+                   {{"limit", absl::StrCat(limit)}});
+}
+
+absl::Status LeaseFullError(int64_t id, uint64_t limit, absl::string_view field) {
+  return MakeError(absl::StatusCode::kResourceExhausted, "LEASE_FULL",
+                   absl::StrCat(field, field.empty() ? "" : ": ", "lease ", id, " has ", limit,
+                                " keys, the limit, so that all can go at once: grant another"),
+                   {{"lease_id", absl::StrCat(id)}, {"limit", absl::StrCat(limit)}});
+}
+
 absl::Status TooManyWatchesError(uint64_t limit) {
   return OverloadedBecause(
       absl::StrCat("this member has ", limit,

@@ -128,6 +128,15 @@ absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key
 absl::Status RevisionCompactedError(int64_t revision, int64_t compacted);
 // OUT_OF_RANGE: the store has only come to `current`.
 absl::Status RevisionFutureError(int64_t revision, int64_t current);
+// NOT_FOUND: a lease that is not there, or no more. `field` is where a transaction names it, or "".
+absl::Status LeaseNotFoundError(int64_t id, absl::string_view field = "");
+// ALREADY_EXISTS.
+absl::Status LeaseExistsError(int64_t id);
+// INVALID_ARGUMENT: a lease's id, at `field`, that none can have.
+absl::Status BadLeaseError(absl::string_view field, int64_t id, absl::string_view rule);
+// RESOURCE_EXHAUSTED: there are so many leases, or keys on one.
+absl::Status TooManyLeasesError(uint64_t limit);
+absl::Status LeaseFullError(int64_t id, uint64_t limit, absl::string_view field = "");
 // RESOURCE_EXHAUSTED: a member has so many watches, or streams of operations, already.
 absl::Status TooManyWatchesError(uint64_t limit);
 absl::Status TooManyStreamsError(uint64_t limit);

@@ -193,11 +193,20 @@ void HistoryRecorder::Put(absl::string_view key, KvRecord record) {
   table_->Put(key, std::move(record));
 }
 
-void HistoryRecorder::Delete(absl::string_view key) {
+void HistoryRecorder::NoteRemoval(absl::string_view key, HistoryEventType type) {
   const auto met = met_.find(key);
   CHECK(met != met_.end()) << "a key was deleted unread";
-  Change(&met->second, {.type = HistoryEventType::kDelete, .record = {}});
+  Change(&met->second, {.type = type, .record = {}});
+}
+
+void HistoryRecorder::Delete(absl::string_view key) {
+  NoteRemoval(key, HistoryEventType::kDelete);
   table_->Delete(key);
+}
+
+void HistoryRecorder::Expire(absl::string_view key) {
+  NoteRemoval(key, HistoryEventType::kExpire);
+  table_->Expire(key);
 }
 
 std::optional<KvTable::Deleted> HistoryRecorder::DeleteDue(const TtlRow& start,
@@ -237,6 +246,17 @@ void HistoryRecorder::PutRequest(const RequestPlace& place, RememberedRequest re
 void HistoryRecorder::DropRequest(uint64_t number, const RequestPlace& place) {
   table_->DropRequest(number, place);
 }
+
+// Nor are leases; the keys on them are.
+const Lease* HistoryRecorder::FindLease(int64_t id) { return table_->FindLease(id); }
+
+bool HistoryRecorder::ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) {
+  return table_->ScanLease(id, visit);
+}
+
+void HistoryRecorder::PutLease(const Lease& lease) { table_->PutLease(lease); }
+
+void HistoryRecorder::DropLease(int64_t id) { table_->DropLease(id); }
 
 KvTable::Mark HistoryRecorder::SetMark() const {
   Mark mark = table_->SetMark();

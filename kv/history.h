@@ -113,6 +113,7 @@ class HistoryRecorder final : public KvTable {
             Visitor visit) override;
   void Put(absl::string_view key, KvRecord record) override;
   void Delete(absl::string_view key) override;
+  void Expire(absl::string_view key) override;
   // REQUIRES: `due` is null; it is the recorder's own.
   std::optional<Deleted> DeleteDue(const TtlRow& start, raft::ClusterMillis until,
                                    uint64_t keys_max, const DueReader* due) override;
@@ -122,6 +123,10 @@ class HistoryRecorder final : public KvTable {
   std::optional<RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const RequestPlace& place, RememberedRequest request) override;
   void DropRequest(uint64_t number, const RequestPlace& place) override;
+  const Lease* FindLease(int64_t id) override;
+  bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
+  void PutLease(const Lease& lease) override;
+  void DropLease(int64_t id) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
 
@@ -149,6 +154,7 @@ class HistoryRecorder final : public KvTable {
   bool IsOld(const RecordHeader& header) const { return header.mod_revision <= mark_; }
   Met* Note(absl::string_view key, const RecordHeader* header, absl::string_view value);
   void Change(Met* met, Fate fate);
+  void NoteRemoval(absl::string_view key, HistoryEventType type);
   HistoryEvent EventOf(const std::string& key, Met* met) const;
 
   KvTable* table_ = nullptr;

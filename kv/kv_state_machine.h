@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kv/history_source.h"
+#include "kv/lease.h"
 #include "kv/recent_digests.h"
 #include "kv/state_hash.h"
 #include "raft/runtime/state_machine.h"
@@ -44,6 +45,11 @@ struct DueKeys {
   raft::ClusterMillis next_deadline;
 };
 
+struct LeaseKeys {
+  std::vector<std::string> keys;  // In byte order.
+  bool more = false;              // There are others after these.
+};
+
 // The applied state as of one moment; it stays readable and unchanged while later entries are
 // applied. Thread-safe; its calls may wait for the disk. DataLoss from any of them means that a
 // file is corrupted.
@@ -64,6 +70,11 @@ class KvView {
                                         const GivenUp& given_up) const = 0;
   // Keys whose deadline is at or before `now`, at most `keys_max`.
   virtual absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis now, uint64_t keys_max) const = 0;
+  // The keys after `after` that hang on a lease, of so many bytes in sum, but at least one. None
+  // when there is no such lease.
+  virtual absl::StatusOr<LeaseKeys> FindLeaseKeys(int64_t id, absl::string_view after,
+                                                  uint64_t bytes_max,
+                                                  const GivenUp& given_up) const = 0;
 };
 
 enum class CacheLookup { kFound, kAbsent, kNotCached };
@@ -97,6 +108,10 @@ class KvStateMachine : public raft::StateMachine {
   virtual int64_t key_count() const = 0;
   // Keys that expired here since the start; not those of a snapshot that was taken.
   virtual int64_t expired_keys() const = 0;
+  virtual const LeaseTable& leases() const = 0;
+  virtual const LeaseTotals& lease_totals() const = 0;
+  // As expired_keys().
+  virtual int64_t expired_leases() const = 0;
   // No key is due before this; 0 when no key has a deadline.
   virtual raft::ClusterMillis earliest_deadline() const = 0;
   // After FindDueKeys found nothing due before `next_deadline` (0: no row at all) in a view of the

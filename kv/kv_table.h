@@ -8,6 +8,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "kv/lease.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
 
@@ -18,7 +19,8 @@ struct RecordHeader {
   int64_t create_revision = 0;
   int64_t mod_revision = 0;
   int64_t version = 0;
-  raft::ClusterMillis deadline;  // 0: never expires.
+  raft::ClusterMillis deadline;  // 0: never expires by itself.
+  int64_t lease_id = 0;  // The lease that it hangs on, and then it has no deadline; 0: none.
   // RowHash (kv/state_hash.h) of the key with all that it holds; not stored with it. Set in what a
   // table is given, and in what it has.
   uint64_t row_hash = 0;
@@ -89,6 +91,8 @@ class KvTable {
   virtual void Put(absl::string_view key, KvRecord record) = 0;
   // REQUIRES: Find or Scan has found the key, and it is still there.
   virtual void Delete(absl::string_view key) = 0;
+  // The same of a key whose time is over.
+  virtual void Expire(absl::string_view key) { Delete(key); }
   // What DeleteDue has deleted.
   struct Deleted {
     uint64_t keys = 0;
@@ -120,12 +124,23 @@ class KvTable {
   // REQUIRES: it is the oldest one, with what FindRequestPlace said of it.
   virtual void DropRequest(uint64_t number, const RequestPlace& place) = 0;
 
+  // Null when there is none, valid until the next call.
+  virtual const Lease* FindLease(int64_t id) = 0;
+  // Visits the keys whose records have the lease, in byte order; false when the table stalled. The
+  // visitor must not call the table.
+  virtual bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) = 0;
+  // Adds a lease, or changes one.
+  virtual void PutLease(const Lease& lease) = 0;
+  // REQUIRES: it is there, and no record has it.
+  virtual void DropLease(int64_t id) = 0;
+
   // A point to which RollBack returns, undoing every change since. Points before it stay valid.
   struct Mark {
     size_t changes = 0;
     size_t member_records = 0;
     size_t requests = 0;
     size_t events = 0;
+    size_t leases = 0;
     size_t noted = 0;  // HistoryRecorder's.
   };
   virtual Mark SetMark() const = 0;

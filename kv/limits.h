@@ -45,6 +45,15 @@ inline constexpr uint64_t kRequestKeepMs = 10 * 60 * 1000;
 inline constexpr uint64_t kRequestIdsMax = 10'000'000;
 inline constexpr uint64_t kRequestBytesMax = 1024 * kMiB;
 
+// Leases of the store, and keys of one: all of these go at one revision, and so in one command. How
+// long a lease lives without a renewal; at most as long as a key.
+inline constexpr uint64_t kLeasesMax = 100'000;
+inline constexpr uint64_t kLeaseKeysMax = 10'000;
+inline constexpr int64_t kLeaseTtlSecondsMin = 1;
+// Leases of a list, when the request does not say and at most.
+inline constexpr int32_t kLeaseListDefault = 1000;
+inline constexpr int32_t kLeaseListMax = 10'000;
+
 // Reads that wait for a revision to be applied.
 inline constexpr uint64_t kRevisionWaitersMax = 4096;
 // Writes that wait for the cluster version that they need, how long, and what they hold in sum.

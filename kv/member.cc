@@ -23,7 +23,8 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
                [this](std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done) {
                  ScanForDueKeys(std::move(view), now, std::move(done));
-               }) {
+               }),
+      lease_expirer_(&driver_, edges_.state_machine, edges_.clock) {
   if (edges_.directory != nullptr) {
     const MonotonicNanos election_timeout =
         static_cast<MonotonicNanos>(options_.raft.election_timeout_ticks) * options_.tick;
@@ -46,6 +47,7 @@ void Member::Tick() {
   store_.Tick();
   if (!store_.draining()) {
     expirer_.Tick();
+    lease_expirer_.Tick();
     for (const auto& proposal : standing_proposals_) {
       proposal->Tick();
     }

@@ -14,6 +14,7 @@
 #include "kv/disk_pool.h"
 #include "kv/expirer.h"
 #include "kv/kv_state_machine.h"
+#include "kv/lease_expirer.h"
 #include "kv/member_directory.h"
 #include "kv/membership.h"
 #include "kv/standing_proposal.h"
@@ -100,6 +101,7 @@ class Member {
   Store store_;
   WatchHub watches_;
   Expirer expirer_;
+  LeaseExpirer lease_expirer_;
   std::unique_ptr<Membership> membership_;
   // None without a directory.
   std::vector<std::unique_ptr<StandingProposal>> standing_proposals_;

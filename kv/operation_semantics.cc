@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kv/lease_semantics.h"
 #include "kv/state_hash.h"
 
 namespace raftkv::kv {
@@ -42,14 +43,33 @@ raft::ClusterMillis ExpiryAfter(raft::ClusterMillis stamp, uint64_t ttl_ms) {
   return stamp + (ttl_ms + 1);
 }
 
+// How long a key lives: until a deadline, or as long as a lease.
+struct Lifetime {
+  raft::ClusterMillis deadline;
+  int64_t lease_id = 0;
+};
+
+Lifetime LifetimeOf(const KvRecord* record) {
+  return record == nullptr
+             ? Lifetime{}
+             : Lifetime{.deadline = record->header.deadline, .lease_id = record->header.lease_id};
+}
+
+void SetLifetime(const Lifetime& lifetime, RecordHeader* header) {
+  header->deadline = lifetime.deadline;
+  header->lease_id = lifetime.lease_id;
+}
+
 // Of a Touch or an Increment, whose fields have the same meaning.
 template <typename WithExpiry>
-raft::ClusterMillis NewDeadline(const WithExpiry& operation, raft::ClusterMillis stamp,
-                                raft::ClusterMillis old) {
+Lifetime NewLifetime(const WithExpiry& operation, raft::ClusterMillis stamp, const KvRecord* old) {
   if (operation.has_ttl_ms()) {
-    return ExpiryAfter(stamp, operation.ttl_ms());
+    return {.deadline = ExpiryAfter(stamp, operation.ttl_ms())};
   }
-  return operation.has_persist() ? raft::ClusterMillis(0) : old;
+  if (operation.has_lease_id()) {
+    return {.deadline = {}, .lease_id = operation.lease_id()};
+  }
+  return operation.has_persist() ? Lifetime{} : LifetimeOf(old);
 }
 
 void FillStored(absl::string_view key, const RecordHeader& header, absl::string_view value,
@@ -60,6 +80,7 @@ void FillStored(absl::string_view key, const RecordHeader& header, absl::string_
   stored->set_mod_revision(header.mod_revision);
   stored->set_version(header.version);
   stored->set_deadline_ms(header.deadline.value());
+  stored->set_lease_id(header.lease_id);
 }
 
 // A record as it is after one more write.
@@ -71,26 +92,41 @@ KvRecord Rewritten(const KvRecord* old, int64_t revision) {
   return record;
 }
 
-// Every record that an operation writes goes into the table here. `old_hash` is nullopt for a key
-// that is new.
-void SetRecord(absl::string_view key, std::optional<uint64_t> old_hash, KvRecord record,
+// What there is to know of a record that goes.
+struct Replaced {
+  uint64_t row_hash = 0;
+  int64_t lease_id = 0;
+};
+
+std::optional<Replaced> ReplacedBy(const KvRecord* old) {
+  return old == nullptr ? std::nullopt
+                        : std::optional(Replaced{.row_hash = old->header.row_hash,
+                                                 .lease_id = old->header.lease_id});
+}
+
+// Every record that an operation writes goes into the table here. `old` is nullopt for a key that
+// is new. Fails when it cannot hang on the lease that it has.
+Step SetRecord(absl::string_view key, const std::optional<Replaced>& old, KvRecord record,
                TxnContext* context) {
+  const Step moved =
+      MoveKey(key, old.has_value() ? old->lease_id : 0, record.header.lease_id, context);
+  if (moved != Step::kDone) {
+    return moved;
+  }
   record.header.row_hash = RowHash(key, record.header, record.value);
-  context->totals.key_count += old_hash.has_value() ? 0 : 1;
-  context->totals.rows_hash += record.header.row_hash - old_hash.value_or(0);
+  context->totals.key_count += old.has_value() ? 0 : 1;
+  context->totals.rows_hash += record.header.row_hash - (old.has_value() ? old->row_hash : 0);
   context->table->Put(key, std::move(record));
+  return Step::kDone;
 }
 
 // Every key that an operation removes leaves the table here.
-void RemoveRecord(absl::string_view key, uint64_t old_hash, TxnContext* context) {
+void RemoveRecord(absl::string_view key, const Replaced& old, TxnContext* context) {
   context->totals.key_count -= 1;
-  context->totals.rows_hash -= old_hash;
+  context->totals.rows_hash -= old.row_hash;
   context->changed = true;
+  CHECK(MoveKey(key, old.lease_id, 0, context) == Step::kDone);
   context->table->Delete(key);
-}
-
-std::optional<uint64_t> HashIn(const KvRecord* record) {
-  return record == nullptr ? std::nullopt : std::optional(record->header.row_hash);
 }
 
 Step ApplyPut(PutOperation* put, TxnContext* context, OperationOutcome* result) {
@@ -113,13 +149,14 @@ Step ApplyPut(PutOperation* put, TxnContext* context, OperationOutcome* result) 
   KvRecord record = Rewritten(old, context->revision);
   if (put->has_ttl_ms()) {
     record.header.deadline = ExpiryAfter(context->stamp, put->ttl_ms());
-  } else if (put->has_keep_ttl() && put->keep_ttl() && old != nullptr) {
-    record.header.deadline = old->header.deadline;
+  } else if (put->has_lease_id()) {
+    record.header.lease_id = put->lease_id();
+  } else if (put->has_keep_ttl() && put->keep_ttl()) {
+    SetLifetime(LifetimeOf(old), &record.header);
   }
   record.value = std::move(*put->mutable_value());
   context->changed = true;
-  SetRecord(put->key(), HashIn(old), std::move(record), context);
-  return Step::kDone;
+  return SetRecord(put->key(), ReplacedBy(old), std::move(record), context);
 }
 
 Step ApplySingleDelete(const DeleteOperation& operation, TxnContext* context,
@@ -149,7 +186,7 @@ Step ApplySingleDelete(const DeleteOperation& operation, TxnContext* context,
     }
   }
   if (old != nullptr) {
-    RemoveRecord(key, old->header.row_hash, context);
+    RemoveRecord(key, *ReplacedBy(old), context);
   }
   return Step::kDone;
 }
@@ -163,7 +200,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context,
 
   struct Doomed {
     std::string key;
-    uint64_t row_hash;
+    Replaced record;
   };
   std::vector<Doomed> keys;
   uint64_t bytes = 0;
@@ -175,7 +212,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context,
       more = true;
       return false;
     }
-    keys.push_back({std::string(key), header.row_hash});
+    keys.push_back({std::string(key), {.row_hash = header.row_hash, .lease_id = header.lease_id}});
     failed = !context->CountScanned();
     if (!failed && keys_max > 0 && keys.size() > keys_max) {
       context->FailTooLarge(keys.size(), /*is_bytes=*/false, keys_max);
@@ -203,7 +240,7 @@ Step ApplyRangeDelete(const DeleteOperation& operation, TxnContext* context,
     return Step::kFailed;
   }
   for (const Doomed& doomed : keys) {
-    RemoveRecord(doomed.key, doomed.row_hash, context);
+    RemoveRecord(doomed.key, doomed.record, context);
   }
   if (result != nullptr) {
     result->set_deleted(keys.size());
@@ -306,11 +343,11 @@ Step ApplyTouch(const TouchOperation& touch, TxnContext* context, OperationOutco
     return Step::kDone;
   }
   KvRecord record = *old;
-  record.header.deadline = NewDeadline(touch, context->stamp, old->header.deadline);
-  if (record.header.deadline != old->header.deadline) {
-    SetRecord(touch.key(), HashIn(old), std::move(record), context);
+  SetLifetime(NewLifetime(touch, context->stamp, old), &record.header);
+  if (record.header == old->header) {
+    return Step::kDone;
   }
-  return Step::kDone;
+  return SetRecord(touch.key(), ReplacedBy(old), std::move(record), context);
 }
 
 // In the one way in which an increment writes a number.
@@ -338,12 +375,10 @@ Step ApplyIncrement(const IncrementOperation& increment, TxnContext* context,
     result->set_value(sum);
   }
   KvRecord record = Rewritten(old, context->revision);
-  record.header.deadline = NewDeadline(
-      increment, context->stamp, old == nullptr ? raft::ClusterMillis(0) : old->header.deadline);
+  SetLifetime(NewLifetime(increment, context->stamp, old), &record.header);
   record.value = absl::StrCat(sum);
   context->changed = true;
-  SetRecord(key, HashIn(old), std::move(record), context);
-  return Step::kDone;
+  return SetRecord(key, ReplacedBy(old), std::move(record), context);
 }
 
 }  // namespace

@@ -15,7 +15,10 @@ namespace raftkv::kv {
 // Of a key and all that it holds:
 //
 //   XXH3 of: XXH3(key):fixed64 create_revision:fixed64 mod_revision:fixed64 version:fixed64
-//            deadline:fixed64 XXH3(value):fixed64
+//            deadline:fixed64 XXH3(value):fixed64 lease_id:fixed64?
+//
+// The last only where it is not 0, so that keys without a lease hash as they did before there were
+// any.
 //
 // `header.row_hash` is not looked at.
 uint64_t RowHash(absl::string_view key, const RecordHeader& header, absl::string_view value);
@@ -26,15 +29,29 @@ uint64_t RowHash(absl::string_view key, const RecordHeader& header, absl::string
 //            XXH3(outcome):fixed64
 uint64_t RequestHash(absl::string_view id, const RememberedRequest& request);
 
+// Of a lease and all that it says:
+//
+//   XXH3 of: id:fixed64 ttl_ms:fixed64 lasts_ms:fixed64 renewed:fixed64 keys:fixed64
+//            keys_max:fixed64
+uint64_t LeaseHash(const Lease& lease);
+
+// From which the store makes a lease's id:
+//
+//   XXH3 of: stamp:fixed64 revision:fixed64 leases_hash:fixed64 number:fixed64
+uint64_t LeaseIdHash(raft::ClusterMillis stamp, int64_t revision, uint64_t leases_hash,
+                     uint64_t number);
+
 // Of what a client asked for under a request id: the bytes of its request.
 uint64_t ContentHash(absl::string_view request);
 
-// Of all that commands have made of keys and request ids up to an entry; never 0:
+// Of all that commands have made of keys, request ids and leases up to an entry; never 0:
 //
 //   XXH3 of: index:fixed64 revision:fixed64 key_count:fixed64 cluster_version:fixed64
-//            rows_hash:fixed64 requests?
+//            rows_hash:fixed64 requests? leases?
 //   requests := first:fixed64 next:fixed64 bytes:fixed64 rows_hash:fixed64
-//               from cluster version 2 on: members that know no request ids have none in theirs
+//   leases   := count:fixed64 rows_hash:fixed64 term_began:fixed64
+//
+// Both from cluster version 2 on: members that know neither have none in theirs.
 uint64_t StateHash(const AppliedState& state);
 
 // A state in short.
@@ -52,5 +69,6 @@ StateDigest DigestOf(const AppliedState& state);
 // FailedPrecondition, naming both.
 absl::Status CheckRows(const AppliedState& state, int64_t rows, uint64_t rows_hash);
 absl::Status CheckRequests(const AppliedState& state, uint64_t requests, uint64_t rows_hash);
+absl::Status CheckLeases(const AppliedState& state, uint64_t leases, uint64_t rows_hash);
 
 }  // namespace raftkv::kv

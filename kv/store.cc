@@ -103,6 +103,14 @@ absl::StatusOr<CommandOutcome> ResultOf(CommandOutcome outcome, const CommandWor
       return RequestIdReusedError();
     case CommandOutcome::VERDICT_REQUESTS_FULL:
       return RequestsFullError(outcome.exceeding());
+    case CommandOutcome::VERDICT_LEASE_NOT_FOUND:
+      return LeaseNotFoundError(outcome.lease_id(), outcome.failed_at());
+    case CommandOutcome::VERDICT_LEASE_EXISTS:
+      return LeaseExistsError(outcome.lease_id());
+    case CommandOutcome::VERDICT_LEASES_FULL:
+      return TooManyLeasesError(outcome.exceeding());
+    case CommandOutcome::VERDICT_LEASE_KEYS_FULL:
+      return LeaseFullError(outcome.lease_id(), outcome.exceeding(), outcome.failed_at());
     case CommandOutcome::VERDICT_REVISION_COMPACTED:
       return RevisionCompactedError(words.compaction, outcome.compacted_revision());
     case CommandOutcome::VERDICT_REVISION_FUTURE:

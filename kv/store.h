@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -106,6 +107,24 @@ class Store {
   // Compacts the history up to a revision, 0 being the newest; hears up to which.
   void Compact(int64_t revision, MonotonicNanos deadline, Done<int64_t> done);
   void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
+  struct FoundLease {
+    ReadPoint at;
+    Lease lease;
+    raft::ClusterMillis term_began;  // Of LeaseTotals.
+    LeaseKeys keys;                  // If they are asked for.
+  };
+  // With a page of its keys, those after `keys_after`, unless that is nullopt. NOT_FOUND when there
+  // is no such lease.
+  void GetLease(int64_t id, std::optional<std::string> keys_after, const ReadFreshness& freshness,
+                Done<FoundLease> done);
+  struct LeaseList {
+    ReadPoint at;
+    raft::ClusterMillis term_began;  // Of LeaseTotals.
+    std::vector<Lease> leases;       // By id.
+    bool more = false;               // There are others after these.
+  };
+  // At most `max` leases whose ids are more than `after`.
+  void ListLeases(int64_t after, size_t max, const ReadFreshness& freshness, Done<LeaseList> done);
   // What a transaction that only reads comes to; it brings nothing into the log. Fails as Write
   // does where guards or bounds do not hold. REQUIRES: CheckCommand accepts it, and none of its
   // operations writes.
@@ -146,6 +165,8 @@ class Store {
   int64_t revision() const { return state_machine_.revision(); }
   int64_t key_count() const { return state_machine_.key_count(); }
   int64_t expired_keys() const { return state_machine_.expired_keys(); }
+  uint64_t lease_count() const { return state_machine_.lease_totals().count; }
+  int64_t expired_leases() const { return state_machine_.expired_leases(); }
   uint32_t cluster_version() const { return state_machine_.cluster_version(); }
   const HistoryState& history() const { return state_machine_.history(); }
 
@@ -175,6 +196,8 @@ class Store {
   void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
   void EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done);
   void VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
+  void GetLeaseNow(int64_t id, const std::optional<std::string>& keys_after,
+                   MonotonicNanos deadline, Done<FoundLease> done);
   void CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done);
 
   raft::RaftDriver& driver_;

@@ -22,6 +22,7 @@ struct TxnFailure {
   uint64_t limit = 0;
   std::string at = {};
   std::string key = {};
+  int64_t lease_id = 0;
 };
 
 struct TxnContext {

@@ -14,7 +14,8 @@ RecordHeader HeaderOf(const log::v1::StoredKeyValue& row) {
   return {.create_revision = row.create_revision(),
           .mod_revision = row.mod_revision(),
           .version = row.version(),
-          .deadline = raft::ClusterMillis(row.deadline_ms())};
+          .deadline = raft::ClusterMillis(row.deadline_ms()),
+          .lease_id = row.lease_id()};
 }
 
 }  // namespace
@@ -95,5 +96,16 @@ void ViewTable::PutRequest(const RequestPlace& /*place*/, RememberedRequest /*re
 void ViewTable::DropRequest(uint64_t /*number*/, const RequestPlace& /*place*/) {
   LOG(FATAL) << "a request id";
 }
+
+const Lease* ViewTable::FindLease(int64_t /*id*/) { LOG(FATAL) << "a lease"; }
+
+bool ViewTable::ScanLease(int64_t /*id*/,
+                          absl::FunctionRef<bool(absl::string_view key)> /*visit*/) {
+  LOG(FATAL) << "a lease";
+}
+
+void ViewTable::PutLease(const Lease& /*lease*/) { LOG(FATAL) << "a lease"; }
+
+void ViewTable::DropLease(int64_t /*id*/) { LOG(FATAL) << "a lease"; }
 
 }  // namespace raftkv::kv

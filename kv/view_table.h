@@ -33,6 +33,10 @@ class ViewTable final : public KvTable {
   std::optional<RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const RequestPlace& place, RememberedRequest request) override;
   void DropRequest(uint64_t number, const RequestPlace& place) override;
+  const Lease* FindLease(int64_t id) override;
+  bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
+  void PutLease(const Lease& lease) override;
+  void DropLease(int64_t id) override;
   Mark SetMark() const override { return {}; }
   void RollBack(const Mark& /*mark*/) override {}
 

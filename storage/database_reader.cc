@@ -258,6 +258,7 @@ absl::StatusOr<GenerationContent> GenerationReader::Read() const {
   RAFTKV_ASSIGN_OR_RETURN(content.configuration, ReadConfiguration());
   RAFTKV_ASSIGN_OR_RETURN(content.member_records, ReadMemberRecords());
   RAFTKV_ASSIGN_OR_RETURN(content.earliest_deadline, ReadEarliestDeadline());
+  RAFTKV_ASSIGN_OR_RETURN(content.leases, ReadLeases());
   return content;
 }
 
@@ -335,6 +336,31 @@ absl::StatusOr<raft::ClusterMillis> GenerationReader::ReadEarliestDeadline() con
     return BadBytes(NameOf(generation_.ttl), "a row makes no sense");
   }
   return row->deadline;
+}
+
+absl::StatusOr<kv::LeaseTable> GenerationReader::ReadLeases() const {
+  kv::LeaseTable leases;
+  const std::string leases_end = LeasesEnd();
+  const rocksdb::Slice end = leases_end;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_.db->NewIterator(options, generation_.leases));
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    const std::optional<int64_t> id = DecodeLeaseKey(ToView(iterator->key()));
+    std::optional<kv::Lease> lease;
+    if (id.has_value()) {
+      lease = DecodeLease(*id, ToView(iterator->value()));
+    }
+    if (!lease.has_value()) {
+      return BadBytes(NameOf(generation_.leases), "a lease makes no sense");
+    }
+    leases.Put(*lease);
+  }
+  if (!iterator->status().ok()) {
+    return ReadFailure(NameOf(generation_.leases), iterator->status());
+  }
+  return leases;
 }
 
 }  // namespace raftkv::storage

@@ -75,6 +75,7 @@ struct GenerationContent {
   std::optional<log::v1::ClusterConfiguration> configuration;
   std::map<uint64_t, log::v1::MemberRecord> member_records;
   raft::ClusterMillis earliest_deadline;  // 0 when no key has a deadline.
+  kv::LeaseTable leases;
 };
 
 // Borrows the generation. Thread-safe; touches the disk.
@@ -89,6 +90,7 @@ class GenerationReader {
   absl::StatusOr<std::optional<log::v1::ClusterConfiguration>> ReadConfiguration() const;
   absl::StatusOr<std::map<uint64_t, log::v1::MemberRecord>> ReadMemberRecords() const;
   absl::StatusOr<raft::ClusterMillis> ReadEarliestDeadline() const;
+  absl::StatusOr<kv::LeaseTable> ReadLeases() const;
 
   const Generation& generation_;
 };

@@ -18,9 +18,9 @@
 
 namespace raftkv::storage {
 
-// `state`, `latest`, `ttl`, `requests` and `history`.
-inline constexpr size_t kGenerationFamilies = 5;
-// Without `requests` and `history`, which older versions do not know.
+// `state`, `latest`, `ttl`, `requests`, `history` and `leases`.
+inline constexpr size_t kGenerationFamilies = 6;
+// Without the last three, which older versions do not know.
 inline constexpr size_t kFirstGenerationFamilies = 3;
 
 // A column family for a message.
@@ -46,6 +46,7 @@ class Generation {
   rocksdb::ColumnFamilyHandle* const ttl;
   rocksdb::ColumnFamilyHandle* const requests;
   rocksdb::ColumnFamilyHandle* const history;
+  rocksdb::ColumnFamilyHandle* const leases;
   // Rows of `history` up to this revision are gone, or about to go: who has an iterator on it and
   // then sees that this is less than what it looks for has missed nothing.
   mutable std::atomic<int64_t> history_removed{0};
@@ -54,7 +55,7 @@ class Generation {
 
   // In the order of GenerationFamilies.
   std::array<rocksdb::ColumnFamilyHandle*, kGenerationFamilies> families() const {
-    return {state, latest, ttl, requests, history};
+    return {state, latest, ttl, requests, history, leases};
   }
 
  private:
@@ -67,7 +68,8 @@ class Generation {
         latest(families[1]),
         ttl(families[2]),
         requests(families[3]),
-        history(families[4]) {}
+        history(families[4]),
+        leases(families[5]) {}
 };
 
 }  // namespace raftkv::storage

@@ -11,6 +11,10 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kRecordLayout = 1;
+constexpr char kLeasedRecordLayout = 2;
+// The first byte of a key of `leases`.
+constexpr char kLeaseRow = 0;
+constexpr char kLeasedKeyRow = 1;
 // The first byte of an id's row of `requests`.
 constexpr char kRequestRow = 1;
 constexpr char kEventLayout = 1;
@@ -49,9 +53,11 @@ bool DecodeEventRecord(absl::string_view bytes, kv::KvRecord* record) {
 
 std::vector<std::string> GenerationFamilies(uint64_t generation) {
   return {absl::StrCat(kStateFamilyPrefix, generation),
-          absl::StrCat(kLatestFamilyPrefix, generation), absl::StrCat(kTtlFamilyPrefix, generation),
+          absl::StrCat(kLatestFamilyPrefix, generation),
+          absl::StrCat(kTtlFamilyPrefix, generation),
           absl::StrCat(kRequestsFamilyPrefix, generation),
-          absl::StrCat(kHistoryFamilyPrefix, generation)};
+          absl::StrCat(kHistoryFamilyPrefix, generation),
+          absl::StrCat(kLeasesFamilyPrefix, generation)};
 }
 
 std::string EncodeLogKey(raft::LogIndex index) {
@@ -167,6 +173,9 @@ std::string EncodeAppliedState(const kv::AppliedState& state) {
     AppendVarint(state.requests.next, &value);
     AppendVarint(state.requests.bytes, &value);
     AppendFixed64(state.requests.rows_hash, &value);
+    AppendVarint(state.leases.count, &value);
+    AppendFixed64(state.leases.rows_hash, &value);
+    AppendVarint(state.leases.term_began.value(), &value);
   }
   return value;
 }
@@ -190,6 +199,9 @@ std::optional<kv::AppliedState> DecodeAppliedState(absl::string_view value) {
     state.requests.next = reader.Varint();
     state.requests.bytes = reader.Varint();
     state.requests.rows_hash = reader.Fixed64();
+    state.leases.count = reader.Varint();
+    state.leases.rows_hash = reader.Fixed64();
+    state.leases.term_began = raft::ClusterMillis(reader.Varint());
     if (state.requests.first > state.requests.next) {
       return std::nullopt;
     }
@@ -336,11 +348,14 @@ std::optional<RestoreRecord> DecodeRestoreRecord(absl::string_view value) {
 
 void EncodeRecordHeader(const kv::RecordHeader& header, std::string* bytes) {
   bytes->clear();
-  bytes->push_back(kRecordLayout);
+  bytes->push_back(header.lease_id == 0 ? kRecordLayout : kLeasedRecordLayout);
   AppendVarint(header.create_revision, bytes);
   AppendVarint(header.mod_revision, bytes);
   AppendVarint(header.version, bytes);
   AppendVarint(header.deadline.value(), bytes);
+  if (header.lease_id != 0) {
+    AppendVarint(header.lease_id, bytes);
+  }
 }
 
 std::optional<LatestRecord> DecodeRecord(absl::string_view record) {
@@ -351,8 +366,13 @@ std::optional<LatestRecord> DecodeRecord(absl::string_view record) {
   decoded.header.mod_revision = reader.SignedVarint();
   decoded.header.version = reader.SignedVarint();
   decoded.header.deadline = raft::ClusterMillis(reader.Varint());
+  bool known = layout == kRecordLayout;
+  if (layout == kLeasedRecordLayout) {
+    decoded.header.lease_id = reader.SignedVarint();
+    known = decoded.header.lease_id != 0;
+  }
   decoded.value = reader.TakeRest();
-  return reader.ok() && layout == kRecordLayout ? std::optional(decoded) : std::nullopt;
+  return reader.ok() && known ? std::optional(decoded) : std::nullopt;
 }
 
 std::optional<LatestRecord> DecodeAndHashRecord(absl::string_view key, absl::string_view record) {
@@ -449,6 +469,66 @@ std::optional<kv::RememberedRequest> DecodeRequest(absl::string_view value) {
   request.content_hash = reader.Fixed64();
   request.outcome = std::string(reader.TakeRest());
   return reader.ok() ? std::optional(std::move(request)) : std::nullopt;
+}
+
+std::string EncodeLeaseKey(int64_t id) {
+  std::string key(1, kLeaseRow);
+  AppendBe64(static_cast<uint64_t>(id), &key);
+  return key;
+}
+
+std::string EncodeLease(const kv::Lease& lease) {
+  std::string value;
+  AppendVarint(lease.ttl_ms, &value);
+  AppendVarint(lease.lasts_ms, &value);
+  AppendVarint(lease.renewed.value(), &value);
+  AppendVarint(lease.keys, &value);
+  AppendVarint(lease.keys_max, &value);
+  return value;
+}
+
+std::optional<int64_t> DecodeLeaseKey(absl::string_view row_key) {
+  ByteReader reader(row_key);
+  const bool is_lease = reader.Byte() == kLeaseRow;
+  const auto id = static_cast<int64_t>(reader.Be64());
+  return is_lease && id > 0 && reader.ok_at_end() ? std::optional(id) : std::nullopt;
+}
+
+std::optional<kv::Lease> DecodeLease(int64_t id, absl::string_view value) {
+  ByteReader reader(value);
+  kv::Lease lease;
+  lease.id = id;
+  lease.ttl_ms = reader.Varint();
+  lease.lasts_ms = reader.Varint();
+  lease.renewed = raft::ClusterMillis(reader.Varint());
+  lease.keys = reader.Varint();
+  lease.keys_max = reader.Varint();
+  return reader.ok_at_end() ? std::optional(lease) : std::nullopt;
+}
+
+std::string LeasesEnd() { return std::string(1, kLeasedKeyRow); }
+
+std::string EncodeLeasedKey(int64_t id, absl::string_view key) {
+  std::string row_key(1, kLeasedKeyRow);
+  AppendBe64(static_cast<uint64_t>(id), &row_key);
+  row_key.append(key.data(), key.size());
+  return row_key;
+}
+
+std::string LeasedKeysEnd(int64_t id) {
+  std::string row_key(1, kLeasedKeyRow);
+  AppendBe64(static_cast<uint64_t>(id) + 1, &row_key);
+  return row_key;
+}
+
+std::optional<LeasedKey> DecodeLeasedKey(absl::string_view row_key) {
+  ByteReader reader(row_key);
+  const bool is_key = reader.Byte() == kLeasedKeyRow;
+  LeasedKey leased;
+  leased.id = static_cast<int64_t>(reader.Be64());
+  leased.key = reader.TakeRest();
+  return is_key && reader.ok() && leased.id > 0 && !leased.key.empty() ? std::optional(leased)
+                                                                       : std::nullopt;
 }
 
 }  // namespace raftkv::storage

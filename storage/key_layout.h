@@ -23,7 +23,7 @@
 //   `state.n`      "applied"             index:varint term:varint stamp:varint
 //                                        revision:varint key_count:varint
 //                                        cluster_version:varint rows_hash:fixed64
-//                                        requests?; from cluster_version 2 on
+//                                        requests? leases?; both from cluster_version 2 on
 //                  "configuration"       raftkv.log.v1.ClusterConfiguration: configuration 0, or
 //                                        that of the last such entry up to "applied"
 //                  "history"             removed:varint compacted:varint readable:varint
@@ -31,8 +31,11 @@
 //                                        2 on. segment: began:varint ended:varint
 //                                        last_revision:varint events:varint bytes:varint
 //                  "member/" id:be64     raftkv.log.v1.MemberRecord
-//   `latest.n`     key:byte*             1:byte create_revision:varint mod_revision:varint
-//                                        version:varint deadline:varint value:byte*
+//   `latest.n`     key:byte*             layout:byte create_revision:varint mod_revision:varint
+//                                        version:varint deadline:varint lease_id:varint?
+//                                        value:byte*
+//                                        layout is 2 for a key that hangs on a lease, 1 for others,
+//                                        which have no lease_id
 //   `ttl.n`        deadline:be64         row_hash:fixed64, of the key's record; one row for each
 //                    key:byte*           key of `latest` whose deadline is not 0
 //   `requests.n`   0:byte number:be64    keep_until:varint bytes:varint row_hash:fixed64 id:byte*
@@ -44,12 +47,19 @@
 //                                        previous, when type has bit 7: size:varint record:byte*,
 //                                        a record as of `latest`; put, when type is 1: the record
 //
-//   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
+//   `leases.n`     0:byte id:be64        ttl:varint lasts:varint renewed:varint keys:varint
+//                                        keys_max:varint; a lease (kv/lease.h)
+//                  1:byte id:be64        nothing; one row for each key of `latest` that hangs on a
+//                    key:byte*           lease
 //
-// `requests.n` and `history.n` are additive: a version of raftkv that does not know them drops them
-// at its start, and a directory without them gets them when it is opened. They have no rows before
-// cluster version 2, and a version that does not know that one does not open what has
-// (docs/adr/0016). A directory whose cluster_version is 1 is as versions of raftkv before had it.
+//   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
+//   leases   := count:varint rows_hash:fixed64 term_began:varint
+//
+// `requests.n`, `history.n` and `leases.n` are additive: a version of raftkv that does not know
+// them drops them at its start, and a directory without them gets them when it is opened. They have
+// no rows before cluster version 2, and a version that does not know that one does not open what
+// has (docs/adr/0016). A directory whose cluster_version is 1 is as versions of raftkv before had
+// it.
 //
 // kv/state_hash.h has the hashes. That of a record stands in `ttl` only, where what an Expire
 // removes has it at hand; elsewhere it is made from the record.
@@ -84,6 +94,7 @@ inline constexpr char kLatestFamilyPrefix[] = "latest.";
 inline constexpr char kTtlFamilyPrefix[] = "ttl.";
 inline constexpr char kRequestsFamilyPrefix[] = "requests.";
 inline constexpr char kHistoryFamilyPrefix[] = "history.";
+inline constexpr char kLeasesFamilyPrefix[] = "leases.";
 
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kDataIdKey[] = "data_id";
@@ -118,7 +129,7 @@ struct LatestRecord {
   absl::string_view value;
 };
 
-// `state`, `latest`, `ttl`, `requests` and `history` of a generation, in this order.
+// `state`, `latest`, `ttl`, `requests`, `history` and `leases` of a generation, in this order.
 std::vector<std::string> GenerationFamilies(uint64_t generation);
 
 // Decoders return nullopt for bytes that no encoder made.
@@ -188,5 +199,23 @@ std::optional<kv::RequestPlace> DecodeRequestPlace(absl::string_view value);
 // The result points into `key`.
 std::optional<absl::string_view> DecodeRequestKey(absl::string_view key);
 std::optional<kv::RememberedRequest> DecodeRequest(absl::string_view value);
+
+std::string EncodeLeaseKey(int64_t id);
+// Without its id.
+std::string EncodeLease(const kv::Lease& lease);
+// nullopt also for a row of the other kind.
+std::optional<int64_t> DecodeLeaseKey(absl::string_view row_key);
+std::optional<kv::Lease> DecodeLease(int64_t id, absl::string_view value);
+// What every lease's row comes before, and every key's row after.
+std::string LeasesEnd();
+// Of a key that hangs on a lease; with no key, where those of the lease begin, and where they end.
+std::string EncodeLeasedKey(int64_t id, absl::string_view key);
+std::string LeasedKeysEnd(int64_t id);
+struct LeasedKey {
+  int64_t id = 0;
+  absl::string_view key;
+};
+// The result points into `row_key`.
+std::optional<LeasedKey> DecodeLeasedKey(absl::string_view row_key);
 
 }  // namespace raftkv::storage

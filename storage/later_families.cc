@@ -14,8 +14,9 @@
 namespace raftkv::storage {
 namespace {
 
-// Both came with it.
-static_assert(kv::kTxnCommandVersion == kv::kHistoryCommandVersion);
+// They came together.
+static_assert(kv::kTxnCommandVersion == kv::kHistoryCommandVersion &&
+              kv::kTxnCommandVersion == kv::kLeaseCommandVersion);
 
 absl::Status AddFamily(rocksdb::DB* db, const std::string& name, const StorageOptions& options,
                        const DatabaseMemory& memory, FamilyHandles* open) {
@@ -53,7 +54,7 @@ absl::Status AddLaterFamilies(rocksdb::DB* db, uint64_t generation, const Storag
   if (read.ok() && (!applied.has_value() || applied->cluster_version >= kv::kTxnCommandVersion)) {
     return absl::OkStatus();
   }
-  for (const char* prefix : {kRequestsFamilyPrefix, kHistoryFamilyPrefix}) {
+  for (const char* prefix : {kRequestsFamilyPrefix, kHistoryFamilyPrefix, kLeasesFamilyPrefix}) {
     const std::string name = absl::StrCat(prefix, generation);
     if (FindFamily(*open, name) == nullptr) {
       RAFTKV_RETURN_IF_ERROR(AddFamily(db, name, options, memory, open));

@@ -1,4 +1,5 @@
-// The step from directories without `requests` and `history` (key_layout.h) to those with them.
+// The step from directories without `requests`, `history` and `leases` (key_layout.h) to those with
+// them.
 #pragma once
 
 #include <cstdint>

@@ -64,6 +64,7 @@ RocksDbKvStateMachine::RocksDbKvStateMachine(std::shared_ptr<const Generation> g
       digests_(kHashesKept, applied_),
       configuration_(std::move(content.configuration)),
       member_records_(std::move(content.member_records)),
+      leases_(std::move(content.leases)),
       headers_(header_cache_bytes),
       earliest_deadline_(content.earliest_deadline),
       reader_applier_(history_limits),
@@ -90,7 +91,8 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
     return count;
   }
   TakeFindings();
-  Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven(), &headers_);
+  Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven(), &headers_,
+               &leases_);
   const kv::EntryFate last = Prepare(run, *observer, &applier_, &prepared);
   if (Finish(&prepared, observer) < prepared.entries) {
     return 0;
@@ -124,6 +126,7 @@ size_t RocksDbKvStateMachine::Finish(Run* run, raft::OutcomeObserver* observer) 
     return 0;
   }
   expired_keys_ += run->result.expired_keys;
+  expired_leases_ += run->result.expired_leases;
   too_new_ = run->result.too_new;
   for (kv::AppliedRun::Outcome& outcome : run->result.outcomes) {
     observer->OnOutcome(outcome.origin, outcome.sequence, std::move(outcome.bytes));
@@ -173,6 +176,9 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
     GiveBackHistory();
   }
   NoteKeys(run->overlay);
+  for (const auto& [id, lease] : run->overlay.changed_leases()) {
+    lease.has_value() ? leases_.Put(*lease) : leases_.Erase(id);
+  }
   if (keeps_events_) {
     for (kv::HistoryEvent& event : run->overlay.TakeEvents()) {
       new_events_.events.push_back(std::move(event));
@@ -274,7 +280,7 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
                   wanted = std::make_shared<WantedOutcomes>(entries, observer),
                   dead = dead_.proven()] {
     auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead,
-                                     /*known=*/nullptr);
+                                     /*known=*/nullptr, &leases_);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get()) != kv::EntryFate::kStalled)
         << "reads from disk do not stall";
     read_run_ = std::move(run);
@@ -313,6 +319,7 @@ bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
   new_events_ = NewEvents{.events = {}, .has_gap = true};
   configuration_ = staged->content().configuration;
   member_records_ = staged->content().member_records;
+  leases_ = staged->content().leases;
   const raft::ClusterMillis deadline = staged->content().earliest_deadline;
   earliest_deadline_ = kv::EarliestDeadline(deadline);
   if (deadline.value() != 0) {

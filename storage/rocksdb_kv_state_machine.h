@@ -63,6 +63,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   int64_t revision() const override { return applied_.revision; }
   int64_t key_count() const override { return applied_.key_count; }
   int64_t expired_keys() const override { return expired_keys_; }
+  const kv::LeaseTable& leases() const override { return leases_; }
+  const kv::LeaseTotals& lease_totals() const override { return applied_.leases; }
+  int64_t expired_leases() const override { return expired_leases_; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
   void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) override {
     earliest_deadline_.OnScanned(applied, next_deadline);
@@ -82,8 +85,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   struct Run {
     Run(std::shared_ptr<const Generation> generation, RunOverlay::Reads reads,
         const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead,
-        const RecordHeaderCache* known)
-        : overlay(std::move(generation), reads, std::move(dead), known),
+        const RecordHeaderCache* known, const kv::LeaseTable* leases)
+        : overlay(std::move(generation), reads, std::move(dead), known, leases),
           result{.applied = applied, .outcomes = {}, .too_new = {}} {}
 
     RunOverlay overlay;
@@ -122,6 +125,7 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
 
   kv::AppliedState applied_;
   int64_t expired_keys_ = 0;
+  int64_t expired_leases_ = 0;
   kv::RecentDigests digests_;
   std::optional<log::v1::ClusterConfiguration> configuration_;
   std::map<uint64_t, log::v1::MemberRecord> member_records_;
@@ -129,7 +133,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   bool keeps_events_ = false;
   NewEvents new_events_;
 
-  // Of what is written, as applied_ is.
+  // Of what is written, as applied_ is. The reader thread reads the leases while reading_ is set,
+  // and nothing changes them then.
+  kv::LeaseTable leases_;
   RecordHeaderCache headers_;
   kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;

@@ -121,6 +121,7 @@ bool FillStoredKeyValue(absl::string_view key, absl::string_view record, bool wi
   stored->set_mod_revision(decoded->header.mod_revision);
   stored->set_version(decoded->header.version);
   stored->set_deadline_ms(decoded->header.deadline.value());
+  stored->set_lease_id(decoded->header.lease_id);
   return true;
 }
 
@@ -165,12 +166,15 @@ rocksdb::ReadOptions RocksDbKvView::ReadSnapshot() const {
 
 absl::Status RocksDbKvView::Verify(const kv::GivenUp& given_up) const {
   DeadlineSum due;
-  RAFTKV_RETURN_IF_ERROR(VerifyLatest(given_up, &due));
+  LeaseSum leases;
+  RAFTKV_RETURN_IF_ERROR(VerifyLatest(given_up, &due, &leases));
   RAFTKV_RETURN_IF_ERROR(VerifyTtl(given_up, due));
+  RAFTKV_RETURN_IF_ERROR(VerifyLeases(given_up, &leases));
   return VerifyRequests(given_up);
 }
 
-absl::Status RocksDbKvView::VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const {
+absl::Status RocksDbKvView::VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due,
+                                         LeaseSum* leases) const {
   int64_t rows = 0;
   uint64_t rows_hash = 0;
   // What is known to be dead is not stepped over: it is to be seen that it is.
@@ -188,6 +192,7 @@ absl::Status RocksDbKvView::VerifyLatest(const kv::GivenUp& given_up, DeadlineSu
     ++rows;
     rows_hash += record->header.row_hash;
     due->AddRecord(key, record->header);
+    leases->AddRecord(key, record->header);
   }
   RAFTKV_RETURN_IF_ERROR(CheckRead("`latest`", iterator->status()));
   return kv::CheckRows(applied_, rows, rows_hash);
@@ -226,6 +231,51 @@ absl::Status RocksDbKvView::VerifyRequests(const kv::GivenUp& given_up) const {
   }
   RAFTKV_RETURN_IF_ERROR(CheckRead("`requests`", iterator->status()));
   return found.Check(applied_);
+}
+
+absl::Status RocksDbKvView::VerifyLeases(const kv::GivenUp& given_up, LeaseSum* leases) const {
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      generation_->db->NewIterator(ScanOptionsOf(snapshot_), generation_->leases));
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    if (IsGivenUp(given_up, leases->rows())) {
+      return GivenUpError();
+    }
+    if (!leases->Add(ToView(iterator->key()), ToView(iterator->value()))) {
+      return BadBytes("`leases`", kBadRecord);
+    }
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`leases`", iterator->status()));
+  return leases->Check(applied_);
+}
+
+absl::StatusOr<kv::LeaseKeys> RocksDbKvView::FindLeaseKeys(int64_t id, absl::string_view after,
+                                                           uint64_t bytes_max,
+                                                           const kv::GivenUp& given_up) const {
+  kv::LeaseKeys found;
+  uint64_t bytes = 0;
+  const kv::KeyInterval interval{.start = EncodeLeasedKey(id, after), .end = LeasedKeysEnd(id)};
+  BoundedIterator iterator(generation_->db, generation_->leases, snapshot_, interval,
+                           /*descending=*/false);
+  for (; iterator.Valid(); iterator.Next()) {
+    if (IsGivenUp(given_up, found.keys.size())) {
+      return GivenUpError();
+    }
+    const std::optional<LeasedKey> leased = DecodeLeasedKey(iterator.key());
+    if (!leased.has_value()) {
+      return BadBytes("`leases`", kBadRecord);
+    }
+    if (leased->key == after) {
+      continue;
+    }
+    bytes += leased->key.size();
+    if (bytes > bytes_max && !found.keys.empty()) {
+      found.more = true;
+      break;
+    }
+    found.keys.emplace_back(leased->key);
+  }
+  RAFTKV_RETURN_IF_ERROR(CheckRead("`leases`", iterator.status()));
+  return found;
 }
 
 absl::StatusOr<kv::ScanResult> RocksDbKvView::Scan(const kv::ScanOptions& options) const {

@@ -10,6 +10,7 @@
 #include "storage/deadline_sum.h"
 #include "storage/generation.h"
 #include "storage/key_layout.h"
+#include "storage/lease_sum.h"
 
 namespace raftkv::storage {
 
@@ -34,13 +35,18 @@ class RocksDbKvView final : public kv::KvView {
                                 const kv::GivenUp& given_up) const override;
   absl::StatusOr<kv::DueKeys> FindDueKeys(raft::ClusterMillis now,
                                           uint64_t keys_max) const override;
+  absl::StatusOr<kv::LeaseKeys> FindLeaseKeys(int64_t id, absl::string_view after,
+                                              uint64_t bytes_max,
+                                              const kv::GivenUp& given_up) const override;
 
  private:
   rocksdb::ReadOptions ReadSnapshot() const;
-  // The rows of `latest` are those of the state, and `due` is set to what `ttl` must have.
-  absl::Status VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due) const;
+  // The rows of `latest` are those of the state, and `due` is set to what `ttl` must have; their
+  // leases go to `leases`.
+  absl::Status VerifyLatest(const kv::GivenUp& given_up, DeadlineSum* due, LeaseSum* leases) const;
   absl::Status VerifyTtl(const kv::GivenUp& given_up, const DeadlineSum& due) const;
   absl::Status VerifyRequests(const kv::GivenUp& given_up) const;
+  absl::Status VerifyLeases(const kv::GivenUp& given_up, LeaseSum* leases) const;
 
   // Constant after construction.
   const std::shared_ptr<const Generation> generation_;

@@ -280,7 +280,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       families.emplace_back(name, latest);
     } else if (absl::StartsWith(name, kTtlFamilyPrefix)) {
       families.emplace_back(name, ttl);
-    } else if (absl::StartsWith(name, kRequestsFamilyPrefix)) {
+    } else if (absl::StartsWith(name, kRequestsFamilyPrefix) ||
+               absl::StartsWith(name, kLeasesFamilyPrefix)) {
       families.emplace_back(name, requests);
     } else if (absl::StartsWith(name, kHistoryFamilyPrefix)) {
       families.emplace_back(name, history);

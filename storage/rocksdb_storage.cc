@@ -455,7 +455,7 @@ DatabaseFigures RocksDbStorage::LookAt(const Generation& generation) const {
        {std::pair("raft_log", families_.raft_log), std::pair("meta", families_.meta),
         std::pair("state", generation.state), std::pair("latest", generation.latest),
         std::pair("ttl", generation.ttl), std::pair("requests", generation.requests),
-        std::pair("history", generation.history)}) {
+        std::pair("history", generation.history), std::pair("leases", generation.leases)}) {
     figures.families.push_back(
         {.name = name,
          .table_bytes = PropertyOf(family, Properties::kLiveSstFilesSize),
@@ -503,7 +503,8 @@ void RocksDbStorage::GiveBackSpace(const Generation& generation) const {
   const rocksdb::Status flushed = db_->Flush(flush, families);
   LOG_IF(INFO, !flushed.ok()) << "giving back space: " << flushed.ToString();
   const auto reserve = static_cast<uint64_t>(options_.disk_reserve_bytes);
-  for (auto* const family : {generation.ttl, generation.requests, generation.latest}) {
+  for (auto* const family :
+       {generation.ttl, generation.requests, generation.leases, generation.latest}) {
     // What is in it is an upper bound, too: of little, little is written anew.
     const uint64_t tables = PropertyOf(family, rocksdb::DB::Properties::kTotalSstFilesSize);
     if (HasSpaceFor(std::min(reserve / kCompactionPartOfReserve, tables))) {

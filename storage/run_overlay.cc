@@ -36,6 +36,12 @@ rocksdb::ReadOptions MakeReadOptions(RunOverlay::Reads reads) {
 
 }  // namespace
 
+rocksdb::ReadOptions RunOverlay::OwnReadOptions() const { return MakeReadOptions(reads_); }
+
+bool RunOverlay::AreTooMany(uint64_t keys) const {
+  return reads_ == Reads::kFromCache && keys > kKeysOnLoopMax;
+}
+
 bool RunOverlay::WalkedTooFar() const {
   return reads_ == Reads::kFromCache &&
          DeadKeysWalked() - dead_keys_walked_before_ > kDeadKeysOnLoopMax;
@@ -46,6 +52,12 @@ RunOverlay::Row* RunOverlay::Insert(absl::string_view key) {
   row.key.assign(key.data(), key.size());
   by_key_.emplace(row.key, &row);
   return &row;
+}
+
+void RunOverlay::NoteOnDisk(const kv::RecordHeader& header, Row* row) {
+  row->on_disk = true;
+  row->disk_deadline = header.deadline;
+  row->disk_lease = header.lease_id;
 }
 
 RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
@@ -60,8 +72,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
   if (known_ != nullptr && !with_value && found == by_key_.end()) {
     if (const std::optional<kv::RecordHeader> header = known_->Find(key); header.has_value()) {
       Row* row = Insert(key);
-      row->on_disk = true;
-      row->disk_deadline = header->deadline;
+      NoteOnDisk(*header, row);
       row->state.exists = true;
       row->state.record.header = *header;
       return row;
@@ -81,8 +92,7 @@ RunOverlay::Row* RunOverlay::Load(absl::string_view key, bool with_value) {
     if (!record.has_value()) {
       ExitOnCorruption(kLatestName, "its bytes make no record");
     }
-    row->on_disk = true;
-    row->disk_deadline = record->header.deadline;
+    NoteOnDisk(record->header, row);
     row->state.exists = true;
     row->state.record.header = record->header;
     row->state.has_header = true;
@@ -138,7 +148,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
   LiveIterator iterator(*generation_, MakeReadOptions(reads_), start, end, dead_.get(),
                         &found_dead_);
   for (; iterator.Valid(); iterator.Next()) {
-    if (WalkedTooFar() || (reads_ == Reads::kFromCache && ++keys > kKeysOnLoopMax)) {
+    if (WalkedTooFar() || AreTooMany(++keys)) {
       return false;
     }
     const absl::string_view key = iterator.key();
@@ -163,8 +173,7 @@ bool RunOverlay::Scan(absl::string_view start, absl::string_view end, bool with_
       continue;
     }
     Row* row = Insert(key);
-    row->on_disk = true;
-    row->disk_deadline = record->header.deadline;
+    NoteOnDisk(record->header, row);
     row->state.exists = true;
     row->state.record.header = record->header;
     if (!visit(row->key, record->header, with_values ? record->value : absl::string_view())) {
@@ -341,7 +350,8 @@ kv::KvTable::Mark RunOverlay::SetMark() const {
   return {.changes = undo_.size(),
           .member_records = member_records_.size(),
           .requests = request_undo_.size(),
-          .events = events_.size()};
+          .events = events_.size(),
+          .leases = lease_undo_.size()};
 }
 
 void RunOverlay::RollBack(const Mark& mark) {
@@ -364,6 +374,14 @@ void RunOverlay::RollBack(const Mark& mark) {
   }
   CHECK_LE(mark.events, events_.size());
   events_.resize(mark.events);
+  for (; lease_undo_.size() > mark.leases; lease_undo_.pop_back()) {
+    LeaseUndo& undo = lease_undo_.back();
+    if (undo.before.has_value()) {
+      changed_leases_[undo.id] = *undo.before;
+    } else {
+      changed_leases_.erase(undo.id);
+    }
+  }
 }
 
 std::optional<absl::string_view> RunOverlay::ReadRequestRow(const std::string& key) {
@@ -508,6 +526,7 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
       check(batch->Delete(generation_->latest, key));
     }
 
+    WriteLeasedKeyTo(*row, batch);
     const raft::ClusterMillis old_deadline =
         row->on_disk ? row->disk_deadline : raft::ClusterMillis(0);
     const raft::ClusterMillis deadline =
@@ -534,6 +553,7 @@ RunOverlay::Written RunOverlay::WriteTo(rocksdb::WriteBatch* batch) const {
               : batch->Delete(generation_->ttl, change.row_key));
   }
   WriteRequestsTo(batch);
+  WriteLeasesTo(batch);
   WriteHistory(batch);
   for (const log::v1::MemberRecord& record : member_records_) {
     check(batch->Put(generation_->state, EncodeMemberRecordKey(record.member_id()),

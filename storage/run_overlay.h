@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
@@ -32,10 +33,16 @@ class RunOverlay final : public kv::KvTable {
   // thread that made it.
   enum class Reads { kFromCache, kFromDisk };
 
-  // `dead` and `known` are true of what RocksDB holds; `known` is borrowed, null: nothing is known.
+  // `dead`, `known` and `leases` are true of what RocksDB holds. The last two are borrowed; `known`
+  // null: nothing is known.
   RunOverlay(std::shared_ptr<const Generation> generation, Reads reads,
-             std::shared_ptr<const DeadIntervalMap> dead, const RecordHeaderCache* known)
-      : generation_(std::move(generation)), reads_(reads), dead_(std::move(dead)), known_(known) {}
+             std::shared_ptr<const DeadIntervalMap> dead, const RecordHeaderCache* known,
+             const kv::LeaseTable* leases)
+      : generation_(std::move(generation)),
+        reads_(reads),
+        dead_(std::move(dead)),
+        known_(known),
+        leases_(*leases) {}
 
   std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
@@ -49,6 +56,10 @@ class RunOverlay final : public kv::KvTable {
   std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
+  const kv::Lease* FindLease(int64_t id) override;
+  bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
+  void PutLease(const kv::Lease& lease) override;
+  void DropLease(int64_t id) override;
   void AddEvent(kv::HistoryEvent event) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
@@ -58,6 +69,10 @@ class RunOverlay final : public kv::KvTable {
   // Keys, values and rows that WriteTo would write, roughly; never shrinks.
   uint64_t staged_bytes() const { return staged_bytes_; }
   const std::vector<log::v1::MemberRecord>& member_records() const { return member_records_; }
+
+  // The leases that the run changed, nullopt where one is gone.
+  using ChangedLeases = absl::btree_map<int64_t, std::optional<kv::Lease>>;
+  const ChangedLeases& changed_leases() const { return changed_leases_; }
 
   // The run's part of the history; to be taken once it is written.
   std::vector<kv::HistoryEvent> TakeEvents() { return std::move(events_); }
@@ -71,8 +86,9 @@ class RunOverlay final : public kv::KvTable {
   void VisitCreatedAndRemoved(
       absl::FunctionRef<void(absl::string_view key, bool created)> visit) const;
 
-  // Adds the keys' records and TTL rows, and the history. A key that was written several times is
-  // written once, and a row of `ttl` is there exactly while a record in `latest` has its deadline.
+  // Adds the keys' records and TTL rows, leases, and the history. A key that was written several
+  // times is written once, and a row of `ttl`, or of a key in `leases`, is there exactly while a
+  // record in `latest` has its deadline, or its lease.
   struct Written {
     // The earliest deadline among the new rows, 0 if there is none.
     raft::ClusterMillis earliest_deadline;
@@ -95,6 +111,7 @@ class RunOverlay final : public kv::KvTable {
     std::string key;
     bool on_disk = false;
     raft::ClusterMillis disk_deadline;
+    int64_t disk_lease = 0;
     State state;
   };
   struct Undo {
@@ -116,6 +133,17 @@ class RunOverlay final : public kv::KvTable {
     std::optional<const AddedRequest*> before;  // In request_by_id_; nullopt: it was not there.
   };
 
+  struct LeaseUndo {
+    int64_t id;
+    std::optional<std::optional<kv::Lease>> before;  // In changed_leases_.
+  };
+
+  // Notes what RocksDB has of a key.
+  static void NoteOnDisk(const kv::RecordHeader& header, Row* row);
+  void SetLease(int64_t id, std::optional<kv::Lease> lease);
+  void WriteLeasesTo(rocksdb::WriteBatch* batch) const;
+  // The row of `leases` of a key that changed.
+  void WriteLeasedKeyTo(const Row& row, rocksdb::WriteBatch* batch) const;
   // Reads a row of `requests`; nullopt when the table stalled, empty when there is none.
   std::optional<absl::string_view> ReadRequestRow(const std::string& key);
   void SetRequest(absl::string_view id, const AddedRequest* added);
@@ -132,6 +160,9 @@ class RunOverlay final : public kv::KvTable {
   void WriteHistory(rocksdb::WriteBatch* batch) const;
   // What this run wrote of the keys that are due, from `start` on, in their order.
   std::vector<Row*> WrittenAndDue(const kv::TtlRow& start, raft::ClusterMillis until);
+  rocksdb::ReadOptions OwnReadOptions() const;
+  // Whether a range of so many keys is not for a turn of the loop.
+  bool AreTooMany(uint64_t keys) const;
   // Whether the run has walked over more dead keys than a turn of the loop has time for.
   bool WalkedTooFar() const;
   // The rows of an interval, by key.
@@ -141,6 +172,7 @@ class RunOverlay final : public kv::KvTable {
   const Reads reads_;
   const std::shared_ptr<const DeadIntervalMap> dead_;
   const RecordHeaderCache* const known_;
+  const kv::LeaseTable& leases_;
   const uint64_t dead_keys_walked_before_ = DeadKeysWalked();
   // In the order in which keys were met, so that equal runs make equal batches. A deque: rows do
   // not move.
@@ -155,6 +187,8 @@ class RunOverlay final : public kv::KvTable {
   absl::flat_hash_map<std::string, const AddedRequest*> request_by_id_;
   std::vector<RequestUndo> request_undo_;
   kv::RememberedRequest read_request_;  // That FindRequest returned last, if it is RocksDB's.
+  ChangedLeases changed_leases_;
+  std::vector<LeaseUndo> lease_undo_;
   std::vector<kv::HistoryEvent> events_;
   uint64_t staged_bytes_ = 0;
   std::vector<DeadInterval> found_dead_;

@@ -17,6 +17,7 @@ constexpr size_t kStateFamily = 0;
 constexpr size_t kLatestFamily = 1;
 constexpr size_t kRequestsFamily = 3;
 constexpr size_t kHistoryFamily = 4;
+constexpr size_t kLeasesFamily = 5;
 
 absl::Status BadSnapshot(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the snapshot ", what));
@@ -43,6 +44,7 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
     }
     rows_hash_ += record->header.row_hash;
     wanted_.AddRecord(row.key, record->header);
+    leases_.AddRecord(row.key, record->header);
     return absl::OkStatus();
   }
   if (row.family == kRequestsFamily) {
@@ -50,6 +52,9 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
   }
   if (row.family == kHistoryFamily) {
     return AddEvent(row);
+  }
+  if (row.family == kLeasesFamily) {
+    return AddLeaseRow(row);
   }
   if (!DecodeTtlKey(row.key).has_value() || !DecodeRowHash(row.value).has_value()) {
     return BadSnapshot("has a row of a deadline that makes no sense");
@@ -61,6 +66,13 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
 absl::Status SnapshotCheck::AddRequestRow(const SnapshotRow& row) {
   if (!requests_.Add(row.key, row.value)) {
     return BadSnapshot("has a row of a request id that makes no sense");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotCheck::AddLeaseRow(const SnapshotRow& row) {
+  if (!leases_.Add(row.key, row.value)) {
+    return BadSnapshot("has a row of a lease that makes no sense");
   }
   return absl::OkStatus();
 }
@@ -139,6 +151,7 @@ absl::Status SnapshotCheck::CheckWhole(const SnapshotChunkReader& chunks) const 
                                     "of its ", wanted_.count, " keys with one"));
   }
   RAFTKV_RETURN_IF_ERROR(CheckHistory(chunks));
+  RAFTKV_RETURN_IF_ERROR(leases_.Check(*applied_));
   return requests_.Check(*applied_);
 }
 

@@ -11,6 +11,7 @@
 #include "raft/core/snapshot.h"
 #include "raft/core/types.h"
 #include "storage/deadline_sum.h"
+#include "storage/lease_sum.h"
 #include "storage/request_sum.h"
 #include "storage/snapshot_chunk.h"
 
@@ -37,6 +38,7 @@ class SnapshotCheck {
  private:
   absl::Status AddStateRow(const SnapshotRow& row);
   absl::Status AddRequestRow(const SnapshotRow& row);
+  absl::Status AddLeaseRow(const SnapshotRow& row);
   absl::Status AddEvent(const SnapshotRow& row);
   absl::Status CheckHistory(const SnapshotChunkReader& chunks) const;
 
@@ -52,6 +54,7 @@ class SnapshotCheck {
   DeadlineSum wanted_;
   DeadlineSum found_;
   RequestSum requests_;
+  LeaseSum leases_;
 };
 
 }  // namespace raftkv::storage

@@ -5,13 +5,14 @@
 //   item  := row | end
 //   row   := family:byte key_size:varint key value_size:varint value
 //   end   := 0:byte state_rows:varint latest_rows:varint ttl_rows:varint
-//            requests_rows:varint? history_rows:varint?             both in version 2
+//            requests_rows:varint? history_rows:varint? leases_rows:varint?
+//                                                                   all three in version 2
 //            digest:fixed64
 //
-// Version 2 has the rows of `requests` and `history`, and is sent once every member knows it, as
-// the cluster version of the state says. All chunks of a snapshot are of one version. A family is 1
-// for `state`, 2 for `latest`, 3 for `ttl`, 4 for `requests` and 5 for `history`;
-// storage/key_layout.h has their rows.
+// Version 2 has the rows of `requests`, `history` and `leases`, and is sent once every member knows
+// it, as the cluster version of the state says. All chunks of a snapshot are of one version. A
+// family is 1 for `state`, 2 for `latest`, 3 for `ttl`, 4 for `requests`, 5 for `history` and 6 for
+// `leases`; storage/key_layout.h has their rows.
 // They come in this order, and those of a family by ascending key. The end comes once, last. The
 // digest of no row is 0; with each row it becomes the XXH3, seeded with what it was, of the row's
 // bytes. So a chunk that is missing, comes twice or in another place shows, besides by the order of
@@ -38,7 +39,7 @@ inline constexpr size_t kChunkBytes = 256 << 10;
 // More than the largest row needs: a value of 3 MiB and its key.
 inline constexpr size_t kChunkBytesMax = 4 << 20;
 
-// Of a state that has `requests` and `history`, and of one that has none yet.
+// Of a state that has `requests`, `history` and `leases`, and of one that has none yet.
 inline constexpr uint8_t kChunkVersion = 2;
 inline constexpr uint8_t kFirstChunkVersion = 1;
 

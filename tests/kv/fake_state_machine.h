@@ -26,6 +26,7 @@ struct ScriptedAnswers {
   absl::StatusOr<ScanResult> scan{ScanResult()};
   absl::StatusOr<int64_t> count{0};
   absl::Status verified;
+  LeaseKeys lease_keys;
 };
 
 class ScriptedView final : public KvView {
@@ -44,6 +45,10 @@ class ScriptedView final : public KvView {
   }
   absl::StatusOr<DueKeys> FindDueKeys(raft::ClusterMillis, uint64_t) const override {
     return DueKeys();
+  }
+  absl::StatusOr<LeaseKeys> FindLeaseKeys(int64_t, absl::string_view, uint64_t,
+                                          const GivenUp&) const override {
+    return answers_.lease_keys;
   }
 
  private:
@@ -100,6 +105,9 @@ class ScriptedStateMachine final : public KvStateMachine {
   int64_t revision() const override { return answers.revision; }
   int64_t key_count() const override { return 0; }
   int64_t expired_keys() const override { return 0; }
+  const LeaseTable& leases() const override { return lease_table; }
+  const LeaseTotals& lease_totals() const override { return lease_figures; }
+  int64_t expired_leases() const override { return 0; }
   raft::ClusterMillis earliest_deadline() const override { return {}; }
   void OnScanned(raft::LogIndex, raft::ClusterMillis) override {}
   const std::map<uint64_t, log::v1::MemberRecord>& member_records() const override {
@@ -122,6 +130,8 @@ class ScriptedStateMachine final : public KvStateMachine {
   std::map<uint64_t, log::v1::MemberRecord> records;
   uint32_t version = kFirstCommandVersion;
   HistoryState history_state;
+  LeaseTable lease_table;
+  LeaseTotals lease_figures;
   std::shared_ptr<const HistorySource> history_on_disk;
   bool keeps_events = false;
   NewEvents new_events;

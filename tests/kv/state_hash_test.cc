@@ -50,7 +50,10 @@ TEST(StateHashTest, EveryPartOfARowCounts) {
   header = kHeader;
   header.deadline = header.deadline + 1;
   hashes.insert(RowHash("key", header, "value"));
-  EXPECT_EQ(hashes.size(), 9u);
+  header = kHeader;
+  ++header.lease_id;
+  hashes.insert(RowHash("key", header, "value"));
+  EXPECT_EQ(hashes.size(), 10u);
   header = kHeader;
   header.row_hash = 9;
   EXPECT_EQ(RowHash("key", header, "value"), RowHash("key", kHeader, "value"));
@@ -90,6 +93,43 @@ TEST(StateHashTest, RequestsCountFromTheirClusterVersionOn) {
     hashes.insert(StateHash(newer));
   }
   EXPECT_EQ(hashes.size(), 5u);
+}
+
+TEST(StateHashTest, LeasesCountFromTheirClusterVersionOn) {
+  AppliedState older = StateAt(7);
+  older.cluster_version = kFirstCommandVersion;
+  const uint64_t older_hash = StateHash(older);
+  AppliedState newer = older;
+  newer.cluster_version = kLeaseCommandVersion;
+  std::set<uint64_t> hashes = {StateHash(newer)};
+  const auto change = [&](auto change_leases) {
+    change_leases(&older.leases);
+    change_leases(&newer.leases);
+    EXPECT_EQ(StateHash(older), older_hash) << "as members that know none have it";
+    hashes.insert(StateHash(newer));
+  };
+  change([](LeaseTotals* leases) { ++leases->count; });
+  change([](LeaseTotals* leases) { ++leases->rows_hash; });
+  change([](LeaseTotals* leases) { leases->term_began = leases->term_began + 1; });
+  EXPECT_EQ(hashes.size(), 4u);
+}
+
+TEST(LeaseHashTest, EveryPartCounts) {
+  const Lease lease{.id = 1, .ttl_ms = 2, .lasts_ms = 3, .renewed = raft::ClusterMillis(4)};
+  std::set<uint64_t> hashes = {LeaseHash(lease)};
+  Lease other = lease;
+  ++other.id;
+  hashes.insert(LeaseHash(other));
+  other = lease;
+  other.renewed = other.renewed + 1;
+  hashes.insert(LeaseHash(other));
+  for (uint64_t Lease::*field :
+       {&Lease::ttl_ms, &Lease::lasts_ms, &Lease::keys, &Lease::keys_max}) {
+    other = lease;
+    ++(other.*field);
+    hashes.insert(LeaseHash(other));
+  }
+  EXPECT_EQ(hashes.size(), 7u);
 }
 
 TEST(RequestHashTest, EveryPartCounts) {

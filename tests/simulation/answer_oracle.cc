@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/command_tag.h"
 
 namespace raftkv::simulation {
 
@@ -31,6 +32,10 @@ CommandOutcome WhatClientsHearOf(const CommandOutcome& outcome) {
       return heard;
     case CommandOutcome::VERDICT_NOT_AN_INTEGER:
     case CommandOutcome::VERDICT_INTEGER_OVERFLOW:
+    case CommandOutcome::VERDICT_LEASE_NOT_FOUND:
+    case CommandOutcome::VERDICT_LEASE_EXISTS:
+    case CommandOutcome::VERDICT_LEASES_FULL:
+    case CommandOutcome::VERDICT_LEASE_KEYS_FULL:
       heard.set_verdict(outcome.verdict());
       return heard;
     default:
@@ -46,6 +51,7 @@ StoredKeyValue ToStored(const std::string& key, const kv::KvRecord& record) {
   stored.set_mod_revision(record.header.mod_revision);
   stored.set_version(record.header.version);
   stored.set_deadline_ms(record.header.deadline.value());
+  stored.set_lease_id(record.header.lease_id);
   return stored;
 }
 
@@ -87,7 +93,7 @@ void AnswerOracle::OnAnswered(const Request& request, const Reply& reply) {
       return;
   }
   // Of a request with an id another try may have been done, or be done yet.
-  if (request.kind == RequestKind::kWrite && !request.command.has_request()) {
+  if (request.kind == RequestKind::kWrite && !MayComeTwice(request.command)) {
     ledger_.OnRefused(request.number);
   }
 }
@@ -101,7 +107,7 @@ void AnswerOracle::CheckWrite(const Request& request, const Reply& reply) {
     return;
   }
   CommandOutcome expected = WhatClientsHearOf(effect->outcome);
-  if (request.command.has_request() && reply.outcome.replayed()) {
+  if (MayComeTwice(request.command) && reply.outcome.replayed()) {
     expected.set_replayed(true);
   }
   findings_.Expect(expected.SerializeAsString() == reply.outcome.SerializeAsString(), [&] {

@@ -38,6 +38,7 @@ class HistoryOfClients {
       return;  // Certainly no effect, and it says nothing.
     }
     if (operation.request.kind == RequestKind::kWrite) {
+      // Without operations where it is about a lease, and then none of the checker's keys.
       AddTxn(operation.request.command.txn());
     } else if (!operation.unknown && operation.request.linearizable) {
       AddRead();

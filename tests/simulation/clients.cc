@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/command_tag.h"
 #include "tests/simulation/fingerprints.h"
 
 namespace raftkv::simulation {
@@ -44,6 +45,7 @@ Clients::Clients(const SimOptions* options, Scheduler* scheduler, Trace* trace, 
       cluster_(*cluster),
       counters_(*counters),
       dice_(options->seed, "clients"),
+      leases_(options),
       nodes_(cluster->ids()),
       timeout_(options->timeout),
       wanted_(options->operations) {
@@ -88,7 +90,12 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
   on_done_.push_back(std::move(done));
   tries_.push_back(0);
   request.number = place + 1;
-  if (request.kind == RequestKind::kWrite) {
+  if (request.kind == RequestKind::kWrite && !request.command.has_txn()) {
+    Tag(request.number, &request.command);
+    if (request.command.has_grant_lease()) {
+      request.command.mutable_request()->set_id(absl::StrCat("id", request.number));
+    }
+  } else if (request.kind == RequestKind::kWrite) {
     Operation* const first = request.command.mutable_txn()->mutable_operations(0);
     for (Operation& each : *request.command.mutable_txn()->mutable_operations()) {
       if (each.has_put()) {
@@ -113,7 +120,7 @@ void Clients::Ask(Request request, NodeId node, std::function<void(const ClientO
   trace_.Add({node.value(), FingerprintOf(operation.request)}, [&] {
     const Request& asked = operation.request;
     const std::string what =
-        asked.kind == RequestKind::kWrite ? asked.command.txn().ShortDebugString()
+        asked.kind == RequestKind::kWrite ? asked.command.ShortDebugString()
         : asked.kind == RequestKind::kGet
             ? absl::StrCat(asked.linearizable ? "get " : "stale get ", asked.key)
             : absl::StrCat(asked.linearizable ? "list [" : "stale list [",
@@ -147,7 +154,7 @@ void Clients::TryAgainOrFinish(size_t place) {
   if (operation.done) {
     return;
   }
-  if (!operation.request.command.has_request() || tries_[place] >= options_.request_tries_max) {
+  if (!MayComeTwice(operation.request.command) || tries_[place] >= options_.request_tries_max) {
     Finish(place, std::nullopt);
     return;
   }
@@ -277,6 +284,9 @@ Request Clients::DrawRequest() {
 
 Request Clients::DrawWrite() {
   Request request{.kind = RequestKind::kWrite, .timeout = timeout_};
+  if (leases_.DrawCommand(&request.command)) {
+    return request;
+  }
   Txn* const txn = request.command.mutable_txn();
   if (dice_.Chance(options_.request_permille)) {
     DrawMark(&request.command);
@@ -316,6 +326,7 @@ void Clients::DrawBranches(Txn* txn) {
   }
   // The first one carries the tag.
   DrawPut(absl::StrCat(kBranchPrefix, dice_.Below(options_.keys)), txn->add_operations());
+  leases_.MaybeHang(txn->mutable_operations(0));
   for (uint64_t operations = dice_.Below(4); operations > 0; --operations) {
     DrawRichOperation(/*depth=*/0, txn->add_operations());
   }
@@ -339,6 +350,7 @@ void Clients::DrawRichGuard(Txn* txn) {
     guard->set_is_range(true);
     guard->set_end_key(dice_.Chance(300) ? "" : absl::StrCat(kBranchPrefix, "z"));
   }
+  leases_.MaybeLook(guard);
 }
 
 void Clients::DrawRichOperation(int depth, Operation* operation) {
@@ -390,6 +402,7 @@ void Clients::DrawRichOperation(int depth, Operation* operation) {
         operation->mutable_increment()->set_ttl_ms(ttl_ms);
       }
   }
+  leases_.MaybeHang(operation);
 }
 
 void Clients::DrawGuard(const std::string& key, Txn* txn) {

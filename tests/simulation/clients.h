@@ -10,6 +10,7 @@
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/dice.h"
+#include "tests/simulation/lease_draws.h"
 #include "tests/simulation/options.h"
 #include "tests/simulation/requests.h"
 #include "tests/simulation/scheduler.h"
@@ -93,6 +94,7 @@ class Clients {
   Cluster& cluster_;
   Counters& counters_;
   Dice dice_;
+  LeaseDraws leases_;
   std::vector<ClientOperation> operations_;  // operations_[i] has number i + 1.
   std::vector<std::function<void(const ClientOperation&)>> on_done_;
   std::vector<uint64_t> tries_;  // By place.

@@ -22,7 +22,14 @@ std::string TaggedValue(OperationNumber number, size_t bytes, char filler) {
   return value;
 }
 
+bool MayComeTwice(const log::v1::Command& command) { return !command.request().id().empty(); }
+
 void Tag(OperationNumber number, log::v1::Command* command) {
+  if (!command->has_txn()) {
+    // But for a grant, nobody looks at it.
+    command->mutable_request()->set_content_hash(number);
+    return;
+  }
   log::v1::Operation* const first = command->mutable_txn()->mutable_operations(0);
   if (first->has_delete_()) {
     first->mutable_delete_()->set_previous_bytes_max(kTagBase + number);
@@ -32,7 +39,7 @@ void Tag(OperationNumber number, log::v1::Command* command) {
 
 OperationNumber TagOf(const log::v1::Command& command) {
   if (!command.has_txn()) {
-    return 0;
+    return command.request().content_hash();
   }
   const log::v1::Operation& first = command.txn().operations(0);
   if (first.has_delete_()) {

@@ -22,4 +22,7 @@ void Tag(OperationNumber number, log::v1::Command* command);
 // 0: the command is no client's.
 OperationNumber TagOf(const log::v1::Command& command);
 
+// Whether the store tells a repetition of it from another.
+bool MayComeTwice(const log::v1::Command& command);
+
 }  // namespace raftkv::simulation

@@ -55,6 +55,14 @@ Reply ReplyTo(const absl::Status& error) {
     reply.outcome.set_verdict(CommandOutcome::VERDICT_NOT_AN_INTEGER);
   } else if (info->reason() == "INTEGER_OVERFLOW") {
     reply.outcome.set_verdict(CommandOutcome::VERDICT_INTEGER_OVERFLOW);
+  } else if (info->reason() == "LEASE_NOT_FOUND") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_LEASE_NOT_FOUND);
+  } else if (info->reason() == "LEASE_EXISTS") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_LEASE_EXISTS);
+  } else if (info->reason() == "TOO_MANY_LEASES") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_LEASES_FULL);
+  } else if (info->reason() == "LEASE_FULL") {
+    reply.outcome.set_verdict(CommandOutcome::VERDICT_LEASE_KEYS_FULL);
   } else {
     reply.status = StatusOf(info->reason());
   }

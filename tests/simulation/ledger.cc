@@ -71,9 +71,12 @@ void Ledger::CheckStateHashes(
 
 void Ledger::Append(NodeId node, const AppliedStep& step) {
   const raft::Entry& entry = step.entry;
-  const EntryFacts facts{
-      .index = entry.id.index, .stamp = entry.stamp, .proposed_at = logs_.ProposedAt(entry.id)};
+  const EntryFacts facts{.index = entry.id.index,
+                         .stamp = entry.stamp,
+                         .proposed_at = logs_.ProposedAt(entry.id),
+                         .term = entry.id.term};
   CheckClusterTime(facts, entry.kind);
+  model_.OnEntry(facts);
   raft::CommandBatchReader reader(raft::CommandsOf(entry));
   while (reader.Next()) {
     log::v1::Command command;
@@ -82,6 +85,7 @@ void Ledger::Append(NodeId node, const AppliedStep& step) {
   }
   CHECK(reader.ok()) << "node " << node << " applied a broken batch";
   CheckExpiries(facts);
+  CheckLeaseExpiries(facts);
   const kv::AppliedState applied{.id = entry.id,
                                  .stamp = entry.stamp,
                                  .revision = model_.revision(),
@@ -89,6 +93,7 @@ void Ledger::Append(NodeId node, const AppliedStep& step) {
                                  .rows_hash = model_.product_rows_hash(),
                                  .cluster_version = kv::kNewestCommandVersion,
                                  .requests = model_.requests(),
+                                 .leases = model_.leases(),
                                  .history = step.applied.history};
   entries_.push_back({.id = entry.id,
                       .state_hash = model_.rows_hash() ^ AppliedHash(applied),
@@ -121,6 +126,7 @@ void Ledger::ApplyToModel(const log::v1::Command& command, const EntryFacts& ent
     return;
   }
   NoteKinds(command.txn(), outcome);
+  NoteLease(command, outcome);
   const bool is_new =
       effects_.emplace(operation, Effect{.index = entry.index, .outcome = std::move(outcome)})
           .second;
@@ -156,6 +162,54 @@ void Ledger::NoteKinds(const log::v1::Txn& txn, const log::v1::CommandOutcome& o
     if (result.operations_size() > 0) {
       counters_.Note(Situation::kTxnWithinTxn);
     }
+  }
+}
+
+void Ledger::NoteLease(const log::v1::Command& command, const log::v1::CommandOutcome& outcome) {
+  using log::v1::CommandOutcome;
+  switch (outcome.verdict()) {
+    case CommandOutcome::VERDICT_LEASE_NOT_FOUND:
+      counters_.Note(Situation::kLeaseMissing);
+      return;
+    case CommandOutcome::VERDICT_LEASE_EXISTS:
+    case CommandOutcome::VERDICT_LEASES_FULL:
+    case CommandOutcome::VERDICT_LEASE_KEYS_FULL:
+      counters_.Note(Situation::kLeaseRefused);
+      return;
+    case CommandOutcome::VERDICT_APPLIED:
+      break;
+    default:
+      return;
+  }
+  if (command.has_grant_lease()) {
+    counters_.Note(Situation::kLeaseGranted);
+  } else if (command.has_renew_lease()) {
+    counters_.Note(Situation::kLeaseRenewed);
+  } else if (command.has_revoke_lease() && outcome.lease_keys() > 0) {
+    counters_.Note(Situation::kLeaseRevokedWithKeys);
+  } else if (command.txn().operations_size() > 0 &&
+             command.txn().operations(0).put().has_lease_id() && outcome.succeeded()) {
+    counters_.Note(Situation::kKeyHungOnLease);
+  }
+}
+
+// A lease lives as long as it was last renewed for, and as long again from any change of leaders.
+void Ledger::CheckLeaseExpiries(const EntryFacts& entry) {
+  counters_.Note(Situation::kLeaseOutlivedItsLeader, model_.TakeOutlived());
+  for (const ModelStore::LeaseExpiry& expiry : model_.TakeLeaseExpiries()) {
+    if (!expiry.removed) {
+      counters_.Note(Situation::kExpiryMetRenewedLease);
+      continue;
+    }
+    counters_.Note(Situation::kLeaseExpired);
+    if (expiry.keys > 1) {
+      counters_.Note(Situation::kKeysExpiredTogether);
+    }
+    const int64_t lived = FastestNanos(entry.proposed_at - expiry.renewed_at);
+    findings_.Expect(lived >= static_cast<int64_t>(expiry.lasts_ms) * kNanosPerMilli, [&] {
+      return absl::StrCat("lease ", expiry.id, ", last renewed for ", expiry.lasts_ms,
+                          " ms, expires at index ", entry.index.value(), " after ", lived, " ns");
+    });
   }
 }
 

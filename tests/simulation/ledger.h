@@ -89,6 +89,8 @@ class Ledger {
   // Between any two entries of commands, cluster time never runs faster than the fastest clock.
   void CheckClusterTime(const EntryFacts& entry, raft::EntryKind kind);
   void CheckExpiries(const EntryFacts& entry);
+  void CheckLeaseExpiries(const EntryFacts& entry);
+  void NoteLease(const log::v1::Command& command, const log::v1::CommandOutcome& outcome);
   // A time as the fastest clock may measure it, rounded up.
   int64_t FastestNanos(SimTime nanos) const;
 

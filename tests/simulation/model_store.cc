@@ -35,6 +35,7 @@ void FillPrevious(const std::string& key, const KvRecord& record, StoredKeyValue
   previous->set_mod_revision(record.header.mod_revision);
   previous->set_version(record.header.version);
   previous->set_deadline_ms(record.header.deadline.value());
+  previous->set_lease_id(record.header.lease_id);
 }
 
 // Less, equal or greater: -1, 0, 1.
@@ -62,6 +63,8 @@ bool Holds(const Guard& guard, const KvRecord* record) {
       return Passes(guard.comparison(), header.mod_revision, guard.mod_revision());
     case Guard::kVersion:
       return Passes(guard.comparison(), header.version, guard.version());
+    case Guard::kLeaseId:
+      return Passes(guard.comparison(), header.lease_id, guard.lease_id());
     case Guard::kCreateRevision:
       return Passes(guard.comparison(), header.create_revision, guard.create_revision());
     case Guard::kValue:
@@ -82,12 +85,31 @@ bool IsOneKey(const DeleteOperation& operation) {
 
 }  // namespace
 
-CommandOutcome ModelStore::Apply(const Command& command, const EntryFacts& entry) {
-  if (command.has_txn()) {
-    return command.has_request() ? ApplyRequest(command, entry) : ApplyTxn(command.txn(), entry);
+void ModelStore::OnEntry(const EntryFacts& entry) {
+  if (entry.term != term_) {
+    term_ = entry.term;
+    term_began_ = entry.stamp;
   }
-  CHECK(command.has_expire());
-  ApplyExpire(command.expire(), entry);
+}
+
+CommandOutcome ModelStore::Apply(const Command& command, const EntryFacts& entry) {
+  switch (command.kind_case()) {
+    case Command::kTxn:
+      return command.has_request() ? ApplyRequest(command, entry) : ApplyTxn(command.txn(), entry);
+    case Command::kGrantLease:
+      return command.has_request() ? ApplyRequest(command, entry)
+                                   : ApplyGrant(command.grant_lease(), entry);
+    case Command::kRenewLease:
+      return ApplyRenewal(command.renew_lease(), entry);
+    case Command::kRevokeLease:
+      return ApplyRevocation(command.revoke_lease().id(), entry);
+    case Command::kExpireLease:
+      ApplyLeaseExpiry(command.expire_lease().id(), entry);
+      break;
+    default:
+      CHECK(command.has_expire());
+      ApplyExpire(command.expire(), entry);
+  }
   CommandOutcome outcome;
   outcome.set_verdict(CommandOutcome::VERDICT_APPLIED);
   outcome.set_revision(revision_);
@@ -132,7 +154,8 @@ CommandOutcome ModelStore::ApplyRequest(const Command& command, const EntryFacts
     outcome.set_revision(revision_);
     return outcome;
   }
-  outcome = ApplyTxn(command.txn(), entry);
+  outcome = command.has_grant_lease() ? ApplyGrant(command.grant_lease(), entry)
+                                      : ApplyTxn(command.txn(), entry);
   remembered_.push_back({.id = mark.id(),
                          .request = {.number = next_request_++,
                                      .keep_until = entry.stamp + mark.keep_ms(),
@@ -208,8 +231,7 @@ bool ModelStore::RunBranch(const Txn& txn, bool holds, Attempt* attempt, Outcome
 bool ModelStore::Run(const Operation& operation, Attempt* attempt, OperationOutcome* result) const {
   switch (operation.kind_case()) {
     case Operation::kPut:
-      RunPut(operation.put(), attempt, result);
-      return true;
+      return RunPut(operation.put(), attempt, result);
     case Operation::kDelete:
       return RunDelete(operation.delete_(), attempt, result);
     case Operation::kGet:
@@ -221,8 +243,7 @@ bool ModelStore::Run(const Operation& operation, Attempt* attempt, OperationOutc
       RunList(operation.list(), *attempt, result);
       return true;
     case Operation::kTouch:
-      RunTouch(operation.touch(), attempt, result);
-      return true;
+      return RunTouch(operation.touch(), attempt, result);
     case Operation::kIncrement:
       return RunIncrement(operation.increment(), attempt, result);
     case Operation::kTxn: {
@@ -236,7 +257,7 @@ bool ModelStore::Run(const Operation& operation, Attempt* attempt, OperationOutc
   LOG(FATAL) << "nobody sends this";
 }
 
-void ModelStore::RunPut(const PutOperation& put, Attempt* attempt, OperationOutcome* result) const {
+bool ModelStore::RunPut(const PutOperation& put, Attempt* attempt, OperationOutcome* result) const {
   const auto old = attempt->rows.find(put.key());
   Row row;
   row.record.value = put.value();
@@ -256,13 +277,145 @@ void ModelStore::RunPut(const PutOperation& put, Attempt* attempt, OperationOutc
     header.deadline = attempt->entry.stamp + put.ttl_ms() + 1;
     row.ttl_ms = put.ttl_ms();
     row.ttl_from = attempt->entry.proposed_at;
+  } else if (put.has_lease_id()) {
+    if (!Hang(put.key(), put.lease_id(), attempt)) {
+      return false;
+    }
+    header.lease_id = put.lease_id();
   } else if (put.keep_ttl() && old != attempt->rows.end()) {
     header.deadline = old->second.record.header.deadline;
+    header.lease_id = old->second.record.header.lease_id;
     row.ttl_ms = old->second.ttl_ms;
     row.ttl_from = old->second.ttl_from;
   }
   attempt->rows[put.key()] = std::move(row);
   attempt->changes = true;
+  return true;
+}
+
+bool ModelStore::Hang(const std::string& key, int64_t id, Attempt* attempt) const {
+  const auto lease = leases_.find(id);
+  uint64_t others = 0;
+  for (const auto& [other, row] : attempt->rows) {
+    if (row.record.header.lease_id == id) {
+      if (other == key) {
+        return true;
+      }
+      ++others;
+    }
+  }
+  if (lease != leases_.end() && others < lease->second.lease.keys_max) {
+    return true;
+  }
+  attempt->failure.set_verdict(lease == leases_.end() ? CommandOutcome::VERDICT_LEASE_NOT_FOUND
+                                                      : CommandOutcome::VERDICT_LEASE_KEYS_FULL);
+  attempt->failure.set_failed_key(key);
+  attempt->failure.set_lease_id(id);
+  attempt->failure.set_exceeding(others);
+  return false;
+}
+
+kv::LeaseTotals ModelStore::leases() const {
+  std::map<int64_t, uint64_t> keys;
+  for (const auto& [key, row] : rows_) {
+    ++keys[row.record.header.lease_id];
+  }
+  kv::LeaseTotals totals{.count = leases_.size(), .rows_hash = 0, .term_began = term_began_};
+  for (const auto& [id, each] : leases_) {
+    kv::Lease lease = each.lease;
+    lease.keys = keys[id];
+    totals.rows_hash += kv::LeaseHash(lease);
+  }
+  return totals;
+}
+
+CommandOutcome ModelStore::LeaseOutcome(CommandOutcome::Verdict verdict, int64_t id) const {
+  CommandOutcome outcome;
+  outcome.set_verdict(verdict);
+  outcome.set_revision(revision_);
+  outcome.set_lease_id(id);
+  if (const auto lease = leases_.find(id);
+      lease != leases_.end() && verdict == CommandOutcome::VERDICT_APPLIED) {
+    outcome.set_lease_ttl_ms(lease->second.lease.ttl_ms);
+    outcome.set_lease_lasts_ms(lease->second.lease.lasts_ms);
+  }
+  return outcome;
+}
+
+CommandOutcome ModelStore::ApplyGrant(const log::v1::GrantLease& grant, const EntryFacts& entry) {
+  if (leases_.contains(grant.id())) {
+    return LeaseOutcome(CommandOutcome::VERDICT_LEASE_EXISTS, grant.id());
+  }
+  if (leases_.size() >= grant.leases_max()) {
+    CommandOutcome outcome = LeaseOutcome(CommandOutcome::VERDICT_LEASES_FULL, grant.id());
+    outcome.set_exceeding(leases_.size());
+    return outcome;
+  }
+  int64_t id = grant.id();
+  for (uint64_t number = 0; id == 0 || (grant.id() == 0 && leases_.contains(id)); ++number) {
+    id = static_cast<int64_t>(kv::LeaseIdHash(entry.stamp, revision_, leases().rows_hash, number) %
+                              (uint64_t{1} << 53));
+  }
+  leases_[id] = {.lease = {.id = id,
+                           .ttl_ms = grant.ttl_ms(),
+                           .lasts_ms = grant.ttl_ms(),
+                           .renewed = entry.stamp,
+                           .keys = 0,
+                           .keys_max = grant.keys_max()},
+                 .renewed_at = entry.proposed_at};
+  return LeaseOutcome(CommandOutcome::VERDICT_APPLIED, id);
+}
+
+CommandOutcome ModelStore::ApplyRenewal(const log::v1::RenewLease& renewal,
+                                        const EntryFacts& entry) {
+  const auto found = leases_.find(renewal.id());
+  if (found == leases_.end()) {
+    return LeaseOutcome(CommandOutcome::VERDICT_LEASE_NOT_FOUND, renewal.id());
+  }
+  kv::Lease& lease = found->second.lease;
+  outlived_ += lease.renewed < term_began_ && lease.renewed + lease.lasts_ms < entry.stamp ? 1 : 0;
+  lease.renewed = entry.stamp;
+  lease.lasts_ms = renewal.ttl_ms() == 0 ? lease.ttl_ms : renewal.ttl_ms();
+  found->second.renewed_at = entry.proposed_at;
+  return LeaseOutcome(CommandOutcome::VERDICT_APPLIED, renewal.id());
+}
+
+uint64_t ModelStore::EndLease(int64_t id, const EntryFacts& entry, kv::HistoryEventType removal) {
+  Rows rows = rows_;
+  const size_t removed = std::erase_if(
+      rows, [id](const auto& row) { return row.second.record.header.lease_id == id; });
+  revision_ += removed > 0 ? 1 : 0;
+  Become(std::move(rows), entry.index, revision_, removal);
+  leases_.erase(id);
+  return removed;
+}
+
+CommandOutcome ModelStore::ApplyRevocation(int64_t id, const EntryFacts& entry) {
+  if (!leases_.contains(id)) {
+    return LeaseOutcome(CommandOutcome::VERDICT_LEASE_NOT_FOUND, id);
+  }
+  CommandOutcome outcome = LeaseOutcome(CommandOutcome::VERDICT_APPLIED, id);
+  outcome.set_lease_keys(EndLease(id, entry, kv::HistoryEventType::kDelete));
+  outcome.set_revision(revision_);
+  return outcome;
+}
+
+void ModelStore::ApplyLeaseExpiry(int64_t id, const EntryFacts& entry) {
+  const auto found = leases_.find(id);
+  if (found == leases_.end()) {
+    return;
+  }
+  const ModelLease each = found->second;
+  LeaseExpiry expiry{.id = id,
+                     .removed = false,
+                     .keys = 0,
+                     .lasts_ms = each.lease.lasts_ms,
+                     .renewed_at = each.renewed_at};
+  if (entry.stamp > std::max(each.lease.renewed, term_began_) + each.lease.lasts_ms) {
+    expiry.removed = true;
+    expiry.keys = EndLease(id, entry, kv::HistoryEventType::kExpire);
+  }
+  lease_expiries_.push_back(expiry);
 }
 
 bool ModelStore::RunDelete(const DeleteOperation& deletion, Attempt* attempt,
@@ -321,17 +474,22 @@ void ModelStore::RunList(const log::v1::ListOperation& list, const Attempt& atte
   }
 }
 
-void ModelStore::RunTouch(const log::v1::TouchOperation& touch, Attempt* attempt,
-                          OperationOutcome* result) {
+bool ModelStore::RunTouch(const log::v1::TouchOperation& touch, Attempt* attempt,
+                          OperationOutcome* result) const {
   const auto row = attempt->rows.find(touch.key());
   result->set_touched(row != attempt->rows.end());
   if (row == attempt->rows.end()) {
-    return;
+    return true;
   }
+  if (touch.has_lease_id() && !Hang(touch.key(), touch.lease_id(), attempt)) {
+    return false;
+  }
+  row->second.record.header.lease_id = touch.lease_id();
   row->second.record.header.deadline =
       touch.has_ttl_ms() ? attempt->entry.stamp + touch.ttl_ms() + 1 : raft::ClusterMillis(0);
   row->second.ttl_ms = touch.ttl_ms();
   row->second.ttl_from = attempt->entry.proposed_at;
+  return true;
 }
 
 bool ModelStore::RunIncrement(const log::v1::IncrementOperation& increment, Attempt* attempt,
@@ -362,12 +520,13 @@ bool ModelStore::RunIncrement(const log::v1::IncrementOperation& increment, Atte
   put.set_value(std::to_string(static_cast<int64_t>(number)));
   if (increment.has_ttl_ms()) {
     put.set_ttl_ms(increment.ttl_ms());
+  } else if (increment.has_lease_id()) {
+    put.set_lease_id(increment.lease_id());
   } else if (!increment.has_persist()) {
     put.set_keep_ttl(true);
   }
-  RunPut(put, attempt, result);
   result->set_value(static_cast<int64_t>(number));
-  return true;
+  return RunPut(put, attempt, result);
 }
 
 void ModelStore::ApplyExpire(const log::v1::Expire& expire, const EntryFacts& entry) {

@@ -185,6 +185,13 @@ void DrawHistory(uint64_t seed, SimOptions* options) {
   limits.previous_bytes = dice.Pick<uint64_t>({10, 100, 10'000, 10'000});
 }
 
+// With dice of its own.
+void DrawLeases(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "leases");
+  options->lease_ids = dice.Pick<uint64_t>({0, 1, 2, 4});
+  options->leases_max = 1 + dice.Below(6);
+}
+
 }  // namespace
 
 log::v1::ClusterConfiguration SimOptions::Founded() const {
@@ -255,8 +262,9 @@ std::string SimOptions::Describe() const {
       "\n  think_max=", Millis(think_max), " timeout=", Millis(timeout), " ttl_ms_max=", ttl_ms_max,
       " read_permille=", read_permille, " ttl_permille=", ttl_permille,
       " request_permille=", request_permille, " request_keep_ms=", request_keep_ms,
-      " request_ids_max=", request_ids_max, " request_tries_max=", request_tries_max,
-      " fault_pause_max=", Millis(fault_pause_max), " fault_length_max=", Millis(fault_length_max));
+      " lease_ids=", lease_ids, " leases_max=", leases_max, " request_ids_max=", request_ids_max,
+      " request_tries_max=", request_tries_max, " fault_pause_max=", Millis(fault_pause_max),
+      " fault_length_max=", Millis(fault_length_max));
 }
 
 SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
@@ -276,6 +284,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   DrawBends(seed, &options);
   DrawRequests(seed, &options);
   DrawHistory(seed, &options);
+  DrawLeases(seed, &options);
   if (overrides.nodes.has_value()) {
     options.nodes = options.founders = *overrides.nodes;
   } else {

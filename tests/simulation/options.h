@@ -99,6 +99,9 @@ struct SimOptions {
   // Of the writes, those with a request id, what bounds the memory of them, and how often a client
   // tries one again whose outcome it did not hear.
   uint64_t request_permille = 0;
+  // Leases that clients know of; 0: they use none. At most so many are granted.
+  uint64_t lease_ids = 0;
+  uint64_t leases_max = 0;
   uint64_t request_keep_ms = 0;
   uint64_t request_ids_max = 0;
   uint64_t request_tries_max = 1;

@@ -100,6 +100,17 @@ std::string HeadOf(const SnapshotContent& content) {
     AppendFixed64(row.request.content_hash, &head);
     AppendText(row.request.outcome, &head);
   }
+  AppendVarint(applied.leases.count, &head);
+  AppendFixed64(applied.leases.rows_hash, &head);
+  AppendVarint(applied.leases.term_began.value(), &head);
+  for (const auto& [id, lease] : content.table.leases.leases()) {
+    AppendVarint(id, &head);
+    AppendVarint(lease.ttl_ms, &head);
+    AppendVarint(lease.lasts_ms, &head);
+    AppendVarint(lease.renewed.value(), &head);
+    AppendVarint(lease.keys, &head);
+    AppendVarint(lease.keys_max, &head);
+  }
   for (const raft::EntryId& id : content.history) {
     AppendVarint(id.term.value(), &head);
   }
@@ -111,6 +122,7 @@ void AppendRecord(const KvRecord& record, std::string* bytes) {
   AppendVarint(record.header.mod_revision, bytes);
   AppendVarint(record.header.version, bytes);
   AppendVarint(record.header.deadline.value(), bytes);
+  AppendVarint(record.header.lease_id, bytes);
   AppendText(record.value, bytes);
 }
 
@@ -120,6 +132,7 @@ KvRecord ReadRecord(ByteReader* reader) {
   record.header.mod_revision = reader->SignedVarint();
   record.header.version = reader->SignedVarint();
   record.header.deadline = ClusterMillis(reader->Varint());
+  record.header.lease_id = reader->SignedVarint();
   record.value = std::string(reader->Bytes(reader->Varint()));
   return record;
 }
@@ -215,6 +228,20 @@ absl::Status SimSnapshotWriter::Write(absl::string_view chunk) {
       row.request.content_hash = reader.Fixed64();
       row.request.outcome = std::string(reader.Bytes(reader.Varint()));
       SetRequest(number, std::move(row), &content_.table);
+    }
+    kv::LeaseTotals& leases = content_.table.applied.leases;
+    leases.count = reader.Varint();
+    leases.rows_hash = reader.Fixed64();
+    leases.term_began = ClusterMillis(reader.Varint());
+    for (uint64_t left = leases.count; left > 0 && reader.ok(); --left) {
+      kv::Lease lease;
+      lease.id = reader.SignedVarint();
+      lease.ttl_ms = reader.Varint();
+      lease.lasts_ms = reader.Varint();
+      lease.renewed = ClusterMillis(reader.Varint());
+      lease.keys = reader.Varint();
+      lease.keys_max = reader.Varint();
+      content_.table.leases.Put(lease);
     }
     while (reader.ok() && !reader.empty()) {
       content_.history.push_back(

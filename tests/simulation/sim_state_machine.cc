@@ -34,6 +34,7 @@ void Fill(absl::string_view key, const KvRecord& record, bool with_value, Stored
   stored->set_mod_revision(record.header.mod_revision);
   stored->set_version(record.header.version);
   stored->set_deadline_ms(record.header.deadline.value());
+  stored->set_lease_id(record.header.lease_id);
 }
 
 class SimKvView final : public kv::KvView {
@@ -97,6 +98,18 @@ class SimKvView final : public kv::KvView {
       due.keys.push_back({.deadline = deadline, .key = key});
     }
     return due;
+  }
+
+  absl::StatusOr<kv::LeaseKeys> FindLeaseKeys(int64_t id, absl::string_view after,
+                                              uint64_t /*bytes_max*/,
+                                              const kv::GivenUp& /*given_up*/) const override {
+    kv::LeaseKeys found;
+    for (const auto& [key, record] : content_.latest) {
+      if (record.header.lease_id == id && key > after) {
+        found.keys.push_back(key);
+      }
+    }
+    return found;
   }
 
  private:

@@ -61,6 +61,9 @@ class SimStateMachine final : public kv::KvStateMachine {
   int64_t revision() const override { return table_.content().applied.revision; }
   int64_t key_count() const override { return table_.content().applied.key_count; }
   int64_t expired_keys() const override { return 0; }
+  const kv::LeaseTable& leases() const override { return content().leases; }
+  const kv::LeaseTotals& lease_totals() const override { return content().applied.leases; }
+  int64_t expired_leases() const override { return 0; }
   raft::ClusterMillis earliest_deadline() const override { return earliest_deadline_.value(); }
   void OnScanned(raft::LogIndex applied, raft::ClusterMillis next_deadline) override {
     earliest_deadline_.OnScanned(applied, next_deadline);

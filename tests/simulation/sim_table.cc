@@ -51,6 +51,9 @@ void ApplyChanges(const TableChanges& changes, TableContent* content) {
   for (const kv::HistoryEvent& event : changes.events) {
     content->events[{event.revision, event.key}] = event;
   }
+  for (const auto& [id, lease] : changes.leases) {
+    lease.has_value() ? content->leases.Put(*lease) : content->leases.Erase(id);
+  }
   content->applied = changes.applied;
   if (changes.configuration.has_value()) {
     content->configuration = changes.configuration;
@@ -72,6 +75,7 @@ uint64_t RowHash(absl::string_view key, const KvRecord& record) {
   hash = Mix(hash ^ static_cast<uint64_t>(record.header.mod_revision));
   hash = Mix(hash ^ static_cast<uint64_t>(record.header.version));
   hash = Mix(hash ^ record.header.deadline.value());
+  hash = Mix(hash ^ static_cast<uint64_t>(record.header.lease_id));
   return Mix(hash ^ StableHash(record.value));
 }
 
@@ -83,6 +87,9 @@ uint64_t AppliedHash(const kv::AppliedState& applied) {
   hash = Mix(hash ^ applied.requests.first);
   hash = Mix(hash ^ applied.requests.next);
   hash = Mix(hash ^ applied.requests.bytes);
+  hash = Mix(hash ^ applied.leases.count);
+  hash = Mix(hash ^ applied.leases.rows_hash);
+  hash = Mix(hash ^ applied.leases.term_began.value());
   return Mix(hash ^ static_cast<uint64_t>(applied.key_count));
 }
 
@@ -108,7 +115,9 @@ uint64_t ContentHash(const TableContent& content) {
   }
   fits = fits && next == requests.next && bytes == requests.bytes &&
          content.request_numbers.size() == content.requests.size() &&
-         ProductRequestsHash(content) == requests.rows_hash;
+         ProductRequestsHash(content) == requests.rows_hash &&
+         content.leases.leases().size() == content.applied.leases.count &&
+         ProductLeasesHash(content) == content.applied.leases.rows_hash;
   return fits ? hash : ~hash;
 }
 
@@ -116,6 +125,19 @@ uint64_t ProductRequestsHash(const TableContent& content) {
   uint64_t sum = 0;
   for (const auto& [number, row] : content.requests) {
     sum += kv::RequestHash(row.id, row.request);
+  }
+  return sum;
+}
+
+uint64_t ProductLeasesHash(const TableContent& content) {
+  std::map<int64_t, uint64_t> keys;
+  for (const auto& [key, record] : content.latest) {
+    ++keys[record.header.lease_id];
+  }
+  uint64_t sum = 0;
+  for (auto [id, lease] : content.leases.leases()) {
+    lease.keys = keys[id];
+    sum += kv::LeaseHash(lease);
   }
   return sum;
 }
@@ -216,7 +238,8 @@ kv::KvTable::Mark SimTable::SetMark() const {
   return {.changes = undo_.size(),
           .member_records = 0,
           .requests = request_undo_.size(),
-          .events = events_.size()};
+          .events = events_.size(),
+          .leases = lease_undo_.size()};
 }
 
 void SimTable::RollBack(const Mark& mark) {
@@ -233,6 +256,30 @@ void SimTable::RollBack(const Mark& mark) {
     RequestUndo& undo = request_undo_.back();
     SetRequest(undo.number, std::move(undo.before), &content_);
   }
+  while (lease_undo_.size() > mark.leases) {
+    const LeaseUndo undo = lease_undo_.back();
+    lease_undo_.pop_back();
+    SetLease(undo.id, undo.before);
+    lease_undo_.pop_back();
+  }
+}
+
+void SimTable::SetLease(int64_t id, std::optional<kv::Lease> lease) {
+  const kv::Lease* const old = content_.leases.Find(id);
+  lease_undo_.push_back({.id = id, .before = old == nullptr ? std::nullopt : std::optional(*old)});
+  lease.has_value() ? content_.leases.Put(*lease) : content_.leases.Erase(id);
+}
+
+bool SimTable::ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) {
+  if (MustStall()) {
+    return false;
+  }
+  for (const auto& [key, record] : content_.latest) {
+    if (record.header.lease_id == id && !visit(key)) {
+      break;
+    }
+  }
+  return true;
 }
 
 std::optional<const kv::RememberedRequest*> SimTable::FindRequest(absl::string_view id) {
@@ -298,6 +345,14 @@ TableChanges SimTable::Commit(const kv::AppliedState& applied,
         !undo.before.has_value() && row != content_.requests.end()) {
       changes.requests.push_back(row->second);
     }
+  }
+  std::set<int64_t> leases;
+  for (const LeaseUndo& undo : std::exchange(lease_undo_, {})) {
+    leases.insert(undo.id);
+  }
+  for (const int64_t id : leases) {
+    const kv::Lease* const lease = content_.leases.Find(id);
+    changes.leases.emplace_back(id, lease == nullptr ? std::nullopt : std::optional(*lease));
   }
   for (const std::string& key : keys) {
     const auto row = content_.latest.find(key);

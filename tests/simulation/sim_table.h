@@ -37,6 +37,7 @@ struct TableContent {
   std::map<std::string, uint64_t, std::less<>> request_numbers;
   // The history, by revision and key.
   std::map<std::pair<int64_t, std::string>, kv::HistoryEvent> events;
+  kv::LeaseTable leases;
   kv::AppliedState applied = FirstState();
   // As of `applied`. Nobody before the founding, which comes before all else.
   std::optional<log::v1::ClusterConfiguration> configuration;
@@ -49,7 +50,8 @@ struct TableChanges {
   std::vector<TableContent::Request> requests = {};
   kv::AppliedState applied;
   std::vector<kv::HistoryEvent> events = {};
-  std::optional<log::v1::ClusterConfiguration> configuration = {};  // Where it changed.
+  std::optional<log::v1::ClusterConfiguration> configuration = {};        // Where it changed.
+  std::vector<std::pair<int64_t, std::optional<kv::Lease>>> leases = {};  // nullopt: it is gone.
 };
 
 // Adds a request, or takes one away.
@@ -68,8 +70,9 @@ uint64_t ContentHash(const TableContent& content);
 // What the applied state must have as the hash of its rows: production's (kv/state_hash.h), counted
 // anew from every row.
 uint64_t ProductRowsHash(const TableContent& content);
-// The same of its request ids.
+// The same of its request ids, and of its leases, whose keys are counted anew, too.
 uint64_t ProductRequestsHash(const TableContent& content);
+uint64_t ProductLeasesHash(const TableContent& content);
 // Whether the applied state says what its rows do not come to.
 inline bool IsBent(const TableContent& content) {
   return content.applied.rows_hash != ProductRowsHash(content);
@@ -96,6 +99,10 @@ class SimTable final : public kv::KvTable {
   std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
   void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
+  const kv::Lease* FindLease(int64_t id) override { return content_.leases.Find(id); }
+  bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
+  void PutLease(const kv::Lease& lease) override { SetLease(lease.id, lease); }
+  void DropLease(int64_t id) override { SetLease(id, std::nullopt); }
   void AddEvent(kv::HistoryEvent event) override { events_.push_back(std::move(event)); }
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
@@ -117,6 +124,7 @@ class SimTable final : public kv::KvTable {
   // Whether a read has to stall.
   bool MustStall();
   void Set(const std::string& key, std::optional<kv::KvRecord> record);
+  void SetLease(int64_t id, std::optional<kv::Lease> lease);
 
   TableContent content_;
   uint64_t rows_hash_ = 0;
@@ -127,6 +135,11 @@ class SimTable final : public kv::KvTable {
     std::optional<TableContent::Request> before;
   };
   std::vector<RequestUndo> request_undo_;
+  struct LeaseUndo {
+    int64_t id;
+    std::optional<kv::Lease> before;
+  };
+  std::vector<LeaseUndo> lease_undo_;
   std::vector<kv::HistoryEvent> events_;  // Of the run.
   std::optional<uint64_t> reads_left_;
   // What Find returns to who did not ask for the value: it must not be used.

@@ -153,6 +153,8 @@ class Run {
                 return absl::StrCat("node ", leader.id().value(), " loses a healthy cluster");
               });
           cluster_.findings().Expect(NothingIsOverdue(), [] { return "a key outlives its time"; });
+          cluster_.findings().Expect(NoLeaseIsOverdue(),
+                                     [] { return "a lease outlives its time"; });
           return clients_.finished();
         },
         kWellTimeouts * Timeout(), "the clients of a healthy cluster do not come to an end");
@@ -231,6 +233,21 @@ class Run {
     const SimTime repair = options_.network_mode == NetworkMode::kDatagrams ? 2 * Timeout() : 0;
     const auto late = static_cast<uint64_t>((rounds * Timeout() / 2 + repair) / kNanosPerMilli);
     return ttl.begin()->first + late > leader.driver().Now();
+  }
+
+  // The same of leases, which are looked for ten times a second, and end one by one.
+  bool NoLeaseIsOverdue() {
+    constexpr int64_t kLookMillis = 100;
+    const SimNode& leader = cluster_.node(cluster_.Leader());
+    const TableContent& content = leader.state_machine().content();
+    const SimTime repair = options_.network_mode == NetworkMode::kDatagrams ? 2 * Timeout() : 0;
+    const auto late =
+        static_cast<uint64_t>(2 * kLookMillis + (2 * Timeout() + repair) / kNanosPerMilli);
+    return std::all_of(
+        content.leases.leases().begin(), content.leases.leases().end(), [&](const auto& row) {
+          return kv::DeadlineOf(row.second, content.applied.leases.term_began) + late >
+                 leader.driver().Now();
+        });
   }
 
   void CheckAtEnd() {

@@ -41,8 +41,8 @@ TEST_F(DatabaseFiguresTest, NamesEveryFamilyAndWhereItsRowsAre) {
     Run(Put("key" + std::to_string(i), std::string(1000, 'x')));
   }
   auto families = Families();
-  EXPECT_THAT(families, ElementsAre(Key("history"), Key("latest"), Key("meta"), Key("raft_log"),
-                                    Key("requests"), Key("state"), Key("ttl")));
+  EXPECT_THAT(families, ElementsAre(Key("history"), Key("latest"), Key("leases"), Key("meta"),
+                                    Key("raft_log"), Key("requests"), Key("state"), Key("ttl")));
   EXPECT_GT(families["latest"].memtable_bytes, before + 200'000);
   EXPECT_EQ(families["latest"].table_bytes, 0U);
   EXPECT_EQ(families["latest"].level0_files, 0U);
@@ -91,7 +91,7 @@ TEST_F(DatabaseFiguresTest, AStateThatWasReplacedMeanwhileIsStillThere) {
   ASSERT_TRUE(staged.ok()) << staged.status();
   store_.Install(*staged, /*keeps_log=*/true);
   EXPECT_TRUE(store_.machine().Adopt(**staged));
-  EXPECT_EQ(look().families.size(), 7U);
+  EXPECT_EQ(look().families.size(), 8U);
 }
 
 }  // namespace

@@ -37,9 +37,12 @@ TEST(KeyLayoutTest, FrozenBytes) {
             "\x01\x02\x03\x04\x05\x01\x07\x08\x09\x0a\x0b\x0c\x0d\x0e");
   applied.cluster_version = 2;
   applied.requests = {.first = 1, .next = 3, .bytes = 4, .rows_hash = 0x0807060504030201};
+  applied.leases = {
+      .count = 5, .rows_hash = 0x0807060504030201, .term_began = raft::ClusterMillis(6)};
   EXPECT_EQ(EncodeAppliedState(applied),
             "\x01\x02\x03\x04\x05\x02\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"
-            "\x01\x03\x04\x01\x02\x03\x04\x05\x06\x07\x08");
+            "\x01\x03\x04\x01\x02\x03\x04\x05\x06\x07\x08"
+            "\x05\x01\x02\x03\x04\x05\x06\x07\x08\x06");
   EXPECT_EQ(DecodeAppliedState(EncodeAppliedState(applied)), applied);
   const kv::RequestPlace place{
       .keep_until = raft::ClusterMillis(1), .bytes = 2, .row_hash = 0x0807060504030201, .id = "i"};
@@ -103,6 +106,42 @@ TEST(KeyLayoutTest, RoundTrips) {
   EXPECT_EQ(DecodeAndHashRecord("k", record)->header.row_hash,
             kv::RowHash("k", header, absl::string_view("v\0\xff", 3)));
   EXPECT_EQ(DecodeRowHash(EncodeRowHash(kHuge)), kHuge);
+}
+
+TEST(KeyLayoutTest, LeasesAndTheirKeys) {
+  kv::RecordHeader header{
+      .create_revision = 1, .mod_revision = 2, .version = 3, .deadline = {}, .lease_id = 9};
+  std::string record;
+  EncodeRecordHeader(header, &record);
+  EXPECT_EQ(record, std::string("\x02\x01\x02\x03\x00\x09", 6)) << "frozen";
+  EXPECT_EQ(DecodeRecord(record)->header, header);
+  header.lease_id = 0;
+  EncodeRecordHeader(header, &record);
+  EXPECT_EQ(record, std::string("\x01\x01\x02\x03\x00", 5)) << "as before there were leases";
+  EXPECT_FALSE(DecodeRecord(std::string("\x02\x01\x02\x03\x00\x00", 6)).has_value());
+
+  const int64_t last = std::numeric_limits<int64_t>::max();
+  for (const int64_t id : {int64_t{1}, last}) {
+    const kv::Lease lease{.id = id,
+                          .ttl_ms = 5,
+                          .lasts_ms = kHuge,
+                          .renewed = raft::ClusterMillis(kHuge),
+                          .keys = 7,
+                          .keys_max = 8};
+    EXPECT_EQ(DecodeLeaseKey(EncodeLeaseKey(id)), id);
+    EXPECT_EQ(DecodeLease(id, EncodeLease(lease)), lease);
+    EXPECT_EQ(DecodeLeaseKey(EncodeLeasedKey(id, "k")), std::nullopt);
+    EXPECT_FALSE(DecodeLeasedKey(EncodeLeaseKey(id)).has_value());
+    const std::string row_key = EncodeLeasedKey(id, "k");
+    const std::optional<LeasedKey> leased = DecodeLeasedKey(row_key);
+    ASSERT_TRUE(leased.has_value());
+    EXPECT_EQ(leased->id, id);
+    EXPECT_EQ(leased->key, "k");
+    EXPECT_LT(EncodeLeaseKey(id), LeasesEnd());
+    EXPECT_LT(LeasesEnd(), EncodeLeasedKey(id, ""));
+    EXPECT_LT(row_key, LeasedKeysEnd(id));
+  }
+  EXPECT_EQ(DecodeLeaseKey(EncodeLeaseKey(0)), std::nullopt);
 }
 
 TEST(KeyLayoutTest, AnEntryOfAConfigurationSaysWhoCounts) {

@@ -466,7 +466,7 @@ TEST_F(MisfitTest, OtherStatesAreDropped) {
   EXPECT_EQ(OpenAndRestore(), absl::OkStatus());
   EXPECT_THAT(ListFamilies(data_dir() + "/db"),
               testing::UnorderedElementsAre("default", "raft_log", "meta", "state.1", "latest.1",
-                                            "ttl.1", "requests.1", "history.1"));
+                                            "ttl.1", "requests.1", "history.1", "leases.1"));
   EXPECT_TRUE(OpenAndRestore().ok());
 }
 

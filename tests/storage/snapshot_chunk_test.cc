@@ -177,7 +177,7 @@ TEST(SnapshotChunkTest, WhatNobodyBuildsIsRefused) {
   ExpectRefused({head}, "holds nothing");
   ExpectRefused({std::string(1, 3)}, "is of version 3");
   ExpectRefused({std::string("\2\4\1k\0", 5), std::string("\1\0\0\0\0", 5)}, "is of version 1");
-  ExpectRefused({std::string("\2\6\1k\0", 5)}, "a row of family 6");
+  ExpectRefused({std::string("\2\7\1k\0", 5)}, "a row of family 7");
   ExpectRefused({head + "\x04"}, "a row of family 4");
   ExpectRefused({head + "\x01\x05"
                         "ab"},

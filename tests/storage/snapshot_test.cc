@@ -363,7 +363,7 @@ TEST_F(SnapshotTest, CanBeInstalledAgainAndAgain) {
   follower_.Reopen();
   follower_.Close();
   // Each state but the last was dropped, by then or by the start.
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 8u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 9u);
 }
 
 TEST_F(SnapshotTest, OldViewsStayAndTheNewStateIsReadAfterwards) {
@@ -465,7 +465,7 @@ TEST_F(SnapshotTest, AStateThatIsNotInstalledIsDropped) {
   follower_.Reopen();
   ExpectEqualStates();
   follower_.Close();
-  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 8u);
+  EXPECT_EQ(ListFamilies(follower_.database_path()).size(), 9u);
 }
 
 TEST_F(SnapshotTest, TheStagingFolderIsEmptiedAtTheEndAndAtAStart) {
