@@ -120,6 +120,9 @@ inline constexpr int kWatchRangesMax = 100;
 inline constexpr uint64_t kWatchPageKeysMax = 1000;
 inline constexpr uint64_t kWatchPageBytesMax = 256 << 10;
 inline constexpr uint64_t kWatchBacklogSlackBytes = 4 * kMiB;
+// Streams that keep leases alive, and renewals of one of them that are under way together.
+inline constexpr size_t kLeaseStreamsMax = 32'768;
+inline constexpr size_t kLeaseRenewalsAtOnce = 64;
 // Events taken in one turn of the loop.
 inline constexpr int kEventsPerTurnMax = 512;
 // Calls of one method that are announced to gRPC in advance. Each announces its successor when it

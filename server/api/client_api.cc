@@ -12,6 +12,7 @@ ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hook
       cluster_(directory, store, driver, clock, header_, std::move(hooks)),
       maintenance_(store, snapshots, header_, directory->self().name),
       watch_(store, watches, clock, header_),
+      lease_(store, clock, header_),
       health_(store) {}
 
 void ClientApi::Register(grpc::ServerBuilder* builder) {
@@ -25,6 +26,7 @@ void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accoun
   cluster_.service().Start(queue, accounting);
   maintenance_.Start(queue, accounting);
   watch_.Start(queue, accounting);
+  lease_.Start(queue, accounting);
   health_.Start(queue, accounting);
 }
 

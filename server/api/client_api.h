@@ -12,6 +12,7 @@
 #include "server/api/cluster_service.h"
 #include "server/api/health_service.h"
 #include "server/api/kv_service.h"
+#include "server/api/lease_service.h"
 #include "server/api/maintenance_service.h"
 #include "server/api/watch_service.h"
 #include "server/loop/unary_call.h"
@@ -28,8 +29,8 @@ class ClientApi final {
 
   // For other front-ends; they stay where they are.
   std::vector<ClientService*> services() {
-    return {&kv_.service(), &cluster_.service(), &maintenance_.service(), &watch_.service(),
-            &health_.service()};
+    return {&kv_.service(),    &cluster_.service(), &maintenance_.service(),
+            &watch_.service(), &lease_.service(),   &health_.service()};
   }
 
   const Backups& backups() const { return maintenance_.backups(); }
@@ -47,9 +48,10 @@ class ClientApi final {
     const bool more = health_.OnTurn();
     return watch_.OnTurn() || more;
   }
-  // Begins to end the streams that take requests or tell of keys.
+  // Begins to end what takes requests for long or tells of keys: clients go on elsewhere.
   void Drain() {
     watch_.End();
+    lease_.End();
     kv_.streams().Drain();
   }
   // Begins to end the other calls that end by nothing else.
@@ -64,6 +66,7 @@ class ClientApi final {
   ClusterService cluster_;
   MaintenanceService maintenance_;
   WatchService watch_;
+  LeaseService lease_;
   HealthService health_;
 };
 

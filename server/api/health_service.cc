@@ -104,7 +104,7 @@ HealthService::Kind HealthService::KindOf(const std::string& service) {
     return Kind::kLeadership;
   }
   if (service == "raftkv.v1.KvService" || service == "raftkv.v1.ClusterService" ||
-      service == "raftkv.v1.WatchService") {
+      service == "raftkv.v1.WatchService" || service == "raftkv.v1.LeaseService") {
     return Kind::kReadiness;
   }
   return Kind::kUnknown;
@@ -134,7 +134,7 @@ void HealthService::Check(ApiCall* call, const HealthCheckRequest& request) {
     call->Fail(absl::NotFoundError(
         absl::StrCat("no health is known for ", kv::EchoKey(request.service()),
                      "; there are \"\", \"raftkv.v1.KvService\", \"raftkv.v1.ClusterService\", "
-                     "\"raftkv.v1.WatchService\", "
+                     "\"raftkv.v1.WatchService\", \"raftkv.v1.LeaseService\", "
                      "\"raftkv.v1.MaintenanceService\" and \"raftkv.leader\"")));
     return;
   }

@@ -1,6 +1,10 @@
 // A stored record as clients see it.
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
+
+#include <cstdint>
+
 #include "raft/core/types.h"
 #include "raftkv/log/v1/command.pb.h"
 #include "raftkv/v1/types.pb.h"
@@ -26,6 +30,8 @@ class ValueForm {
   bool as_text_;
   bool omitted_ = false;
 };
+
+void SetMillis(uint64_t millis, google::protobuf::Duration* duration);
 
 // `now` is the member's cluster time, which the time left counts from.
 void FillKeyValue(log::v1::StoredKeyValue record, ValueForm form, raft::ClusterMillis now,

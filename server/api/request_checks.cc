@@ -88,6 +88,9 @@ absl::Status SetExpiry(const v1::PutRequest& request, log::v1::PutOperation* put
       }
       put->set_keep_ttl(true);
       return absl::OkStatus();
+    case v1::PutRequest::kLeaseId:
+      put->set_lease_id(request.lease_id());
+      return CheckLeaseId("lease_id", request.lease_id());
     case v1::PutRequest::EXPIRY_NOT_SET:
       return absl::OkStatus();
   }
@@ -106,11 +109,28 @@ absl::Status SetNewExpiry(const Request& request, TimedOperation* operation) {
                              "set it to true for a key that never expires, or leave it out");
     }
     operation->set_persist(true);
+  } else if (request.has_lease_id()) {
+    operation->set_lease_id(request.lease_id());
+    return CheckLeaseId("lease_id", request.lease_id());
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::Status CheckLeaseId(absl::string_view field, int64_t id) {
+  return id > 0 ? absl::OkStatus() : kv::BadLeaseError(field, id, "must be 1 or more");
+}
+
+absl::StatusOr<uint64_t> LeaseTtlMillis(const google::protobuf::Duration& ttl) {
+  RAFTKV_ASSIGN_OR_RETURN(const uint64_t ttl_ms, TtlMillis(ttl));
+  if (ttl.seconds() < kv::kLeaseTtlSecondsMin) {
+    return kv::BadTtlError(
+        "ttl", absl::StrCat("is ", DurationText(ttl)),
+        absl::StrCat("must be at least ", kv::kLeaseTtlSecondsMin, "s for a lease"));
+  }
+  return ttl_ms;
+}
 
 absl::Status CheckKey(absl::string_view field, absl::string_view key) {
   if (key.empty() || key.size() > kv::kKeyBytesMax) {
@@ -291,7 +311,7 @@ absl::StatusOr<log::v1::Command> MakeCommand(v1::TouchRequest* request, uint64_t
   log::v1::Command command;
   RAFTKV_RETURN_IF_ERROR(CheckKey("key", request->key()));
   if (request->expiry_case() == v1::TouchRequest::EXPIRY_NOT_SET) {
-    return kv::BadTtlError("ttl", "is not set", "set ttl or persist");
+    return kv::BadTtlError("ttl", "is not set", "set ttl, persist or lease_id");
   }
   log::v1::Txn* txn = command.mutable_txn();
   if (request->has_precondition()) {

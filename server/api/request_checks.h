@@ -25,6 +25,10 @@ absl::Status CheckIndex(uint64_t index);
 absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl);
 // As an error shows it, whether it is a duration that makes sense or not.
 std::string DurationText(const google::protobuf::Duration& duration);
+// As TtlMillis, of a lease: 1 s at least.
+absl::StatusOr<uint64_t> LeaseTtlMillis(const google::protobuf::Duration& ttl);
+// Of a lease that is to be there: 1 or more.
+absl::Status CheckLeaseId(absl::string_view field, int64_t id);
 // The selected keys as a half-open interval; an empty end is open. `field` is where the range
 // stands in the request.
 absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range,

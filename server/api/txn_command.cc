@@ -211,12 +211,18 @@ class TxnTranslation {
       case v1::Guard::kText:
         translated->set_value(std::move(*guard->mutable_text()));
         return CheckValue("text", translated->value().size(), limits_.value_bytes_max);
+      case v1::Guard::kLeaseId:
+        translated->set_lease_id(guard->lease_id());
+        if (guard->lease_id() < 0) {
+          return kv::BadLeaseError("lease_id", guard->lease_id(), "must be 0 (no lease) or more");
+        }
+        return absl::OkStatus();
       case v1::Guard::TARGET_NOT_SET:
         break;
     }
     return kv::BadGuardError("target",
                              "is not set; set one of exists, version, create_revision, "
-                             "mod_revision, data and text");
+                             "mod_revision, data, text and lease_id");
   }
 
   static absl::Status CheckNumber(absl::string_view field, int64_t number) {

@@ -90,6 +90,7 @@ StoredKeyValue Stored(const std::string& key, const kv::KvRecord& record) {
   stored.set_mod_revision(record.header.mod_revision);
   stored.set_version(record.header.version);
   stored.set_deadline_ms(record.header.deadline.value());
+  stored.set_lease_id(record.header.lease_id);
   return stored;
 }
 

@@ -74,6 +74,8 @@ struct LoopFigures {
 
   int64_t keys = 0;
   int64_t expired_keys = 0;
+  uint64_t leases = 0;
+  int64_t expired_leases = 0;
   int64_t revision = 0;
   // The history ends there, and who watches what comes after.
   int64_t compacted_revision = 0;

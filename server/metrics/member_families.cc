@@ -128,6 +128,9 @@ void AddMember(const LoopFigures& figures, FamilyList* list) {
               figures.slowest_watch_lag);
   list->Counter("raftkv_kv_expired_total", "Keys that expired here, on this member as on all.",
                 figures.expired_keys);
+  list->Gauge("raftkv_kv_leases", "Leases in the applied state.", figures.leases);
+  list->Counter("raftkv_kv_expired_leases_total",
+                "Leases that expired here, on this member as on all.", figures.expired_leases);
   list->Gauge("raftkv_kv_cluster_version", "Version of the commands that every member knows.",
               figures.cluster_version);
   AddCalls(figures, list);

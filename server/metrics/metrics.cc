@@ -100,6 +100,8 @@ LoopFigures Metrics::Collect(MonotonicNanos asked_at) const {
   figures.peers = sources_.peers->Figures();
   figures.keys = member.store().key_count();
   figures.expired_keys = member.store().expired_keys();
+  figures.leases = member.store().lease_count();
+  figures.expired_leases = member.store().expired_leases();
   figures.revision = member.store().revision();
   figures.compacted_revision = member.store().history().compacted;
   figures.history_bytes = member.store().history().bytes();

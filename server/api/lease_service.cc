@@ -1,0 +1,425 @@
+#include "server/api/lease_service.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/deadline.h"
+#include "base/status_macros.h"
+#include "kv/errors.h"
+#include "server/api/key_value.h"
+#include "server/api/request_checks.h"
+#include "server/limits.h"
+#include "server/loop/grpc_error.h"
+#include "server/loop/message_bytes.h"
+#include "server/loop/unknown_fields.h"
+
+namespace raftkv::server {
+
+using log::v1::Command;
+using log::v1::CommandOutcome;
+
+namespace {
+
+// As it was right after a command that made it, or renewed it.
+void FillLease(const CommandOutcome& outcome, v1::Lease* lease) {
+  lease->set_id(outcome.lease_id());
+  SetMillis(outcome.lease_ttl_ms(), lease->mutable_ttl());
+  SetMillis(outcome.lease_lasts_ms(), lease->mutable_ttl_remaining());
+}
+
+}  // namespace
+
+absl::StatusOr<Command> MakeCommand(const v1::GrantLeaseRequest& request) {
+  Command command;
+  log::v1::GrantLease* const grant = command.mutable_grant_lease();
+  if (request.id() < 0) {
+    return kv::BadLeaseError("id", request.id(),
+                             "must be 1 or more, or 0 to have the store choose a free one");
+  }
+  RAFTKV_ASSIGN_OR_RETURN(const uint64_t ttl_ms, LeaseTtlMillis(request.ttl()));
+  if (!request.request_id().empty()) {
+    RAFTKV_ASSIGN_OR_RETURN(*command.mutable_request(), MakeMark(request.request_id(), request));
+  }
+  grant->set_id(request.id());
+  grant->set_ttl_ms(ttl_ms);
+  grant->set_leases_max(kv::kLeasesMax);
+  grant->set_keys_max(kv::kLeaseKeysMax);
+  return command;
+}
+
+absl::StatusOr<Command> MakeCommand(const v1::RenewLeaseRequest& request) {
+  Command command;
+  RAFTKV_RETURN_IF_ERROR(CheckLeaseId("id", request.id()));
+  log::v1::RenewLease* const renewal = command.mutable_renew_lease();
+  renewal->set_id(request.id());
+  if (request.has_ttl()) {
+    RAFTKV_ASSIGN_OR_RETURN(const uint64_t ttl_ms, LeaseTtlMillis(request.ttl()));
+    renewal->set_ttl_ms(ttl_ms);
+  }
+  return command;
+}
+
+absl::StatusOr<Command> MakeCommand(const v1::RevokeLeaseRequest& request) {
+  Command command;
+  RAFTKV_RETURN_IF_ERROR(CheckLeaseId("id", request.id()));
+  command.mutable_revoke_lease()->set_id(request.id());
+  return command;
+}
+
+// A stream that keeps leases alive. A renewal that it waits for may come after its end, and finds
+// nobody then.
+class LeaseService::Stream final : public OperatedCall {
+ public:
+  static void Announce(LeaseService* service) {
+    auto* const stream = new Stream(service);
+    service->service_.service()->Announce(service->keep_alive_method_, &stream->context_,
+                                          &stream->stream_, service->queue_,
+                                          stream->announcement_.Begin());
+  }
+
+  // Ends it, unless its end has begun.
+  void Fail(const absl::Status& error) {
+    if (state_ != State::kOpen) {
+      return;
+    }
+    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
+      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
+    }
+    Finish(ToGrpcStatus(error));
+  }
+
+ private:
+  // kEnding: the end waits for what is being written.
+  enum class State { kAnnounced, kOpen, kEnding, kFinishing, kOver };
+  // What a request comes to, once it is known.
+  struct Answer {
+    std::optional<v1::KeepLeaseAliveResponse> response;
+  };
+
+  explicit Stream(LeaseService* service) : service_(*service), stream_(&context_) {}
+  ~Stream() override { service_.streams_.erase(this); }
+
+  bool IsOver() const override { return state_ == State::kOver; }
+
+  void OnArrived(bool ok) {
+    if (!ok) {  // The server is shutting down.
+      state_ = State::kOver;
+      return;
+    }
+    Announce(&service_);
+    state_ = State::kOpen;
+    service_.streams_.insert(this);
+    if (service_.ended_) {
+      Fail(kv::ShuttingDownError());
+    } else if (service_.streams_.size() > kLeaseStreamsMax) {
+      Fail(kv::OverloadedError());
+    } else {
+      Read();
+    }
+  }
+
+  void Read() { stream_.Read(&request_, reading_.Begin()); }
+
+  void OnRead(bool ok) {
+    is_reading_ = false;
+    if (state_ != State::kOpen) {
+      return;
+    }
+    if (!ok) {
+      asks_no_more_ = true;
+      FinishIfDone();
+      return;
+    }
+    v1::KeepLeaseAliveRequest request;
+    if (!ParseMessage(&request_, &request)) {
+      Fail(kv::MalformedError(request.GetDescriptor()->full_name()));
+      return;
+    }
+    if (const absl::Status status = Take(request); !status.ok()) {
+      Fail(status);
+      return;
+    }
+    ReadOn();
+  }
+
+  void ReadOn() {
+    if (state_ == State::kOpen && !is_reading_ && !asks_no_more_ &&
+        answers_.size() < kLeaseRenewalsAtOnce) {
+      is_reading_ = true;
+      Read();
+    }
+  }
+
+  absl::Status Take(const v1::KeepLeaseAliveRequest& request) {
+    RAFTKV_RETURN_IF_ERROR(CheckFieldsAreKnown(request));
+    v1::RenewLeaseRequest renewal;
+    renewal.set_id(request.id());
+    RAFTKV_ASSIGN_OR_RETURN(const Command command, MakeCommand(renewal));
+    answers_.emplace_back();
+    // Answers stay where they are while others come and go at the ends.
+    Answer* const answer = &answers_.back();
+    service_.store_.Write(
+        command, DeadlineAfter(service_.clock_.Now(), service_.accounting_->default_timeout),
+        [alive = std::weak_ptr<Stream*>(self_), answer,
+         id = request.id()](const absl::StatusOr<CommandOutcome>& outcome) {
+          if (const std::shared_ptr<Stream*> stream = alive.lock(); stream != nullptr) {
+            (*stream)->OnRenewed(id, outcome, answer);
+          }
+        });
+    return absl::OkStatus();
+  }
+
+  void OnRenewed(int64_t id, const absl::StatusOr<CommandOutcome>& outcome, Answer* answer) {
+    if (state_ != State::kOpen) {
+      return;
+    }
+    if (!outcome.ok() && !absl::IsNotFound(outcome.status())) {
+      Fail(outcome.status());
+      return;
+    }
+    v1::KeepLeaseAliveResponse& response = answer->response.emplace();
+    service_.header_(outcome.ok() ? outcome->revision() : service_.store_.revision(),
+                     response.mutable_header());
+    if (outcome.ok()) {
+      server::FillLease(*outcome, response.mutable_lease());
+    } else {
+      response.mutable_lease()->set_id(id);
+      response.set_expired(true);
+    }
+    WriteNext();
+  }
+
+  void WriteNext() {
+    if (is_writing_ || answers_.empty() || !answers_.front().response.has_value()) {
+      return;
+    }
+    is_writing_ = true;
+    stream_.Write(SerializeMessage(*answers_.front().response), writing_.Begin());
+  }
+
+  void OnWritten(bool ok) {
+    is_writing_ = false;
+    if (state_ == State::kEnding) {
+      Finish(end_);
+      return;
+    }
+    if (!ok) {
+      Finish(grpc::Status::CANCELLED);
+      return;
+    }
+    answers_.pop_front();
+    WriteNext();
+    ReadOn();
+    FinishIfDone();
+  }
+
+  void FinishIfDone() {
+    if (state_ == State::kOpen && asks_no_more_ && answers_.empty()) {
+      Finish(grpc::Status::OK);
+    }
+  }
+
+  void Finish(const grpc::Status& status) {
+    if (is_writing_) {
+      // gRPC takes one of both at a time.
+      end_ = status;
+      state_ = State::kEnding;
+      return;
+    }
+    state_ = State::kFinishing;
+    self_.reset();
+    service_.streams_.erase(this);
+    stream_.Finish(status, finishing_.Begin());
+  }
+
+  void OnFinished(bool /*ok*/) { state_ = State::kOver; }
+
+  LeaseService& service_;
+  State state_ = State::kAnnounced;
+  // For those who may come back when it is gone.
+  std::shared_ptr<Stream*> self_ = std::make_shared<Stream*>(this);
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+  UnaryService::Stream stream_;
+  Operation<Stream> announcement_{this, &Stream::OnArrived};
+  Operation<Stream> reading_{this, &Stream::OnRead};
+  Operation<Stream> writing_{this, &Stream::OnWritten};
+  Operation<Stream> finishing_{this, &Stream::OnFinished};
+  bool is_reading_ = true;
+  bool is_writing_ = false;
+  bool asks_no_more_ = false;
+  grpc::Status end_;  // That waits.
+  // Of the requests that were taken, in their order. At most kLeaseRenewalsAtOnce.
+  std::deque<Answer> answers_;
+};
+
+LeaseService::LeaseService(kv::Store* store, const MonotonicClock* clock,
+                           ResponseHeaderFiller header)
+    : store_(*store), clock_(*clock), header_(std::move(header)) {
+  service_.AddMethod<v1::GrantLeaseRequest>(
+      "GrantLease", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::GrantLeaseRequest& request) { Grant(call, request); });
+  service_.AddMethod<v1::RenewLeaseRequest>(
+      "RenewLease", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::RenewLeaseRequest& request) { Renew(call, request); });
+  service_.AddMethod<v1::RevokeLeaseRequest>(
+      "RevokeLease", kv::UnreadOutcomeError,
+      [this](ApiCall* call, const v1::RevokeLeaseRequest& request) { Revoke(call, request); });
+  service_.AddMethod<v1::GetLeaseRequest>(
+      "GetLease", kv::UnreadError,
+      [this](ApiCall* call, const v1::GetLeaseRequest& request) { Get(call, request); });
+  service_.AddMethod<v1::ListLeasesRequest>(
+      "ListLeases", kv::UnreadError,
+      [this](ApiCall* call, const v1::ListLeasesRequest& request) { List(call, request); });
+  keep_alive_method_ = service_.AddStream("KeepLeaseAlive");
+}
+
+LeaseService::~LeaseService() = default;
+
+void LeaseService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
+  queue_ = queue;
+  accounting_ = accounting;
+  service_.Start(queue, accounting);
+  Stream::Announce(this);
+}
+
+void LeaseService::End() {
+  ended_ = true;
+  for (Stream* const stream : std::set<Stream*>(streams_)) {
+    stream->Fail(kv::ShuttingDownError());
+  }
+}
+
+void LeaseService::Grant(ApiCall* call, const v1::GrantLeaseRequest& request) {
+  const absl::StatusOr<Command> command = MakeCommand(request);
+  if (!command.ok()) {
+    call->Fail(command.status());
+    return;
+  }
+  store_.Write(*command, call->AnswerBy(),
+               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
+                 if (!outcome.ok()) {
+                   call->Fail(outcome.status());
+                   return;
+                 }
+                 v1::GrantLeaseResponse response;
+                 header_(outcome->revision(), response.mutable_header());
+                 server::FillLease(*outcome, response.mutable_lease());
+                 response.set_replayed(outcome->replayed());
+                 call->Finish(response);
+               });
+}
+
+void LeaseService::Renew(ApiCall* call, const v1::RenewLeaseRequest& request) {
+  const absl::StatusOr<Command> command = MakeCommand(request);
+  if (!command.ok()) {
+    call->Fail(command.status());
+    return;
+  }
+  store_.Write(*command, call->AnswerBy(),
+               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
+                 if (!outcome.ok()) {
+                   call->Fail(outcome.status());
+                   return;
+                 }
+                 v1::RenewLeaseResponse response;
+                 header_(outcome->revision(), response.mutable_header());
+                 server::FillLease(*outcome, response.mutable_lease());
+                 call->Finish(response);
+               });
+}
+
+void LeaseService::Revoke(ApiCall* call, const v1::RevokeLeaseRequest& request) {
+  const absl::StatusOr<Command> command = MakeCommand(request);
+  if (!command.ok()) {
+    call->Fail(command.status());
+    return;
+  }
+  store_.Write(*command, call->AnswerBy(),
+               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
+                 if (!outcome.ok()) {
+                   call->Fail(outcome.status());
+                   return;
+                 }
+                 v1::RevokeLeaseResponse response;
+                 header_(outcome->revision(), response.mutable_header());
+                 response.set_deleted(static_cast<int64_t>(outcome->lease_keys()));
+                 call->Finish(response);
+               });
+}
+
+void LeaseService::FillLease(const kv::Lease& lease, raft::ClusterMillis term_began,
+                             v1::Lease* filled) const {
+  filled->set_id(lease.id);
+  SetMillis(lease.ttl_ms, filled->mutable_ttl());
+  const uint64_t deadline = kv::DeadlineOf(lease, term_began).value();
+  const uint64_t now = store_.Now().value();
+  // Deadlines are a millisecond later than asked for, since stamps are rounded down.
+  SetMillis(deadline > now ? deadline - now - 1 : 0, filled->mutable_ttl_remaining());
+}
+
+void LeaseService::Get(ApiCall* call, const v1::GetLeaseRequest& request) {
+  absl::Status status = CheckLeaseId("id", request.id());
+  if (status.ok() && !request.after_key().empty()) {
+    status = CheckKey("after_key", request.after_key());
+  }
+  if (!status.ok()) {
+    call->Fail(status);
+    return;
+  }
+  store_.GetLease(request.id(), request.keys() ? std::optional(request.after_key()) : std::nullopt,
+                  {.deadline = call->AnswerBy()},
+                  [this, call](const absl::StatusOr<kv::Store::FoundLease>& found) {
+                    if (!found.ok()) {
+                      call->Fail(found.status());
+                      return;
+                    }
+                    v1::GetLeaseResponse response;
+                    header_(found->at.revision, response.mutable_header());
+                    FillLease(found->lease, found->term_began, response.mutable_lease());
+                    for (const std::string& key : found->keys.keys) {
+                      response.add_keys(key);
+                    }
+                    response.set_more_keys(found->keys.more);
+                    call->Finish(response);
+                  });
+}
+
+void LeaseService::List(ApiCall* call, const v1::ListLeasesRequest& request) {
+  absl::Status status;
+  if (request.page_size() < 0) {
+    status = kv::BadPageSizeError(request.page_size());
+  } else if (request.after_id() < 0) {
+    status = kv::BadLeaseError("after_id", request.after_id(), "must be 0 or more");
+  }
+  if (!status.ok()) {
+    call->Fail(status);
+    return;
+  }
+  const int32_t page_size = request.page_size() == 0
+                                ? kv::kLeaseListDefault
+                                : std::min(request.page_size(), kv::kLeaseListMax);
+  store_.ListLeases(request.after_id(), static_cast<size_t>(page_size),
+                    {.deadline = call->AnswerBy()},
+                    [this, call](const absl::StatusOr<kv::Store::LeaseList>& list) {
+                      if (!list.ok()) {
+                        call->Fail(list.status());
+                        return;
+                      }
+                      v1::ListLeasesResponse response;
+                      header_(list->at.revision, response.mutable_header());
+                      for (const kv::Lease& lease : list->leases) {
+                        FillLease(lease, list->term_began, response.add_leases());
+                      }
+                      response.set_more(list->more);
+                      call->Finish(response);
+                    });
+}
+
+}  // namespace raftkv::server
