@@ -121,6 +121,28 @@ absl::StatusOr<CompactResult> Client::Compact(int64_t revision, const CompactOpt
   return connection_->Compact(revision, options);
 }
 
+absl::StatusOr<GrantLeaseResult> Client::GrantLease(absl::Duration ttl,
+                                                    const GrantLeaseOptions& options) {
+  return connection_->GrantLease(ttl, options);
+}
+
+absl::StatusOr<RenewLeaseResult> Client::RenewLease(int64_t id, const RenewLeaseOptions& options) {
+  return connection_->RenewLease(id, options);
+}
+
+absl::StatusOr<RevokeLeaseResult> Client::RevokeLease(int64_t id,
+                                                      const RevokeLeaseOptions& options) {
+  return connection_->RevokeLease(id, options);
+}
+
+absl::StatusOr<GetLeaseResult> Client::GetLease(int64_t id, const GetLeaseOptions& options) {
+  return connection_->GetLease(id, options);
+}
+
+absl::StatusOr<ListLeasesResult> Client::ListLeases(const ListLeasesOptions& options) {
+  return connection_->ListLeases(options);
+}
+
 absl::StatusOr<ListMembersResult> Client::ListMembers(const MemberOptions& options) {
   return connection_->ListMembers(options);
 }

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "client/bulk_writer.h"
 #include "client/errors.h"
+#include "client/lease_types.h"
 #include "client/txn.h"
 #include "client/types.h"
 
@@ -98,6 +99,19 @@ class Client {
 
   // Ends the history up to a revision, 0 being the newest: watches can no longer begin there.
   absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options = {});
+
+  // Makes a lease, which lives for `ttl`, at least 1 s, from one renewal to the next; keys hang on
+  // it by PutOptions::lease_id. client/lease_keeper.h renews one, client/recipes.h makes locks of
+  // them.
+  absl::StatusOr<GrantLeaseResult> GrantLease(absl::Duration ttl,
+                                              const GrantLeaseOptions& options = {});
+  // NOT_FOUND / LEASE_NOT_FOUND when it has ended, for each of these. A RevokeLease that was tried
+  // again says so, too, when an earlier try has done it.
+  absl::StatusOr<RenewLeaseResult> RenewLease(int64_t id, const RenewLeaseOptions& options = {});
+  absl::StatusOr<RevokeLeaseResult> RevokeLease(int64_t id, const RevokeLeaseOptions& options = {});
+  absl::StatusOr<GetLeaseResult> GetLease(int64_t id, const GetLeaseOptions& options = {});
+  // Reads one page, by id. For the next, set `after_id` to the last one.
+  absl::StatusOr<ListLeasesResult> ListLeases(const ListLeasesOptions& options = {});
 
   absl::StatusOr<ListMembersResult> ListMembers(const MemberOptions& options = {});
 

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/bulk_writer.h"
+#include "client/lease_types.h"
 #include "client/txn.h"
 #include "client/types.h"
 
@@ -58,6 +59,14 @@ class Connection {
                                                 const CompactOptions& options) = 0;
   virtual absl::StatusOr<std::unique_ptr<BulkWriter>> NewBulkWriter(
       const BulkWriterOptions& options) = 0;
+  virtual absl::StatusOr<GrantLeaseResult> GrantLease(absl::Duration ttl,
+                                                      const GrantLeaseOptions& options) = 0;
+  virtual absl::StatusOr<RenewLeaseResult> RenewLease(int64_t id,
+                                                      const RenewLeaseOptions& options) = 0;
+  virtual absl::StatusOr<RevokeLeaseResult> RevokeLease(int64_t id,
+                                                        const RevokeLeaseOptions& options) = 0;
+  virtual absl::StatusOr<GetLeaseResult> GetLease(int64_t id, const GetLeaseOptions& options) = 0;
+  virtual absl::StatusOr<ListLeasesResult> ListLeases(const ListLeasesOptions& options) = 0;
   virtual absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                                    const MemberOptions& options) = 0;
 };

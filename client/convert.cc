@@ -80,6 +80,7 @@ KeyValue FromProto(const v1::KeyValue& kv) {
       .mod_revision = kv.mod_revision(),
       .version = kv.version(),
   };
+  result.lease_id = kv.lease_id();
   if (kv.has_ttl_remaining()) {
     result.ttl_remaining = DurationFromProto(kv.ttl_remaining());
   }
@@ -135,8 +136,8 @@ absl::StatusOr<v1::PutRequest> MakePutRequest(absl::string_view key, absl::strin
                                               const PutOptions& options) {
   RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
   RAFTKV_RETURN_IF_ERROR(CheckValue("value", value));
-  if (options.ttl.has_value() && options.keep_ttl) {
-    return Refuse("BAD_TTL", "ttl and keep_ttl exclude each other");
+  if (options.ttl.has_value() + options.keep_ttl + (options.lease_id != 0) > 1) {
+    return Refuse("BAD_TTL", "ttl, keep_ttl and lease_id exclude each other");
   }
   v1::PutRequest request;
   request.set_key(std::string(key));
@@ -145,6 +146,8 @@ absl::StatusOr<v1::PutRequest> MakePutRequest(absl::string_view key, absl::strin
     *request.mutable_ttl() = DurationToProto(*options.ttl);
   } else if (options.keep_ttl) {
     request.set_keep_ttl(true);
+  } else if (options.lease_id != 0) {
+    request.set_lease_id(options.lease_id);
   }
   if (options.precondition.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
@@ -177,10 +180,15 @@ absl::StatusOr<v1::DeleteRangeRequest> MakeDeleteRangeRequest(const KeyRange& ra
 absl::StatusOr<v1::TouchRequest> MakeTouchRequest(absl::string_view key,
                                                   const TouchOptions& options) {
   RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
+  if (options.ttl.has_value() && options.lease_id != 0) {
+    return Refuse("BAD_TTL", "ttl and lease_id exclude each other");
+  }
   v1::TouchRequest request;
   request.set_key(std::string(key));
   if (options.ttl.has_value()) {
     *request.mutable_ttl() = DurationToProto(*options.ttl);
+  } else if (options.lease_id != 0) {
+    request.set_lease_id(options.lease_id);
   } else {
     request.set_persist(true);
   }
@@ -193,8 +201,8 @@ absl::StatusOr<v1::TouchRequest> MakeTouchRequest(absl::string_view key,
 absl::StatusOr<v1::IncrementRequest> MakeIncrementRequest(absl::string_view key,
                                                           const IncrementOptions& options) {
   RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
-  if (options.ttl.has_value() && options.persist) {
-    return Refuse("BAD_TTL", "ttl and persist exclude each other");
+  if (options.ttl.has_value() + options.persist + (options.lease_id != 0) > 1) {
+    return Refuse("BAD_TTL", "ttl, persist and lease_id exclude each other");
   }
   v1::IncrementRequest request;
   request.set_key(std::string(key));
@@ -204,6 +212,8 @@ absl::StatusOr<v1::IncrementRequest> MakeIncrementRequest(absl::string_view key,
     *request.mutable_ttl() = DurationToProto(*options.ttl);
   } else if (options.persist) {
     request.set_persist(true);
+  } else if (options.lease_id != 0) {
+    request.set_lease_id(options.lease_id);
   }
   if (options.precondition.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(*request.mutable_precondition(), ToProto(*options.precondition));
@@ -237,6 +247,8 @@ absl::StatusOr<v1::Guard> ToProto(const Guard& guard) {
     proto.set_version(version->version);
   } else if (const auto* created = std::get_if<CreateRevisionIs>(&guard.target)) {
     proto.set_create_revision(created->create_revision);
+  } else if (const auto* lease = std::get_if<LeaseIs>(&guard.target)) {
+    proto.set_lease_id(lease->lease_id);
   } else {
     proto.set_data(std::get<ValueIs>(guard.target).value);
   }

@@ -6,11 +6,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/lease_types.h"
 #include "client/txn.h"
 #include "client/types.h"
 #include "google/protobuf/duration.pb.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/kv.pb.h"
+#include "raftkv/v1/lease.pb.h"
 #include "raftkv/v1/maintenance.pb.h"
 #include "raftkv/v1/watch.pb.h"
 
@@ -40,6 +42,10 @@ v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view ta
 absl::StatusOr<v1::WatchRequest> MakeWatchRequest(const std::vector<KeyRange>& ranges,
                                                   const WatchOptions& options);
 v1::CompactRequest MakeCompactRequest(int64_t revision);
+v1::GrantLeaseRequest MakeGrantLeaseRequest(absl::Duration ttl, const GrantLeaseOptions& options);
+v1::RenewLeaseRequest MakeRenewLeaseRequest(int64_t id, const RenewLeaseOptions& options);
+absl::StatusOr<v1::GetLeaseRequest> MakeGetLeaseRequest(int64_t id, const GetLeaseOptions& options);
+v1::ListLeasesRequest MakeListLeasesRequest(const ListLeasesOptions& options);
 v1::VerifyHashRequest MakeVerifyHashRequest(const VerifyHashOptions& options);
 v1::BackupRequest MakeBackupRequest(const BackupOptions& options);
 
@@ -65,6 +71,11 @@ VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
 // Of the first message of a backup.
 BackupResult ToResult(const v1::BackupResponse& response);
 CompactResult ToResult(const v1::CompactResponse& response);
+GrantLeaseResult ToResult(const v1::GrantLeaseResponse& response);
+RenewLeaseResult ToResult(const v1::RenewLeaseResponse& response);
+RevokeLeaseResult ToResult(const v1::RevokeLeaseResponse& response);
+GetLeaseResult ToResult(const v1::GetLeaseResponse& response);
+ListLeasesResult ToResult(const v1::ListLeasesResponse& response);
 // Without `begins`, which the response does not say.
 WatchUpdate ToResult(const v1::WatchResponse& response);
 

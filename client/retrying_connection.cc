@@ -272,6 +272,33 @@ absl::StatusOr<CompactResult> RetryingConnection::Compact(int64_t revision,
   return Call(kCompact, options.timeout, MakeCompactRequest(revision));
 }
 
+absl::StatusOr<GrantLeaseResult> RetryingConnection::GrantLease(absl::Duration ttl,
+                                                                const GrantLeaseOptions& options) {
+  return Write(kGrantLease, options.timeout, options.request_id,
+               absl::StatusOr<v1::GrantLeaseRequest>(MakeGrantLeaseRequest(ttl, options)));
+}
+
+absl::StatusOr<RenewLeaseResult> RetryingConnection::RenewLease(int64_t id,
+                                                                const RenewLeaseOptions& options) {
+  return Call(kRenewLease, options.timeout, MakeRenewLeaseRequest(id, options));
+}
+
+absl::StatusOr<RevokeLeaseResult> RetryingConnection::RevokeLease(
+    int64_t id, const RevokeLeaseOptions& options) {
+  v1::RevokeLeaseRequest request;
+  request.set_id(id);
+  return Call(kRevokeLease, options.timeout, request);
+}
+
+absl::StatusOr<GetLeaseResult> RetryingConnection::GetLease(int64_t id,
+                                                            const GetLeaseOptions& options) {
+  return Call(kGetLease, options.timeout, MakeGetLeaseRequest(id, options));
+}
+
+absl::StatusOr<ListLeasesResult> RetryingConnection::ListLeases(const ListLeasesOptions& options) {
+  return Call(kListLeases, options.timeout, MakeListLeasesRequest(options));
+}
+
 absl::Status RetryingConnection::Watch(
     const std::vector<KeyRange>& ranges, const WatchOptions& options,
     const std::function<bool(const WatchUpdate& update)>& visit) {

@@ -82,6 +82,14 @@ class RetryingConnection final : public Connection {
   absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options) override;
   absl::StatusOr<std::unique_ptr<BulkWriter>> NewBulkWriter(
       const BulkWriterOptions& options) override;
+  absl::StatusOr<GrantLeaseResult> GrantLease(absl::Duration ttl,
+                                              const GrantLeaseOptions& options) override;
+  absl::StatusOr<RenewLeaseResult> RenewLease(int64_t id,
+                                              const RenewLeaseOptions& options) override;
+  absl::StatusOr<RevokeLeaseResult> RevokeLease(int64_t id,
+                                                const RevokeLeaseOptions& options) override;
+  absl::StatusOr<GetLeaseResult> GetLease(int64_t id, const GetLeaseOptions& options) override;
+  absl::StatusOr<ListLeasesResult> ListLeases(const ListLeasesOptions& options) override;
   absl::StatusOr<HealthResult> CheckHealth(absl::string_view endpoint,
                                            const MemberOptions& options) override;
 

@@ -4,6 +4,7 @@
 #include "client/retry_policy.h"
 #include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/kv.pb.h"
+#include "raftkv/v1/lease.pb.h"
 #include "raftkv/v1/maintenance.pb.h"
 
 namespace raftkv::client {
@@ -35,6 +36,17 @@ inline constexpr Rpc<v1::TxnRequest, v1::TxnResponse> kTxn{"/raftkv.v1.KvService
                                                            CallKind::kWrite};
 inline constexpr Rpc<v1::ListRequest, v1::ListResponse> kList{"/raftkv.v1.KvService/List",
                                                               CallKind::kRead};
+inline constexpr Rpc<v1::GrantLeaseRequest, v1::GrantLeaseResponse> kGrantLease{
+    "/raftkv.v1.LeaseService/GrantLease", CallKind::kWrite};
+// Made again, they find what they wanted, or want it once more.
+inline constexpr Rpc<v1::RenewLeaseRequest, v1::RenewLeaseResponse> kRenewLease{
+    "/raftkv.v1.LeaseService/RenewLease", CallKind::kRead};
+inline constexpr Rpc<v1::RevokeLeaseRequest, v1::RevokeLeaseResponse> kRevokeLease{
+    "/raftkv.v1.LeaseService/RevokeLease", CallKind::kRead};
+inline constexpr Rpc<v1::GetLeaseRequest, v1::GetLeaseResponse> kGetLease{
+    "/raftkv.v1.LeaseService/GetLease", CallKind::kRead};
+inline constexpr Rpc<v1::ListLeasesRequest, v1::ListLeasesResponse> kListLeases{
+    "/raftkv.v1.LeaseService/ListLeases", CallKind::kRead};
 inline constexpr Rpc<v1::ListMembersRequest, v1::ListMembersResponse> kListMembers{
     "/raftkv.v1.ClusterService/ListMembers", CallKind::kRead};
 // Made again, it finds what it wanted, or begins once more.

@@ -21,10 +21,16 @@ struct CreateRevisionIs {
   int64_t create_revision = 0;
 };
 
+// The lease that the key hangs on; 0: none.
+struct LeaseIs {
+  int64_t lease_id = 0;
+};
+
 // A condition on every key of a range; a range without a key has what an absent key has.
 struct Guard {
   KeyRange range = SingleKey{};
-  std::variant<KeyExists, ModRevisionIs, VersionIs, ValueIs, CreateRevisionIs> target = KeyExists{};
+  std::variant<KeyExists, ModRevisionIs, VersionIs, ValueIs, CreateRevisionIs, LeaseIs> target =
+      KeyExists{};
   Comparison comparison = Comparison::kEqual;
 };
 

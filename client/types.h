@@ -54,7 +54,8 @@ struct KeyValue {
   int64_t create_revision = 0;
   int64_t mod_revision = 0;
   int64_t version = 0;
-  std::optional<absl::Duration> ttl_remaining = std::nullopt;  // unset: never expires
+  std::optional<absl::Duration> ttl_remaining = std::nullopt;  // unset: never expires by itself
+  int64_t lease_id = 0;                                        // that it hangs on; 0: none
 };
 
 // What must hold for a write to happen; otherwise it changes nothing and fails with ABORTED /
@@ -93,12 +94,14 @@ struct GetOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
-// Neither `ttl` nor `keep_ttl`: the key no longer expires, whatever it did before. Not both.
+// None of `ttl`, `keep_ttl` and `lease_id`: the key no longer expires, whatever it did before. At
+// most one of them; `lease_id` 0 is none.
 // `request_id`, here and below, is 1 to 64 bytes and of this write alone, which is not done again
 // under it, also by another process. Empty: drawn for each call, if ClientOptions::exactly_once.
 struct PutOptions {
   std::optional<absl::Duration> ttl = std::nullopt;
   bool keep_ttl = false;
+  int64_t lease_id = 0;
   std::optional<Precondition> precondition = std::nullopt;
   bool return_previous = false;
   std::optional<absl::Duration> timeout = std::nullopt;
@@ -130,20 +133,22 @@ struct ListOptions {
   std::optional<absl::Duration> timeout = std::nullopt;
 };
 
-// Unset `ttl`: the key does not expire any more.
+// Neither `ttl` nor `lease_id`: the key does not expire any more. Not both.
 struct TouchOptions {
   std::optional<absl::Duration> ttl = std::nullopt;
+  int64_t lease_id = 0;
   std::optional<Precondition> precondition = std::nullopt;
   std::optional<absl::Duration> timeout = std::nullopt;
   std::string request_id = {};
 };
 
-// Neither `ttl` nor `persist`: the key expires when it did before. Not both.
+// None of `ttl`, `persist` and `lease_id`: the key expires when it did before. At most one of them.
 struct IncrementOptions {
   int64_t delta = 1;
   int64_t initial = 0;  // what an absent key counts from
   std::optional<absl::Duration> ttl = std::nullopt;
   bool persist = false;
+  int64_t lease_id = 0;
   std::optional<Precondition> precondition = std::nullopt;
   std::optional<absl::Duration> timeout = std::nullopt;
   std::string request_id = {};

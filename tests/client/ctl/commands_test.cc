@@ -62,6 +62,15 @@ class MockConnection : public Connection {
   MOCK_METHOD(absl::StatusOr<std::unique_ptr<BulkWriter>>, NewBulkWriter,
               (const BulkWriterOptions&), (override));
   MOCK_METHOD(absl::StatusOr<CompactResult>, Compact, (int64_t, const CompactOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<GrantLeaseResult>, GrantLease,
+              (absl::Duration, const GrantLeaseOptions&), (override));
+  MOCK_METHOD(absl::StatusOr<RenewLeaseResult>, RenewLease, (int64_t, const RenewLeaseOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<RevokeLeaseResult>, RevokeLease, (int64_t, const RevokeLeaseOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<GetLeaseResult>, GetLease, (int64_t, const GetLeaseOptions&),
+              (override));
+  MOCK_METHOD(absl::StatusOr<ListLeasesResult>, ListLeases, (const ListLeasesOptions&), (override));
   MOCK_METHOD(absl::StatusOr<HealthResult>, CheckHealth, (absl::string_view, const MemberOptions&),
               (override));
 };
