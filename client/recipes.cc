@@ -25,12 +25,17 @@ struct Queue {
 
 absl::StatusOr<Queue> ReadQueue(Client* client, absl::string_view name, int64_t before) {
   Queue queue;
+  const std::string prefix = PrefixOf(name);
   // Pages have revisions of their own: what changes after the first one is told by a watch from
   // there on.
   const absl::Status read =
-      client->ListAll(Prefix{PrefixOf(name)}, {.page_size = 1000}, [&](const ListResult& page) {
+      client->ListAll(Prefix{prefix}, {.page_size = 1000}, [&](const ListResult& page) {
         queue.revision = queue.revision == 0 ? page.header.revision : queue.revision;
         for (const KeyValue& kv : page.kvs) {
+          // Of "a/b", which is another lock than "a".
+          if (kv.key.find('/', prefix.size()) != std::string::npos) {
+            continue;
+          }
           if (!queue.first.has_value() || kv.create_revision < queue.first->create_revision) {
             queue.first = kv;
           }

@@ -126,7 +126,7 @@ NAMED_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*)")
 STRING_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SERVER_OPTIONS_FILE = "server/options.cc"
 SERVER_OPTION_DEFINITION = re.compile(r'^ +\{"\w+", "(\w+)",', re.MULTILINE)
-CTL_OPTIONS_FILE = "client/ctl/command_line.cc"
+CTL_OPTIONS_FILES = ("client/ctl/command_line.cc", "client/ctl/lease_arguments.cc")
 CTL_OPTION_DEFINITION = re.compile(r'_(?:option|flag)\(\s*"(?:-\w,)?--([a-z_-]+)(?:,--[a-z-]+)?"')
 
 
@@ -447,8 +447,8 @@ def check_tree(root: pathlib.Path, excused_sizes: Dict[str, str]) -> Iterator[Fi
     yield from check_sizes(texts, excused_sizes)
     yield from check_dead_files(texts)
     yield from check_mutants(texts)
-    if SERVER_OPTIONS_FILE in texts and CTL_OPTIONS_FILE in texts:
-        options = known_options(texts[SERVER_OPTIONS_FILE], texts[CTL_OPTIONS_FILE])
+    if texts.keys() >= {SERVER_OPTIONS_FILE, *CTL_OPTIONS_FILES}:
+        options = known_options(texts[SERVER_OPTIONS_FILE], "".join(texts[path] for path in CTL_OPTIONS_FILES))
         for path, text in texts.items():
             for folder, known in options.items():
                 if path.startswith(folder) and path.endswith((".h", ".cc")):

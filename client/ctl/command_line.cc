@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "base/version.h"
 #include "client/ctl/completed_app.h"
+#include "client/ctl/lease_arguments.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -63,22 +64,8 @@ struct Words {
   bool only_hash = false;
   std::string shell;
   bool persist = false;
+  LeaseWords leases;
 };
-
-CLI::Validator IsDuration(bool positive) {
-  return CLI::Validator(
-      [positive](std::string& text) -> std::string {
-        const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
-        if (!duration.ok()) {
-          return std::string(duration.status().message());
-        }
-        if (positive && (*duration <= absl::ZeroDuration() || *duration > absl::Hours(24))) {
-          return "\"" + text + "\" must be more than 0 and at most 24h";
-        }
-        return "";
-      },
-      "DURATION");
-}
 
 void AddGlobalOptions(CLI::App& app, Words& words) {
   constexpr char kGroup[] = "Global options";
@@ -127,8 +114,14 @@ void AddKeyCommands(CLI::App& app, Words& words) {
   CLI::Option* ttl = put->add_option("--ttl", words.ttl, "Let the key expire after this time")
                          ->check(IsDuration(/*positive=*/false))
                          ->option_text("DURATION");
-  put->add_flag("--keep-ttl", words.put.keep_ttl, "Keep the expiry that the key has")
-      ->excludes(ttl);
+  CLI::Option* keep =
+      put->add_flag("--keep-ttl", words.put.keep_ttl, "Keep the expiry that the key has")
+          ->excludes(ttl);
+  put->add_option("--lease", words.put.lease_id, "Let the key hang on this lease, and go with it")
+      ->check(IsLeaseId())
+      ->excludes(ttl)
+      ->excludes(keep)
+      ->option_text("ID");
 
   CLI::App* get = app.add_subcommand("get", "Read a key, or all keys with a prefix")->group(kGroup);
   get->add_option("key", words.get.key, "The key or, with --prefix, the prefix")->required();
@@ -478,6 +471,9 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (std::optional<Command> command = ChosenBackupCommand(app, words); command.has_value()) {
     return *std::move(command);
   }
+  if (std::optional<Command> command = ChosenLeaseCommand(app, words.leases); command.has_value()) {
+    return *std::move(command);
+  }
   if (app.got_subcommand("put")) {
     words.put.value_from_stdin = words.put.value == "-";
     if (!words.ttl.empty()) {
@@ -561,6 +557,7 @@ std::variant<Invocation, EarlyExit> ParseCommandLine(int argc, const char* const
   AddGlobalOptions(app, words);
   AddKeyCommands(app, words);
   AddTxnCommands(app, words);
+  AddLeaseCommands(app, words.leases);
   AddHistoryCommands(app, words);
   AddClusterCommands(app, words);
   AddBackupCommands(app, words);

@@ -1,4 +1,4 @@
-// The arguments of raftkvctl: the only file that knows CLI11.
+// The arguments of raftkvctl, which CLI11 reads.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,42 @@ struct PutCommand {
   bool value_from_stdin = false;
   std::optional<absl::Duration> ttl = std::nullopt;
   bool keep_ttl = false;
+  int64_t lease_id = 0;  // 0: none
+};
+
+struct LeaseGrantCommand {
+  absl::Duration ttl = {};
+  int64_t id = 0;  // 0: any
+};
+
+struct LeaseRenewCommand {
+  int64_t id = 0;
+  std::optional<absl::Duration> ttl = std::nullopt;
+};
+
+struct LeaseRevokeCommand {
+  int64_t id = 0;
+};
+
+struct LeaseGetCommand {
+  int64_t id = 0;
+  bool keys = false;
+};
+
+struct LeaseListCommand {};
+
+struct LeaseKeepAliveCommand {
+  int64_t id = 0;
+  bool once = false;
+};
+
+// Also elect, whose value others read.
+struct LockCommand {
+  std::string name = {};
+  std::string value = {};
+  absl::Duration ttl = {};
+  std::optional<absl::Duration> wait = std::nullopt;
+  std::vector<std::string> command = {};  // empty: hold it until a signal comes
 };
 
 struct GetCommand {
@@ -151,7 +187,9 @@ using Command =
                  MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
                  MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
                  EndpointHealthCommand, EndpointHashCommand, SnapshotSaveCommand, ExportCommand,
-                 ImportCommand, OfflineCommand, TopCommand, VersionCommand>;
+                 ImportCommand, OfflineCommand, TopCommand, LeaseGrantCommand, LeaseRenewCommand,
+                 LeaseRevokeCommand, LeaseGetCommand, LeaseListCommand, LeaseKeepAliveCommand,
+                 LockCommand, VersionCommand>;
 
 struct Invocation {
   GlobalOptions global = {};

@@ -14,6 +14,8 @@
 #include "base/status_macros.h"
 #include "client/ctl/escape.h"
 #include "client/ctl/import.h"
+#include "client/ctl/lease.h"
+#include "client/ctl/lock.h"
 #include "client/ctl/offline.h"
 #include "client/ctl/output.h"
 #include "client/ctl/save_snapshot.h"
@@ -57,15 +59,24 @@ class Run {
     if (command.value_from_stdin) {
       value.assign(std::istreambuf_iterator<char>(terminal_.in), {});
     }
-    PutOptions options;
-    options.ttl = command.ttl;
-    options.keep_ttl = command.keep_ttl;
+    const PutOptions options{
+        .ttl = command.ttl, .keep_ttl = command.keep_ttl, .lease_id = command.lease_id};
     const absl::StatusOr<PutResult> result = client_.Put(command.key, value, options);
     if (!result.ok()) {
       return Fail(result.status());
     }
     terminal_.out << FormatPut(global_.format, *result);
     return ExitCode::kOk;
+  }
+
+  template <IsLeaseCommand LeaseCommand>
+  ExitCode operator()(const LeaseCommand& command) {
+    const absl::Status status = RunLease(command, global_.format, client_, terminal_);
+    return status.ok() ? ExitCode::kOk : Fail(status);
+  }
+
+  ExitCode operator()(const LockCommand& command) {
+    return RunLock(command, global_, client_, terminal_);
   }
 
   ExitCode operator()(const GetCommand& command) {

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/ctl/command_line.h"
+#include "client/lease_types.h"
 #include "client/txn.h"
 #include "client/types.h"
 
@@ -77,6 +78,16 @@ std::string FormatHashes(OutputFormat format, const std::vector<EndpointHash>& h
 // A backup that is in `file`, and how many keys were imported.
 std::string FormatSaved(OutputFormat format, const std::string& file, const BackupResult& result);
 std::string FormatImported(OutputFormat format, int64_t written);
+// A lease that was "granted" or "renewed".
+std::string FormatLease(OutputFormat format, const ResponseHeader& header, const Lease& lease,
+                        absl::string_view what);
+std::string FormatRevoked(OutputFormat format, int64_t id, const RevokeLeaseResult& result);
+// The keys, each on a line, behind the lease.
+std::string FormatLeaseWithKeys(OutputFormat format, const GetLeaseResult& result, bool with_keys,
+                                const KeyView& view);
+std::string FormatLeases(OutputFormat format, const ListLeasesResult& result);
+// The key of who holds a lock.
+std::string FormatHeld(OutputFormat format, const std::string& key, int64_t fencing_token);
 std::string FormatVersion(OutputFormat format);
 
 // The failure of a command as JSON, for stderr.

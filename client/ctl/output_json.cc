@@ -40,6 +40,9 @@ Json ToJson(const KeyValue& kv, const KeyView& view) {
   json["create_revision"] = kv.create_revision;
   json["mod_revision"] = kv.mod_revision;
   json["version"] = kv.version;
+  if (kv.lease_id != 0) {
+    json["lease_id"] = kv.lease_id;
+  }
   if (kv.ttl_remaining.has_value()) {
     json["ttl_remaining"] = absl::FormatDuration(*kv.ttl_remaining);
   }

@@ -1,19 +1,15 @@
 #include "client/ctl/watch.h"
 
-#include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/ctl/output.h"
+#include "client/ctl/spawn.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -24,32 +20,13 @@ constexpr absl::Duration kHistoryHeartbeat = absl::Milliseconds(100);
 // Runs a command in a shell that finds the event in its environment. INTERNAL when it cannot be
 // run, or says that it failed.
 absl::Status Execute(const std::string& command, const Event& event) {
-  std::vector<std::string> variables = {
-      absl::StrCat("RAFTKV_EVENT_TYPE=", EventTypeName(event.type)),
-      absl::StrCat("RAFTKV_EVENT_KEY=", event.kv.key),
-      absl::StrCat("RAFTKV_EVENT_VALUE=", event.kv.value),
-      absl::StrCat("RAFTKV_EVENT_REVISION=", event.kv.mod_revision)};
-  std::vector<char*> environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    environment.push_back(*variable);
-  }
-  for (std::string& variable : variables) {
-    environment.push_back(variable.data());
-  }
-  environment.push_back(nullptr);
-  std::string shell = "/bin/sh";
-  std::string flag = "-c";
-  std::string text = command;
-  char* const arguments[] = {shell.data(), flag.data(), text.data(), nullptr};
-  pid_t pid = 0;
-  const int failed =
-      posix_spawn(&pid, shell.c_str(), nullptr, nullptr, arguments, environment.data());
-  if (failed != 0) {
-    return absl::InternalError(absl::StrCat("cannot run ", shell, ": ", std::strerror(failed)));
-  }
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  RAFTKV_ASSIGN_OR_RETURN(const pid_t pid,
+                          Spawn({"/bin/sh", "-c", command},
+                                {absl::StrCat("RAFTKV_EVENT_TYPE=", EventTypeName(event.type)),
+                                 absl::StrCat("RAFTKV_EVENT_KEY=", event.kv.key),
+                                 absl::StrCat("RAFTKV_EVENT_VALUE=", event.kv.value),
+                                 absl::StrCat("RAFTKV_EVENT_REVISION=", event.kv.mod_revision)}));
+  const int status = AwaitExit(pid);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     return absl::InternalError(absl::StrCat(
         "--exec: the command failed at revision ", event.kv.mod_revision,

@@ -7,6 +7,8 @@ namespace {
 constexpr uint64_t kLeaseCommandPermille = 300;
 constexpr uint64_t kHangPermille = 600;
 constexpr uint64_t kLookPermille = 150;
+// Of the puts that might hang a key on a lease, those that leave it where it hangs.
+constexpr uint64_t kKeepPermille = 300;
 
 }  // namespace
 
@@ -42,7 +44,9 @@ void LeaseDraws::MaybeHang(log::v1::Operation* operation) {
     return;
   }
   const int64_t id = DrawId();
-  if (operation->has_put()) {
+  if (operation->has_put() && dice_.Chance(kKeepPermille)) {
+    operation->mutable_put()->set_keep_ttl(true);
+  } else if (operation->has_put()) {
     operation->mutable_put()->set_lease_id(id);
   } else if (operation->has_touch()) {
     operation->mutable_touch()->set_lease_id(id);

@@ -198,6 +198,50 @@ TEST(CommandLineTest, CommandsOfTheHistory) {
   EXPECT_EQ(std::get<CompactCommand>(Good({"compact", "9"}).command).revision, 9);
 }
 
+TEST(CommandLineTest, CommandsOfLeases) {
+  const auto grant =
+      std::get<LeaseGrantCommand>(Good({"lease", "grant", "1m30s", "--id", "7"}).command);
+  EXPECT_EQ(grant.ttl, absl::Seconds(90));
+  EXPECT_EQ(grant.id, 7);
+  const auto renew = std::get<LeaseRenewCommand>(Good({"lease", "renew", "7"}).command);
+  EXPECT_EQ(renew.id, 7);
+  EXPECT_EQ(renew.ttl, std::nullopt);
+  EXPECT_EQ(std::get<LeaseRenewCommand>(Good({"lease", "renew", "7", "--ttl", "2s"}).command).ttl,
+            absl::Seconds(2));
+  EXPECT_EQ(std::get<LeaseRevokeCommand>(Good({"lease", "revoke", "7"}).command).id, 7);
+  EXPECT_TRUE(std::get<LeaseGetCommand>(Good({"lease", "get", "7", "--keys"}).command).keys);
+  EXPECT_TRUE(std::holds_alternative<LeaseListCommand>(Good({"lease", "list"}).command));
+  EXPECT_TRUE(
+      std::get<LeaseKeepAliveCommand>(Good({"lease", "keep-alive", "7", "--once"}).command).once);
+  EXPECT_EQ(std::get<PutCommand>(Good({"put", "k", "v", "--lease", "7"}).command).lease_id, 7);
+  for (const std::vector<const char*>& bad : {std::vector<const char*>{"lease"},
+                                              {"lease", "grant"},
+                                              {"lease", "grant", "soon"},
+                                              {"lease", "get", "0"},
+                                              {"lease", "revoke", "x"},
+                                              {"put", "k", "v", "--lease", "-1"},
+                                              {"put", "k", "v", "--lease", "7", "--ttl", "5s"},
+                                              {"lock"},
+                                              {"elect", "name"}}) {
+    EXPECT_EQ(Early(bad).code, ExitCode::kBadArguments) << ::testing::PrintToString(bad);
+  }
+}
+
+TEST(CommandLineTest, LocksRunWhatFollows) {
+  const auto plain = std::get<LockCommand>(Good({"lock", "name"}).command);
+  EXPECT_EQ(plain.name, "name");
+  EXPECT_EQ(plain.ttl, absl::Seconds(10));
+  EXPECT_TRUE(plain.command.empty());
+  const auto full = std::get<LockCommand>(
+      Good({"lock", "name", "--ttl", "3s", "--wait", "1s", "--", "sh", "-c", "exit 3"}).command);
+  EXPECT_EQ(full.ttl, absl::Seconds(3));
+  EXPECT_EQ(full.wait, absl::Seconds(1));
+  EXPECT_EQ(full.command, (std::vector<std::string>{"sh", "-c", "exit 3"}));
+  const auto elect = std::get<LockCommand>(Good({"elect", "name", "me", "--", "get"}).command);
+  EXPECT_EQ(elect.value, "me");
+  EXPECT_EQ(elect.command, std::vector<std::string>{"get"});
+}
+
 TEST(CommandLineTest, TheOtherCommands) {
   EXPECT_TRUE(std::get<DeleteCommand>(Good({"del", "k", "--prefix"}).command).prefix);
   EXPECT_FALSE(std::get<DeleteCommand>(Good({"del", "k"}).command).prefix);

@@ -167,6 +167,43 @@ TEST_F(CommandsTest, PutWritesTheValue) {
   EXPECT_EQ(err_.str(), "");
 }
 
+TEST_F(CommandsTest, LeasesArePrinted) {
+  const Lease lease{.id = 7, .ttl = absl::Seconds(60), .ttl_remaining = absl::Seconds(59)};
+  EXPECT_CALL(*connection_, GrantLease(absl::Seconds(60), _))
+      .WillOnce(Return(GrantLeaseResult{.header = {}, .lease = lease}));
+  EXPECT_EQ(RunIt(LeaseGrantCommand{.ttl = absl::Seconds(60)}), ExitCode::kOk);
+  // Keys come page by page.
+  EXPECT_CALL(*connection_, GetLease(7, Field(&GetLeaseOptions::after_key, "")))
+      .WillOnce(Return(
+          GetLeaseResult{.header = {}, .lease = lease, .keys = {"a", "b"}, .more_keys = true}));
+  EXPECT_CALL(*connection_, GetLease(7, Field(&GetLeaseOptions::after_key, "b")))
+      .WillOnce(Return(GetLeaseResult{.header = {}, .lease = lease, .keys = {"c"}}));
+  EXPECT_EQ(RunIt(LeaseGetCommand{.id = 7, .keys = true}), ExitCode::kOk);
+  EXPECT_CALL(*connection_, ListLeases(Field(&ListLeasesOptions::after_id, 0)))
+      .WillOnce(Return(ListLeasesResult{.header = {}, .leases = {lease}, .more = true}));
+  EXPECT_CALL(*connection_, ListLeases(Field(&ListLeasesOptions::after_id, 7)))
+      .WillOnce(Return(ListLeasesResult{.header = {}, .leases = {}, .more = false}));
+  EXPECT_EQ(RunIt(LeaseListCommand{}), ExitCode::kOk);
+  EXPECT_CALL(*connection_, RevokeLease(7, _))
+      .WillOnce(Return(RevokeLeaseResult{.header = {}, .deleted = 3}));
+  EXPECT_EQ(RunIt(LeaseRevokeCommand{.id = 7}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(),
+            "lease 7 granted for 59s\n"
+            "lease 7 ttl 1m remaining 59s\na\nb\nc\n"
+            "lease 7 ttl 1m remaining 59s\n"
+            "lease 7 revoked, with 3 keys\n");
+}
+
+TEST_F(CommandsTest, KeepAliveEndsWithTheLease) {
+  EXPECT_CALL(*connection_, RenewLease(7, _))
+      .WillOnce(Return(RenewLeaseResult{
+          .header = {}, .lease = {.id = 7, .ttl = absl::Milliseconds(3), .ttl_remaining = {}}}))
+      .WillOnce(Return(client::WithReason(absl::NotFoundError("there is no lease 7"),
+                                          "LEASE_NOT_FOUND", kServerErrorDomain)));
+  EXPECT_EQ(RunIt(LeaseKeepAliveCommand{.id = 7}), ExitCode::kServerError);
+  EXPECT_THAT(err_.str(), HasSubstr("LEASE_NOT_FOUND"));
+}
+
 TEST_F(CommandsTest, PutReadsStdinToItsLastByte) {
   const std::string bytes("line\n\0 \xff\n", 9);
   in_.str(bytes);
