@@ -1,21 +1,17 @@
 #include "server/api/lease_service.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/deadline.h"
 #include "base/status_macros.h"
 #include "kv/errors.h"
 #include "server/api/key_value.h"
 #include "server/api/request_checks.h"
 #include "server/limits.h"
-#include "server/loop/grpc_error.h"
 #include "server/loop/message_bytes.h"
 #include "server/loop/unknown_fields.h"
 
@@ -74,85 +70,53 @@ absl::StatusOr<Command> MakeCommand(const v1::RevokeLeaseRequest& request) {
 
 // A stream that keeps leases alive. A renewal that it waits for may come after its end, and finds
 // nobody then.
-class LeaseService::Stream final : public OperatedCall {
+class LeaseService::Stream final : public StreamCall {
  public:
-  static void Announce(LeaseService* service) {
-    auto* const stream = new Stream(service);
-    service->service_.service()->Announce(service->keep_alive_method_, &stream->context_,
-                                          &stream->stream_, service->queue_,
-                                          stream->announcement_.Begin());
-  }
+  explicit Stream(LeaseService* service)
+      : StreamCall(service->keep_alive_method_), service_(*service) {}
+  ~Stream() override { service_.streams_.erase(this); }
 
-  // Ends it, unless its end has begun.
-  void Fail(const absl::Status& error) {
-    if (state_ != State::kOpen) {
-      return;
+  // Ends it with `error`, or as it was to end already, once gRPC has what is being written.
+  void End(const absl::Status& error) {
+    if (!end_.has_value()) {
+      end_ = error;
     }
-    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
-      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
-    }
-    Finish(ToGrpcStatus(error));
+    GoOn();
   }
 
  private:
-  // kEnding: the end waits for what is being written.
-  enum class State { kAnnounced, kOpen, kEnding, kFinishing, kOver };
   // What a request comes to, once it is known.
   struct Answer {
     std::optional<v1::KeepLeaseAliveResponse> response;
   };
 
-  explicit Stream(LeaseService* service) : service_(*service), stream_(&context_) {}
-  ~Stream() override { service_.streams_.erase(this); }
-
-  bool IsOver() const override { return state_ == State::kOver; }
-
-  void OnArrived(bool ok) {
-    if (!ok) {  // The server is shutting down.
-      state_ = State::kOver;
-      return;
-    }
-    Announce(&service_);
-    state_ = State::kOpen;
+  void OnBegun() override {
+    new Stream(&service_);
     service_.streams_.insert(this);
     if (service_.ended_) {
-      Fail(kv::ShuttingDownError());
+      End(kv::ShuttingDownError());
     } else if (service_.streams_.size() > kLeaseStreamsMax) {
-      Fail(kv::OverloadedError());
+      End(kv::OverloadedError());
     } else {
-      Read();
+      GoOn();
     }
   }
 
-  void Read() { stream_.Read(&request_, reading_.Begin()); }
-
-  void OnRead(bool ok) {
-    is_reading_ = false;
-    if (state_ != State::kOpen) {
-      return;
-    }
+  void OnRead(bool ok, grpc::ByteBuffer* message) override {
     if (!ok) {
       asks_no_more_ = true;
-      FinishIfDone();
+      GoOn();
       return;
     }
     v1::KeepLeaseAliveRequest request;
-    if (!ParseMessage(&request_, &request)) {
-      Fail(kv::MalformedError(request.GetDescriptor()->full_name()));
-      return;
-    }
-    if (const absl::Status status = Take(request); !status.ok()) {
-      Fail(status);
-      return;
-    }
-    ReadOn();
-  }
-
-  void ReadOn() {
-    if (state_ == State::kOpen && !is_reading_ && !asks_no_more_ &&
-        answers_.size() < kLeaseRenewalsAtOnce) {
-      is_reading_ = true;
-      Read();
+    const absl::Status taken =
+        ParseMessage(message, &request)
+            ? Take(request)
+            : kv::MalformedError(v1::KeepLeaseAliveRequest::descriptor()->full_name());
+    if (taken.ok()) {
+      GoOn();
+    } else {
+      End(taken);
     }
   }
 
@@ -164,23 +128,20 @@ class LeaseService::Stream final : public OperatedCall {
     answers_.emplace_back();
     // Answers stay where they are while others come and go at the ends.
     Answer* const answer = &answers_.back();
-    service_.store_.Write(
-        command, DeadlineAfter(service_.clock_.Now(), service_.accounting_->default_timeout),
-        [alive = std::weak_ptr<Stream*>(self_), answer,
-         id = request.id()](const absl::StatusOr<CommandOutcome>& outcome) {
-          if (const std::shared_ptr<Stream*> stream = alive.lock(); stream != nullptr) {
-            (*stream)->OnRenewed(id, outcome, answer);
-          }
-        });
+    service_.store_.Write(command, DeadlineAfter(service_.clock_.Now(), calls().default_timeout),
+                          [alive = std::weak_ptr<Stream*>(self_), answer,
+                           id = request.id()](const absl::StatusOr<CommandOutcome>& outcome) {
+                            if (const std::shared_ptr<Stream*> stream = alive.lock();
+                                stream != nullptr) {
+                              (*stream)->OnRenewed(id, outcome, answer);
+                            }
+                          });
     return absl::OkStatus();
   }
 
   void OnRenewed(int64_t id, const absl::StatusOr<CommandOutcome>& outcome, Answer* answer) {
-    if (state_ != State::kOpen) {
-      return;
-    }
     if (!outcome.ok() && !absl::IsNotFound(outcome.status())) {
-      Fail(outcome.status());
+      End(outcome.status());
       return;
     }
     v1::KeepLeaseAliveResponse& response = answer->response.emplace();
@@ -192,69 +153,53 @@ class LeaseService::Stream final : public OperatedCall {
       response.mutable_lease()->set_id(id);
       response.set_expired(true);
     }
-    WriteNext();
+    GoOn();
   }
 
-  void WriteNext() {
-    if (is_writing_ || answers_.empty() || !answers_.front().response.has_value()) {
-      return;
-    }
-    is_writing_ = true;
-    stream_.Write(SerializeMessage(*answers_.front().response), writing_.Begin());
-  }
-
-  void OnWritten(bool ok) {
-    is_writing_ = false;
-    if (state_ == State::kEnding) {
-      Finish(end_);
-      return;
-    }
-    if (!ok) {
-      Finish(grpc::Status::CANCELLED);
-      return;
-    }
+  void OnWritten(bool ok) override {
     answers_.pop_front();
-    WriteNext();
-    ReadOn();
-    FinishIfDone();
-  }
-
-  void FinishIfDone() {
-    if (state_ == State::kOpen && asks_no_more_ && answers_.empty()) {
-      Finish(grpc::Status::OK);
+    if (!ok) {
+      End(absl::CancelledError("the client is gone"));
+    } else {
+      GoOn();
     }
   }
 
-  void Finish(const grpc::Status& status) {
-    if (is_writing_) {
-      // gRPC takes one of both at a time.
-      end_ = status;
-      state_ = State::kEnding;
+  void OnGone() override { End(absl::CancelledError("the client is gone")); }
+
+  // Begins what can be begun.
+  void GoOn() {
+    if (!is_open() || writing()) {
       return;
     }
-    state_ = State::kFinishing;
-    self_.reset();
-    service_.streams_.erase(this);
-    stream_.Finish(status, finishing_.Begin());
+    if (!end_.has_value() && asks_no_more_ && answers_.empty()) {
+      end_ = absl::OkStatus();
+    }
+    if (end_.has_value()) {
+      self_.reset();
+      service_.streams_.erase(this);
+      if (end_->ok()) {
+        Finish(grpc::Status::OK);
+      } else {
+        Fail(*end_);
+      }
+      return;
+    }
+    if (!answers_.empty() && answers_.front().response.has_value()) {
+      Write(SerializeMessage(*answers_.front().response));
+    }
+    if (!reading() && !asks_no_more_ && answers_.size() < kLeaseRenewalsAtOnce) {
+      // It may come at any time.
+      Read(/*whole_soon=*/false);
+    }
   }
-
-  void OnFinished(bool /*ok*/) { state_ = State::kOver; }
 
   LeaseService& service_;
-  State state_ = State::kAnnounced;
-  // For those who may come back when it is gone.
+  // For those who may come back when it has ended.
   std::shared_ptr<Stream*> self_ = std::make_shared<Stream*>(this);
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
-  UnaryService::Stream stream_;
-  Operation<Stream> announcement_{this, &Stream::OnArrived};
-  Operation<Stream> reading_{this, &Stream::OnRead};
-  Operation<Stream> writing_{this, &Stream::OnWritten};
-  Operation<Stream> finishing_{this, &Stream::OnFinished};
-  bool is_reading_ = true;
-  bool is_writing_ = false;
   bool asks_no_more_ = false;
-  grpc::Status end_;  // That waits.
+  // How it is to end, as soon as it can.
+  std::optional<absl::Status> end_;
   // Of the requests that were taken, in their order. At most kLeaseRenewalsAtOnce.
   std::deque<Answer> answers_;
 };
@@ -277,22 +222,23 @@ LeaseService::LeaseService(kv::Store* store, const MonotonicClock* clock,
   service_.AddMethod<v1::ListLeasesRequest>(
       "ListLeases", kv::UnreadError,
       [this](ApiCall* call, const v1::ListLeasesRequest& request) { List(call, request); });
-  keep_alive_method_ = service_.AddStream("KeepLeaseAlive");
+  keep_alive_method_.number = service_.AddStream("KeepLeaseAlive");
 }
 
 LeaseService::~LeaseService() = default;
 
 void LeaseService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
-  queue_ = queue;
-  accounting_ = accounting;
   service_.Start(queue, accounting);
-  Stream::Announce(this);
+  keep_alive_method_.service = service_.service();
+  keep_alive_method_.queue = queue;
+  keep_alive_method_.accounting = accounting;
+  new Stream(this);
 }
 
 void LeaseService::End() {
   ended_ = true;
   for (Stream* const stream : std::set<Stream*>(streams_)) {
-    stream->Fail(kv::ShuttingDownError());
+    stream->End(kv::ShuttingDownError());
   }
 }
 

@@ -11,6 +11,7 @@
 #include "raftkv/v1/lease.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
+#include "server/loop/stream_call.h"
 #include "server/loop/unary_call.h"
 
 namespace raftkv::server {
@@ -48,9 +49,7 @@ class LeaseService final {
   const MonotonicClock& clock_;
   const ResponseHeaderFiller header_;
   ClientService service_{"raftkv.v1.LeaseService"};
-  int keep_alive_method_ = 0;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
-  CallAccounting* accounting_ = nullptr;
+  StreamCall::Method keep_alive_method_;
   // Those that are open.
   std::set<Stream*> streams_;
   bool ended_ = false;
