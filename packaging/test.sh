@@ -63,7 +63,7 @@ inside() {
 # package <version>: makes raftkv_<version>_<architecture>.deb in the folder.
 package() {
   (cd build/release && cpack -G DEB -D CPACK_PACKAGE_VERSION="$1" -B "$folder/made") >"$folder/cpack.log"
-  cp "$folder/made"/raftkv_"$1"_*.deb "$folder"
+  cp "$folder/made/raftkv_$1"_*.deb "$folder"
 }
 
 # install_package <version>
