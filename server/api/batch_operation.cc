@@ -9,8 +9,6 @@
 namespace raftkv::server {
 namespace {
 
-OperationTraits TraitsOfTxn(const v1::TxnRequest& txn);
-
 // Of one within a transaction, where only the whole has an id.
 OperationTraits TraitsWithinTxn(const v1::TxnOp& op) {
   switch (op.op_case()) {
@@ -24,25 +22,13 @@ OperationTraits TraitsWithinTxn(const v1::TxnOp& op) {
     case v1::TxnOp::kDeleteRange:
       return {.returns_values = op.delete_range().return_previous()};
     case v1::TxnOp::kTxn:
-      return TraitsOfTxn(op.txn());
+      return TraitsOf(op.txn());
     case v1::TxnOp::kTouch:
     case v1::TxnOp::kIncrement:
     case v1::TxnOp::OP_NOT_SET:
       break;
   }
   return {};
-}
-
-OperationTraits TraitsOfTxn(const v1::TxnRequest& txn) {
-  OperationTraits traits{.only_reads = true, .has_request_id = !txn.request_id().empty()};
-  for (const auto* branch : {&txn.then_ops(), &txn.else_ops()}) {
-    for (const v1::TxnOp& op : *branch) {
-      const OperationTraits of_op = TraitsWithinTxn(op);
-      traits.only_reads = traits.only_reads && of_op.only_reads;
-      traits.returns_values = traits.returns_values || of_op.returns_values;
-    }
-  }
-  return traits;
 }
 
 using ResultDone = std::function<void(absl::StatusOr<v1::BatchResult> result)>;
@@ -71,6 +57,18 @@ v1::ResponseHeader TakeHeaderOf(Response* response) {
 
 }  // namespace
 
+OperationTraits TraitsOf(const v1::TxnRequest& txn) {
+  OperationTraits traits{.only_reads = true, .has_request_id = !txn.request_id().empty()};
+  for (const auto* branch : {&txn.then_ops(), &txn.else_ops()}) {
+    for (const v1::TxnOp& op : *branch) {
+      const OperationTraits of_op = TraitsWithinTxn(op);
+      traits.only_reads = traits.only_reads && of_op.only_reads;
+      traits.returns_values = traits.returns_values || of_op.returns_values;
+    }
+  }
+  return traits;
+}
+
 OperationTraits TraitsOf(const v1::BatchOp& op) {
   switch (op.op_case()) {
     case v1::BatchOp::kGet:
@@ -86,7 +84,7 @@ OperationTraits TraitsOf(const v1::BatchOp& op) {
     case v1::BatchOp::kIncrement:
       return {.has_request_id = !op.increment().request_id().empty()};
     case v1::BatchOp::kTxn:
-      return TraitsOfTxn(op.txn());
+      return TraitsOf(op.txn());
     case v1::BatchOp::OP_NOT_SET:
       break;
   }

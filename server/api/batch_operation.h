@@ -20,6 +20,7 @@ struct OperationTraits {
   bool returns_values = false;  // its answer may be much larger than itself
 };
 OperationTraits TraitsOf(const v1::BatchOp& op);
+OperationTraits TraitsOf(const v1::TxnRequest& txn);
 
 // What it is answered with when there is no room for its answer.
 absl::Status UnsendableError(const OperationTraits& traits);

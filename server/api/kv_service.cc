@@ -1,6 +1,7 @@
 #include "server/api/kv_service.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "kv/errors.h"
@@ -38,6 +39,11 @@ void KvService::AddOperation(const std::string& method, absl::Status (*unsendabl
         if constexpr (requires { request.request_id(); }) {
           if (!request.request_id().empty()) {
             call->SetUnsendable(kv::UnreadMarkedOutcomeError);
+          }
+        }
+        if constexpr (std::is_same_v<Request, v1::TxnRequest>) {
+          if (TraitsOf(request).only_reads) {
+            call->SetUnsendable(kv::UnreadError);
           }
         }
         (operations_.*operation)(std::move(request), call->AnswerBy(),

@@ -137,6 +137,12 @@ TEST(GreedyClientsTest, UnreadAnswersAreBoundedAndGivenUpInTheEnd) {
 
     const auto refused = node.client().GetText("big");
     EXPECT_EQ(refused.reason, "OVERLOADED") << refused;
+    grpc::ClientContext context;
+    SetTimeout(&context, Millis(15000));
+    v1::TxnResponse found;
+    const grpc::Status read = node.client().kv()->Txn(
+        &context, Proto<v1::TxnRequest>("then_ops { get { key: 'big' } }"), &found);
+    EXPECT_EQ(MakeCallError(read, context).reason, "OVERLOADED") << "it only reads";
     // The write is done; its client must not take it for refused.
     const auto put =
         node.client().Put(Proto<v1::PutRequest>("key: 'big' text: 'new' return_previous: true"));
