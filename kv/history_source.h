@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -23,6 +24,7 @@ struct KeyInterval {
   std::string end;
 
   bool Holds(absl::string_view key) const { return key >= start && (end.empty() || key < end); }
+  bool IsEmpty() const { return !end.empty() && start >= end; }
 };
 
 // A place among the events, which lie by revision and then by key: before the first one that is not
@@ -72,6 +74,10 @@ class HistorySource {
   // Events from a place on, in their order. OutOfRange when some of them are removed already;
   // Cancelled; DataLoss when a file is corrupted.
   virtual absl::StatusOr<HistoryPage> Read(const HistoryQuery& query) const = 0;
+  // What a revision did to a key, as it was written down; nullopt: nothing. OutOfRange when that is
+  // removed; DataLoss when a file is corrupted.
+  virtual absl::StatusOr<std::optional<HistoryEvent>> Find(int64_t revision,
+                                                           absl::string_view key) const = 0;
 };
 
 }  // namespace raftkv::kv

@@ -65,6 +65,8 @@ inline constexpr uint64_t kIndexWaitersMax = 64;
 // Changes of members that wait for each other, and members of a cluster.
 inline constexpr uint64_t kMembershipChangesMax = 16;
 inline constexpr uint64_t kMembersMax = 32;
+// What a read in the past remembers at a time of what was done since.
+inline constexpr uint64_t kPastChangesBytesMax = 2 * kMiB;
 // Watches of one member.
 inline constexpr uint64_t kWatchesMax = 32'768;
 // A list of more keys waits with the counts.

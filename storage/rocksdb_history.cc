@@ -27,26 +27,39 @@ absl::Status RocksDbHistory::CheckThere(int64_t revision) const {
              : absl::OutOfRangeError(absl::StrCat("events up to revision ", removed, " are gone"));
 }
 
-absl::Status RocksDbHistory::AddPrevious(kv::HistoryEvent* event) const {
-  if (event->previous.has_value() || event->previous_mod_revision == 0) {
-    return absl::OkStatus();
-  }
-  const std::string row_key = EncodeHistoryKey(event->previous_mod_revision, event->key);
+absl::StatusOr<std::optional<kv::HistoryEvent>> RocksDbHistory::Find(int64_t revision,
+                                                                     absl::string_view key) const {
+  const std::string row_key = EncodeHistoryKey(revision, key);
   rocksdb::PinnableSlice value;
   const rocksdb::Status status =
       generation_->db->Get(rocksdb::ReadOptions(), generation_->history, row_key, &value);
   if (status.IsNotFound()) {
-    return absl::OkStatus();  // It is compacted, or was too large to be kept.
+    RAFTKV_RETURN_IF_ERROR(CheckThere(revision));
+    return std::optional<kv::HistoryEvent>();
   }
   if (!status.ok()) {
     return ReadFailure(kHistoryName, status);
   }
-  std::optional<kv::HistoryEvent> made = DecodeEvent(row_key, ToView(value));
-  if (!made.has_value()) {
+  std::optional<kv::HistoryEvent> event = DecodeEvent(row_key, ToView(value));
+  if (!event.has_value()) {
     return BadBytes(kHistoryName, kBadEvent);
   }
-  if (made->type == kv::HistoryEventType::kPut) {
-    event->previous = std::move(made->record);
+  return event;
+}
+
+absl::Status RocksDbHistory::AddPrevious(kv::HistoryEvent* event) const {
+  if (event->previous.has_value() || event->previous_mod_revision == 0) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<kv::HistoryEvent>> made =
+      Find(event->previous_mod_revision, event->key);
+  if (absl::IsOutOfRange(made.status())) {
+    return absl::OkStatus();
+  }
+  RAFTKV_RETURN_IF_ERROR(made.status());
+  // None: it was too large to be kept.
+  if (made->has_value() && (**made).type == kv::HistoryEventType::kPut) {
+    event->previous = std::move((**made).record);
   }
   return absl::OkStatus();
 }

@@ -58,6 +58,16 @@ class FakeHistory final : public HistorySource {
     return page;
   }
 
+  absl::StatusOr<std::optional<HistoryEvent>> Find(int64_t revision,
+                                                   absl::string_view key) const override {
+    for (const HistoryEvent& event : events) {
+      if (event.revision == revision && event.key == key) {
+        return std::optional(event);
+      }
+    }
+    return std::optional<HistoryEvent>();
+  }
+
   std::vector<HistoryEvent> events;
   absl::Status failure;
   mutable int reads = 0;

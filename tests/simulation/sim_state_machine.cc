@@ -143,6 +143,18 @@ class SimHistory final : public kv::HistorySource {
     return page;
   }
 
+  absl::StatusOr<std::optional<kv::HistoryEvent>> Find(int64_t revision,
+                                                       absl::string_view key) const override {
+    const auto row = content_.events.find({revision, std::string(key)});
+    if (row != content_.events.end()) {
+      return std::optional(row->second);
+    }
+    if (revision <= content_.applied.history.removed) {
+      return absl::OutOfRangeError("this event is gone");
+    }
+    return std::optional<kv::HistoryEvent>();
+  }
+
  private:
   const TableContent content_;
 };
