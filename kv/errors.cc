@@ -245,6 +245,11 @@ absl::Status TwoStartsError(int64_t start_revision) {
                                       ", but with initial_state the member chooses it"));
 }
 
+absl::Status BadStalenessError(absl::string_view problem) {
+  return InvalidArgument("BAD_STALENESS", "max_staleness", absl::StrCat("max_staleness: ", problem),
+                         {{"limit", absl::StrCat(kStalenessSecondsMax, "s")}});
+}
+
 absl::Status BadEventTypeError() {
   return InvalidArgument("BAD_EVENT_TYPE", "event_types",
                          "event_types: EVENT_TYPE_UNSPECIFIED is no type; name none for all");
@@ -379,6 +384,16 @@ absl::Status BehindError() {
       "TOO_STALE",
       "this member lags behind: it has not applied in time what was committed before "
       "the read; ask another member, or try again later");
+}
+
+absl::Status TooOldError(std::optional<MonotonicNanos> age, MonotonicNanos age_max) {
+  return Unavailable(
+      "TOO_STALE",
+      absl::StrCat(age.has_value()
+                       ? absl::StrCat("this member's state is ", *age / kNanosPerMilli, " ms old")
+                       : "this member has not heard from a leader since it started",
+                   ", max_staleness is ", age_max / kNanosPerMilli,
+                   " ms, and there is no leader to ask"));
 }
 
 absl::Status OutcomeUnknownError(bool with_request_id) {

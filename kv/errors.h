@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/clock.h"
 #include "google/rpc/error_details.pb.h"
 #include "raftkv/log/v1/command.pb.h"
 
@@ -54,6 +55,7 @@ absl::Status BadLimitError(int64_t limit);
 absl::Status BadRevisionError(absl::string_view field, int64_t revision);
 // Of a watch: `initial_state` besides a start_revision.
 absl::Status TwoStartsError(int64_t start_revision);
+absl::Status BadStalenessError(absl::string_view problem);
 absl::Status BadEventTypeError();
 absl::Status BadHeartbeatError(absl::string_view interval);
 absl::Status BadIndexError(uint64_t index);
@@ -93,6 +95,9 @@ absl::Status NoLeaderError();
 absl::Status ShuttingDownError();
 absl::Status TooStaleError(int64_t min_revision, int64_t revision);
 absl::Status BehindError();
+// The state is older than a read may have it, and there is no leader to ask; nullopt: nobody knows
+// how old it is.
+absl::Status TooOldError(std::optional<MonotonicNanos> age, MonotonicNanos age_max);
 // A write that may have happened, or may yet. UNKNOWN, or, `with_request_id`, UNAVAILABLE: it may
 // be tried again.
 absl::Status OutcomeUnknownError(bool with_request_id = false);

@@ -67,6 +67,10 @@ inline constexpr uint64_t kMembershipChangesMax = 16;
 inline constexpr uint64_t kMembersMax = 32;
 // What a read in the past remembers at a time of what was done since.
 inline constexpr uint64_t kPastChangesBytesMax = 2 * kMiB;
+// How often a member finds out at least whether its state is fresh, while it hears a leader.
+inline constexpr MonotonicNanos kAgeCheckInterval = kNanosPerSecond;
+// How old a state a read may ask for, in seconds.
+inline constexpr int64_t kStalenessSecondsMax = 86'400;
 // Watches of one member.
 inline constexpr uint64_t kWatchesMax = 32'768;
 // A list of more keys waits with the counts.

@@ -45,6 +45,7 @@ Member::Member(const MemberOptions& options, Edges edges, raft::RestoredState re
 void Member::Tick() {
   driver_.Tick();
   store_.Tick();
+  store_.CheckAge();
   if (!store_.draining()) {
     expirer_.Tick();
     lease_expirer_.Tick();

@@ -38,22 +38,6 @@ absl::Status ProposalError(raft::ProposalResult result, bool with_request_id) {
   LOG(FATAL) << "an applied proposal is no error";
 }
 
-absl::Status FreshnessError(raft::ReadResult result) {
-  switch (result) {
-    case raft::ReadResult::kReady:
-      return absl::OkStatus();
-    case raft::ReadResult::kNoLeader:
-      return NoLeaderError();
-    case raft::ReadResult::kBehind:
-      return BehindError();
-    case raft::ReadResult::kOverloaded:
-      return OverloadedError();
-    case raft::ReadResult::kShuttingDown:
-      return ShuttingDownError();
-  }
-  LOG(FATAL) << "read result " << static_cast<int>(result);
-}
-
 absl::Status DiskFull(const std::vector<raft::NodeId>& low_on_disk,
                       const MemberDirectory* directory) {
   std::vector<std::string> members;
@@ -136,14 +120,6 @@ bool HasRange(const log::v1::Txn& txn) {
          std::any_of(txn.else_operations().begin(), txn.else_operations().end(), is_range);
 }
 
-Store::ReadPoint PointOf(const KvView& view) {
-  return {.revision = view.revision(), .applied = view.applied()};
-}
-
-Store::ReadPoint PointOf(const KvStateMachine& machine) {
-  return {.revision = machine.revision(), .applied = machine.applied().index};
-}
-
 }  // namespace
 
 Store::Store(raft::RaftDriver* driver, KvStateMachine* state_machine, DiskPool* pool,
@@ -221,38 +197,6 @@ void Store::Write(const Command& command, MonotonicNanos deadline, Done<CommandO
                       done(ProposalError(result, words.has_request_id));
                     }
                   });
-}
-
-void Store::AwaitFreshness(const ReadFreshness& freshness, std::function<void(absl::Status)> done) {
-  if (draining_) {
-    done(ShuttingDownError());
-    return;
-  }
-  if (!freshness.linearizable) {
-    AwaitRevision(freshness, std::move(done));
-    return;
-  }
-  driver_.Read(freshness.deadline,
-               [this, freshness, done = std::move(done)](raft::ReadResult result) mutable {
-                 if (result == raft::ReadResult::kReady) {
-                   AwaitRevision(freshness, std::move(done));
-                 } else {
-                   done(FreshnessError(result));
-                 }
-               });
-}
-
-void Store::AwaitRevision(const ReadFreshness& freshness, std::function<void(absl::Status)> done) {
-  if (freshness.min_revision <= state_machine_.revision()) {
-    done(absl::OkStatus());
-    return;
-  }
-  // A waiter that is not taken is left as it is.
-  RevisionWaiters::Waiter waiter{
-      .awaited = freshness.min_revision, .deadline = freshness.deadline, .done = std::move(done)};
-  if (!revision_waiters_.Add(&waiter)) {
-    waiter.done(OverloadedError());
-  }
 }
 
 void Store::OnApplied() {
@@ -343,27 +287,29 @@ void Store::ReadViewOnPool(std::shared_ptr<const KvView> view, DiskPool* pool,
 }
 
 template <typename Result>
-void Store::WhenFresh(const ReadFreshness& freshness, Done<Result> done,
-                      std::function<void(Done<Result> done)> read) {
-  AwaitFreshness(freshness, [done = std::move(done),
-                             read = std::move(read)](const absl::Status& fresh) mutable {
-    if (fresh.ok()) {
-      read(std::move(done));
+void Store::WhenFresh(
+    const ReadFreshness& freshness, Done<Result> done,
+    std::function<void(std::optional<MonotonicNanos> age, Done<Result> done)> read) {
+  AwaitState(freshness, [done = std::move(done), read = std::move(read)](
+                            const absl::StatusOr<std::optional<MonotonicNanos>>& age) mutable {
+    if (age.ok()) {
+      read(*age, std::move(done));
     } else {
-      done(fresh);
+      done(age.status());
     }
   });
 }
 
 void Store::Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
   WhenFresh<Found>(freshness, std::move(done),
-                   [this, key, deadline = freshness.deadline](Done<Found> found) {
-                     GetNow(key, deadline, std::move(found));
+                   [this, key, freshness](std::optional<MonotonicNanos> age, Done<Found> found) {
+                     GetNow(key, PointNow(age), freshness.deadline, std::move(found));
                    });
 }
 
-void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done) {
-  Found found{.at = PointOf(state_machine_), .record = std::nullopt};
+void Store::GetNow(const std::string& key, const ReadPoint& point, MonotonicNanos deadline,
+                   Done<Found> done) {
+  Found found{.at = point, .record = std::nullopt};
   log::v1::StoredKeyValue record;
   switch (state_machine_.GetCached(key, &record)) {
     case CacheLookup::kFound:
@@ -379,11 +325,11 @@ void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> 
   }
   ReadOnPool(
       &pool_, DiskPool::Length::kShort, deadline,
-      [this, key, done](const KvView& view, const GivenUp& /*given_up*/) {
+      [this, key, point, done](const KvView& view, const GivenUp& /*given_up*/) {
         auto stored = view.Get(key);
-        return [this, done, at = PointOf(view), stored = std::move(stored)]() mutable {
+        return [this, done, point, stored = std::move(stored)]() mutable {
           if (stored.ok()) {
-            done(Found{.at = at, .record = *std::move(stored)});
+            done(Found{.at = point, .record = *std::move(stored)});
           } else {
             done(ReadError(stored.status()));
           }
@@ -394,22 +340,24 @@ void Store::GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> 
 
 void Store::Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done) {
   WhenFresh<Page>(freshness, std::move(done),
-                  [this, scan = std::move(scan), deadline = freshness.deadline](Done<Page> page) {
-                    ScanNow(scan, deadline, std::move(page));
+                  [this, scan = std::move(scan), freshness](std::optional<MonotonicNanos> age,
+                                                            Done<Page> page) {
+                    ScanNow(scan, PointNow(age), freshness.deadline, std::move(page));
                   });
 }
 
-void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done) {
+void Store::ScanNow(const ScanOptions& scan, const ReadPoint& point, MonotonicNanos deadline,
+                    Done<Page> done) {
   ReadOnPool(
       &pool_,
       scan.keys_max <= kShortListKeysMax ? DiskPool::Length::kShort : DiskPool::Length::kLong,
       deadline,
-      [this, scan = scan, done](const KvView& view, const GivenUp& given_up) mutable {
+      [this, scan = scan, point, done](const KvView& view, const GivenUp& given_up) mutable {
         scan.given_up = given_up;
         auto keys = view.Scan(scan);
-        return [this, done, at = PointOf(view), keys = std::move(keys)]() mutable {
+        return [this, done, point, keys = std::move(keys)]() mutable {
           if (keys.ok()) {
-            done(Page{.at = at, .keys = *std::move(keys)});
+            done(Page{.at = point, .keys = *std::move(keys)});
           } else {
             done(ReadError(keys.status()));
           }
@@ -419,17 +367,18 @@ void Store::ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page>
 }
 
 void Store::Evaluate(log::v1::Txn txn, const ReadFreshness& freshness, Done<Evaluated> done) {
-  WhenFresh<Evaluated>(
-      freshness, std::move(done),
-      [this, txn = std::move(txn), deadline = freshness.deadline](Done<Evaluated> evaluated) {
-        EvaluateNow(txn, deadline, std::move(evaluated));
-      });
+  WhenFresh<Evaluated>(freshness, std::move(done),
+                       [this, txn = std::move(txn), deadline = freshness.deadline](
+                           std::optional<MonotonicNanos> age, Done<Evaluated> evaluated) {
+                         EvaluateNow(txn, PointNow(age), deadline, std::move(evaluated));
+                       });
 }
 
-void Store::EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done) {
+void Store::EvaluateNow(const log::v1::Txn& txn, const ReadPoint& point, MonotonicNanos deadline,
+                        Done<Evaluated> done) {
   ReadOnPool(
       &pool_, HasRange(txn) ? DiskPool::Length::kLong : DiskPool::Length::kShort, deadline,
-      [this, txn, done](const KvView& view, const GivenUp& given_up) {
+      [this, txn, point, done](const KvView& view, const GivenUp& given_up) {
         ViewTable table(&view, given_up);
         CommandOutcome outcome;
         absl::StatusOr<CommandOutcome> result;
@@ -437,12 +386,12 @@ void Store::EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<E
         if (read) {
           result = ResultOf(std::move(outcome), CommandWords());
         }
-        return [this, done, at = PointOf(view), read, failure = table.status(),
+        return [this, done, point, read, failure = table.status(),
                 result = std::move(result)]() mutable {
           if (!read) {
             done(ReadError(failure));
           } else if (result.ok()) {
-            done(Evaluated{.at = at, .outcome = *std::move(result)});
+            done(Evaluated{.at = point, .outcome = *std::move(result)});
           } else {
             done(result.status());
           }
@@ -485,26 +434,28 @@ void Store::Compact(int64_t revision, MonotonicNanos deadline, Done<int64_t> don
 }
 
 void Store::Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done) {
-  WhenFresh<Counted>(freshness, std::move(done),
-                     [this, interval, deadline = freshness.deadline](Done<Counted> counted) {
-                       CountNow(interval, deadline, std::move(counted));
-                     });
+  WhenFresh<Counted>(
+      freshness, std::move(done),
+      [this, interval, freshness](std::optional<MonotonicNanos> age, Done<Counted> counted) {
+        CountNow(interval, PointNow(age), freshness.deadline, std::move(counted));
+      });
 }
 
-void Store::CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done) {
+void Store::CountNow(const KeyInterval& interval, const ReadPoint& point, MonotonicNanos deadline,
+                     Done<Counted> done) {
   if (const std::optional<int64_t> known = state_machine_.KnownCount(interval); known.has_value()) {
-    done(Counted{.at = PointOf(state_machine_), .keys = *known});
+    done(Counted{.at = point, .keys = *known});
     return;
   }
   const uint64_t walk = state_machine_.BeginCount(interval);
   ReadOnPool(
       &pool_, DiskPool::Length::kLong, deadline,
-      [this, interval, walk, done](const KvView& view, const GivenUp& given_up) {
+      [this, interval, walk, point, done](const KvView& view, const GivenUp& given_up) {
         auto count = view.Count(interval, given_up);
-        return [this, walk, done, at = PointOf(view), count = std::move(count)] {
+        return [this, walk, done, point, count = std::move(count)] {
           if (count.ok()) {
             state_machine_.EndCount(walk, *count);
-            done(Counted{.at = at, .keys = *count});
+            done(Counted{.at = point, .keys = *count});
           } else {
             state_machine_.EndCount(walk, std::nullopt);
             done(ReadError(count.status()));

@@ -18,23 +18,14 @@
 #include "kv/kv_state_machine.h"
 #include "kv/limits.h"
 #include "kv/member_directory.h"
+#include "kv/read_freshness.h"
 #include "kv/revision_waiters.h"
+#include "kv/state_age.h"
 #include "raft/runtime/raft_driver.h"
 #include "raft/runtime/raft_status.h"
 #include "raftkv/log/v1/command.pb.h"
 
 namespace raftkv::kv {
-
-// How fresh what is read must be, and until when that is waited for.
-struct ReadFreshness {
-  // Everything that was committed when the read began is in what is read. Otherwise it is this
-  // member's state, whatever that is.
-  bool linearizable = true;
-  // The revision of what is read is at least this.
-  int64_t min_revision = 0;
-  // The answer comes by then, plus one tick.
-  MonotonicNanos deadline = 0;
-};
 
 // Each `done` is called exactly once, on the loop, maybe before the call returns; errors are those
 // of kv/errors.h. Confined to the loop.
@@ -47,6 +38,8 @@ class Store {
   struct ReadPoint {
     int64_t revision = 0;
     raft::LogIndex applied;
+    // Where no leader was asked, how old what was read was at most, if anything is known of that.
+    std::optional<MonotonicNanos> age = std::nullopt;
   };
   struct Found {
     ReadPoint at;
@@ -147,6 +140,10 @@ class Store {
   // What a client is answered with for a failed read of a Backup or a view. Damage is an alarm.
   absl::Status ReadError(const absl::Status& status);
 
+  // Asks the leader what there is to be applied, if it was not asked for kAgeCheckInterval: so how
+  // old the state may be stays known where nobody reads. Called every tick.
+  void CheckAge();
+
   // From now on everything new is refused, and reads that wait for a revision with it; what is on
   // its way goes on.
   void Drain() { draining_ = true; }
@@ -171,13 +168,22 @@ class Store {
   const HistoryState& history() const { return state_machine_.history(); }
 
  private:
+  // Hears the age of a ReadPoint.
+  using Fresh = std::function<void(absl::StatusOr<std::optional<MonotonicNanos>> age)>;
   using PoolRead =
       std::function<std::function<void()>(const KvView& view, const GivenUp& given_up)>;
 
+  // As AwaitFreshness, and hears the age of what is applied then.
+  void AwaitState(const ReadFreshness& freshness, Fresh done);
+  // Once min_revision is there.
+  void AwaitAge(const ReadFreshness& freshness, Fresh done);
+  // Asks the leader.
+  void AwaitIndex(MonotonicNanos deadline, std::function<void(raft::ReadResult result)> done);
   // Has `read` answer once the state is fresh enough; answers with why it is not otherwise.
   template <typename Result>
   void WhenFresh(const ReadFreshness& freshness, Done<Result> done,
-                 std::function<void(Done<Result> done)> read);
+                 std::function<void(std::optional<MonotonicNanos> age, Done<Result> done)> read);
+  ReadPoint PointNow(std::optional<MonotonicNanos> age) const;
   absl::Status CheckWrite(const log::v1::Command& command) const;
   // Takes a write that needs a version that the cluster may come to any moment. False: there is no
   // room for it, or no hope; it is left as it is.
@@ -192,13 +198,18 @@ class Store {
   void ReadViewOnPool(std::shared_ptr<const KvView> view, DiskPool* pool, DiskPool::Length length,
                       MonotonicNanos deadline, PoolRead read,
                       std::function<void(absl::Status)> refuse);
-  void GetNow(const std::string& key, MonotonicNanos deadline, Done<Found> done);
-  void ScanNow(const ScanOptions& scan, MonotonicNanos deadline, Done<Page> done);
-  void EvaluateNow(const log::v1::Txn& txn, MonotonicNanos deadline, Done<Evaluated> done);
+  // `point` is that of now.
+  void GetNow(const std::string& key, const ReadPoint& point, MonotonicNanos deadline,
+              Done<Found> done);
+  void ScanNow(const ScanOptions& scan, const ReadPoint& point, MonotonicNanos deadline,
+               Done<Page> done);
+  void EvaluateNow(const log::v1::Txn& txn, const ReadPoint& point, MonotonicNanos deadline,
+                   Done<Evaluated> done);
   void VerifyNow(raft::LogIndex index, bool scan, MonotonicNanos deadline, Done<Verified> done);
   void GetLeaseNow(int64_t id, const std::optional<std::string>& keys_after,
                    MonotonicNanos deadline, Done<FoundLease> done);
-  void CountNow(const KeyInterval& interval, MonotonicNanos deadline, Done<Counted> done);
+  void CountNow(const KeyInterval& interval, const ReadPoint& point, MonotonicNanos deadline,
+                Done<Counted> done);
 
   raft::RaftDriver& driver_;
   KvStateMachine& state_machine_;
@@ -215,6 +226,9 @@ class Store {
   RevisionWaiters version_waiters_{kVersionWaitersMax};
   uint64_t version_wait_bytes_ = 0;
   bool draining_ = false;
+  StateAge age_;
+  MonotonicNanos age_checked_at_ = 0;
+  bool checks_age_ = false;
 };
 
 }  // namespace raftkv::kv

@@ -20,18 +20,6 @@ using log::v1::StoredKeyValue;
 
 namespace {
 
-template <typename Request>
-kv::ReadFreshness FreshnessOf(const Request& request, MonotonicNanos answer_by) {
-  return {.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
-          .min_revision = request.min_revision(),
-          .deadline = answer_by};
-}
-
-absl::Status CheckGet(const v1::GetRequest& request) {
-  RAFTKV_RETURN_IF_ERROR(CheckKey("key", request.key()));
-  return CheckMinRevision(request.min_revision());
-}
-
 // Before a value is taken out of the request.
 template <typename Request>
 absl::StatusOr<std::optional<RequestMark>> MarkOf(const Request& request) {
@@ -82,11 +70,13 @@ void KvOperations::Write(absl::StatusOr<Command> command, Mark mark, MonotonicNa
 
 void KvOperations::Get(v1::GetRequest request, MonotonicNanos answer_by,
                        Done<v1::GetResponse> done) {
-  if (const absl::Status status = CheckGet(request); !status.ok()) {
-    done(status);
+  const absl::Status key = CheckKey("key", request.key());
+  const absl::StatusOr<kv::ReadFreshness> freshness = ReadFreshnessOf(request, answer_by);
+  if (!key.ok() || !freshness.ok()) {
+    done(key.ok() ? freshness.status() : key);
     return;
   }
-  store_.Get(request.key(), FreshnessOf(request, answer_by),
+  store_.Get(request.key(), *freshness,
              [this, form = ValueForm(request.as_text()),
               done = std::move(done)](absl::StatusOr<kv::Store::Found> found) {
                if (!found.ok()) {
@@ -94,7 +84,7 @@ void KvOperations::Get(v1::GetRequest request, MonotonicNanos answer_by,
                  return;
                }
                v1::GetResponse response;
-               header_(found->at.revision, response.mutable_header());
+               header_(found->at, response.mutable_header());
                if (found->record.has_value()) {
                  FillKeyValue(*std::move(found->record), form, store_.Now(), response.mutable_kv());
                }
@@ -105,26 +95,26 @@ void KvOperations::Get(v1::GetRequest request, MonotonicNanos answer_by,
 void KvOperations::List(v1::ListRequest request, MonotonicNanos answer_by,
                         Done<v1::ListResponse> done) {
   absl::StatusOr<kv::ScanOptions> scan = ListedScan(request);
-  if (!scan.ok()) {
-    done(scan.status());
+  const absl::StatusOr<kv::ReadFreshness> freshness = ReadFreshnessOf(request, answer_by);
+  if (!scan.ok() || !freshness.ok()) {
+    done(scan.ok() ? freshness.status() : scan.status());
     return;
   }
-  const kv::ReadFreshness freshness = FreshnessOf(request, answer_by);
   if (request.count_only()) {
-    store_.Count(scan->interval, freshness,
+    store_.Count(scan->interval, *freshness,
                  [this, done = std::move(done)](const absl::StatusOr<kv::Store::Counted>& counted) {
                    if (!counted.ok()) {
                      done(counted.status());
                      return;
                    }
                    v1::ListResponse response;
-                   header_(counted->at.revision, response.mutable_header());
+                   header_(counted->at, response.mutable_header());
                    response.set_count(counted->keys);
                    done(std::move(response));
                  });
     return;
   }
-  store_.Scan(*std::move(scan), freshness,
+  store_.Scan(*std::move(scan), *freshness,
               [this, done = std::move(done),
                request = std::move(request)](absl::StatusOr<kv::Store::Page> page) {
                 if (!page.ok()) {
@@ -139,7 +129,7 @@ void KvOperations::List(v1::ListRequest request, MonotonicNanos answer_by,
 
 void KvOperations::FillPage(const v1::ListRequest& request, kv::Store::Page page,
                             v1::ListResponse* response) const {
-  header_(page.at.revision, response->mutable_header());
+  header_(page.at, response->mutable_header());
   response->set_count(static_cast<int64_t>(page.keys.rows.size()));
   if (page.keys.more) {
     response->set_next_page_token(MakePageToken(request, page.keys.rows.back().key()));
@@ -241,7 +231,7 @@ void KvOperations::Txn(v1::TxnRequest request, MonotonicNanos answer_by,
           return;
         }
         v1::TxnResponse response;
-        header_(evaluated->at.revision, response.mutable_header());
+        header_(evaluated->at, response.mutable_header());
         fill(&evaluated->outcome, &response);
         done(std::move(response));
       });

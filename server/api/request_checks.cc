@@ -14,8 +14,27 @@
 namespace raftkv::server {
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int32_t kNanosMax = 999'999'999;
+
+// Whether it is well-formed, more than 0 and at most so many seconds.
+bool IsPositiveUpTo(const google::protobuf::Duration& duration, int64_t seconds_max) {
+  const int64_t seconds = duration.seconds();
+  const int32_t nanos = duration.nanos();
+  const bool well_formed = nanos >= -kNanosMax && nanos <= kNanosMax &&
+                           (seconds == 0 || nanos == 0 || (seconds > 0) == (nanos > 0));
+  const bool positive = seconds > 0 || (seconds == 0 && nanos > 0);
+  const bool bounded = seconds < seconds_max || (seconds == seconds_max && nanos == 0);
+  return well_formed && positive && bounded;
+}
+
+absl::StatusOr<MonotonicNanos> StalenessNanos(const google::protobuf::Duration& staleness) {
+  if (!IsPositiveUpTo(staleness, kv::kStalenessSecondsMax)) {
+    return kv::BadStalenessError(absl::StrCat("is ", DurationText(staleness),
+                                              "; must be more than 0 and at most ",
+                                              kv::kStalenessSecondsMax, "s (a day)"));
+  }
+  return staleness.seconds() * kNanosPerSecond + staleness.nanos();
+}
 
 // The first key after every key that starts with `prefix`; empty when there is none.
 std::string PrefixEnd(std::string prefix) {
@@ -153,6 +172,28 @@ absl::Status CheckMinRevision(int64_t min_revision) {
   return absl::OkStatus();
 }
 
+template <typename Request>
+absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const Request& request,
+                                                  MonotonicNanos answer_by) {
+  kv::ReadFreshness freshness{.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
+                              .min_revision = request.min_revision(),
+                              .deadline = answer_by};
+  RAFTKV_RETURN_IF_ERROR(CheckMinRevision(request.min_revision()));
+  if (!request.has_max_staleness()) {
+    return freshness;
+  }
+  RAFTKV_ASSIGN_OR_RETURN(freshness.age_max, StalenessNanos(request.max_staleness()));
+  if (request.consistency() == v1::CONSISTENCY_LINEARIZABLE) {
+    return kv::BadStalenessError("is set besides CONSISTENCY_LINEARIZABLE; set one of them");
+  }
+  freshness.linearizable = true;
+  return freshness;
+}
+
+template absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const v1::GetRequest& request,
+                                                           MonotonicNanos answer_by);
+template absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const v1::ListRequest& request,
+                                                           MonotonicNanos answer_by);
 absl::Status CheckIndex(uint64_t index) {
   // Beyond that no index can come, and the store counts them so.
   if (index > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
@@ -169,13 +210,7 @@ std::string DurationText(const google::protobuf::Duration& duration) {
 }
 
 absl::StatusOr<uint64_t> TtlMillis(const google::protobuf::Duration& ttl) {
-  const bool well_formed =
-      ttl.nanos() >= -kNanosMax && ttl.nanos() <= kNanosMax &&
-      (ttl.seconds() == 0 || ttl.nanos() == 0 || (ttl.seconds() > 0) == (ttl.nanos() > 0));
-  const bool positive = ttl.seconds() > 0 || (ttl.seconds() == 0 && ttl.nanos() > 0);
-  const bool bounded = ttl.seconds() < kv::kTtlSecondsMax ||
-                       (ttl.seconds() == kv::kTtlSecondsMax && ttl.nanos() == 0);
-  if (!well_formed || !positive || !bounded) {
+  if (!IsPositiveUpTo(ttl, kv::kTtlSecondsMax)) {
     return kv::BadTtlError(
         "ttl", absl::StrCat("is ", DurationText(ttl)),
         absl::StrCat("must be more than 0 and at most ", kv::kTtlSecondsMax, "s (10 years)"));
@@ -218,7 +253,6 @@ absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRa
 absl::StatusOr<kv::ScanOptions> ListedScan(const v1::ListRequest& request) {
   kv::ScanOptions scan;
   RAFTKV_ASSIGN_OR_RETURN(scan.interval, SelectedInterval(request.has_range(), request.range()));
-  RAFTKV_RETURN_IF_ERROR(CheckMinRevision(request.min_revision()));
   if (request.page_size() < 0) {
     return kv::BadPageSizeError(request.page_size());
   }

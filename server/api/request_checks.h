@@ -8,7 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/clock.h"
 #include "kv/kv_state_machine.h"
+#include "kv/store.h"
 #include "raftkv/log/v1/command.pb.h"
 #include "raftkv/v1/kv.pb.h"
 
@@ -19,6 +21,9 @@ namespace raftkv::server {
 absl::Status CheckKey(absl::string_view field, absl::string_view key);
 absl::Status CheckValue(absl::string_view field, uint64_t size, uint64_t limit);
 absl::Status CheckMinRevision(int64_t min_revision);
+// Everything that a Get or List says of how fresh its answer is to be.
+template <typename Request>
+absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const Request& request, MonotonicNanos answer_by);
 // Of an entry of the log; 0 is the newest.
 absl::Status CheckIndex(uint64_t index);
 // More than 0, at most 10 years; rounded up to a millisecond.
@@ -34,7 +39,7 @@ absl::Status CheckLeaseId(absl::string_view field, int64_t id);
 absl::StatusOr<kv::KeyInterval> SelectedInterval(bool has_range, const v1::KeyRange& range,
                                                  absl::string_view field = "range");
 
-// Everything about a list, its page token included.
+// Everything about a list but its freshness, its page token included.
 absl::StatusOr<kv::ScanOptions> ListedScan(const v1::ListRequest& request);
 
 // The command of a request. They may take values out of the request.

@@ -1,5 +1,7 @@
 #include "server/api/response_header.h"
 
+#include <google/protobuf/util/time_util.h>
+
 namespace raftkv::server {
 
 void ResponseHeaderFiller::operator()(int64_t revision, v1::ResponseHeader* header) const {
@@ -9,6 +11,14 @@ void ResponseHeaderFiller::operator()(int64_t revision, v1::ResponseHeader* head
   header->set_leader_id(raft.leader.value());
   header->set_raft_term(raft.term.value());
   header->set_revision(revision);
+}
+
+void ResponseHeaderFiller::operator()(const kv::Store::ReadPoint& at,
+                                      v1::ResponseHeader* header) const {
+  (*this)(at.revision, header);
+  if (at.age.has_value()) {
+    *header->mutable_staleness() = google::protobuf::util::TimeUtil::NanosecondsToDuration(*at.age);
+  }
 }
 
 }  // namespace raftkv::server

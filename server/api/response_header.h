@@ -17,6 +17,8 @@ class ResponseHeaderFiller {
 
   // `revision` is a write's own, for reads the one answered from.
   void operator()(int64_t revision, v1::ResponseHeader* header) const;
+  // Of a read of keys, with its staleness.
+  void operator()(const kv::Store::ReadPoint& at, v1::ResponseHeader* header) const;
 
  private:
   const kv::MemberDirectory* directory_;

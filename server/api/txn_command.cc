@@ -41,6 +41,11 @@ absl::string_view FieldOfTheWhole(const Request& request) {
       return "min_revision";
     }
   }
+  if constexpr (requires { request.max_staleness(); }) {
+    if (request.has_max_staleness()) {
+      return "max_staleness";
+    }
+  }
   if constexpr (requires { request.page_token(); }) {
     if (!request.page_token().empty()) {
       return "page_token";

@@ -234,7 +234,8 @@ TEST_F(MetricsTest, CallsAreCountedByMethodAndCodeHoweverTheyCome) {
   EXPECT_EQ(grown("raftkv_kv_keys"), 8);
   EXPECT_EQ(grown("raftkv_kv_current_revision"), 8);
   EXPECT_GE(grown("raftkv_server_proposals_applied_total"), 8);
-  EXPECT_EQ(grown("raftkv_server_reads_confirmed_total"), 1);
+  // And those by which it finds out how old its state is.
+  EXPECT_GE(grown("raftkv_server_reads_confirmed_total"), 1);
   EXPECT_EQ(after["raftkv_server_client_requests_in_flight"], 0);
 }
 

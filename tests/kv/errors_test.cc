@@ -81,6 +81,11 @@ std::vector<ErrorCase> ErrorTable() {
       {IndexTooOldError(3, 5), StatusCode::kOutOfRange, "INDEX_TOO_OLD", {{"oldest", "5"}}, kNone},
       {TwoStartsError(4), kInvalid, "BAD_REVISION", {{"field", "start_revision"}}, kNone},
       {BadEventTypeError(), kInvalid, "BAD_EVENT_TYPE", {{"field", "event_types"}}, kNone},
+      {BadStalenessError("no"),
+       kInvalid,
+       "BAD_STALENESS",
+       {{"field", "max_staleness"}, {"limit", "86400s"}},
+       kNone},
       {BadHeartbeatError("1s"),
        kInvalid,
        "BAD_HEARTBEAT",
@@ -145,6 +150,7 @@ std::vector<ErrorCase> ErrorTable() {
       {ShuttingDownError(), kUnavailable, "SHUTTING_DOWN", {}, 250},
       {TooStaleError(9, 8), kUnavailable, "TOO_STALE", {}, 250},
       {BehindError(), kUnavailable, "TOO_STALE", {}, 250},
+      {TooOldError(kNanosPerMilli, kNanosPerMilli), kUnavailable, "TOO_STALE", {}, 250},
       {OutcomeUnknownError(), StatusCode::kUnknown, "OUTCOME_UNKNOWN", {}, kNone},
       {OutcomeUnknownError(/*with_request_id=*/true), kUnavailable, "OUTCOME_UNKNOWN", {}, 250},
       {OverloadedError(), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
@@ -274,6 +280,13 @@ TEST(ErrorsTest, WhatIsCertainlyNotProposedSaysSo) {
 TEST(ErrorsTest, AStaleMemberSaysHowFarItIs) {
   EXPECT_THAT(MessageOf(TooStaleError(9, 8)),
               AllOf(HasSubstr("revision 8"), HasSubstr("min_revision 9")));
+}
+
+TEST(ErrorsTest, AStateThatIsTooOldSaysHowOldItIs) {
+  EXPECT_THAT(MessageOf(TooOldError(7 * kNanosPerMilli, 5 * kNanosPerMilli)),
+              AllOf(HasSubstr("7 ms old"), HasSubstr("max_staleness is 5 ms")));
+  EXPECT_THAT(MessageOf(TooOldError(std::nullopt, kNanosPerMilli)),
+              HasSubstr("has not heard from a leader"));
 }
 
 TEST(ErrorsTest, AFailedPreconditionSaysHowTheKeyIs) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -258,6 +259,91 @@ TEST_F(StoreTest, AReadWaitsForItsRevision) {
   Tick(101);
   ASSERT_TRUE(late.has_come());
   EXPECT_EQ(late->status(), TooStaleError(6, 5));
+}
+
+class StateAgeTest : public StoreTest {
+ protected:
+  StateAgeTest() { machine_.cached = CacheLookup::kAbsent; }
+
+  ReadFreshness AtMost(MonotonicNanos age) const {
+    ReadFreshness freshness = Fresh();
+    freshness.age_max = age;
+    return freshness;
+  }
+  // What a read that needs nobody's answer came to.
+  std::optional<Store::ReadPoint> ReadAtOnce(const ReadFreshness& freshness) {
+    auto answer = std::make_shared<GetAnswer>();
+    store().Get("k", freshness, [answer](auto found) { answer->callback()(std::move(found)); });
+    return answer->has_come() ? std::optional((**answer)->at) : std::nullopt;
+  }
+};
+
+TEST_F(StateAgeTest, CountsFromWhenTheLeaderWasAsked) {
+  StartLeader();
+  GetAnswer fresh;
+  store().Get("k", Fresh(), fresh.callback());
+  clock_.Advance(20 * kNanosPerMilli);
+  Turn();
+  ASSERT_TRUE(fresh.has_come());
+  EXPECT_EQ((**fresh).at.age, std::nullopt);
+
+  EXPECT_EQ(ReadAtOnce(AtMost(20 * kNanosPerMilli))->age, 20 * kNanosPerMilli);
+  EXPECT_EQ(ReadAtOnce(AtMost(20 * kNanosPerMilli - 1)), std::nullopt);
+  EXPECT_EQ(ReadAtOnce(Stale())->age, 20 * kNanosPerMilli);
+  clock_.Advance(kNanosPerMilli);
+  EXPECT_EQ(ReadAtOnce(AtMost(20 * kNanosPerMilli)), std::nullopt);
+  EXPECT_EQ(ReadAtOnce(Stale())->age, 21 * kNanosPerMilli);
+}
+
+TEST_F(StateAgeTest, AStateThatIsTooOldIsMadeFresh) {
+  StartLeader();
+  clock_.Advance(kNanosPerSecond);
+  GetAnswer answer;
+  store().Get("k", AtMost(kNanosPerMilli), answer.callback());
+  EXPECT_FALSE(answer.has_come());
+  Turn();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ((**answer).at.age, std::nullopt);
+}
+
+TEST_F(StateAgeTest, WithoutALeaderItIsTooStale) {
+  Start(3);
+  EXPECT_EQ(ReadAtOnce(Stale())->age, std::nullopt);
+  GetAnswer answer;
+  store().Get("k", AtMost(kNanosPerSecond), answer.callback());
+  Tick(150);
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ(answer->status(), TooOldError(std::nullopt, kNanosPerSecond));
+}
+
+// What was young enough when the read came may not be any more.
+TEST_F(StateAgeTest, IsLookedAtOnceTheRevisionIsThere) {
+  StartLeader();
+  GetAnswer fresh;
+  store().Get("k", Fresh(), fresh.callback());
+  Turn();
+  ASSERT_TRUE(fresh.has_come());
+  ReadFreshness freshness = AtMost(10 * kNanosPerMilli);
+  freshness.min_revision = store().revision() + 1;
+  GetAnswer answer;
+  store().Get("k", freshness, answer.callback());
+  clock_.Advance(11 * kNanosPerMilli);
+  WriteAnswer write;
+  store().Write(GuardedPut("k"), In(kNanosPerSecond), write.callback());
+  Turn();
+  ASSERT_TRUE(write.has_come());
+  EXPECT_FALSE(answer.has_come()) << "the leader was not asked";
+  Turn();
+  ASSERT_TRUE(answer.has_come());
+  EXPECT_EQ((**answer).at.age, std::nullopt);
+}
+
+TEST_F(StateAgeTest, IsFoundOutNowAndThen) {
+  StartLeader();
+  Tick(500);
+  const auto at = ReadAtOnce(Stale());
+  ASSERT_TRUE(at.has_value() && at->age.has_value());
+  EXPECT_LE(*at->age, kAgeCheckInterval + 20 * kNanosPerMilli);
 }
 
 TEST_F(StoreTest, TooManyWaitersAreRefused) {

@@ -254,13 +254,47 @@ TEST(ListedScanTest, RefusesBadFields) {
   };
   ExpectRefused(check(""), "BAD_RANGE", {{"field", "range"}});
   ExpectRefused(check("range {}"), "BAD_RANGE", {{"field", "range"}});
-  ExpectRefused(check(R"(range { prefix: "" } min_revision: -1)"), "BAD_REVISION",
-                {{"field", "min_revision"}});
   const Metadata page_size = {{"field", "page_size"}, {"size", "-1"}, {"limit", "10000"}};
   ExpectRefused(check(R"(range { prefix: "" } page_size: -1)"), "BAD_PAGE_SIZE", page_size,
                 {"-1", "100", "10000"});
   ExpectRefused(check(R"(range { prefix: "" } page_token: "nonsense")"), "BAD_PAGE_TOKEN",
                 {{"field", "page_token"}});
+}
+
+TEST(ReadFreshnessTest, IsLinearizableUnlessToldOtherwise) {
+  const auto freshness = [](const std::string& request) {
+    return *ReadFreshnessOf(Proto<v1::GetRequest>(request), 7);
+  };
+  EXPECT_TRUE(freshness("").linearizable);
+  EXPECT_EQ(freshness("").age_max, std::nullopt);
+  EXPECT_EQ(freshness("").deadline, 7);
+  EXPECT_FALSE(freshness("consistency: CONSISTENCY_STALE min_revision: 3").linearizable);
+  EXPECT_EQ(freshness("consistency: CONSISTENCY_STALE min_revision: 3").min_revision, 3);
+  EXPECT_EQ(freshness("max_staleness { seconds: 1 nanos: 5 }").age_max, kNanosPerSecond + 5);
+  EXPECT_EQ(freshness("max_staleness { seconds: 86400 }").age_max, 86'400 * kNanosPerSecond);
+  // Who would do with any state does with a fresh one.
+  EXPECT_TRUE(
+      freshness("consistency: CONSISTENCY_STALE max_staleness { seconds: 1 }").linearizable);
+}
+
+TEST(ReadFreshnessTest, RefusesBadFieldsOfEveryRead) {
+  const auto check = [](const std::string& text, const std::string& reason,
+                        const Metadata& metadata, const std::vector<std::string>& words) {
+    SCOPED_TRACE(text);
+    ExpectRefused(ReadFreshnessOf(Proto<v1::GetRequest>(text), 0).status(), reason, metadata,
+                  words);
+    ExpectRefused(ReadFreshnessOf(Proto<v1::ListRequest>(text), 0).status(), reason, metadata,
+                  words);
+  };
+  check("min_revision: -1", "BAD_REVISION", {{"field", "min_revision"}}, {"-1"});
+  const Metadata staleness = {{"field", "max_staleness"}, {"limit", "86400s"}};
+  check("max_staleness {}", "BAD_STALENESS", staleness, {"0s", "86400s"});
+  check("max_staleness { seconds: -1 }", "BAD_STALENESS", staleness, {"-1s"});
+  check("max_staleness { seconds: 86400 nanos: 1 }", "BAD_STALENESS", staleness,
+        {"86400s and 1ns"});
+  check("max_staleness { seconds: 1 nanos: -1 }", "BAD_STALENESS", staleness, {});
+  check("max_staleness { seconds: 1 } consistency: CONSISTENCY_LINEARIZABLE", "BAD_STALENESS",
+        staleness, {"CONSISTENCY_LINEARIZABLE"});
 }
 
 TEST(ListedScanTest, ATokenGoesOnAfterItsKey) {

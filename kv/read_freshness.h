@@ -1,0 +1,25 @@
+// What a read says of the state that it is to be answered from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+
+namespace raftkv::kv {
+
+// How fresh what is read must be, and until when that is waited for.
+struct ReadFreshness {
+  // Everything that was committed when the read began is in what is read. Otherwise it is this
+  // member's state, whatever that is.
+  bool linearizable = true;
+  // The revision of what is read is at least this.
+  int64_t min_revision = 0;
+  // All that was acknowledged longer ago than this is in what is read, which need not be
+  // linearizable then. REQUIRES: `linearizable`.
+  std::optional<MonotonicNanos> age_max = std::nullopt;
+  // The answer comes by then, plus one tick.
+  MonotonicNanos deadline = 0;
+};
+
+}  // namespace raftkv::kv
