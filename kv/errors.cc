@@ -245,6 +245,12 @@ absl::Status TwoStartsError(int64_t start_revision) {
                                       ", but with initial_state the member chooses it"));
 }
 
+absl::Status TwoRevisionsError(absl::string_view besides) {
+  return InvalidArgument("BAD_REVISION", "at_revision",
+                         absl::StrCat("at_revision: is set besides ", besides,
+                                      "; a state in the past is as old as it is, set one of them"));
+}
+
 absl::Status BadStalenessError(absl::string_view problem) {
   return InvalidArgument("BAD_STALENESS", "max_staleness", absl::StrCat("max_staleness: ", problem),
                          {{"limit", absl::StrCat(kStalenessSecondsMax, "s")}});
@@ -503,6 +509,13 @@ absl::Status RevisionFutureError(int64_t revision, int64_t current) {
                    absl::StrCat("revision ", revision,
                                 " is asked for, and the store has come to revision ", current),
                    {{"revision", absl::StrCat(current)}});
+}
+
+absl::Status StateCompactedError(int64_t revision, int64_t readable) {
+  return MakeError(absl::StatusCode::kOutOfRange, "REVISION_COMPACTED",
+                   absl::StrCat("revision ", revision, " is asked for, and states before revision ",
+                                readable, " are compacted"),
+                   {{"compact_revision", absl::StrCat(readable)}});
 }
 
 absl::Status LeaseNotFoundError(int64_t id, absl::string_view field) {

@@ -55,6 +55,8 @@ absl::Status BadLimitError(int64_t limit);
 absl::Status BadRevisionError(absl::string_view field, int64_t revision);
 // Of a watch: `initial_state` besides a start_revision.
 absl::Status TwoStartsError(int64_t start_revision);
+// Of a read: another field that says how fresh it is to be, besides at_revision.
+absl::Status TwoRevisionsError(absl::string_view besides);
 absl::Status BadStalenessError(absl::string_view problem);
 absl::Status BadEventTypeError();
 absl::Status BadHeartbeatError(absl::string_view interval);
@@ -133,6 +135,8 @@ absl::Status IntegerOverflowError(absl::string_view field, absl::string_view key
 absl::Status RevisionCompactedError(int64_t revision, int64_t compacted);
 // OUT_OF_RANGE: the store has only come to `current`.
 absl::Status RevisionFutureError(int64_t revision, int64_t current);
+// OUT_OF_RANGE: states can be read from revision `readable` on only.
+absl::Status StateCompactedError(int64_t revision, int64_t readable);
 // NOT_FOUND: a lease that is not there, or no more. `field` is where a transaction names it, or "".
 absl::Status LeaseNotFoundError(int64_t id, absl::string_view field = "");
 // ALREADY_EXISTS.

@@ -15,6 +15,9 @@ struct ReadFreshness {
   bool linearizable = true;
   // The revision of what is read is at least this.
   int64_t min_revision = 0;
+  // Not what is there now is read, but what was there at this revision; 0: now. Of Get, Scan, Count
+  // and BeginWalk.
+  int64_t at_revision = 0;
   // All that was acknowledged longer ago than this is in what is read, which need not be
   // linearizable then. REQUIRES: `linearizable`.
   std::optional<MonotonicNanos> age_max = std::nullopt;

@@ -303,7 +303,11 @@ void Store::WhenFresh(
 void Store::Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
   WhenFresh<Found>(freshness, std::move(done),
                    [this, key, freshness](std::optional<MonotonicNanos> age, Done<Found> found) {
-                     GetNow(key, PointNow(age), freshness.deadline, std::move(found));
+                     if (freshness.at_revision != 0) {
+                       GetAt(key, freshness, std::move(found));
+                     } else {
+                       GetNow(key, PointNow(age), freshness.deadline, std::move(found));
+                     }
                    });
 }
 
@@ -342,7 +346,11 @@ void Store::Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> do
   WhenFresh<Page>(freshness, std::move(done),
                   [this, scan = std::move(scan), freshness](std::optional<MonotonicNanos> age,
                                                             Done<Page> page) {
-                    ScanNow(scan, PointNow(age), freshness.deadline, std::move(page));
+                    if (freshness.at_revision != 0) {
+                      ScanAt(scan, freshness, std::move(page));
+                    } else {
+                      ScanNow(scan, PointNow(age), freshness.deadline, std::move(page));
+                    }
                   });
 }
 
@@ -437,7 +445,11 @@ void Store::Count(const KeyInterval& interval, const ReadFreshness& freshness, D
   WhenFresh<Counted>(
       freshness, std::move(done),
       [this, interval, freshness](std::optional<MonotonicNanos> age, Done<Counted> counted) {
-        CountNow(interval, PointNow(age), freshness.deadline, std::move(counted));
+        if (freshness.at_revision != 0) {
+          CountAt(interval, freshness, std::move(counted));
+        } else {
+          CountNow(interval, PointNow(age), freshness.deadline, std::move(counted));
+        }
       });
 }
 

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "kv/disk_pool.h"
+#include "kv/key_walk.h"
 #include "kv/kv_state_machine.h"
 #include "kv/limits.h"
 #include "kv/member_directory.h"
@@ -89,6 +90,7 @@ class Store {
   // linearizable read: its read index is confirmed (raft/core/read_index.cc is the leader's part)
   // and applied (raft/runtime/pending_reads.h).
   void AwaitFreshness(const ReadFreshness& freshness, std::function<void(absl::Status)> done);
+  // REVISION_FUTURE, REVISION_COMPACTED: that state is not there, not yet or not any more.
   void Get(const std::string& key, const ReadFreshness& freshness, Done<Found> done);
   // `scan.given_up` is the store's.
   void Scan(ScanOptions scan, const ReadFreshness& freshness, Done<Page> done);
@@ -97,6 +99,16 @@ class Store {
   std::shared_ptr<const KvView> TakeView() { return state_machine_.TakeView(); }
   void ScanView(std::shared_ptr<const KvView> view, ScanOptions scan, MonotonicNanos deadline,
                 Done<ScanResult> done);
+  // The next piece of a walk, and where it begins. As the history may end before a slow walk does:
+  // REVISION_COMPACTED. REQUIRES: the last piece was answered.
+  struct Walk {
+    ReadPoint at;
+    std::shared_ptr<KeyWalk> keys;
+  };
+  void BeginWalk(const ReadFreshness& freshness, Done<Walk> done);
+  void ReadWalk(KeyWalk* walk, ScanOptions scan, MonotonicNanos deadline, Done<ScanResult> done);
+  // Lets go of what the walk reads from, until it is read again.
+  void LetGo(KeyWalk* walk);
   // Compacts the history up to a revision, 0 being the newest; hears up to which.
   void Compact(int64_t revision, MonotonicNanos deadline, Done<int64_t> done);
   void Count(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
@@ -184,6 +196,19 @@ class Store {
   void WhenFresh(const ReadFreshness& freshness, Done<Result> done,
                  std::function<void(std::optional<MonotonicNanos> age, Done<Result> done)> read);
   ReadPoint PointNow(std::optional<MonotonicNanos> age) const;
+  // What the state at `revision` is read from.
+  absl::StatusOr<std::shared_ptr<WalkSource>> SourceAt(int64_t revision);
+  // Runs `read` with a source on the pool, and then what it returned on the loop.
+  using SourceRead =
+      std::function<std::function<void()>(WalkSource* source, const GivenUp& given_up)>;
+  void ReadSourceOnPool(std::shared_ptr<WalkSource> source, DiskPool::Length length,
+                        MonotonicNanos deadline, SourceRead read,
+                        std::function<void(absl::Status)> refuse);
+  // What a failed read of a source is answered with.
+  absl::Status SourceError(int64_t revision, const absl::Status& status);
+  void GetAt(const std::string& key, const ReadFreshness& freshness, Done<Found> done);
+  void ScanAt(const ScanOptions& scan, const ReadFreshness& freshness, Done<Page> done);
+  void CountAt(const KeyInterval& interval, const ReadFreshness& freshness, Done<Counted> done);
   absl::Status CheckWrite(const log::v1::Command& command) const;
   // Takes a write that needs a version that the cluster may come to any moment. False: there is no
   // room for it, or no hope; it is left as it is.

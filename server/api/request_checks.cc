@@ -177,12 +177,24 @@ absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const Request& request,
                                                   MonotonicNanos answer_by) {
   kv::ReadFreshness freshness{.linearizable = request.consistency() != v1::CONSISTENCY_STALE,
                               .min_revision = request.min_revision(),
+                              .at_revision = request.at_revision(),
                               .deadline = answer_by};
   RAFTKV_RETURN_IF_ERROR(CheckMinRevision(request.min_revision()));
+  if (request.at_revision() < 0) {
+    return kv::BadRevisionError("at_revision", request.at_revision());
+  }
+  if (request.at_revision() > 0 && request.min_revision() > 0) {
+    return kv::TwoRevisionsError("min_revision");
+  }
   if (!request.has_max_staleness()) {
     return freshness;
   }
   RAFTKV_ASSIGN_OR_RETURN(freshness.age_max, StalenessNanos(request.max_staleness()));
+  if (request.at_revision() > 0) {
+    return kv::BadStalenessError(
+        "is set besides at_revision; a state in the past is as old as it "
+        "is, set one of them");
+  }
   if (request.consistency() == v1::CONSISTENCY_LINEARIZABLE) {
     return kv::BadStalenessError("is set besides CONSISTENCY_LINEARIZABLE; set one of them");
   }

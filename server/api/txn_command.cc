@@ -46,6 +46,11 @@ absl::string_view FieldOfTheWhole(const Request& request) {
       return "max_staleness";
     }
   }
+  if constexpr (requires { request.at_revision(); }) {
+    if (request.at_revision() != 0) {
+      return "at_revision";
+    }
+  }
   if constexpr (requires { request.page_token(); }) {
     if (!request.page_token().empty()) {
       return "page_token";

@@ -191,12 +191,12 @@ TEST_F(UnknownFieldTest, IsLookedForBeforeAnythingElse) {
 }
 
 TEST_F(UnknownFieldTest, NumbersThatAreKeptForLaterVersions) {
-  // at_revision (6) of Get: dropping it silently would break a promise.
+  // What may come (7) of Get: dropping it silently would break a promise.
   ExpectUnknown(client().CallRaw("/raftkv.v1.KvService/Get",
                                  "\x0a\x01"
                                  "a"
-                                 "\x30\x05"),
-                "6");
+                                 "\x38\x05"),
+                "7");
 }
 
 TEST_F(BadInputTest, WhatIsJustWithinTheLimitsIsTaken) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kv/command_version.h"
 #include "kv/errors.h"
 #include "tests/kv/single_member.h"
 #include "tests/kv/three_members.h"
@@ -259,6 +260,110 @@ TEST_F(StoreTest, AReadWaitsForItsRevision) {
   Tick(101);
   ASSERT_TRUE(late.has_come());
   EXPECT_EQ(late->status(), TooStaleError(6, 5));
+}
+
+TEST_F(StoreTest, AStateThatIsNotThereIsNotRead) {
+  StartLeader();
+  machine_.answers.revision = 9;
+  machine_.version = kHistoryCommandVersion;
+  machine_.history_state.readable = 5;
+  const auto refusal = [&](int64_t at) {
+    ReadFreshness freshness = Stale();
+    freshness.at_revision = at;
+    GetAnswer get;
+    PageAnswer page;
+    CountAnswer count;
+    Answer<absl::StatusOr<Store::Walk>> walk;
+    store().Get("k", freshness, get.callback());
+    store().Scan({.interval = {}, .keys_max = 1}, freshness, page.callback());
+    store().Count({}, freshness, count.callback());
+    store().BeginWalk(freshness, walk.callback());
+    EXPECT_TRUE(get.has_come() && page.has_come() && count.has_come() && walk.has_come());
+    EXPECT_EQ(page->status(), get->status());
+    EXPECT_EQ(count->status(), get->status());
+    EXPECT_EQ(walk->status(), get->status());
+    return get->status();
+  };
+  EXPECT_EQ(refusal(10), RevisionFutureError(10, 9));
+  EXPECT_EQ(refusal(4), StateCompactedError(4, 5));
+  machine_.version = kHistoryCommandVersion - 1;
+  EXPECT_EQ(refusal(6), ClusterTooOldError(kHistoryCommandVersion, kHistoryCommandVersion - 1));
+}
+
+TEST_F(StoreTest, AReadOfTheNewestRevisionNeedsNoHistory) {
+  StartLeader();
+  machine_.answers.revision = 9;
+  machine_.answers.get = log::v1::StoredKeyValue();
+  ReadFreshness freshness = Stale();
+  freshness.at_revision = 9;
+  GetAnswer get;
+  store().Get("k", freshness, get.callback());
+  pool_.RunAll();
+  ASSERT_TRUE(get.has_come());
+  EXPECT_TRUE((**get).record.has_value());
+  EXPECT_EQ((**get).at.revision, 9);
+  EXPECT_EQ((**get).at.age, std::nullopt);
+}
+
+TEST_F(StoreTest, AKeyThatHasNotChangedSinceIsReadFromMemory) {
+  StartLeader();
+  machine_.version = kHistoryCommandVersion;
+  machine_.answers.revision = 9;
+  machine_.cached = CacheLookup::kFound;
+  machine_.cached_record.set_mod_revision(6);
+  ReadFreshness freshness = Stale();
+  freshness.at_revision = 6;
+  GetAnswer get;
+  store().Get("k", freshness, get.callback());
+  ASSERT_TRUE(get.has_come());
+  EXPECT_EQ((**get).record->key(), "k");
+  EXPECT_EQ((**get).at.revision, 6);
+}
+
+TEST_F(StoreTest, AWalkGoesOnFromAnotherStateOnceItsOwnIsLetGo) {
+  StartLeader();
+  machine_.version = kHistoryCommandVersion;
+  machine_.answers.revision = 9;
+  machine_.history_state.readable = 5;
+  Answer<absl::StatusOr<Store::Walk>> begun;
+  store().BeginWalk(Stale(), begun.callback());
+  ASSERT_TRUE(begun.has_come());
+  KeyWalk* const walk = (**begun).keys.get();
+  EXPECT_EQ(walk->revision(), 9);
+  const auto read = [&] {
+    auto keys = std::make_unique<Answer<absl::StatusOr<ScanResult>>>();
+    store().ReadWalk(walk, {.interval = {}, .keys_max = 1}, In(kNanosPerSecond), keys->callback());
+    pool_.RunAll();
+    EXPECT_TRUE(keys->has_come());
+    return (*keys)->status();
+  };
+  EXPECT_TRUE(read().ok());
+  store().LetGo(walk);
+  EXPECT_EQ(walk->source(), nullptr);
+  EXPECT_TRUE(read().ok());
+  EXPECT_FALSE(walk->source()->past.has_value());
+  store().LetGo(walk);
+  machine_.answers.revision = 12;
+  machine_.history_state.readable = 10;
+  EXPECT_EQ(read(), StateCompactedError(9, 10));
+}
+
+// Revision 0 is a state like any other, and not that of now.
+TEST_F(StoreTest, AWalkOverAnEmptyStoreStaysEmpty) {
+  StartLeader();
+  machine_.version = kHistoryCommandVersion;
+  Answer<absl::StatusOr<Store::Walk>> begun;
+  store().BeginWalk(Stale(), begun.callback());
+  ASSERT_TRUE(begun.has_come());
+  KeyWalk* const walk = (**begun).keys.get();
+  ASSERT_EQ(walk->revision(), 0);
+  store().LetGo(walk);
+  machine_.answers.revision = 3;
+  machine_.history_state.readable = 1;
+  Answer<absl::StatusOr<ScanResult>> keys;
+  store().ReadWalk(walk, {.interval = {}, .keys_max = 1}, In(kNanosPerSecond), keys.callback());
+  ASSERT_TRUE(keys.has_come());
+  EXPECT_EQ(keys->status(), StateCompactedError(0, 1));
 }
 
 class StateAgeTest : public StoreTest {

@@ -270,6 +270,7 @@ TEST(ReadFreshnessTest, IsLinearizableUnlessToldOtherwise) {
   EXPECT_EQ(freshness("").deadline, 7);
   EXPECT_FALSE(freshness("consistency: CONSISTENCY_STALE min_revision: 3").linearizable);
   EXPECT_EQ(freshness("consistency: CONSISTENCY_STALE min_revision: 3").min_revision, 3);
+  EXPECT_EQ(freshness("at_revision: 4").at_revision, 4);
   EXPECT_EQ(freshness("max_staleness { seconds: 1 nanos: 5 }").age_max, kNanosPerSecond + 5);
   EXPECT_EQ(freshness("max_staleness { seconds: 86400 }").age_max, 86'400 * kNanosPerSecond);
   // Who would do with any state does with a fresh one.
@@ -287,12 +288,16 @@ TEST(ReadFreshnessTest, RefusesBadFieldsOfEveryRead) {
                   words);
   };
   check("min_revision: -1", "BAD_REVISION", {{"field", "min_revision"}}, {"-1"});
+  check("at_revision: -2", "BAD_REVISION", {{"field", "at_revision"}}, {"-2"});
+  check("at_revision: 2 min_revision: 1", "BAD_REVISION", {{"field", "at_revision"}},
+        {"min_revision"});
   const Metadata staleness = {{"field", "max_staleness"}, {"limit", "86400s"}};
   check("max_staleness {}", "BAD_STALENESS", staleness, {"0s", "86400s"});
   check("max_staleness { seconds: -1 }", "BAD_STALENESS", staleness, {"-1s"});
   check("max_staleness { seconds: 86400 nanos: 1 }", "BAD_STALENESS", staleness,
         {"86400s and 1ns"});
   check("max_staleness { seconds: 1 nanos: -1 }", "BAD_STALENESS", staleness, {});
+  check("max_staleness { seconds: 1 } at_revision: 1", "BAD_STALENESS", staleness, {"at_revision"});
   check("max_staleness { seconds: 1 } consistency: CONSISTENCY_LINEARIZABLE", "BAD_STALENESS",
         staleness, {"CONSISTENCY_LINEARIZABLE"});
 }
@@ -310,6 +315,16 @@ TEST(ListedScanTest, ATokenGoesOnAfterItsKey) {
   EXPECT_EQ(next_page(ascending + " descending: true"), "[a, m)");
   EXPECT_EQ(next_page(R"(range { prefix: "" })"),
             absl::StrCat("[m", absl::string_view("\0", 1), ", )"));
+}
+
+TEST(ListedScanTest, ATokenIsOfOneRevision) {
+  auto request = Proto<v1::ListRequest>(R"(range { prefix: "a" } at_revision: 5)");
+  request.set_page_token(MakePageToken(request, "a1"));
+  EXPECT_TRUE(ListedScan(request).ok());
+  for (const int64_t other : {0, 6}) {
+    request.set_at_revision(other);
+    ExpectRefused(ListedScan(request).status(), "BAD_PAGE_TOKEN", {{"field", "page_token"}});
+  }
 }
 
 TEST(ListedScanTest, ATokenOfAnotherListIsRefused) {

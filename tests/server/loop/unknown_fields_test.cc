@@ -43,8 +43,8 @@ TEST(UnknownFieldsTest, AtTheTopWithEveryWireType) {
   UnknownsOf(&request)->AddVarint(1000, 0);
   EXPECT_EQ(FindUnknownField(request), "field 1000");
   UnknownsOf(&request)->Clear();
-  UnknownsOf(&request)->AddLengthDelimited(6, "");
-  EXPECT_EQ(FindUnknownField(request), "field 6");
+  UnknownsOf(&request)->AddLengthDelimited(9, "");
+  EXPECT_EQ(FindUnknownField(request), "field 9");
   UnknownsOf(&request)->Clear();
   UnknownsOf(&request)->AddFixed32(7, 0);
   EXPECT_EQ(FindUnknownField(request), "field 7");
@@ -64,10 +64,10 @@ TEST(UnknownFieldsTest, TheFirstOfSeveral) {
 
 TEST(UnknownFieldsTest, AsBytesFromTheWire) {
   v1::GetRequest request;
-  // Field 6 (at_revision), varint 5: a number that is kept for later.
-  ASSERT_TRUE(request.ParseFromString("\x0a\x01k\x30\x05"));
+  // Field 7, varint 5: a number that a later version may know.
+  ASSERT_TRUE(request.ParseFromString("\x0a\x01k\x38\x05"));
   EXPECT_EQ(request.key(), "k");
-  EXPECT_EQ(FindUnknownField(request), "field 6");
+  EXPECT_EQ(FindUnknownField(request), "field 7");
   // The field `key` with another wire type is not `key`.
   ASSERT_TRUE(request.ParseFromString("\x08\x05"));
   EXPECT_EQ(FindUnknownField(request), "field 1");
