@@ -518,6 +518,12 @@ absl::Status StateCompactedError(int64_t revision, int64_t readable) {
                    {{"compact_revision", absl::StrCat(readable)}});
 }
 
+absl::Status TooManyScansError(uint64_t limit) {
+  return OverloadedBecause(absl::StrCat("this member sends ", limit,
+                                        " scans already, which is the limit; ask another member, "
+                                        "or try again later"));
+}
+
 absl::Status LeaseNotFoundError(int64_t id, absl::string_view field) {
   return MakeError(absl::StatusCode::kNotFound, "LEASE_NOT_FOUND",
                    absl::StrCat(field, field.empty() ? "" : ": ", "there is no lease ", id,

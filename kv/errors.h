@@ -137,6 +137,8 @@ absl::Status RevisionCompactedError(int64_t revision, int64_t compacted);
 absl::Status RevisionFutureError(int64_t revision, int64_t current);
 // OUT_OF_RANGE: states can be read from revision `readable` on only.
 absl::Status StateCompactedError(int64_t revision, int64_t readable);
+// RESOURCE_EXHAUSTED: a member sends so many scans already.
+absl::Status TooManyScansError(uint64_t limit);
 // NOT_FOUND: a lease that is not there, or no more. `field` is where a transaction names it, or "".
 absl::Status LeaseNotFoundError(int64_t id, absl::string_view field = "");
 // ALREADY_EXISTS.

@@ -97,6 +97,15 @@ inline constexpr uint64_t kBackupBurstBytes = 1 * kMiB;
 // deleted.
 inline constexpr int kBackupStallSeconds = 30;
 
+// Scans that are sent at a time; keys and bytes of a chunk, of which a scan holds two; for how long
+// one holds on to a state, which keeps files from being deleted; and after how long a client that
+// takes nothing is given up.
+inline constexpr size_t kScansMax = 32;
+inline constexpr uint64_t kScanChunkKeysMax = 10'000;
+inline constexpr uint64_t kScanChunkBytes = 256 << 10;
+inline constexpr int kScanViewHeldSeconds = 60;
+inline constexpr int kScanStallSeconds = 60;
+
 // Tasks that wait for the read pool, of each length.
 inline constexpr uint64_t kPoolTasksMax = 4096;
 // Threads for looks at the disk, and for giving back its space.

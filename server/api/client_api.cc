@@ -9,6 +9,8 @@ ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hook
                      raft::RaftDriver* driver, kv::DiskPool* snapshots, const MonotonicClock* clock)
     : header_(directory, store),
       kv_(limits, store, header_),
+      scans_(store, header_),
+      scan_method_(kv_.service().AddStream("Scan")),
       cluster_(directory, store, driver, clock, header_, std::move(hooks)),
       maintenance_(store, snapshots, header_, directory->self().name),
       watch_(store, watches, clock, header_),
@@ -24,6 +26,7 @@ void ClientApi::Register(grpc::ServerBuilder* builder) {
 void ClientApi::Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting) {
   kv_.Start(queue, accounting);
   cluster_.service().Start(queue, accounting);
+  scans_.Start(kv_.service().service(), scan_method_, queue, accounting);
   maintenance_.Start(queue, accounting);
   watch_.Start(queue, accounting);
   lease_.Start(queue, accounting);

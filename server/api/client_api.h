@@ -14,6 +14,7 @@
 #include "server/api/kv_service.h"
 #include "server/api/lease_service.h"
 #include "server/api/maintenance_service.h"
+#include "server/api/scans.h"
 #include "server/api/watch_service.h"
 #include "server/loop/unary_call.h"
 
@@ -42,9 +43,10 @@ class ClientApi final {
   void Register(grpc::ServerBuilder* builder);
   // Starts taking calls. REQUIRES: the server is started.
   void Start(grpc::ServerCompletionQueue* queue, CallAccounting* accounting);
-  // As HealthService's, Backups' and WatchService's.
+  // As HealthService's, Backups', Scans' and WatchService's.
   bool OnTurn() {
     maintenance_.backups().OnTurn();
+    scans_.OnTurn();
     const bool more = health_.OnTurn();
     return watch_.OnTurn() || more;
   }
@@ -58,11 +60,14 @@ class ClientApi final {
   void EndStreams() {
     health_.EndWatches();
     maintenance_.backups().End();
+    scans_.End();
   }
 
  private:
   const ResponseHeaderFiller header_;
   KvService kv_;
+  Scans scans_;
+  const int scan_method_;
   ClusterService cluster_;
   MaintenanceService maintenance_;
   WatchService watch_;

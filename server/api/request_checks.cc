@@ -206,6 +206,9 @@ template absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const v1::GetRequest&
                                                            MonotonicNanos answer_by);
 template absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const v1::ListRequest& request,
                                                            MonotonicNanos answer_by);
+template absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const v1::ScanRequest& request,
+                                                           MonotonicNanos answer_by);
+
 absl::Status CheckIndex(uint64_t index) {
   // Beyond that no index can come, and the store counts them so.
   if (index > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {

@@ -21,7 +21,7 @@ namespace raftkv::server {
 absl::Status CheckKey(absl::string_view field, absl::string_view key);
 absl::Status CheckValue(absl::string_view field, uint64_t size, uint64_t limit);
 absl::Status CheckMinRevision(int64_t min_revision);
-// Everything that a Get or List says of how fresh its answer is to be.
+// Everything that a Get, List or Scan says of how fresh its answer is to be.
 template <typename Request>
 absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const Request& request, MonotonicNanos answer_by);
 // Of an entry of the log; 0 is the newest.

@@ -111,6 +111,7 @@ std::vector<ErrorCase> ErrorTable() {
        "REVISION_COMPACTED",
        {{"compact_revision", "5"}},
        kNone},
+      {TooManyScansError(1), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
       {TooManyWatchesError(1), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
       {TooManyStreamsError(1), StatusCode::kResourceExhausted, "OVERLOADED", {}, 250},
       {BadPageTokenError("no"), kInvalid, "BAD_PAGE_TOKEN", {{"field", "page_token"}}, kNone},

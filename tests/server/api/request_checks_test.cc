@@ -286,6 +286,8 @@ TEST(ReadFreshnessTest, RefusesBadFieldsOfEveryRead) {
                   words);
     ExpectRefused(ReadFreshnessOf(Proto<v1::ListRequest>(text), 0).status(), reason, metadata,
                   words);
+    ExpectRefused(ReadFreshnessOf(Proto<v1::ScanRequest>(text), 0).status(), reason, metadata,
+                  words);
   };
   check("min_revision: -1", "BAD_REVISION", {{"field", "min_revision"}}, {"-1"});
   check("at_revision: -2", "BAD_REVISION", {{"field", "at_revision"}}, {"-2"});
