@@ -129,6 +129,8 @@ inline constexpr int kWatchRangesMax = 100;
 inline constexpr uint64_t kWatchPageKeysMax = 1000;
 inline constexpr uint64_t kWatchPageBytesMax = 256 << 10;
 inline constexpr uint64_t kWatchBacklogSlackBytes = 4 * kMiB;
+// Watches that GetStatus tells of.
+inline constexpr size_t kSlowestWatchesMax = 20;
 // Streams that keep leases alive, and renewals of one of them that are under way together.
 inline constexpr size_t kLeaseStreamsMax = 32'768;
 inline constexpr size_t kLeaseRenewalsAtOnce = 64;

@@ -11,11 +11,16 @@ ClientApi::ClientApi(const KvService::Limits& limits, ClusterService::Hooks hook
       kv_(limits, store, header_),
       scans_(store, header_),
       scan_method_(kv_.service().AddStream("Scan")),
-      cluster_(directory, store, driver, clock, header_, std::move(hooks)),
+      cluster_(directory, store, driver, clock, header_, WithWatches(std::move(hooks))),
       maintenance_(store, snapshots, header_, directory->self().name),
       watch_(store, watches, clock, header_),
       lease_(store, clock, header_),
       health_(store) {}
+
+ClusterService::Hooks ClientApi::WithWatches(ClusterService::Hooks hooks) {
+  hooks.fill_watches = [this](v1::WatchStatus* status) { watch_.FillStatus(status); };
+  return hooks;
+}
 
 void ClientApi::Register(grpc::ServerBuilder* builder) {
   for (ClientService* service : services()) {

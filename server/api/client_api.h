@@ -64,6 +64,8 @@ class ClientApi final {
   }
 
  private:
+  ClusterService::Hooks WithWatches(ClusterService::Hooks hooks);
+
   const ResponseHeaderFiller header_;
   KvService kv_;
   Scans scans_;

@@ -384,6 +384,7 @@ void ClusterService::FillStatus(v1::GetStatusResponse* response) const {
   *response->mutable_uptime() = ToProto(clock_.Now() - hooks_.started_at);
   hooks_.fill_requests(response->mutable_requests());
   hooks_.fill_peers(response);
+  hooks_.fill_watches(response->mutable_watches());
   for (std::string& warning : Warnings()) {
     response->add_warnings(std::move(warning));
   }

@@ -43,6 +43,8 @@ class ClusterService final {
     std::function<void(v1::RequestStats* stats)> fill_requests;
     // Adds what the member knows of each other one.
     std::function<void(v1::GetStatusResponse* response)> fill_peers;
+    // Who watches; ClientApi's own.
+    std::function<void(v1::WatchStatus* status)> fill_watches = nullptr;
     // What is wrong with the member's connections; empty: nothing.
     std::function<std::vector<std::string>()> warnings;
   };

@@ -155,8 +155,20 @@ class WatchService::Stream final : public StreamCall {
  public:
   explicit Stream(WatchService* service) : StreamCall(service->watch_method_), service_(*service) {}
 
+  ~Stream() override { service_.watching_.erase(this); }
+
   // It is the first of those that wait for room.
   void OnRoom() { SendPrepared(); }
+
+  int64_t progress() const { return watch_->progress(); }
+  void FillStatus(v1::WatcherStatus* status) {
+    status->set_client(context().peer());
+    *status->mutable_range() = first_range_;
+    status->set_range_count(static_cast<int32_t>(range_count_));
+    status->set_progress_revision(progress());
+    status->set_behind(service_.store_.revision() - progress());
+    *status->mutable_age() = TimeUtil::NanosecondsToDuration(service_.clock_.Now() - began_at_);
+  }
 
   // Its time has come.
   void OnTimer() {
@@ -237,6 +249,10 @@ class WatchService::Stream final : public StreamCall {
     RAFTKV_ASSIGN_OR_RETURN(watch_, service_.hub_.Begin(plan_.options));
     range_bytes_ = range_bytes;
     service_.range_bytes_ += range_bytes;
+    first_range_ = request.ranges(0);
+    range_count_ = request.ranges_size();
+    began_at_ = service_.clock_.Now();
+    service_.watching_.insert(this);
     if (plan_.initial_state) {
       service_.views_.emplace(this, service_.store_.TakeView());
       tells_initial_ = true;
@@ -401,6 +417,15 @@ class WatchService::Stream final : public StreamCall {
   }
 
   void End(const absl::Status& error) {
+  void Fail(const absl::Status& error) {
+    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
+      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
+    }
+    Finish(ToGrpcStatus(error));
+  }
+
+  void Finish(const grpc::Status& status) {
+    service_.watching_.erase(this);
     ClearTimer();
     StopWaiting();
     service_.range_bytes_ -= std::exchange(range_bytes_, 0);
@@ -413,6 +438,10 @@ class WatchService::Stream final : public StreamCall {
   WatchPlan plan_;
   uint64_t range_bytes_ = 0;
   std::unique_ptr<kv::Watch> watch_;
+  // For FillStatus.
+  v1::KeyRange first_range_;
+  int range_count_ = 0;
+  MonotonicNanos began_at_ = 0;
   bool awaits_batch_ = false;
   // Came while something else was written.
   std::optional<absl::StatusOr<kv::WatchBatch>> batch_;
@@ -448,6 +477,21 @@ void WatchService::Start(grpc::ServerCompletionQueue* queue, CallAccounting* acc
 void WatchService::End() {
   hub_.End();
   views_.clear();
+}
+
+void WatchService::FillStatus(v1::WatchStatus* status) const {
+  status->set_count(static_cast<int64_t>(watching_.size()));
+  std::vector<std::pair<int64_t, Stream*>> slowest;
+  slowest.reserve(watching_.size());
+  for (Stream* stream : watching_) {
+    slowest.emplace_back(stream->progress(), stream);
+  }
+  const size_t told = std::min(slowest.size(), kSlowestWatchesMax);
+  std::partial_sort(slowest.begin(), slowest.begin() + static_cast<ptrdiff_t>(told), slowest.end());
+  slowest.resize(told);
+  for (const auto& [progress, stream] : slowest) {
+    stream->FillStatus(status->add_slowest());
+  }
 }
 
 bool WatchService::OnTurn() {

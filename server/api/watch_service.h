@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "kv/store.h"
 #include "kv/watch_hub.h"
+#include "raftkv/v1/cluster.pb.h"
 #include "raftkv/v1/watch.pb.h"
 #include "server/api/response_header.h"
 #include "server/loop/client_service.h"
@@ -51,6 +52,8 @@ class WatchService final {
   bool OnTurn();
   // All streams end, with SHUTTING_DOWN, within the next turns.
   void End();
+  // Who watches. Looks at each.
+  void FillStatus(v1::WatchStatus* status) const;
 
  private:
   class Stream;
@@ -73,6 +76,8 @@ class WatchService final {
   Timers timers_;
   // What initial states are read from, by stream; here, so that none outlives the storage.
   std::map<const Stream*, std::shared_ptr<const kv::KvView>> views_;
+  // Those that have a watch.
+  std::set<Stream*> watching_;
 };
 
 }  // namespace raftkv::server

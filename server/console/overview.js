@@ -124,6 +124,14 @@ function connectionOf(member, peer, status) {
   return peer.reachable ? 'answers' : `silent for ${formatSpan(secondsOf(peer.unreachable_for) ?? 0)}`;
 }
 
+// The first of the ranges that somebody watches, and how many others there are.
+function rangeOf({range, range_count}) {
+  const first = range?.key !== undefined ? range.key
+    : range?.prefix !== undefined ? `${range.prefix}…`
+    : `${range?.span?.start_key ?? ''} to ${range?.span?.end_key || 'the end'}`;
+  return range_count > 1 ? `${first} and ${formatCount(range_count - 1)} more` : first;
+}
+
 export class Overview {
   constructor(section, history) {
     this.history = history;
@@ -132,6 +140,7 @@ export class Overview {
     this.charts = CHARTS.map((chart) => new Chart(chart));
     this.rows = h('tbody', {id: 'members'});
     this.changes = h('ul', {class: 'card changes', id: 'leader-changes'});
+    this.watches = h('ul', {class: 'card changes', id: 'watches'});
     this.warnings = h('div', {id: 'warnings'});
     const headers = ['Member', 'State', 'Lag', 'Connection', 'Clients', 'Peers', 'Version'];
     this.headers = headers;
@@ -146,6 +155,7 @@ export class Overview {
             h('div', {class: 'charts'}, this.charts.map((chart) => chart.element)),
             h('p', {class: 'hint'},
                 'Each point is of 5 seconds. This tab keeps them, so they begin when it was opened.')),
+        h('div', {class: 'block'}, h('h2', {}, 'Watches of this member'), this.watches),
         h('div', {class: 'block'}, h('h2', {}, 'Changes of leader'), this.changes));
   }
 
@@ -166,6 +176,7 @@ export class Overview {
     }
     this.showWarnings(status.warnings ?? []);
     this.showMembers(status, members, leader);
+    this.showWatches(status.watches);
     this.showChanges();
     this.draw(state);
   }
@@ -204,6 +215,18 @@ export class Overview {
       return h('tr', {class: kind === 'bad' ? 'down' : '', 'data-member': member.name},
           cells.map((cell, at) => h('td', {'data-label': this.headers[at]}, cell)));
     }));
+  }
+
+  showWatches(watches) {
+    const slowest = watches?.slowest ?? [];
+    const items = slowest.map((watch) => h('li', {},
+        h('span', {class: 'address'}, watch.client),
+        ` ${rangeOf(watch)}, ${formatCount(watch.behind ?? 0)} revisions behind`));
+    const others = BigInt(watches?.count ?? 0) - BigInt(slowest.length);
+    if (others > 0n) {
+      items.push(h('li', {class: 'hint'}, `${formatCount(others)} others are less far behind.`));
+    }
+    this.watches.replaceChildren(...(items.length > 0 ? items : [h('li', {class: 'hint'}, 'None.')]));
   }
 
   showChanges() {

@@ -553,6 +553,7 @@ class ClusterTest(ConsoleTest):
         for chart in ("writes", "reads", "write_p99", "read_p99", "sync_p99"):
             browser.await_text(f"#chart-{chart} .scale", "peak")
             self.assertRegex(browser.text(f"#chart-{chart} .now"), r"^[0-9.,]+( µs| ms| s)?$")
+        browser.await_text("#watches", "None.")
         self.assertFalse(browser.is_shown("#banners .banner"))
         self.assertFalse(browser.is_shown("#readonly"))
         # A reload forgets nothing of it.
