@@ -107,6 +107,11 @@ absl::Status Client::ListAll(const KeyRange& range, ListOptions options,
   }
 }
 
+absl::Status Client::Scan(const KeyRange& range, const ScanOptions& options,
+                          const std::function<bool(const ScanChunk& chunk)>& visit) {
+  return connection_->Scan(range, options, visit);
+}
+
 absl::Status Client::Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                            const std::function<bool(const WatchUpdate& update)>& visit) {
   return connection_->Watch(ranges, options, visit);

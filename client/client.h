@@ -83,6 +83,15 @@ class Client {
   absl::Status ListAll(const KeyRange& range, ListOptions options,
                        const std::function<bool(const ListResult& page)>& visit);
 
+  // Calls `visit` with all keys of a range in key order, as of one revision, chunk by chunk, until
+  // it returns false (OK) or all were visited: with one chunk at least. A connection that breaks,
+  // or a member that stops, does not end it: it goes on with another endpoint behind the last
+  // chunk, at the same revision. On failure `visit` has seen what came before.
+  // OUT_OF_RANGE / REVISION_COMPACTED when the history no longer reaches back to its revision;
+  // UNAVAILABLE when all endpoints have failed for several rounds.
+  absl::Status Scan(const KeyRange& range, const ScanOptions& options,
+                    const std::function<bool(const ScanChunk& chunk)>& visit);
+
   // Calls `visit` with what happens to the keys of some ranges, until it returns false (OK) or the
   // watch cannot go on. A connection that breaks, or a member that stops or is cut off, does not
   // end it: it goes on with another endpoint where it was, with no event missing and none told

@@ -53,6 +53,8 @@ class Connection {
   virtual absl::StatusOr<BackupResult> Backup(absl::string_view endpoint,
                                               const BackupOptions& options,
                                               const BackupSink& sink) = 0;
+  virtual absl::Status Scan(const KeyRange& range, const ScanOptions& options,
+                            const std::function<bool(const ScanChunk& chunk)>& visit) = 0;
   virtual absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                              const std::function<bool(const WatchUpdate& update)>& visit) = 0;
   virtual absl::StatusOr<CompactResult> Compact(int64_t revision,

@@ -123,12 +123,27 @@ google::protobuf::Duration DurationToProto(absl::Duration duration) {
   return proto;
 }
 
+namespace {
+
+// Of a Get, List or Scan.
+template <typename Options, typename Request>
+void SetFreshness(const Options& options, Request* request) {
+  if (options.max_staleness.has_value()) {
+    *request->mutable_max_staleness() = DurationToProto(*options.max_staleness);
+  } else {
+    request->set_consistency(ToProto(options.consistency));
+  }
+  request->set_min_revision(options.min_revision);
+  request->set_at_revision(options.at_revision);
+}
+
+}  // namespace
+
 absl::StatusOr<v1::GetRequest> MakeGetRequest(absl::string_view key, const GetOptions& options) {
   RAFTKV_RETURN_IF_ERROR(CheckText("key", key));
   v1::GetRequest request;
   request.set_key(std::string(key));
-  request.set_consistency(ToProto(options.consistency));
-  request.set_min_revision(options.min_revision);
+  SetFreshness(options, &request);
   return request;
 }
 
@@ -348,8 +363,17 @@ absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const Lis
   request.set_keys_only(options.keys_only);
   request.set_count_only(options.count_only);
   request.set_descending(options.descending);
-  request.set_consistency(ToProto(options.consistency));
-  request.set_min_revision(options.min_revision);
+  SetFreshness(options, &request);
+  return request;
+}
+
+absl::StatusOr<v1::ScanRequest> MakeScanRequest(const KeyRange& range, const ScanOptions& options) {
+  v1::ScanRequest request;
+  RAFTKV_ASSIGN_OR_RETURN(*request.mutable_range(), ToProto(range));
+  request.set_limit(options.limit);
+  request.set_keys_only(options.keys_only);
+  request.set_descending(options.descending);
+  SetFreshness(options, &request);
   return request;
 }
 
@@ -472,6 +496,10 @@ ListResult ToResult(const v1::ListResponse& response) {
                     .kvs = FromProtos(response.kvs()),
                     .next_page_token = response.next_page_token(),
                     .count = response.count()};
+}
+
+ScanChunk ToResult(const v1::ScanResponse& response) {
+  return ScanChunk{.header = FromProto(response.header()), .kvs = FromProtos(response.kvs())};
 }
 
 ListMembersResult ToResult(const v1::ListMembersResponse& response) {

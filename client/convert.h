@@ -37,6 +37,7 @@ absl::StatusOr<v1::IncrementRequest> MakeIncrementRequest(absl::string_view key,
                                                           const IncrementOptions& options);
 absl::StatusOr<v1::TxnRequest> MakeTxnRequest(const Txn& txn, const TxnOptions& options);
 absl::StatusOr<v1::ListRequest> MakeListRequest(const KeyRange& range, const ListOptions& options);
+absl::StatusOr<v1::ScanRequest> MakeScanRequest(const KeyRange& range, const ScanOptions& options);
 v1::ListMembersRequest MakeListMembersRequest(const MemberOptions& options);
 v1::TransferLeadershipRequest MakeTransferLeadershipRequest(absl::string_view target);
 absl::StatusOr<v1::WatchRequest> MakeWatchRequest(const std::vector<KeyRange>& ranges,
@@ -68,6 +69,7 @@ ChangeMemberResult ToResult(const v1::PromoteMemberResponse& response);
 ChangeMemberResult ToResult(const v1::UpdateMemberResponse& response);
 TransferLeadershipResult ToResult(const v1::TransferLeadershipResponse& response);
 VerifyHashResult ToResult(const v1::VerifyHashResponse& response);
+ScanChunk ToResult(const v1::ScanResponse& response);
 // Of the first message of a backup.
 BackupResult ToResult(const v1::BackupResponse& response);
 CompactResult ToResult(const v1::CompactResponse& response);

@@ -27,16 +27,37 @@ Latency FromProto(const v1::Latency& latency) {
                  .p99 = DurationFromProto(latency.p99())};
 }
 
+WatchStatus FromProto(const v1::WatchStatus& status) {
+  WatchStatus result{.count = status.count(), .slowest = {}};
+  for (const v1::WatcherStatus& watcher : status.slowest()) {
+    const v1::KeyRange& range = watcher.range();
+    result.slowest.push_back({.client = watcher.client(),
+                              .first_key = range.has_key()      ? range.key()
+                                           : range.has_prefix() ? range.prefix()
+                                                                : range.span().start_key(),
+                              .is_prefix = range.has_prefix(),
+                              .ranges = watcher.range_count(),
+                              .progress_revision = watcher.progress_revision(),
+                              .behind = watcher.behind(),
+                              .age = DurationFromProto(watcher.age())});
+  }
+  return result;
+}
+
 }  // namespace
 
 ResponseHeader FromProto(const v1::ResponseHeader& header) {
-  return ResponseHeader{
+  ResponseHeader result{
       .cluster_id = header.cluster_id(),
       .member_id = header.member_id(),
       .leader_id = header.leader_id(),
       .raft_term = header.raft_term(),
       .revision = header.revision(),
   };
+  if (header.has_staleness()) {
+    result.staleness = DurationFromProto(header.staleness());
+  }
+  return result;
 }
 
 MemberRole FromProto(v1::MemberRole role) {
@@ -84,6 +105,7 @@ MemberStatus ToResult(const v1::GetStatusResponse& response) {
                    .failed = FromProto(requests.failed()),
                    .syncs = FromProto(requests.syncs())},
       .peers = std::move(peers),
+      .watches = FromProto(response.watches()),
   };
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct ResponseHeader {
   uint64_t leader_id = 0;  // 0: the member knows no leader
   uint64_t raft_term = 0;
   int64_t revision = 0;  // a write's own; for a read, the revision that it was answered from
+  // Of a read that did not ask the leader: it reflects every write that was acknowledged longer
+  // than this before it began.
+  std::optional<absl::Duration> staleness = std::nullopt;
 };
 
 enum class MemberRole { kUnspecified, kVoter, kLearner };
@@ -55,6 +59,22 @@ struct PeerStatus {
   uint64_t match_index = 0;  // 0: not known; only a leader knows
 };
 
+// One watch of a member.
+struct WatcherStatus {
+  std::string client = {};
+  std::string first_key = {};  // where the first of its ranges begins
+  bool is_prefix = false;      // that range is all keys that begin so
+  int ranges = 0;
+  int64_t progress_revision = 0;
+  int64_t behind = 0;  // revisions that the member has applied since
+  absl::Duration age = {};
+};
+
+struct WatchStatus {
+  int64_t count = 0;
+  std::vector<WatcherStatus> slowest = {};  // the furthest behind first; not all
+};
+
 // One member's own state.
 struct MemberStatus {
   ResponseHeader header = {};
@@ -72,6 +92,7 @@ struct MemberStatus {
   std::vector<std::string> warnings = {};
   RequestStats requests = {};
   std::vector<PeerStatus> peers = {};
+  WatchStatus watches = {};
 };
 
 }  // namespace raftkv

@@ -304,23 +304,28 @@ absl::Status RetryingConnection::Watch(
     const std::function<bool(const WatchUpdate& update)>& visit) {
   WatchPlace place;
   RAFTKV_ASSIGN_OR_RETURN(place.request, MakeWatchRequest(ranges, options));
+  return RunStreams([&](const Endpoint& endpoint, bool* came) {
+    return WatchOnce(endpoint, options, &place, came, visit);
+  });
+}
+
+absl::Status RetryingConnection::RunStreams(StreamOnce once) {
   const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
   std::optional<Backoff> backoff(NewBackoff());
   Failures failures;
   size_t endpoint = PreferredEndpoint();
   for (size_t tries = 1;; ++tries) {
+    bool came = false;
     absl::Status status = endpoints_[endpoint].stub->Connect(options_.connect_timeout);
     if (status.ok()) {
-      place.told_something = false;
-      status = WatchOnce(endpoints_[endpoint], options, &place, visit);
+      status = once(endpoints_[endpoint], &came);
     }
     // A member gives up whoever read too slowly for a while. The initial state would begin anew.
     const bool was_slow = absl::IsCancelled(status) && !place.request.initial_state();
     if (status.ok() || (!absl::IsUnavailable(status) && !was_slow)) {
       return status;
     }
-    if (place.told_something) {
-      place.told_something = false;
+    if (came) {
       tries = 1;
       backoff.emplace(NewBackoff());
       failures = Failures();
@@ -338,7 +343,7 @@ absl::Status RetryingConnection::Watch(
 }
 
 absl::Status RetryingConnection::WatchOnce(
-    const Endpoint& endpoint, const WatchOptions& options, WatchPlace* place,
+    const Endpoint& endpoint, const WatchOptions& options, WatchPlace* place, bool* came,
     const std::function<bool(const WatchUpdate& update)>& visit) {
   // So many heartbeats may be missed.
   constexpr int kHeartbeatsMissedMax = 3;
@@ -350,6 +355,7 @@ absl::Status RetryingConnection::WatchOnce(
     if (!problem.ok()) {
       return false;
     }
+    *came = true;
     WatchUpdate update = ToResult(response);
     update.begins = std::exchange(begins, false);
     NoteTold(place, &update);
@@ -363,7 +369,6 @@ absl::Status RetryingConnection::WatchOnce(
 
 void RetryingConnection::NoteTold(WatchPlace* place, WatchUpdate* update) {
   v1::WatchRequest& request = place->request;
-  place->told_something = true;
   if (update->begins) {
     place->initial_revision = update->header.revision;
     if (!request.initial_state()) {

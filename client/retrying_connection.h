@@ -17,6 +17,7 @@
 #include "client/connection.h"
 #include "client/convert.h"
 #include "client/retry_policy.h"
+#include "client/scan_place.h"
 #include "client/stub.h"
 
 namespace raftkv::client {
@@ -77,6 +78,8 @@ class RetryingConnection final : public Connection {
                                               const VerifyHashOptions& options) override;
   absl::StatusOr<BackupResult> Backup(absl::string_view endpoint, const BackupOptions& options,
                                       const BackupSink& sink) override;
+  absl::Status Scan(const KeyRange& range, const ScanOptions& options,
+                    const std::function<bool(const ScanChunk& chunk)>& visit) override;
   absl::Status Watch(const std::vector<KeyRange>& ranges, const WatchOptions& options,
                      const std::function<bool(const WatchUpdate& update)>& visit) override;
   absl::StatusOr<CompactResult> Compact(int64_t revision, const CompactOptions& options) override;
@@ -100,10 +103,17 @@ class RetryingConnection final : public Connection {
   };
   using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
 
+  // Has `once` make a stream, at one endpoint after the other, until it ends with something else
+  // than UNAVAILABLE, or all have failed for several rounds. It sets `came` once something came.
+  using StreamOnce = absl::FunctionRef<absl::Status(const Endpoint& endpoint, bool* came)>;
+  absl::Status RunStreams(StreamOnce once);
+  // One stream of a scan. OK: it is complete, or `visit` wants no more.
+  absl::Status ScanOnce(const Endpoint& endpoint, absl::Duration silence_max, ScanPlace* place,
+                        bool* came, const std::function<bool(const ScanChunk& chunk)>& visit);
+
   // Where a watch is.
   struct WatchPlace {
     v1::WatchRequest request;      // What to ask for next.
-    bool told_something = false;   // Since it was asked for.
     int64_t initial_revision = 0;  // Of the initial state that is being told.
     // Of the last event that was told.
     int64_t told_revision = 0;
@@ -111,7 +121,7 @@ class RetryingConnection final : public Connection {
   };
   // One stream of a watch. OK: `visit` wants no more.
   absl::Status WatchOnce(const Endpoint& endpoint, const WatchOptions& options, WatchPlace* place,
-                         const std::function<bool(const WatchUpdate& update)>& visit);
+                         bool* came, const std::function<bool(const WatchUpdate& update)>& visit);
   // Takes out of an update what was told before, and notes where the watch is then.
   static void NoteTold(WatchPlace* place, WatchUpdate* update);
 

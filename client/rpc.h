@@ -79,7 +79,8 @@ inline constexpr StreamRpc<v1::BackupRequest, v1::BackupResponse> kBackup{
     "/raftkv.v1.MaintenanceService/Backup"};
 inline constexpr Rpc<v1::CompactRequest, v1::CompactResponse> kCompact{
     "/raftkv.v1.MaintenanceService/Compact", CallKind::kWrite};
-// A stream of responses.
+// Streams of responses.
+inline constexpr char kScanPath[] = "/raftkv.v1.KvService/Scan";
 inline constexpr char kWatchPath[] = "/raftkv.v1.WatchService/Watch";
 
 // Streams both ways.

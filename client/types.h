@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/cluster_types.h"
+#include "client/key_types.h"
 #include "client/member_status.h"
 #include "client/member_types.h"
 
@@ -48,16 +49,6 @@ struct ClientOptions {
   bool exactly_once = true;  // each write has an id, and is done once however often it is tried
 };
 
-struct KeyValue {
-  std::string key = {};
-  std::string value = {};  // any bytes; empty too when only keys were asked for
-  int64_t create_revision = 0;
-  int64_t mod_revision = 0;
-  int64_t version = 0;
-  std::optional<absl::Duration> ttl_remaining = std::nullopt;  // unset: never expires by itself
-  int64_t lease_id = 0;                                        // that it hangs on; 0: none
-};
-
 // What must hold for a write to happen; otherwise it changes nothing and fails with ABORTED /
 // PRECONDITION_FAILED. An absent key has mod_revision 0 and version 0, and equals no value.
 struct KeyExists {
@@ -73,26 +64,6 @@ struct ValueIs {
   std::string value = {};
 };
 using Precondition = std::variant<KeyExists, ModRevisionIs, VersionIs, ValueIs>;
-
-// Which keys a List or DeleteRange is about.
-struct SingleKey {
-  std::string key = {};
-};
-struct Prefix {
-  std::string prefix = {};  // "" is every key
-};
-struct Span {
-  std::string start_key = {};  // inclusive; "" is the first of all
-  std::string end_key = {};    // exclusive; "" is open
-};
-using KeyRange = std::variant<SingleKey, Prefix, Span>;
-
-// In all options: `timeout` replaces ClientOptions::request_timeout for one call.
-struct GetOptions {
-  Consistency consistency = Consistency::kLinearizable;
-  int64_t min_revision = 0;  // wait until the answering member has applied it
-  std::optional<absl::Duration> timeout = std::nullopt;
-};
 
 // None of `ttl`, `keep_ttl` and `lease_id`: the key no longer expires, whatever it did before. At
 // most one of them; `lease_id` 0 is none.
@@ -120,17 +91,6 @@ struct DeleteRangeOptions {
   bool return_previous = false;
   std::optional<absl::Duration> timeout = std::nullopt;
   std::string request_id = {};
-};
-
-struct ListOptions {
-  int32_t page_size = 0;  // 0: the server's default, 100
-  std::string page_token = {};
-  bool keys_only = false;
-  bool count_only = false;
-  bool descending = false;
-  Consistency consistency = Consistency::kLinearizable;
-  int64_t min_revision = 0;
-  std::optional<absl::Duration> timeout = std::nullopt;
 };
 
 // Neither `ttl` nor `lease_id`: the key does not expire any more. Not both.
@@ -194,11 +154,6 @@ struct CompactResult {
   int64_t compact_revision = 0;
 };
 
-struct GetResult {
-  ResponseHeader header = {};
-  std::optional<KeyValue> kv = std::nullopt;  // unset: no such key
-};
-
 struct PutResult {
   ResponseHeader header = {};
   int64_t mod_revision = 0;
@@ -232,13 +187,6 @@ struct IncrementResult {
   int64_t value = 0;
   int64_t mod_revision = 0;
   bool replayed = false;
-};
-
-struct ListResult {
-  ResponseHeader header = {};
-  std::vector<KeyValue> kvs = {};
-  std::string next_page_token = {};  // empty: this page is the last
-  int64_t count = 0;
 };
 
 }  // namespace raftkv

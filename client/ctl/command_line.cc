@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "client/ctl/completed_app.h"
 #include "client/ctl/lease_arguments.h"
+#include "client/ctl/words.h"
 
 namespace raftkv::ctl {
 namespace {
@@ -24,48 +25,6 @@ constexpr char kFooter[] =
     "one about an argument, 5 cluster unhealthy, endpoints of two clusters or with different keys, "
     "128 bad arguments, "
     "no server asked.";
-
-// What CLI11 fills in before it is checked and given its types.
-struct Words {
-  std::string endpoints = "127.0.0.1:2379";
-  std::string format = "simple";
-  std::string command_timeout = "5s";
-  TlsOptions tls;
-  std::string ttl;
-  std::string consistency = "l";
-  PutCommand put;
-  GetCommand get;
-  DeleteCommand del;
-  MemberAddCommand add;
-  MemberRemoveCommand remove;
-  MemberPromoteCommand promote;
-  MemberUpdateCommand update;
-  MemberReplaceCommand replace;
-  TouchCommand touch;
-  std::string touch_ttl;
-  IncrementCommand increment;
-  std::string increment_ttl;
-  WatchCommand watch;
-  HistoryCommand history;
-  CompactCommand compact;
-  MoveLeaderCommand move_leader;
-  EndpointStatusCommand status;
-  EndpointHealthCommand health;
-  EndpointHashCommand hash;
-  SnapshotSaveCommand save;
-  ExportCommand exported;
-  ImportCommand import;
-  std::string raftkvd;
-  std::string file;  // of snapshot status and restore
-  std::string data_dir;
-  std::string name;
-  std::string initial_cluster;
-  bool force = false;
-  bool only_hash = false;
-  std::string shell;
-  bool persist = false;
-  LeaseWords leases;
-};
 
 void AddGlobalOptions(CLI::App& app, Words& words) {
   constexpr char kGroup[] = "Global options";
@@ -130,10 +89,21 @@ void AddKeyCommands(CLI::App& app, Words& words) {
   get->add_option("--limit", words.get.limit, "Most keys to print; 0: all")
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->option_text("N [0]");
-  get->add_option("--consistency", words.consistency,
-                  "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
-      ->check(CLI::IsMember({"l", "s", "linearizable", "stale"}))
-      ->option_text("l|s|linearizable|stale [l]");
+  CLI::Option* consistency =
+      get->add_option("--consistency", words.consistency,
+                      "l: linearizable; s: stale, whatever the endpoint has, also without a quorum")
+          ->check(CLI::IsMember({"l", "s", "linearizable", "stale"}))
+          ->option_text("l|s|linearizable|stale [l]");
+  CLI::Option* max_staleness =
+      get->add_option("--max-staleness", words.max_staleness,
+                      "Whatever the endpoint has, when it lacks nothing that is older than this")
+          ->check(IsDuration(/*positive=*/true))
+          ->option_text("DURATION")
+          ->excludes(consistency);
+  get->add_option("--rev", words.get.revision, "As it was at this revision; without it, as it is")
+      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()))
+      ->option_text("REVISION")
+      ->excludes(max_staleness);
   get->add_flag("--print-value-only", words.get.print_value_only, "Print values without keys")
       ->excludes("--keys-only");
   get->add_flag("--fail-missing", words.get.fail_missing, "Exit 1 when there is no such key");
@@ -258,6 +228,19 @@ void AddHistoryCommands(CLI::App& app, Words& words) {
       app.add_subcommand("history", "Print what happened to a key, as far as it is kept")
           ->group(kGroup);
   history->add_option("key", words.history.key, "The key")->required();
+  CLI::App* diff =
+      app.add_subcommand("diff", "Print the keys that differ between two revisions")->group(kGroup);
+  diff->add_option("from", words.diff.from, "The one revision")
+      ->required()
+      ->check(revisions)
+      ->option_text("REVISION");
+  diff->add_option("to", words.diff.to, "The other one")
+      ->required()
+      ->check(revisions)
+      ->option_text("REVISION");
+  diff->add_option("--prefix", words.diff.prefix, "Only keys that start with this")
+      ->option_text("PREFIX");
+  diff->add_flag("--keys-only", words.diff.keys_only, "Print keys without values");
   CLI::App* compact =
       app.add_subcommand("compact", "End the history up to a revision")->group(kGroup);
   compact->add_option("revision", words.compact.revision, "The revision")
@@ -483,6 +466,9 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   }
   if (app.got_subcommand("get")) {
     words.get.consistency = ConsistencyOf(words);
+    if (!words.max_staleness.empty()) {
+      words.get.max_staleness = *ParseDuration(words.max_staleness);
+    }
     return words.get;
   }
   if (app.got_subcommand("del")) {
@@ -493,6 +479,9 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   }
   if (app.got_subcommand("history")) {
     return words.history;
+  }
+  if (app.got_subcommand("diff")) {
+    return words.diff;
   }
   if (app.got_subcommand("compact")) {
     return words.compact;

@@ -74,6 +74,8 @@ struct GetCommand {
   bool fail_missing = false;
   int64_t limit = 0;  // 0: all
   Consistency consistency = Consistency::kLinearizable;
+  std::optional<absl::Duration> max_staleness = std::nullopt;
+  int64_t revision = 0;  // 0: as it is
 };
 
 struct DeleteCommand {
@@ -134,6 +136,13 @@ struct HistoryCommand {
   std::string key = {};
 };
 
+struct DiffCommand {
+  int64_t from = 0;
+  int64_t to = 0;
+  std::string prefix = {};
+  bool keys_only = false;
+};
+
 struct CompactCommand {
   int64_t revision = 0;
 };
@@ -183,8 +192,8 @@ struct VersionCommand {};
 
 using Command =
     std::variant<PutCommand, GetCommand, DeleteCommand, TouchCommand, IncrementCommand, TxnCommand,
-                 WatchCommand, HistoryCommand, CompactCommand, MemberListCommand, MemberAddCommand,
-                 MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
+                 WatchCommand, HistoryCommand, DiffCommand, CompactCommand, MemberListCommand,
+                 MemberAddCommand, MemberRemoveCommand, MemberPromoteCommand, MemberUpdateCommand,
                  MemberReplaceCommand, MoveLeaderCommand, EndpointStatusCommand,
                  EndpointHealthCommand, EndpointHashCommand, SnapshotSaveCommand, ExportCommand,
                  ImportCommand, OfflineCommand, TopCommand, LeaseGrantCommand, LeaseRenewCommand,

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "client/ctl/diff.h"
 #include "client/ctl/escape.h"
 #include "client/ctl/import.h"
 #include "client/ctl/lease.h"
@@ -150,6 +151,11 @@ class Run {
 
   ExitCode operator()(const HistoryCommand& command) {
     const absl::Status status = RunHistory(command, global_.format, client_, terminal_);
+    return status.ok() ? ExitCode::kOk : Fail(status);
+  }
+
+  ExitCode operator()(const DiffCommand& command) {
+    const absl::Status status = RunDiff(command, global_.format, client_, terminal_);
     return status.ok() ? ExitCode::kOk : Fail(status);
   }
 
@@ -474,6 +480,8 @@ class Run {
   absl::StatusOr<int64_t> PrintOneKey(const GetCommand& command, const KeyView& view) {
     GetOptions options;
     options.consistency = command.consistency;
+    options.max_staleness = command.max_staleness;
+    options.at_revision = command.revision;
     RAFTKV_ASSIGN_OR_RETURN(const GetResult result, client_.Get(command.key, options));
     std::vector<KeyValue> kvs;
     if (result.kv.has_value()) {
@@ -488,6 +496,8 @@ class Run {
     ListOptions options;
     options.keys_only = command.keys_only;
     options.consistency = command.consistency;
+    options.max_staleness = command.max_staleness;
+    options.at_revision = command.revision;
     options.page_size =
         static_cast<int32_t>(command.limit == 0 ? kPageSize : std::min(command.limit, kPageSize));
     int64_t found = 0;

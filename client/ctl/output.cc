@@ -148,6 +148,7 @@ Json ToJson(const EndpointStatus& endpoint) {
   for (const PeerStatus& peer : status.peers) {
     json["peers"].push_back(ToJson(peer));
   }
+  json["watches"] = ctl::ToJson(status.watches);
   return json;
 }
 

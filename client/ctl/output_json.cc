@@ -24,11 +24,15 @@ std::string Line(const Json& json) {
 }
 
 Json ToJson(const ResponseHeader& header) {
-  return Json{{"cluster_id", absl::StrCat(header.cluster_id)},
-              {"member_id", header.member_id},
-              {"leader_id", header.leader_id},
-              {"raft_term", header.raft_term},
-              {"revision", header.revision}};
+  Json json{{"cluster_id", absl::StrCat(header.cluster_id)},
+            {"member_id", header.member_id},
+            {"leader_id", header.leader_id},
+            {"raft_term", header.raft_term},
+            {"revision", header.revision}};
+  if (header.staleness.has_value()) {
+    json["staleness"] = absl::FormatDuration(*header.staleness);
+  }
+  return json;
 }
 
 Json ToJson(const KeyValue& kv, const KeyView& view) {
@@ -45,6 +49,20 @@ Json ToJson(const KeyValue& kv, const KeyView& view) {
   }
   if (kv.ttl_remaining.has_value()) {
     json["ttl_remaining"] = absl::FormatDuration(*kv.ttl_remaining);
+  }
+  return json;
+}
+
+Json ToJson(const WatchStatus& watches) {
+  Json json{{"count", watches.count}, {"slowest", Json::array()}};
+  for (const WatcherStatus& watcher : watches.slowest) {
+    json["slowest"].push_back({{"client", watcher.client},
+                               {"first_key", watcher.first_key},
+                               {"is_prefix", watcher.is_prefix},
+                               {"ranges", watcher.ranges},
+                               {"progress_revision", watcher.progress_revision},
+                               {"behind", watcher.behind},
+                               {"age", absl::FormatDuration(watcher.age)}});
   }
   return json;
 }

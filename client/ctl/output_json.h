@@ -18,5 +18,6 @@ std::string Line(const Json& json);
 // The cluster id as text, as protobuf's JSON has it: as a number, most JSON readers would round it.
 Json ToJson(const ResponseHeader& header);
 Json ToJson(const KeyValue& kv, const KeyView& view);
+Json ToJson(const WatchStatus& watches);
 
 }  // namespace raftkv::ctl

@@ -38,12 +38,18 @@ struct StreamScript {
   std::vector<v1::WatchResponse> answers;
   absl::Status end;
 };
+struct ScanScript {
+  std::vector<v1::ScanResponse> answers;
+  absl::Status end;
+};
 
 // Members that answer every RPC as scripted, OK once the script is used up, and a record of who was
 // asked.
 struct Script {
   std::map<std::string, std::deque<StreamScript>> streams = {};
   std::vector<v1::WatchRequest> watches = {};
+  std::map<std::string, std::deque<ScanScript>> scans = {};
+  std::vector<v1::ScanRequest> scanned = {};
   ManualClock* clock;
   std::map<std::string, absl::Status> connect;              // by address; absent: connected
   std::map<std::string, std::deque<absl::Status>> answers;  // by address
@@ -99,14 +105,23 @@ class ScriptedStub final : public Stub {
                       absl::FunctionRef<bool()> on_response) override {
     script_->asked.push_back(address_);
     script_->timeouts.push_back(silence_max);
+    if (const auto* scan = dynamic_cast<const v1::ScanRequest*>(&request)) {
+      script_->scanned.push_back(*scan);
+      return Play(&script_->scans[address_], response, on_response);
+    }
     script_->watches.push_back(static_cast<const v1::WatchRequest&>(request));
-    std::deque<StreamScript>& streams = script_->streams[address_];
-    if (streams.empty()) {
+    return Play(&script_->streams[address_], response, on_response);
+  }
+
+  template <typename Scripts>
+  static absl::Status Play(Scripts* scripts, google::protobuf::Message* response,
+                           absl::FunctionRef<bool()> on_response) {
+    if (scripts->empty()) {
       return Refused();
     }
-    const StreamScript stream = std::move(streams.front());
-    streams.pop_front();
-    for (const v1::WatchResponse& answer : stream.answers) {
+    const auto stream = std::move(scripts->front());
+    scripts->pop_front();
+    for (const auto& answer : stream.answers) {
       EXPECT_TRUE(response->ParseFromString(answer.SerializeAsString()));
       if (!on_response()) {
         return absl::OkStatus();
@@ -597,6 +612,113 @@ TEST_F(WatchConnectionTest, GivesUpAfterSomeRoundsInVain) {
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_EQ(script_.asked.size(), 16u);
   EXPECT_FALSE(clock_->pauses.empty());
+}
+
+v1::ScanResponse Chunk(int64_t revision, const std::vector<std::string>& keys) {
+  v1::ScanResponse response;
+  response.mutable_header()->set_revision(revision);
+  for (const std::string& key : keys) {
+    response.add_kvs()->set_key(key);
+  }
+  return response;
+}
+
+class ScanConnectionTest : public RetryingConnectionTest {
+ protected:
+  // Notes the keys of each chunk, and a "|" behind it, until it wants no more.
+  absl::Status Scan(const KeyRange& range, const ScanOptions& options = {}, size_t chunks = 99) {
+    RetryingConnection connection = ConnectToTwo();
+    return connection.Scan(range, options, [&](const ScanChunk& chunk) {
+      EXPECT_EQ(chunk.header.revision, 7);
+      for (const KeyValue& kv : chunk.kvs) {
+        seen_ += kv.key;
+      }
+      seen_ += "|";
+      return --chunks > 0;
+    });
+  }
+
+  std::string seen_;
+};
+
+TEST_F(ScanConnectionTest, GoesOnBehindTheLastKeyAtTheSameRevision) {
+  script_.scans["a:1"] = {{{Chunk(7, {"p1", "p2"}), Chunk(7, {"p3"})}, Unavailable("")}};
+  script_.scans["b:1"] = {{{Chunk(7, {"p4"})}, absl::OkStatus()}};
+  ScanOptions options;
+  options.limit = 10;
+  options.max_staleness = absl::Seconds(1);
+  options.min_revision = 3;
+  EXPECT_TRUE(Scan(Prefix{"p"}, options).ok());
+  EXPECT_EQ(seen_, "p1p2|p3|p4|");
+  ASSERT_EQ(script_.scanned.size(), 2u);
+  EXPECT_EQ(script_.scanned[0].range().prefix(), "p");
+  EXPECT_EQ(script_.scanned[0].consistency(), v1::CONSISTENCY_UNSPECIFIED);
+  EXPECT_EQ(script_.scanned[0].max_staleness().seconds(), 1);
+  EXPECT_EQ(script_.scanned[1].range().span().start_key(), std::string("p3\0", 3));
+  EXPECT_EQ(script_.scanned[1].range().span().end_key(), "");
+  EXPECT_EQ(script_.scanned[1].at_revision(), 7);
+  EXPECT_EQ(script_.scanned[1].limit(), 7);
+  EXPECT_EQ(script_.scanned[1].min_revision(), 0);
+  EXPECT_FALSE(script_.scanned[1].has_max_staleness());
+}
+
+TEST_F(ScanConnectionTest, APrefixEndsWhereItsKeysDo) {
+  script_.scans["a:1"] = {{{Chunk(7, {"p1"})}, Unavailable("")}};
+  script_.scans["b:1"] = {{{Chunk(7, {"p2", "q", "r"}), Chunk(7, {"s"})}, absl::OkStatus()}};
+  EXPECT_TRUE(Scan(Prefix{"p"}).ok());
+  EXPECT_EQ(seen_, "p1|p2|");
+}
+
+TEST_F(ScanConnectionTest, ADescendingScanGoesOnBelow) {
+  script_.scans["a:1"] = {{{Chunk(7, {"p3", "p2"})}, Unavailable("")}};
+  script_.scans["b:1"] = {{{Chunk(7, {"p1"})}, absl::OkStatus()}};
+  ScanOptions options;
+  options.descending = true;
+  EXPECT_TRUE(Scan(Prefix{"p"}, options).ok());
+  EXPECT_EQ(seen_, "p3p2|p1|");
+  EXPECT_EQ(script_.scanned.at(1).range().span().start_key(), "p");
+  EXPECT_EQ(script_.scanned.at(1).range().span().end_key(), "p2");
+}
+
+TEST_F(ScanConnectionTest, WhatHasAllComeIsNotAskedForAgain) {
+  script_.scans["a:1"] = {{{Chunk(7, {"k"})}, Unavailable("")}};
+  EXPECT_TRUE(Scan(SingleKey{"k"}).ok());
+  script_.scans["a:1"] = {{{Chunk(7, {"a", "b"})}, Unavailable("")}};
+  ScanOptions two;
+  two.limit = 2;
+  EXPECT_TRUE(Scan(Prefix{""}, two).ok());
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "a:1"}));
+}
+
+TEST_F(ScanConnectionTest, AMemberThatLagsIsLeftForAnother) {
+  script_.scans["a:1"] = {{{Chunk(7, {"a"})}, absl::CancelledError("took nothing")},
+                          {{Chunk(7, {"b"})}, absl::OkStatus()}};
+  script_.scans["b:1"] = {
+      {{}, WithReason(absl::OutOfRangeError("at 6"), "REVISION_FUTURE", kServerErrorDomain)}};
+  EXPECT_TRUE(Scan(Prefix{""}).ok());
+  EXPECT_EQ(seen_, "a|b|");
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1", "a:1"}));
+}
+
+TEST_F(ScanConnectionTest, ARevisionThatIsNotThereEndsIt) {
+  const auto error =
+      WithReason(absl::OutOfRangeError("at 6"), "REVISION_FUTURE", kServerErrorDomain);
+  script_.scans["a:1"] = {{{}, error}};
+  ScanOptions options;
+  options.at_revision = 9;
+  EXPECT_EQ(Scan(Prefix{""}, options), error);
+}
+
+TEST_F(ScanConnectionTest, EndsWhenNoMoreIsWanted) {
+  script_.scans["a:1"] = {{{Chunk(7, {"a"}), Chunk(7, {"b"})}, absl::OkStatus()}};
+  EXPECT_TRUE(Scan(Prefix{""}, {}, 1).ok());
+  EXPECT_EQ(seen_, "a|");
+}
+
+TEST_F(ScanConnectionTest, AnEmptyRangeIsOneChunk) {
+  script_.scans["a:1"] = {{{Chunk(7, {})}, absl::OkStatus()}};
+  EXPECT_TRUE(Scan(Prefix{""}).ok());
+  EXPECT_EQ(seen_, "|");
 }
 
 }  // namespace

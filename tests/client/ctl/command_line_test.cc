@@ -184,6 +184,27 @@ TEST(CommandLineTest, Get) {
   }
 }
 
+TEST(CommandLineTest, GetSaysOfWhenItIs) {
+  const auto plain = std::get<GetCommand>(Good({"get", "k"}).command);
+  EXPECT_EQ(plain.revision, 0);
+  EXPECT_EQ(plain.max_staleness, std::nullopt);
+  EXPECT_EQ(std::get<GetCommand>(Good({"get", "k", "--rev", "7"}).command).revision, 7);
+  EXPECT_EQ(
+      std::get<GetCommand>(Good({"get", "k", "--max-staleness", "1s500ms"}).command).max_staleness,
+      absl::Milliseconds(1500));
+  for (const std::vector<const char*>& bad :
+       {std::vector<const char*>{"get", "k", "--rev", "0"},
+        {"get", "k", "--rev", "-1"},
+        {"get", "k", "--max-staleness", "0s"},
+        {"get", "k", "--max-staleness", "25h"},
+        {"get", "k", "--max-staleness", "1s", "--rev", "7"},
+        {"get", "k", "--max-staleness", "1s", "--consistency", "s"},
+        {"diff", "1"},
+        {"diff", "0", "1"}}) {
+    EXPECT_EQ(Early(bad).code, ExitCode::kBadArguments) << ::testing::PrintToString(bad);
+  }
+}
+
 TEST(CommandLineTest, CommandsOfTheHistory) {
   const auto plain = std::get<WatchCommand>(Good({"watch", "k"}).command);
   EXPECT_EQ(plain.key, "k");
@@ -196,6 +217,12 @@ TEST(CommandLineTest, CommandsOfTheHistory) {
   EXPECT_EQ(full.exec, "true");
   EXPECT_EQ(std::get<HistoryCommand>(Good({"history", "k"}).command).key, "k");
   EXPECT_EQ(std::get<CompactCommand>(Good({"compact", "9"}).command).revision, 9);
+  const auto diff =
+      std::get<DiffCommand>(Good({"diff", "3", "9", "--prefix", "p", "--keys-only"}).command);
+  EXPECT_EQ(diff.from, 3);
+  EXPECT_EQ(diff.to, 9);
+  EXPECT_EQ(diff.prefix, "p");
+  EXPECT_TRUE(diff.keys_only);
 }
 
 TEST(CommandLineTest, CommandsOfLeases) {

@@ -55,6 +55,9 @@ class MockConnection : public Connection {
               (absl::string_view, const VerifyHashOptions&), (override));
   MOCK_METHOD(absl::StatusOr<BackupResult>, Backup,
               (absl::string_view, const BackupOptions&, const BackupSink&), (override));
+  MOCK_METHOD(absl::Status, Scan,
+              (const KeyRange&, const ScanOptions&, const std::function<bool(const ScanChunk&)>&),
+              (override));
   MOCK_METHOD(absl::Status, Watch,
               (const std::vector<KeyRange>&, const WatchOptions&,
                const std::function<bool(const WatchUpdate&)>&),
@@ -235,6 +238,56 @@ TEST_F(CommandsTest, GetPassesItsConsistencyOn) {
   EXPECT_CALL(*connection_, List(_, Field(&ListOptions::consistency, Consistency::kStale)))
       .WillOnce(Return(ListResult()));
   RunIt(GetCommand{.key = "k", .prefix = true, .consistency = Consistency::kStale});
+}
+
+TEST_F(CommandsTest, GetPassesItsRevisionAndStalenessOn) {
+  EXPECT_CALL(*connection_, Get(_, AllOf(Field(&GetOptions::at_revision, 7),
+                                         Field(&GetOptions::max_staleness, absl::Seconds(2)))))
+      .WillOnce(Return(GetResult()));
+  RunIt(GetCommand{.key = "k", .max_staleness = absl::Seconds(2), .revision = 7});
+  EXPECT_CALL(*connection_, List(_, AllOf(Field(&ListOptions::at_revision, 7),
+                                          Field(&ListOptions::max_staleness, absl::Seconds(2)))))
+      .WillOnce(Return(ListResult()));
+  RunIt(GetCommand{.key = "k", .prefix = true, .max_staleness = absl::Seconds(2), .revision = 7});
+}
+
+TEST_F(CommandsTest, DiffPrintsWhatDiffersInTheOrderOfKeys) {
+  const auto kv = [](const std::string& key, const std::string& value, int64_t revision) {
+    return KeyValue{.key = key, .value = value, .mod_revision = revision};
+  };
+  // A page of one key, and then the others.
+  const auto pages = [](std::vector<KeyValue> keys) {
+    return [keys](const KeyRange& range, const ListOptions& options) {
+      EXPECT_EQ(std::get<Prefix>(range).prefix, "p");
+      ListResult result;
+      if (options.page_token.empty()) {
+        result.kvs = {keys.front()};
+        result.next_page_token = "more";
+      } else {
+        result.kvs = {keys.begin() + 1, keys.end()};
+      }
+      return result;
+    };
+  };
+  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::at_revision, 3)))
+      .WillRepeatedly(pages({kv("pa", "1", 1), kv("pb", "1", 1), kv("pc", "1", 2)}));
+  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::at_revision, 9)))
+      .WillRepeatedly(pages({kv("pb", "2", 5), kv("pc", "1", 2), kv("pd", "4", 6)}));
+  EXPECT_EQ(RunIt(DiffCommand{.from = 3, .to = 9, .prefix = "p"}), ExitCode::kOk);
+  EXPECT_EQ(out_.str(), "REMOVED\npa\n1\nCHANGED\npb\n1\n2\nADDED\npd\n4\n");
+  out_.str("");
+  RunIt(DiffCommand{.from = 9, .to = 3, .prefix = "p", .keys_only = true});
+  EXPECT_EQ(out_.str(), "ADDED\npa\nCHANGED\npb\nREMOVED\npd\n");
+  out_.str("");
+  RunIt(DiffCommand{.from = 3, .to = 9, .prefix = "p"}, OutputFormat::kJson);
+  EXPECT_THAT(out_.str(),
+              AllOf(StartsWith(R"({"change":"REMOVED","before":{"key":"pa","value":"1",)"),
+                    HasSubstr(R"({"change":"ADDED","after":{"key":"pd","value":"4",)")));
+}
+
+TEST_F(CommandsTest, DiffOfARevisionThatIsNotThereFails) {
+  EXPECT_CALL(*connection_, List(_, _)).WillOnce(Return(ServerError()));
+  EXPECT_EQ(RunIt(DiffCommand{.from = 3, .to = 9}), ExitCode::kServerError);
 }
 
 TEST_F(CommandsTest, GetByPrefixPagesThroughAll) {

@@ -190,6 +190,7 @@ TEST(FormatStatusesTest, TableAndJsonShowWhoFailed) {
   EXPECT_THAT(
       json, HasSubstr(R"("requests":{"window":"5s","reads":{"count":1,"p50":"200us","p99":"3ms"},)"
                       R"("writes":{"count":2,"p50":"0","p99":"0"},)"));
+  EXPECT_THAT(json, HasSubstr(R"("watches":{"count":0,"slowest":[]})"));
   EXPECT_THAT(json,
               HasSubstr(R"("peers":[{"id":2,"reachable":true,"match_index":12},)"
                         R"({"id":3,"reachable":false,"unreachable_for":"7s","match_index":0}])"));
