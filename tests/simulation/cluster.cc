@@ -41,7 +41,8 @@ Cluster::Cluster(const SimOptions* options, Trace* trace, Scheduler* scheduler, 
       ledger_(options, scheduler, &logs_, &findings_, counters),
       answers_(&ledger_, &findings_, counters),
       network_(options, scheduler, trace, counters),
-      watchers_(options, &ledger_, &findings_, counters) {
+      watchers_(options, &ledger_, &findings_, counters),
+      past_readers_(options, scheduler, &ledger_, &answers_, &findings_, counters) {
   const SimNode::Surroundings surroundings{.options = options,
                                            .scheduler = scheduler,
                                            .network = &network_,
@@ -88,6 +89,7 @@ void Cluster::End(NodeId id, Ending ending) {
 void Cluster::OnGone(const SimNode& node, bool silently) {
   ++lives_[node.id()];
   watchers_.OnGone(node.id());
+  past_readers_.OnGone(node.id());
   const bool all_down = std::none_of(nodes_.begin(), nodes_.end(),
                                      [](const auto& item) { return item.second->is_up(); });
   if (all_down) {
@@ -432,6 +434,7 @@ void Cluster::OnTurn(const SimNode& node) {
   CheckMarks(node, &seen);
   CheckBounds(node);
   watchers_.OnTurn(node.id(), &nodes_.at(node.id())->watches());
+  past_readers_.OnTurn(node.id(), &nodes_.at(node.id())->store(), &node.clock());
   NoteConfiguration(node, &seen);
   if (node.is_removed() && on_removed_) {
     on_removed_(node.id());

@@ -15,6 +15,7 @@
 #include "tests/simulation/log_oracle.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/options.h"
+#include "tests/simulation/past_readers.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/sim_node.h"
 #include "tests/simulation/trace.h"
@@ -152,6 +153,7 @@ class Cluster final : public NodeObserver {
   std::vector<raft::NodeId> ids_;
   std::map<raft::NodeId, std::unique_ptr<SimNode>> nodes_;
   Watchers watchers_;
+  PastReaders past_readers_;
   std::map<raft::NodeId, Seen> seen_;
   std::map<raft::NodeId, uint64_t> lives_;
   std::set<raft::NodeId> straightened_;

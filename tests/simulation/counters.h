@@ -62,6 +62,17 @@ enum class Situation {
   kWatchToldInPart,
   kWatchResumedElsewhere,
   kWatchOutrun,
+  // States of the past, walks, and answers that may be old.
+  kPastRead,
+  kPastCompacted,
+  kFutureRefused,
+  kHistoryCompacted,
+  kWalkDone,
+  kWalkOutlivedItsState,
+  kWalkOutrun,
+  kOldRead,
+  kOldReadWithoutLeader,
+  kTooStale,
   // Disks and restarts.
   kNodeKilled,
   kPowerLost,

@@ -120,6 +120,8 @@ class SimNode final : public Endpoint, public raft::DriverObserver {
   const raft::RaftCore& core() const { return driver().core(); }
   const SimStateMachine& state_machine() const { return process_->state_machine; }
   kv::WatchHub& watches() { return process_->member->watches(); }
+  kv::Store& store() { return process_->member->store(); }
+  const SimClock& clock() const { return process_->clock; }
 
   const SimDisk& disk() const { return disk_; }
   DiskFaults& disk_faults() { return disk_faults_; }
