@@ -92,6 +92,7 @@ FUNCTION_LINES_MAX = 70
 # gets shorter by itself.
 EXCUSED_SIZES = {
     "server/options.cc: Option::Table": "one table of every option, a row each",
+    "kv/store.h": "the whole face of the store; what its reads come to is in classes of their own",
     "raft/runtime/raft_driver.h": "the whole face of a member at work; its parts have classes of their own",
     "raft/core/raft_core.h": "the whole face of the core, and every handler behind it: one state, so one class",
     "server/peer/peer_stream.h": "a template, so its functions are here too",

@@ -450,6 +450,16 @@ std::optional<Command> ChosenBackupCommand(const CLI::App& app, Words& words) {
   return offline;
 }
 
+Command ChosenEndpointCommand(const CLI::App& endpoint, const Words& words) {
+  if (endpoint.got_subcommand("status")) {
+    return words.status;
+  }
+  if (endpoint.got_subcommand("hashkv")) {
+    return words.hash;
+  }
+  return words.health;
+}
+
 Command ChosenCommand(const CLI::App& app, Words& words) {
   if (std::optional<Command> command = ChosenBackupCommand(app, words); command.has_value()) {
     return *std::move(command);
@@ -513,14 +523,7 @@ Command ChosenCommand(const CLI::App& app, Words& words) {
   if (app.got_subcommand("version")) {
     return VersionCommand{};
   }
-  const CLI::App* endpoint = app.get_subcommand("endpoint");
-  if (endpoint->got_subcommand("status")) {
-    return words.status;
-  }
-  if (endpoint->got_subcommand("hashkv")) {
-    return words.hash;
-  }
-  return words.health;
+  return ChosenEndpointCommand(*app.get_subcommand("endpoint"), words);
 }
 
 bool IsGiven(const TlsOptions& tls) {

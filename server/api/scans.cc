@@ -1,7 +1,5 @@
 #include "server/api/scans.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -15,8 +13,6 @@
 #include "kv/errors.h"
 #include "server/api/request_checks.h"
 #include "server/limits.h"
-#include "server/loop/event_loop.h"
-#include "server/loop/grpc_error.h"
 #include "server/loop/message_bytes.h"
 #include "server/loop/unknown_fields.h"
 
@@ -39,67 +35,23 @@ absl::StatusOr<ScanPlan> CheckScan(const v1::ScanRequest& request, MonotonicNano
   return plan;
 }
 
-// One scan. Deletes itself once its last operation has ended, gRPC has said that the call is done,
-// and nothing is awaited from elsewhere.
-class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
+// One scan.
+class Scans::Call final : public StreamCall {
  public:
-  explicit Call(Scans* scans) : scans_(*scans), stream_(&context_) {
-    context_.AsyncNotifyWhenDone(&done_tag_);
-    scans_.service_->Announce(scans_.method_, &context_, &stream_, scans_.queue_, this);
-  }
-
-  void OnEvent(bool ok) override {
-    switch (state_) {
-      case State::kAnnounced:
-        if (!ok) {  // The server is shutting down.
-          delete this;
-          return;
-        }
-        new Call(&scans_);
-        state_ = State::kReading;
-        unfinished_ = calls().unfinished.Add(this, calls().clock->Now());
-        stream_.Read(&request_, this);
-        break;
-      case State::kReading:
-        if (unfinished_.has_value()) {
-          calls().unfinished.Remove(*std::exchange(unfinished_, std::nullopt));
-        }
-        Begin(ok);
-        break;
-      case State::kSending:
-        OnWritten(ok);
-        break;
-      case State::kFinishing:
-        RemoveTicket();
-        state_ = State::kFinished;
-        break;
-      case State::kFinished:
-        LOG(FATAL) << "an event for a scan that is over";
-    }
-    DeleteIfOver();
-  }
-
-  void OnLeftOver(bool ok) override {
-    if (state_ == State::kAnnounced && !ok) {
-      delete this;
-      return;
-    }
-    state_ = State::kFinished;
-    awaited_ = 0;  // The pool has stopped.
-    DeleteIfOver();
-  }
+  explicit Call(Scans* scans) : StreamCall(scans->method_), scans_(*scans) {}
+  ~Call() override { scans_.running_.erase(this); }
 
   // Goes on as far as it can.
   void Pump() {
-    if (state_ != State::kSending) {
+    if (!is_open() || reading()) {
       return;
     }
     LetGoOfState();
-    if (writing_) {
+    if (writing()) {
       return;
     }
-    if (!failed_.ok() || done_ || scans_.ended_) {
-      Finish();
+    if (!failed_.ok() || is_gone() || scans_.ended_) {
+      EndEarly();
       return;
     }
     if (ahead_.has_value() && calls().backlog.HasRoomFor(BytesInBacklog(*ahead_))) {
@@ -109,45 +61,24 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
   }
 
  private:
-  enum class State { kAnnounced, kReading, kSending, kFinishing, kFinished };
+  void OnBegun() override {
+    new Call(&scans_);
+    Read(/*whole_soon=*/true);
+  }
 
-  class DoneTag final : public EventTag {
-   public:
-    explicit DoneTag(Call* call) : call_(call) {}
-    void OnEvent(bool /*ok*/) override {
-      call_->done_ = true;
-      call_->Pump();
-      call_->DeleteIfOver();
-    }
-    void OnLeftOver(bool /*ok*/) override {
-      call_->done_ = true;
-      call_->DeleteIfOver();
-    }
+  void OnGone() override { Pump(); }
 
-   private:
-    Call* const call_;
-  };
+  void OnFinished(bool /*ok*/) override { RemoveTicket(); }
 
-  CallAccounting& calls() { return *scans_.accounting_; }
+  bool IsAwaited() const override { return awaited_ > 0; }
 
   // All of a scan's messages count, since each may be the one that the client does not take.
   static uint64_t BytesInBacklog(const grpc::ByteBuffer& message) {
     return std::max<uint64_t>(message.Length(), kSmallAnswerBytes);
   }
 
-  void GiveUp() override {
-    unfinished_.reset();
-    context_.TryCancel();
-  }
-
-  void Begin(bool ok) {
-    state_ = State::kSending;
-    if (!ok) {
-      failed_ = kv::UnfinishedError();
-      Pump();
-      return;
-    }
-    failed_ = Prepare();
+  void OnRead(bool ok, grpc::ByteBuffer* message) override {
+    failed_ = ok ? Prepare(message) : kv::UnfinishedError();
     if (!failed_.ok()) {
       Pump();
       return;
@@ -155,32 +86,31 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
     scans_.running_.insert(this);
     // One for the answer, and one for this function: the answer may come before it returns.
     awaited_ += 2;
-    scans_.store_.BeginWalk(plan_.freshness, [this](absl::StatusOr<kv::Store::Walk> walk) {
-      OnBegun(std::move(walk));
-    });
+    scans_.store_.BeginWalk(
+        plan_.freshness, [this](absl::StatusOr<kv::Store::Walk> walk) { OnWalk(std::move(walk)); });
     --awaited_;
     Pump();
   }
 
-  absl::Status Prepare() {
+  absl::Status Prepare(grpc::ByteBuffer* message) {
     v1::ScanRequest request;
-    if (!ParseMessage(&request_, &request)) {
+    if (!ParseMessage(message, &request)) {
       return kv::MalformedError(request.GetDescriptor()->full_name());
     }
     RAFTKV_RETURN_IF_ERROR(CheckFieldsAreKnown(request));
     // The whole may take long; for the beginning there is as long as for another call.
-    const gpr_timespec deadline = context_.raw_deadline();
+    const MonotonicNanos now = calls().clock->Now();
     const MonotonicNanos left =
-        std::min(calls().default_timeout, TimeUntil(deadline, gpr_now(deadline.clock_type)));
-    RAFTKV_ASSIGN_OR_RETURN(
-        plan_, CheckScan(request, DeadlineAfter(calls().clock->Now(), left - AnswerMargin(left))));
+        std::min(calls().default_timeout, std::max<MonotonicNanos>(deadline() - now, 0));
+    RAFTKV_ASSIGN_OR_RETURN(plan_,
+                            CheckScan(request, DeadlineAfter(now, left - AnswerMargin(left))));
     if (scans_.store_.draining() || scans_.ended_) {
       return kv::ShuttingDownError();
     }
     return scans_.running_.size() < kScansMax ? absl::OkStatus() : kv::TooManyScansError(kScansMax);
   }
 
-  void OnBegun(absl::StatusOr<kv::Store::Walk> walk) {
+  void OnWalk(absl::StatusOr<kv::Store::Walk> walk) {
     --awaited_;
     if (walk.ok()) {
       walk_ = std::move(walk->keys);
@@ -203,8 +133,7 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
   }
 
   void MaybeRead() {
-    if (walk_ == nullptr || awaited_ > 0 || ahead_.has_value() || is_whole_ ||
-        state_ != State::kSending) {
+    if (walk_ == nullptr || awaited_ > 0 || ahead_.has_value() || is_whole_ || !is_open()) {
       return;
     }
     kv::ScanOptions chunk = plan_.chunk;
@@ -212,14 +141,14 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
     awaited_ += 2;  // As in Begin.
     scans_.store_.ReadWalk(
         walk_.get(), std::move(chunk), DeadlineAfter(calls().clock->Now(), calls().default_timeout),
-        [this](absl::StatusOr<kv::ScanResult> keys) { OnRead(std::move(keys)); });
+        [this](absl::StatusOr<kv::ScanResult> keys) { OnKeys(std::move(keys)); });
     --awaited_;
     if (!failed_.ok()) {
       Pump();
     }
   }
 
-  void OnRead(absl::StatusOr<kv::ScanResult> keys) {
+  void OnKeys(absl::StatusOr<kv::ScanResult> keys) {
     --awaited_;
     if (!keys.ok()) {
       failed_ = keys.status();
@@ -253,19 +182,16 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
     ticket_ = calls().backlog.Add(
         BytesInBacklog(message),
         DeadlineAfter(calls().clock->Now(), kScanStallSeconds * kNanosPerSecond),
-        [this] { context_.TryCancel(); });
+        [this] { Cancel(); });
     if (is_whole_) {
       Leave();
-      state_ = State::kFinishing;
-      stream_.WriteAndFinish(message, grpc::WriteOptions(), grpc::Status::OK, this);
+      WriteAndFinish(message);
       return;
     }
-    writing_ = true;
-    stream_.Write(message, this);
+    Write(message);
   }
 
-  void OnWritten(bool ok) {
-    writing_ = false;
+  void OnWritten(bool ok) override {
     RemoveTicket();
     if (!ok && failed_.ok()) {
       failed_ = absl::CancelledError("the client is gone, or takes nothing");
@@ -279,17 +205,13 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
     }
   }
 
-  void Finish() {
+  void EndEarly() {
     Leave();
-    state_ = State::kFinishing;
-    absl::Status error = failed_;
-    if (error.ok()) {
-      error = done_ ? absl::CancelledError("the client is gone") : kv::ShuttingDownError();
+    if (!failed_.ok()) {
+      Fail(failed_);
+    } else {
+      Fail(is_gone() ? absl::CancelledError("the client is gone") : kv::ShuttingDownError());
     }
-    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
-      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
-    }
-    stream_.Finish(ToGrpcStatus(error), this);
   }
 
   void Leave() {
@@ -301,24 +223,9 @@ class Scans::Call final : public EventTag, private UnfinishedRequests::Request {
     }
   }
 
-  void DeleteIfOver() {
-    if (state_ == State::kFinished && done_ && awaited_ == 0) {
-      delete this;
-    }
-  }
-
   Scans& scans_;
-  State state_ = State::kAnnounced;
-  // gRPC says that the call is over, whatever is still to be written.
-  bool done_ = false;
-  DoneTag done_tag_{this};
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
-  UnaryService::Stream stream_;
-  std::optional<UnfinishedRequests::Ticket> unfinished_;
   // While a message is on its way.
   std::optional<AnswerBacklog::Ticket> ticket_;
-  bool writing_ = false;
   absl::Status failed_;
 
   ScanPlan plan_;
@@ -339,10 +246,7 @@ Scans::~Scans() = default;
 
 void Scans::Start(UnaryService* service, int method, grpc::ServerCompletionQueue* queue,
                   CallAccounting* accounting) {
-  service_ = service;
-  method_ = method;
-  queue_ = queue;
-  accounting_ = accounting;
+  method_ = {.service = service, .number = method, .queue = queue, .accounting = accounting};
   new Call(this);
 }
 

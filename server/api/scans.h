@@ -16,6 +16,7 @@
 #include "raftkv/v1/kv.pb.h"
 #include "server/api/key_value.h"
 #include "server/api/response_header.h"
+#include "server/loop/stream_call.h"
 #include "server/loop/unary_call.h"
 #include "server/loop/unary_service.h"
 
@@ -57,10 +58,7 @@ class Scans final {
   const ResponseHeaderFiller header_;
 
   // Set by Start.
-  UnaryService* service_ = nullptr;
-  int method_ = 0;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
-  CallAccounting* accounting_ = nullptr;
+  StreamCall::Method method_;
 
   // Those that count against kScansMax.
   std::set<Call*> running_;

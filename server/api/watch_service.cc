@@ -417,14 +417,6 @@ class WatchService::Stream final : public StreamCall {
   }
 
   void End(const absl::Status& error) {
-  void Fail(const absl::Status& error) {
-    if (const std::optional<int> pushback = RetryPushbackMs(error); pushback.has_value()) {
-      context_.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(*pushback));
-    }
-    Finish(ToGrpcStatus(error));
-  }
-
-  void Finish(const grpc::Status& status) {
     service_.watching_.erase(this);
     ClearTimer();
     StopWaiting();
