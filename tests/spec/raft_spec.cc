@@ -52,10 +52,13 @@ const Entry& RaftSpec::NewestConfiguration(const Log& log) const {
 
 // §4.3: in a joint configuration a majority of both halves.
 bool RaftSpec::IsQuorum(const Log& log, absl::FunctionRef<bool(NodeId)> counts) const {
+  return IsQuorumOf(*NewestConfiguration(log).configuration, counts);
+}
+
+bool RaftSpec::IsQuorumOf(const Configuration& now, absl::FunctionRef<bool(NodeId)> counts) {
   const auto is_majority = [&](const std::set<NodeId>& voters) {
     return 2 * std::count_if(voters.begin(), voters.end(), counts) > std::ssize(voters);
   };
-  const Configuration& now = *NewestConfiguration(log).configuration;
   return is_majority(now.voters) && (!now.IsJoint() || is_majority(now.outgoing_voters));
 }
 
@@ -317,7 +320,9 @@ void RaftSpec::OnSnapshotInstalled(NodeId id, EntryId last) {
 }
 
 void RaftSpec::OnReadAsked(NodeId id, ReadId read, ReadRequest request) {
-  request.last_round = terms_[request.term].last_round;
+  const TermState& term = terms_[request.term];
+  request.last_round = term.last_round;
+  request.configuration = NewestConfiguration(term.log).configuration;
   servers_[id].reads[read] = request;
 }
 
@@ -339,7 +344,8 @@ void RaftSpec::OnReadAnswered(NodeId id, const ReadOutcome& outcome) {
     return voter == id || voter == read.asker ||
            ValueOf(term.answered_round, voter) > read.last_round;
   };
-  Require(IsQuorum(term.log, follows),
+  // The leader may have appended another configuration since it was sure.
+  Require(IsQuorumOf(*read.configuration, follows) || IsQuorum(term.log, follows),
           "§6.4: a quorum has answered a round that began after the read came");
 }
 

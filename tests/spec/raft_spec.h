@@ -38,7 +38,9 @@ class RaftSpec {
     NodeId asker;
     Term term;
     LogIndex commit_index;
-    RoundId last_round = {};  // The newest that had begun; the spec finds it itself.
+    // The newest that had begun, and who counted then; the spec finds them itself.
+    RoundId last_round = {};
+    std::shared_ptr<const Configuration> configuration = {};
   };
 
   // `reject` is called at most once, with the step and the rule that forbids it.
@@ -88,6 +90,7 @@ class RaftSpec {
   // §4.1: the entry of the newest configuration in the log counts, committed or not.
   const Entry& NewestConfiguration(const Log& log) const;
   bool IsQuorum(const Log& log, absl::FunctionRef<bool(NodeId)> counts) const;
+  static bool IsQuorumOf(const Configuration& now, absl::FunctionRef<bool(NodeId)> counts);
   // Requires that the server leads the term, which it may have begun with this step.
   void RequireLeader(NodeId id, Term number);
   void ChangeHardState(NodeId id, HardState before, EntryId last_before);
