@@ -84,8 +84,9 @@ class FaultTest(unittest.TestCase):
                           "run tests/api_calls_test.py <raftkvd> --rewrite"], self.faults())
 
     def test_a_call_without_an_rpc(self):
-        self.change(api_doc.CALLS, "KvService/Get\n", "KvService/Gets\n")
-        self.assertRegex("\n".join(self.faults()), r"KvService/Get has no call.*\n.*:\d+: there is no KvService/Gets")
+        self.change(api_doc.CALLS, "KvService/Touch\n", "KvService/Touches\n")
+        self.assertRegex("\n".join(self.faults()),
+                         r"KvService/Touch has no call.*\n.*:\d+: there is no KvService/Touches")
 
     def test_elements_without_a_comment(self):
         for name, comment in (("kv", "  // Get reads one key. A missing key is a normal answer without `kv`.\n"),
