@@ -287,6 +287,9 @@ Membership::Step Membership::NextOf(Waiting* waiting, const Promoting& promoting
     return End{NotCaughtUpError(absl::StrCat(
         "member ", promoting.id, " does not have yet what the leader has, or does not answer"))};
   }
+  if (record.outgoing_voters_size() > 0) {
+    return Wait{};
+  }
   return kv::Promoting(record, promoting.id);
 }
 

@@ -158,6 +158,32 @@ TEST_F(MembershipTest, OneThatIsToStayALearnerIsPromotedWhenAsked) {
   EXPECT_TRUE(again.has_come() && again->ok());
 }
 
+TEST_F(MembershipTest, APromotionWaitsUntilTheJointStepOfAnotherIsLeft) {
+  AddLearner(1);
+  AddLearner(2);
+  for (int i = 0; i < 20; ++i) {
+    Acknowledge(4);
+    Acknowledge(5);
+    Go();
+  }
+  Answer<Result> first;
+  Ask(Membership::Promoting{.id = 5}, &first);
+  ASSERT_TRUE(now().IsJoint());
+  Answer<Result> second;
+  Ask(Membership::Promoting{.id = 4}, &second);
+  Acknowledge(4);
+  Go();
+  EXPECT_FALSE(second.has_come()) << ReasonOf(second);
+  for (int i = 0; i < 20; ++i) {
+    Acknowledge(4);
+    Acknowledge(5);
+    Go();
+  }
+  EXPECT_EQ(ReasonOf(first), "OK");
+  EXPECT_EQ(ReasonOf(second), "OK");
+  EXPECT_EQ(now().voters, Ids({1, 4, 5}));
+}
+
 TEST_F(MembershipTest, AddingIsKnownByTheDataId) {
   ASSERT_NO_FATAL_FAILURE(AddLearner(1));
   Answer<Result> again;
