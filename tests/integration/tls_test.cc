@@ -20,6 +20,7 @@
 #include "raftkv/peer/v1/raft.grpc.pb.h"
 #include "tests/support/cluster_tls.h"
 #include "tests/support/test_cluster.h"
+#include "tests/support/wait.h"
 
 namespace raftkv::integration {
 namespace {
@@ -230,7 +231,8 @@ TEST_F(TlsNodeTest, CtlSpeaksTls) {
   // A member's own idea of where it is goes by TLS as well.
   std::vector<std::string> status = tls;
   status.insert(status.end(), {"endpoint", "health", "--cluster"});
-  EXPECT_EQ(Ctl(endpoint, status).exit.code, 0);
+  EXPECT_TRUE(WaitUntil(Millis(15'000), [&] { return Ctl(endpoint, status).exit.code == 0; }))
+      << "or it has not published where it is yet";
   const std::vector<std::string> env = {absl::StrCat("RAFTKVCTL_CACERT=", tls_.File("ca.pem")),
                                         absl::StrCat("RAFTKVCTL_CERT=", tls_.File("client.pem")),
                                         absl::StrCat("RAFTKVCTL_KEY=", tls_.File("client.key"))};
