@@ -35,6 +35,7 @@ StoredKeyValue Stored(absl::string_view key, const KvRecord& record) {
   stored.set_mod_revision(record.header.mod_revision);
   stored.set_version(record.header.version);
   stored.set_deadline_ms(record.header.deadline.value());
+  stored.set_lease_id(record.header.lease_id);
   return stored;
 }
 

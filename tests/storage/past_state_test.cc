@@ -183,6 +183,27 @@ TEST_F(PastStateTest, ATouchIsNoRevision) {
   EXPECT_NE((**record).deadline_ms(), 0u);
 }
 
+TEST_F(PastStateTest, ALeaseIsThatOfThen) {
+  log::v1::Command grant;
+  grant.mutable_grant_lease()->set_id(7);
+  grant.mutable_grant_lease()->set_ttl_ms(60'000);
+  grant.mutable_grant_lease()->set_leases_max(1);
+  grant.mutable_grant_lease()->set_keys_max(1);
+  store_.Run({grant});
+  log::v1::Operation leased = PutOp("a", "1");
+  leased.mutable_put()->set_lease_id(7);
+  Run(Txn({}, {leased}));  // 1
+  Run(Put("a", "2"));      // 2
+  const auto record = At(1)->Get("a", nullptr);
+  ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
+  EXPECT_EQ((**record).lease_id(), 7);
+  const auto page = At(1)->Scan({.interval = {}, .keys_max = kMany, .bytes_max = kMany});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->rows.size(), 1U);
+  EXPECT_EQ(page->rows[0].lease_id(), 7);
+  EXPECT_EQ((*At(2)->Get("a", nullptr))->lease_id(), 0);
+}
+
 TEST_F(PastStateTest, ARangeReadsAsItWas) {
   for (const char* key : {"b", "d", "f", "h"}) {
     Run(Put(key, "1"));
