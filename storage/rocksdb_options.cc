@@ -260,6 +260,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       MakeFamily(options, requests_table, options.write_buffer_bytes);
   requests.memtable_whole_key_filtering = true;
   requests.memtable_prefix_bloom_size_ratio = 0.02;
+  // So do those of leases, which have no rows that are written in order.
+  const rocksdb::ColumnFamilyOptions leases = requests;
   requests.memtable_insert_with_hint_prefix_extractor = MakeNumberedInsertsHint(kRequestPlaceRow);
 
   rocksdb::ColumnFamilyOptions ttl = MakeFamily(options, plain, options.write_buffer_bytes);
@@ -280,9 +282,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeColumnFamilies(
       families.emplace_back(name, latest);
     } else if (absl::StartsWith(name, kTtlFamilyPrefix)) {
       families.emplace_back(name, ttl);
-    } else if (absl::StartsWith(name, kRequestsFamilyPrefix) ||
-               absl::StartsWith(name, kLeasesFamilyPrefix)) {
+    } else if (absl::StartsWith(name, kRequestsFamilyPrefix)) {
       families.emplace_back(name, requests);
+    } else if (absl::StartsWith(name, kLeasesFamilyPrefix)) {
+      families.emplace_back(name, leases);
     } else if (absl::StartsWith(name, kHistoryFamilyPrefix)) {
       families.emplace_back(name, history);
     } else {

@@ -8,6 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "kv/command_version.h"
 #include "kv/history.h"
+#include "rocksdb/slice_transform.h"
+#include "storage/key_layout.h"
+#include "storage/rocksdb_options.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -353,6 +356,19 @@ TEST_F(KvLeaseTest, VerifySeesALeaseThatLostAKey) {
   OverwriteRow(store_.database_path(), "leases.1", EncodeLeasedKey(kLease, "a"), std::nullopt);
   store_.Open();
   EXPECT_TRUE(absl::IsFailedPrecondition(store_.machine().TakeView()->Verify(nullptr)));
+}
+
+// Ids come in no order, and a memtable keeps each hint that it ever had.
+TEST(LeasesFamilyTest, ALeaseIsNoNumberInOrder) {
+  const StorageOptions options;
+  const auto families = MakeColumnFamilies(
+      options, DatabaseMemory(options),
+      {absl::StrCat(kLeasesFamilyPrefix, 1), absl::StrCat(kRequestsFamilyPrefix, 1)});
+  const auto& of_leases = families[0].options.memtable_insert_with_hint_prefix_extractor;
+  EXPECT_TRUE(of_leases == nullptr || !of_leases->InDomain(EncodeLeaseKey(kLease)));
+  const auto& of_requests = families[1].options.memtable_insert_with_hint_prefix_extractor;
+  ASSERT_NE(of_requests, nullptr);
+  EXPECT_TRUE(of_requests->InDomain(EncodeRequestPlaceKey(7)));
 }
 
 }  // namespace
