@@ -112,11 +112,11 @@ class Scans::Call final : public StreamCall {
 
   void OnWalk(absl::StatusOr<kv::Store::Walk> walk) {
     --awaited_;
-    if (walk.ok()) {
+    if (!walk.ok()) {
+      failed_ = walk.status();
+    } else if (is_open()) {  // Else nobody lets go of it any more.
       walk_ = std::move(walk->keys);
       scans_.header_(walk->at, &header_);
-    } else {
-      failed_ = walk.status();
     }
     Pump();
     DeleteIfOver();
