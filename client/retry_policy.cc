@@ -9,6 +9,15 @@
 #include "client/errors.h"
 
 namespace raftkv::client {
+namespace {
+
+// Only the command itself comes to these, whose codes others share.
+bool IsSaidOfLease(const std::string& reason) {
+  return reason == "LEASE_NOT_FOUND" || reason == "LEASE_EXISTS" || reason == "LEASE_FULL" ||
+         reason == "TOO_MANY_LEASES";
+}
+
+}  // namespace
 
 bool IsSafeToRetry(CallKind kind, const absl::Status& status) {
   if (kind == CallKind::kMarkedWrite && absl::IsUnknown(status)) {
@@ -34,7 +43,7 @@ bool IsAnswerToWrite(const absl::Status& status) {
     case absl::StatusCode::kOutOfRange:
       return !IsOutcomeUnknown(status);
     default:
-      return false;
+      return IsSaidOfLease(ErrorReason(status));
   }
 }
 

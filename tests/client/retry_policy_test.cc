@@ -73,6 +73,21 @@ TEST(RetryPolicyTest, AWriteIsRepeatedOnlyWhenItWasCertainlyNotDone) {
   }
 }
 
+TEST(RetryPolicyTest, WhatAMarkedWriteCameToIsItsAnswerWhicheverTryItWas) {
+  using Code = absl::StatusCode;
+  const auto is_answer = [](Code code, const char* reason) {
+    return IsAnswerToWrite(StatusOf({code, reason, false, false, false}));
+  };
+  EXPECT_TRUE(is_answer(Code::kAborted, "PRECONDITION_FAILED"));
+  EXPECT_TRUE(is_answer(Code::kNotFound, "LEASE_NOT_FOUND"));
+  EXPECT_TRUE(is_answer(Code::kAlreadyExists, "LEASE_EXISTS"));
+  EXPECT_TRUE(is_answer(Code::kResourceExhausted, "LEASE_FULL"));
+  EXPECT_TRUE(is_answer(Code::kResourceExhausted, "TOO_MANY_LEASES"));
+  EXPECT_FALSE(is_answer(Code::kNotFound, "MEMBER_NOT_FOUND")) << "it may have been removed";
+  EXPECT_FALSE(is_answer(Code::kResourceExhausted, "OVERLOADED")) << "of this try alone";
+  EXPECT_FALSE(is_answer(Code::kUnavailable, "OUTCOME_UNKNOWN"));
+}
+
 TEST(BackoffTest, DoublesUpToTheMaximumAndLeavesOutAtMostHalf) {
   Backoff backoff(absl::Milliseconds(50), absl::Milliseconds(300), Rng(7));
   for (const int longest_ms : {50, 100, 200, 300, 300}) {
