@@ -166,7 +166,8 @@ class WatchService::Stream final : public StreamCall {
     *status->mutable_range() = first_range_;
     status->set_range_count(static_cast<int32_t>(range_count_));
     status->set_progress_revision(progress());
-    status->set_behind(service_.store_.revision() - progress());
+    // One that begins later is ahead.
+    status->set_behind(std::max<int64_t>(service_.store_.revision() - progress(), 0));
     *status->mutable_age() = TimeUtil::NanosecondsToDuration(service_.clock_.Now() - began_at_);
   }
 

@@ -448,6 +448,16 @@ TEST_F(ReadsTest, AMemberSaysWhoWatchesIt) {
   EXPECT_EQ(watcher.behind(), 0);
   EXPECT_THAT(Ctl({"endpoint", "status", "--cluster", "-w", "json"}).out,
               HasSubstr(R"("first_key":"w/","is_prefix":true,"ranges":2)"));
+  grpc::ClientContext later_context;
+  SetTimeout(&later_context, Millis(30'000));
+  const auto later = stub->Watch(
+      &later_context, Proto<v1::WatchRequest>("ranges { key: 'k' } start_revision: 1000000"));
+  ASSERT_TRUE(later->Read(&first));
+  const auto both = cluster_.client(0).GetStatus();
+  ASSERT_EQ(both->watches().slowest_size(), 2);
+  EXPECT_EQ(both->watches().slowest(1).progress_revision(), 999'999);
+  EXPECT_EQ(both->watches().slowest(1).behind(), 0);
+  later_context.TryCancel();
   context.TryCancel();
   EXPECT_TRUE(WaitUntil(Millis(5000),
                         [&] { return cluster_.client(0).GetStatus()->watches().count() == 0; }));
