@@ -208,6 +208,7 @@ absl::Status Export(const ExportCommand& command, Client& client, const Terminal
   const SystemMonotonicClock clock;
   Progress progress(terminal.err, terminal.err_is_terminal, Progress::Unit::kKeys, &clock);
   int64_t printed = 0;
+  int64_t leased = 0;
   const bool is_csv = command.format == "csv";
   if (is_csv) {
     terminal.out << CsvHeader();
@@ -215,6 +216,11 @@ absl::Status Export(const ExportCommand& command, Client& client, const Terminal
   const absl::Status listed =
       client.ListAll(Prefix{command.prefix}, options, [&](const ListResult& page) {
         for (const KeyValue& kv : page.kvs) {
+          if (kv.lease_id != 0) {
+            // It says that somebody is alive, and would say so for ever where it is loaded.
+            ++leased;
+            continue;
+          }
           // One that is due is as good as gone.
           if (!kv.ttl_remaining.has_value() || *kv.ttl_remaining >= absl::Milliseconds(1)) {
             terminal.out << (is_csv ? ToCsvRecord(kv) : ToJsonLine(kv));
@@ -227,6 +233,9 @@ absl::Status Export(const ExportCommand& command, Client& client, const Terminal
         return terminal.out.good();
       });
   progress.End();
+  if (leased > 0) {
+    terminal.err << leased << " keys that hang on a lease are left out\n";
+  }
   return listed;
 }
 

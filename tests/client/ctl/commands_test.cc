@@ -587,9 +587,11 @@ TEST_F(CommandsTest, DumpPrintsBothFormats) {
     page.kvs.push_back(KeyValue{.key = "bytes", .value = "\xff"});
     page.kvs.push_back(KeyValue{.key = "mortal", .value = "", .ttl_remaining = absl::Seconds(1)});
     page.kvs.push_back(KeyValue{.key = "due", .ttl_remaining = absl::ZeroDuration()});
+    page.kvs.push_back(KeyValue{.key = "lock", .value = "me", .lease_id = 7});
     return page;
   });
   EXPECT_EQ(RunIt(ExportCommand{.format = "csv"}), ExitCode::kOk);
+  EXPECT_THAT(err_.str(), HasSubstr("1 keys that hang on a lease are left out"));
   EXPECT_EQ(out_.str(),
             "key,value,value_base64,ttl\n\"a,\"\"b\"\"\",1,,\nbytes,,/w==,\nmortal,,,1000ms\n");
   out_.str("");
