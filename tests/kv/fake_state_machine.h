@@ -1,6 +1,7 @@
 // A state machine that answers as a test says, and a disk pool that works when a test says so.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "kv/command_version.h"
 #include "kv/disk_pool.h"
+#include "kv/history_source.h"
 #include "kv/kv_state_machine.h"
 #include "kv/recent_digests.h"
 #include "raft/runtime/command_batch.h"
@@ -27,6 +29,19 @@ struct ScriptedAnswers {
   absl::StatusOr<int64_t> count{0};
   absl::Status verified;
   LeaseKeys lease_keys;
+};
+
+// Of which everything is read, and nothing happened.
+class EmptyHistory final : public HistorySource {
+ public:
+  absl::StatusOr<HistoryPage> Read(const HistoryQuery& query) const override {
+    HistoryPage page;
+    page.next = {.revision = std::max(query.through + 1, query.from.revision), .key = ""};
+    return page;
+  }
+  absl::StatusOr<std::optional<HistoryEvent>> Find(int64_t, absl::string_view) const override {
+    return std::nullopt;
+  }
 };
 
 class ScriptedView final : public KvView {
@@ -132,7 +147,7 @@ class ScriptedStateMachine final : public KvStateMachine {
   HistoryState history_state;
   LeaseTable lease_table;
   LeaseTotals lease_figures;
-  std::shared_ptr<const HistorySource> history_on_disk;
+  std::shared_ptr<const HistorySource> history_on_disk = std::make_shared<EmptyHistory>();
   bool keeps_events = false;
   NewEvents new_events;
   std::string unknown;
