@@ -11,6 +11,7 @@
 #include "glog/logging.h"
 #include "kv/lease_semantics.h"
 #include "kv/state_hash.h"
+#include "kv/stored_record.h"
 
 namespace raftkv::kv {
 namespace {
@@ -70,17 +71,6 @@ Lifetime NewLifetime(const WithExpiry& operation, raft::ClusterMillis stamp, con
     return {.deadline = {}, .lease_id = operation.lease_id()};
   }
   return operation.has_persist() ? Lifetime{} : LifetimeOf(old);
-}
-
-void FillStored(absl::string_view key, const RecordHeader& header, absl::string_view value,
-                StoredKeyValue* stored) {
-  stored->set_key(key.data(), key.size());
-  stored->set_value(value.data(), value.size());
-  stored->set_create_revision(header.create_revision);
-  stored->set_mod_revision(header.mod_revision);
-  stored->set_version(header.version);
-  stored->set_deadline_ms(header.deadline.value());
-  stored->set_lease_id(header.lease_id);
 }
 
 // A record as it is after one more write.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kv/limits.h"
+#include "kv/stored_record.h"
 
 namespace raftkv::kv {
 
@@ -26,18 +27,6 @@ constexpr uint64_t kEventsBytesMax = 1 * kMiB;
 constexpr uint64_t kStepsPerLook = 64;
 // Keys of a page of a count.
 constexpr uint64_t kCountedAtOnce = 10'000;
-
-StoredKeyValue Stored(absl::string_view key, const KvRecord& record) {
-  StoredKeyValue stored;
-  stored.set_key(key.data(), key.size());
-  stored.set_value(record.value);
-  stored.set_create_revision(record.header.create_revision);
-  stored.set_mod_revision(record.header.mod_revision);
-  stored.set_version(record.header.version);
-  stored.set_deadline_ms(record.header.deadline.value());
-  stored.set_lease_id(record.header.lease_id);
-  return stored;
-}
 
 absl::Status MissingEvent(int64_t revision) {
   return absl::DataLossError(

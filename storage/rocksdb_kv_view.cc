@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kv/state_hash.h"
+#include "kv/stored_record.h"
 #include "rocksdb/iterator.h"
 #include "storage/disk_failure.h"
 #include "storage/key_layout.h"
@@ -111,17 +112,7 @@ bool FillStoredKeyValue(absl::string_view key, absl::string_view record, bool wi
   if (!decoded.has_value()) {
     return false;
   }
-  stored->set_key(key.data(), key.size());
-  if (with_value) {
-    stored->set_value(decoded->value.data(), decoded->value.size());
-  } else {
-    stored->clear_value();
-  }
-  stored->set_create_revision(decoded->header.create_revision);
-  stored->set_mod_revision(decoded->header.mod_revision);
-  stored->set_version(decoded->header.version);
-  stored->set_deadline_ms(decoded->header.deadline.value());
-  stored->set_lease_id(decoded->header.lease_id);
+  kv::FillStored(key, decoded->header, with_value ? decoded->value : absl::string_view(), stored);
   return true;
 }
 

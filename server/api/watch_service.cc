@@ -12,6 +12,7 @@
 #include "base/deadline.h"
 #include "base/status_macros.h"
 #include "kv/errors.h"
+#include "kv/stored_record.h"
 #include "server/api/key_value.h"
 #include "server/api/request_checks.h"
 #include "server/limits.h"
@@ -82,29 +83,17 @@ v1::EventType ToProto(kv::HistoryEventType type) {
   return v1::EVENT_TYPE_UNSPECIFIED;
 }
 
-StoredKeyValue Stored(const std::string& key, const kv::KvRecord& record) {
-  StoredKeyValue stored;
-  stored.set_key(key);
-  stored.set_value(record.value);
-  stored.set_create_revision(record.header.create_revision);
-  stored.set_mod_revision(record.header.mod_revision);
-  stored.set_version(record.header.version);
-  stored.set_deadline_ms(record.header.deadline.value());
-  stored.set_lease_id(record.header.lease_id);
-  return stored;
-}
-
 void FillEvent(const kv::HistoryEvent& event, ValueForm form, bool with_previous,
                raft::ClusterMillis now, v1::Event* proto) {
   proto->set_type(ToProto(event.type));
   if (event.type == kv::HistoryEventType::kPut) {
-    FillKeyValue(Stored(event.key, event.record), form, now, proto->mutable_kv());
+    FillKeyValue(kv::Stored(event.key, event.record), form, now, proto->mutable_kv());
   } else {
     proto->mutable_kv()->set_key(event.key);
     proto->mutable_kv()->set_mod_revision(event.revision);
   }
   if (with_previous && event.previous.has_value()) {
-    FillKeyValue(Stored(event.key, *event.previous), form, now, proto->mutable_previous());
+    FillKeyValue(kv::Stored(event.key, *event.previous), form, now, proto->mutable_previous());
   }
 }
 
