@@ -4,24 +4,36 @@
 #include <optional>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "kv/command_version.h"
 #include "kv/errors.h"
 #include "kv/store.h"
 
 namespace raftkv::kv {
 
-absl::StatusOr<std::shared_ptr<WalkSource>> Store::SourceAt(int64_t revision) {
-  if (revision != state_machine_.revision()) {
-    if (revision > state_machine_.revision()) {
-      return RevisionFutureError(revision, state_machine_.revision());
-    }
-    if (state_machine_.cluster_version() < kHistoryCommandVersion) {
-      return ClusterTooOldError(kHistoryCommandVersion, state_machine_.cluster_version());
-    }
-    if (revision < state_machine_.history().readable) {
-      return StateCompactedError(revision, state_machine_.history().readable);
-    }
+namespace {
+
+// Whether the state at `revision` can be read.
+absl::Status CheckReadable(const KvStateMachine& state_machine, int64_t revision) {
+  if (revision == state_machine.revision()) {
+    return absl::OkStatus();
   }
+  if (revision > state_machine.revision()) {
+    return RevisionFutureError(revision, state_machine.revision());
+  }
+  if (state_machine.cluster_version() < kHistoryCommandVersion) {
+    return ClusterTooOldError(kHistoryCommandVersion, state_machine.cluster_version());
+  }
+  if (revision < state_machine.history().readable) {
+    return StateCompactedError(revision, state_machine.history().readable);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<WalkSource>> Store::SourceAt(int64_t revision) {
+  RAFTKV_RETURN_IF_ERROR(CheckReadable(state_machine_, revision));
   return std::make_shared<WalkSource>(state_machine_.TakeView(), state_machine_.HistoryOnDisk(),
                                       revision);
 }
@@ -49,9 +61,9 @@ void Store::ReadSourceOnPool(std::shared_ptr<WalkSource> source, DiskPool::Lengt
 }
 
 void Store::GetAt(const std::string& key, const ReadFreshness& freshness, Done<Found> done) {
-  absl::StatusOr<std::shared_ptr<WalkSource>> source = SourceAt(freshness.at_revision);
-  if (!source.ok()) {
-    done(source.status());
+  if (const absl::Status readable = CheckReadable(state_machine_, freshness.at_revision);
+      !readable.ok()) {
+    done(readable);
     return;
   }
   const ReadPoint at{.revision = freshness.at_revision, .applied = state_machine_.applied().index};
@@ -60,6 +72,11 @@ void Store::GetAt(const std::string& key, const ReadFreshness& freshness, Done<F
       record.mod_revision() <= at.revision) {
     record.set_key(key);
     done(Found{.at = at, .record = std::move(record)});
+    return;
+  }
+  absl::StatusOr<std::shared_ptr<WalkSource>> source = SourceAt(at.revision);
+  if (!source.ok()) {
+    done(source.status());
     return;
   }
   ReadSourceOnPool(
