@@ -27,11 +27,10 @@ void Store::GetLeaseNow(int64_t id, const std::optional<std::string>& keys_after
     done(LeaseNotFoundError(id));
     return;
   }
-  FoundLease found{
-      .at = {.revision = state_machine_.revision(), .applied = state_machine_.applied().index},
-      .lease = *lease,
-      .term_began = state_machine_.lease_totals().term_began,
-      .keys = {}};
+  FoundLease found{.at = PointNow(/*age=*/std::nullopt),
+                   .lease = *lease,
+                   .term_began = state_machine_.lease_totals().term_began,
+                   .keys = {}};
   if (!keys_after.has_value() || lease->keys == 0) {
     done(std::move(found));
     return;
@@ -59,10 +58,9 @@ void Store::ListLeases(int64_t after, size_t max, const ReadFreshness& freshness
       done(fresh);
       return;
     }
-    LeaseList found{
-        .at = {.revision = state_machine_.revision(), .applied = state_machine_.applied().index},
-        .term_began = state_machine_.lease_totals().term_began,
-        .leases = {}};
+    LeaseList found{.at = PointNow(/*age=*/std::nullopt),
+                    .term_began = state_machine_.lease_totals().term_began,
+                    .leases = {}};
     const LeaseTable::Leases& leases = state_machine_.leases().leases();
     for (auto lease = leases.upper_bound(after); lease != leases.end(); ++lease) {
       if (found.leases.size() == max) {

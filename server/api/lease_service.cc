@@ -242,62 +242,49 @@ void LeaseService::End() {
   }
 }
 
-void LeaseService::Grant(ApiCall* call, const v1::GrantLeaseRequest& request) {
-  const absl::StatusOr<Command> command = MakeCommand(request);
+template <typename Response>
+void LeaseService::Write(ApiCall* call, const absl::StatusOr<Command>& command,
+                         void (*fill)(const CommandOutcome& outcome, Response* response)) {
   if (!command.ok()) {
     call->Fail(command.status());
     return;
   }
   store_.Write(*command, call->AnswerBy(),
-               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
+               [this, call, fill](const absl::StatusOr<CommandOutcome>& outcome) {
                  if (!outcome.ok()) {
                    call->Fail(outcome.status());
                    return;
                  }
-                 v1::GrantLeaseResponse response;
+                 Response response;
                  header_(outcome->revision(), response.mutable_header());
-                 server::FillLease(*outcome, response.mutable_lease());
-                 response.set_replayed(outcome->replayed());
+                 fill(*outcome, &response);
                  call->Finish(response);
                });
+}
+
+void LeaseService::Grant(ApiCall* call, const v1::GrantLeaseRequest& request) {
+  Write<v1::GrantLeaseResponse>(
+      call, MakeCommand(request),
+      [](const CommandOutcome& outcome, v1::GrantLeaseResponse* response) {
+        server::FillLease(outcome, response->mutable_lease());
+        response->set_replayed(outcome.replayed());
+      });
 }
 
 void LeaseService::Renew(ApiCall* call, const v1::RenewLeaseRequest& request) {
-  const absl::StatusOr<Command> command = MakeCommand(request);
-  if (!command.ok()) {
-    call->Fail(command.status());
-    return;
-  }
-  store_.Write(*command, call->AnswerBy(),
-               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
-                 if (!outcome.ok()) {
-                   call->Fail(outcome.status());
-                   return;
-                 }
-                 v1::RenewLeaseResponse response;
-                 header_(outcome->revision(), response.mutable_header());
-                 server::FillLease(*outcome, response.mutable_lease());
-                 call->Finish(response);
-               });
+  Write<v1::RenewLeaseResponse>(
+      call, MakeCommand(request),
+      [](const CommandOutcome& outcome, v1::RenewLeaseResponse* response) {
+        server::FillLease(outcome, response->mutable_lease());
+      });
 }
 
 void LeaseService::Revoke(ApiCall* call, const v1::RevokeLeaseRequest& request) {
-  const absl::StatusOr<Command> command = MakeCommand(request);
-  if (!command.ok()) {
-    call->Fail(command.status());
-    return;
-  }
-  store_.Write(*command, call->AnswerBy(),
-               [this, call](const absl::StatusOr<CommandOutcome>& outcome) {
-                 if (!outcome.ok()) {
-                   call->Fail(outcome.status());
-                   return;
-                 }
-                 v1::RevokeLeaseResponse response;
-                 header_(outcome->revision(), response.mutable_header());
-                 response.set_deleted(static_cast<int64_t>(outcome->lease_keys()));
-                 call->Finish(response);
-               });
+  Write<v1::RevokeLeaseResponse>(
+      call, MakeCommand(request),
+      [](const CommandOutcome& outcome, v1::RevokeLeaseResponse* response) {
+        response->set_deleted(static_cast<int64_t>(outcome.lease_keys()));
+      });
 }
 
 void LeaseService::FillLease(const kv::Lease& lease, raft::ClusterMillis term_began,

@@ -38,6 +38,10 @@ class LeaseService final {
  private:
   class Stream;
 
+  // Brings a command into the log, and answers with what `fill` says of its outcome.
+  template <typename Response>
+  void Write(ApiCall* call, const absl::StatusOr<log::v1::Command>& command,
+             void (*fill)(const log::v1::CommandOutcome& outcome, Response* response));
   void Grant(ApiCall* call, const v1::GrantLeaseRequest& request);
   void Renew(ApiCall* call, const v1::RenewLeaseRequest& request);
   void Revoke(ApiCall* call, const v1::RevokeLeaseRequest& request);
