@@ -97,7 +97,10 @@ class WatchTest : public testing::Test {
     client_ = std::make_unique<Client>(
         *Client::Create({.endpoints = {cluster_.client_address(0), cluster_.client_address(1),
                                        cluster_.client_address(2)}}));
-    ASSERT_TRUE(AwaitHistory(cluster_.client_address(0)));
+    // A member takes watches once it has applied what says that there is a history.
+    for (size_t node = 0; node < cluster_.size(); ++node) {
+      ASSERT_TRUE(AwaitHistory(cluster_.client_address(node)));
+    }
   }
   int64_t Put(const std::string& key, const std::string& value, const PutOptions& options = {}) {
     const absl::StatusOr<PutResult> put = client_->Put(key, value, options);
