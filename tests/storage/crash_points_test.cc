@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ struct Tally {
   size_t windows = 0;  // Points where two WAL files had ends to lose.
   size_t gaps = 0;     // Replays that were cut at a gap between WAL files.
   std::vector<std::string> wrong;
+  std::optional<Crash> first_wrong;
 };
 
 bool SeveralWalsUnsynced(const FaultDisk& disk) {
@@ -151,6 +153,9 @@ Tally CrashEverywhere(const Recording& recording, const std::string& data_dir,
     const Crash& crash = crashes[number];
     tally.points += number > 0 && crashes[number - 1].point == crash.point ? 0 : 1;
     Judge(results[number], crash, Describe(recording.operations[crash.point - 1], end), &tally);
+    if (!tally.wrong.empty() && !tally.first_wrong.has_value()) {
+      tally.first_wrong = crash;
+    }
   }
   return tally;
 }
@@ -200,6 +205,27 @@ std::string Keep(const Recording& recording, const std::string& data_dir) {
   std::string path = absl::StrCat(testing::TempDir(), "raftkv_crash_recording.", getpid());
   integration::WriteFile(path, bytes);
   return path;
+}
+
+// What is left of the disk after a crash.
+FaultDisk Left(const Recording& recording, const Crash& crash) {
+  FaultDisk disk = recording.start;
+  for (size_t i = 0; i < crash.point; ++i) {
+    disk.Apply(recording.operations[i]);
+  }
+  Rng rng(crash.seed);
+  return disk.AfterCrash(crash.survival, &rng);
+}
+
+// Lays a data directory of a disk out as files of this machine.
+std::string LayOut(const FaultDisk& disk, const std::string& data_dir) {
+  const std::string folder = absl::StrCat(testing::TempDir(), "raftkv_crashed.", getpid());
+  for (const std::string& path : disk.Files(data_dir)) {
+    const std::string copy = absl::StrCat(folder, path.substr(data_dir.size()));
+    std::filesystem::create_directories(std::filesystem::path(copy).parent_path());
+    integration::WriteFile(copy, disk.Contents(*disk.Find(path)));
+  }
+  return folder;
 }
 
 class CrashPointsTest : public testing::Test {
@@ -288,12 +314,7 @@ class CrashAgainTest : public CrashPointsTest {
  protected:
   // Crashes at every operation of a storage that starts from what `crash` left.
   void CrashAgain(const Recording& recording, const CrashScript& script, const Crash& crash) {
-    FaultDisk disk = recording.start;
-    for (size_t i = 0; i < crash.point; ++i) {
-      disk.Apply(recording.operations[i]);
-    }
-    Rng rng(crash.seed);
-    const FaultDisk left = disk.AfterCrash(crash.survival, &rng);
+    const FaultDisk left = Left(recording, crash);
     const IsolatedResult first =
         RunIsolated(1, [&](size_t) {
           return CheckDisk(left, data_dir(), script.states(), crash.progress, /*goes_on=*/false);
@@ -316,8 +337,10 @@ class CrashAgainTest : public CrashPointsTest {
       clean_ += clean;
     }
     refused_ += tally.refused;
-    EXPECT_TRUE(tally.wrong.empty()) << "after " << ToString(crash.survival) << " at "
-                                     << crash.point << ": " << tally.wrong.front();
+    EXPECT_TRUE(tally.wrong.empty())
+        << "after " << ToString(crash.survival) << " at " << crash.point << ": "
+        << tally.wrong.front() << "; what the second crash left is laid out in "
+        << LayOut(Left(again, *tally.first_wrong), data_dir());
   }
 
   size_t points_ = 0;
