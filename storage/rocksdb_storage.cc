@@ -200,16 +200,18 @@ absl::StatusOr<uint64_t> RocksDbStorage::CheckInspected(const FenceRecord& fence
   RAFTKV_ASSIGN_OR_RETURN(const LogEdge start, reader.ReadLogStart());
   if (survey->last_entry().has_value()) {
     found.durable = *survey->last_entry();
-  } else if (found.durable.index < survey->deleted_before()) {
-    found.durable = start.id;  // The replay will delete all that is in the tables.
+  } else if (survey->empties_log() || found.durable.index < survey->deleted_before()) {
+    found.durable = start.id;
   }
-  std::optional<raft::Term> term = survey->fenced_term();
   // All that is in the tables or the WAL may be of the time before the log began anew.
   if (found.durable.index < start.id.index) {
     found.durable = start.id;
   }
+  std::optional<raft::Term> term = survey->fenced_term();
   if (fenced.durable.index < start.id.index) {
     term = fenced.durable.term;  // It was applied, or the log would reach back to it.
+  } else if (fenced.durable.index == start.id.index) {
+    term = start.id.term;  // A row of that index is of the time before.
   } else if (!term.has_value()) {
     RAFTKV_ASSIGN_OR_RETURN(term, reader.ReadTerm(fenced.durable.index));
   }

@@ -44,12 +44,17 @@ class WalSurvey::RowReader final : public rocksdb::WriteBatch::Handler {
     }
     // A write ends with its last entry and only cuts behind it, so the last one is the end.
     survey_->last_entry_ = entry->id;
+    survey_->empties_log_ = false;
     if (*index == survey_->fenced_) {
       survey_->fenced_term_ = entry->id.term;
     }
     return rocksdb::Status::OK();
   }
-  rocksdb::Status DeleteCF(uint32_t, const rocksdb::Slice&) override {
+  // An entry behind the end that the same write has set.
+  rocksdb::Status DeleteCF(uint32_t family, const rocksdb::Slice& key) override {
+    if (family == survey_->raft_log_ && DecodeLogKey(ToView(key)) == survey_->fenced_) {
+      survey_->fenced_term_ = kNoTerm;
+    }
     return rocksdb::Status::OK();
   }
   // A trim, or all of the log when a snapshot takes its place.
@@ -65,9 +70,10 @@ class WalSurvey::RowReader final : public rocksdb::WriteBatch::Handler {
     }
     if (survey_->last_entry_.has_value() && survey_->last_entry_->index < *kept) {
       survey_->last_entry_.reset();
+      survey_->empties_log_ = true;
     }
     if (survey_->fenced_ >= *first && survey_->fenced_ < *kept) {
-      survey_->fenced_term_.reset();
+      survey_->fenced_term_ = kNoTerm;
     }
     survey_->deleted_before_ = std::max(survey_->deleted_before_, *kept);
     return rocksdb::Status::OK();
@@ -144,6 +150,7 @@ absl::Status WalSurvey::Finish(const std::string& database_path, const TableFact
   if (first_file_ != 0 && first_sequence_ > tables.newest_sequence + 1) {
     meta_.clear();
     last_entry_.reset();
+    empties_log_ = false;
     fenced_term_.reset();
     deleted_before_ = raft::LogIndex();
   }

@@ -56,8 +56,13 @@ class WalSurvey final : public rocksdb::WalFilter {
   const std::map<std::string, std::string>& meta() const { return meta_; }
   // The last entry that it will leave in the log of those that it writes, nothing for none.
   std::optional<raft::EntryId> last_entry() const { return last_entry_; }
-  // The term that it will leave at the watched index of those that it writes.
+  // It will delete all that it writes to the log, and what the tables hold of it. That need not be
+  // one range: the log's end was cut before its beginning was.
+  bool empties_log() const { return empties_log_; }
+  // The term that it will leave at the watched index, kNoTerm when it deletes what is there;
+  // nothing when it leaves that to the tables.
   std::optional<raft::Term> fenced_term() const { return fenced_term_; }
+  static constexpr raft::Term kNoTerm{};
   // It will delete what the tables hold of the log before this.
   raft::LogIndex deleted_before() const { return deleted_before_; }
 
@@ -85,6 +90,7 @@ class WalSurvey final : public rocksdb::WalFilter {
 
   std::map<std::string, std::string> meta_;
   std::optional<raft::EntryId> last_entry_;
+  bool empties_log_ = false;
   std::optional<raft::Term> fenced_term_;
   raft::LogIndex deleted_before_;
 };

@@ -327,10 +327,14 @@ class MisfitTest : public testing::Test {
   // As a snapshot will: the fence knows nothing of the log's new beginning, and no entry reaches
   // it, but the state does.
   void BeginLogAnewBeyondTheFence() {
+    TrimLog(data_dir() + "/db", {.id = Apply7(), .stamp = raft::ClusterMillis(7)});
+  }
+  // A state that is two entries further than the log.
+  raft::EntryId Apply7() {
     kv::AppliedState applied;
     applied.id = {raft::Term(1), raft::LogIndex(7)};
     OverwriteRow(data_dir() + "/db", "state.1", kAppliedKey, EncodeAppliedState(applied));
-    TrimLog(data_dir() + "/db", {.id = applied.id, .stamp = raft::ClusterMillis(7)});
+    return applied.id;
   }
 
   TempDir dir_;
@@ -349,10 +353,10 @@ TEST_F(MisfitTest, LogStartsLate) {
 }
 
 TEST_F(MisfitTest, LogEndsBeforeTheAppliedEntry) {
-  OverwriteRow(data_dir() + "/db", kRaftLogFamily, EncodeLogKey(raft::LogIndex(5)), std::nullopt);
+  Apply7();
   const absl::Status status = OpenAndRestore();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("ends at index 4"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("ends at index 5"));
 }
 
 TEST_F(MisfitTest, TermsGoBack) {

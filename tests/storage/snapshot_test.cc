@@ -273,6 +273,28 @@ TEST_F(SnapshotTest, TakesThePlaceOfTheLog) {
   EXPECT_EQ(Restored().tail.size(), 1u);
 }
 
+// Rows of entries that were cut lie in the tables or in the write-ahead log until it is replayed.
+TEST_F(SnapshotTest, EndsWhereTheLogOnceHeldAnotherEntry) {
+  Fill(5);
+  const raft::Entry last = CommandEntry(6, {Put("last", "1")}, 3000, /*term=*/2);
+  leader_.Append({last});
+  leader_.Apply({last});
+  std::vector<raft::Entry> other;
+  for (uint64_t index = 1; index <= 9; ++index) {
+    other.push_back(NoOpEntry(index, /*term=*/1));
+  }
+  follower_.Append(other);
+  // Cuts all behind it.
+  follower_.Append({NoOpEntry(2, /*term=*/2)});
+  follower_.Install(Staged(), /*keeps_log=*/false);
+  for (int opening = 0; opening < 2; ++opening) {
+    follower_.Reopen();
+    ExpectEqualStates();
+    EXPECT_EQ(Restored().previous, last.id);
+    EXPECT_TRUE(Restored().tail.empty());
+  }
+}
+
 TEST_F(SnapshotTest, LeavesTheLogThatHoldsItsLastEntry) {
   Fill(50);
   std::vector<raft::Entry> entries = leader_.Load(1, 1 << 30).entries;

@@ -263,7 +263,7 @@ TEST_F(WalSurveyOfTrimsTest, WhatIsTrimmedIsNotThere) {
   EXPECT_EQ(FeedTrim(1, 8), Option::kIgnoreCurrentRecord);
   ExpectSound();
   EXPECT_EQ(survey_.last_entry()->index, raft::LogIndex(8));
-  EXPECT_FALSE(survey_.fenced_term().has_value());
+  EXPECT_EQ(survey_.fenced_term(), WalSurvey::kNoTerm);
 }
 
 // As a snapshot that takes the place of the log does.
@@ -271,8 +271,25 @@ TEST_F(WalSurveyOfTrimsTest, ALogThatBeginsAnewHasNoOldEnd) {
   EXPECT_EQ(FeedTrim(3, 9), Option::kIgnoreCurrentRecord);
   ExpectSound();
   EXPECT_FALSE(survey_.last_entry().has_value());
-  EXPECT_FALSE(survey_.fenced_term().has_value());
+  EXPECT_TRUE(survey_.empties_log());
+  EXPECT_EQ(survey_.fenced_term(), WalSurvey::kNoTerm);
   EXPECT_EQ(survey_.deleted_before(), raft::LogIndex(9));
+}
+
+// Entries 7 and 8 give way to another 6, and a snapshot takes the place of all up to that.
+TEST_F(WalSurveyOfTrimsTest, ACutEndIsNotThere) {
+  rocksdb::WriteBatch cut;
+  PutEntry(NoOpEntry(6, 2), &cut);
+  for (const uint64_t index : {7, 8}) {
+    EXPECT_TRUE(cut.Delete(&log_, EncodeLogKey(raft::LogIndex(index))).ok());
+  }
+  EXPECT_EQ(Feed(12, At(103, cut)), Option::kIgnoreCurrentRecord);
+  EXPECT_EQ(FeedTrim(106, EncodeLogKey(raft::LogIndex(3)), EncodeLogKey(raft::LogIndex(7))),
+            Option::kIgnoreCurrentRecord);
+  ExpectSound();
+  EXPECT_FALSE(survey_.last_entry().has_value());
+  EXPECT_TRUE(survey_.empties_log());
+  EXPECT_EQ(survey_.fenced_term(), WalSurvey::kNoTerm);
 }
 
 TEST_F(WalSurveyOfTrimsTest, ALogThatBeganAnewGoesOn) {
@@ -282,6 +299,7 @@ TEST_F(WalSurveyOfTrimsTest, ALogThatBeganAnewGoesOn) {
   EXPECT_EQ(Feed(12, At(104, next)), Option::kIgnoreCurrentRecord);
   ExpectSound();
   EXPECT_EQ(survey_.last_entry()->index, raft::LogIndex(7));
+  EXPECT_FALSE(survey_.empties_log());
   EXPECT_EQ(survey_.fenced_term(), raft::Term(2));
 }
 
