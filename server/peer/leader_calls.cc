@@ -31,7 +31,7 @@ void GiveUpLate(MonotonicNanos now, absl::Status (*error)(), OpenCalls* calls) {
 }  // namespace
 
 void LeaderCalls::TransferLeadership(peer::v1::ForwardService::Stub* stub,
-                                     const peer::v1::ForwardedTransferRequest& request,
+                                     const peer::v1::TransferLeadershipRequest& request,
                                      MonotonicNanos deadline, raft::TransferCallback done) {
   if (transfers_.size() >= kForwardedTransfersMax) {
     done(absl::ResourceExhaustedError(
@@ -40,11 +40,11 @@ void LeaderCalls::TransferLeadership(peer::v1::ForwardService::Stub* stub,
   }
   transfers_.push_back({.call = nullptr, .deadline = deadline, .done = std::move(done)});
   const auto open = std::prev(transfers_.end());
-  open->call = new PeerCall<peer::v1::ForwardedTransferResponse>(
+  open->call = new PeerCall<peer::v1::TransferLeadershipResponse>(
       [&](grpc::ClientContext* context) {
         return stub->AsyncTransferLeadership(context, request, loop_->queue());
       },
-      [this, open](const grpc::Status& status, const peer::v1::ForwardedTransferResponse&) {
+      [this, open](const grpc::Status& status, const peer::v1::TransferLeadershipResponse&) {
         const raft::TransferCallback answered = std::move(open->done);
         transfers_.erase(open);
         answered(FromGrpc(status));

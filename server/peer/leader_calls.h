@@ -24,7 +24,7 @@ class LeaderCalls final {
   // `done` hears, by `deadline` plus a tick, what the leader's driver says, Unavailable, or
   // ResourceExhausted beyond kForwardedTransfersMax.
   void TransferLeadership(peer::v1::ForwardService::Stub* stub,
-                          const peer::v1::ForwardedTransferRequest& request,
+                          const peer::v1::TransferLeadershipRequest& request,
                           MonotonicNanos deadline, raft::TransferCallback done);
   // The same: how that ended there, OUTCOME_UNKNOWN, or OVERLOADED beyond kMembershipChangesMax.
   void ChangeMembers(peer::v1::ForwardService::Stub* stub,
@@ -42,7 +42,7 @@ class LeaderCalls final {
   };
 
   EventLoop* const loop_;
-  std::list<Open<peer::v1::ForwardedTransferResponse, raft::TransferCallback>> transfers_;
+  std::list<Open<peer::v1::TransferLeadershipResponse, raft::TransferCallback>> transfers_;
   std::list<Open<peer::v1::ChangeMembersResponse, kv::Membership::Done>> changes_;
 };
 

@@ -232,7 +232,7 @@ void PeerLink::TransferLeadership(raft::NodeId target, MonotonicNanos deadline,
     done(absl::UnavailableError(absl::StrCat("member ", peer_.value(), " is not connected")));
     return;
   }
-  peer::v1::ForwardedTransferRequest request;
+  peer::v1::TransferLeadershipRequest request;
   *request.mutable_identity() = Identity();
   request.set_target_id(target.value());
   leader_calls_.TransferLeadership(forward_stub_.get(), request, deadline, std::move(done));

@@ -141,8 +141,8 @@ class PeerService::TimeoutNowCall final
 
 // Open until the handover has ended, which the driver says.
 class PeerService::TransferCall final
-    : public IncomingCall<ForwardGrpcService, peer::v1::ForwardedTransferRequest,
-                          peer::v1::ForwardedTransferResponse> {
+    : public IncomingCall<ForwardGrpcService, peer::v1::TransferLeadershipRequest,
+                          peer::v1::TransferLeadershipResponse> {
  public:
   explicit TransferCall(PeerService* service)
       : IncomingCall(service->context_->loop, &service->forward_service_,
@@ -150,7 +150,7 @@ class PeerService::TransferCall final
         service_(service) {}
 
  private:
-  void OnArrived(const peer::v1::ForwardedTransferRequest& request) override {
+  void OnArrived(const peer::v1::TransferLeadershipRequest& request) override {
     new TransferCall(service_);
     service_->OnTransfer(this, request);
   }
@@ -456,7 +456,7 @@ void PeerService::OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowR
 }
 
 void PeerService::OnTransfer(TransferCall* call,
-                             const peer::v1::ForwardedTransferRequest& request) {
+                             const peer::v1::TransferLeadershipRequest& request) {
   if (grpc::Status status = CheckIdentity(*context_, request.identity()); !status.ok()) {
     call->Refuse(context_->refusals.Refuse(status));
     return;

@@ -100,7 +100,7 @@ class PeerService final {
   void OnVoteRequest(VoteCall* call, const peer::v1::RequestVoteRequest& request);
   void OnTimeoutNow(TimeoutNowCall* call, const peer::v1::TimeoutNowRequest& request);
   void OnChange(ChangeCall* call, const peer::v1::ChangeMembersRequest& request);
-  void OnTransfer(TransferCall* call, const peer::v1::ForwardedTransferRequest& request);
+  void OnTransfer(TransferCall* call, const peer::v1::TransferLeadershipRequest& request);
 
   PeerContext* const context_;
   Hooks hooks_;
