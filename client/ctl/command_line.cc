@@ -358,7 +358,7 @@ void AddBackupCommands(CLI::App& app, Words& words) {
   inspect->add_option("dir", words.data_dir, "The data directory")->required()->option_text("DIR");
   AddRaftkvd(inspect, words);
 
-  CLI::App* dump = app.add_subcommand("dump", "Print all keys, a page at a time")->group(kGroup);
+  CLI::App* dump = app.add_subcommand("dump", "Print all keys as of one revision")->group(kGroup);
   dump->alias("export");
   dump->add_option("--prefix", words.exported.prefix, "Only keys that start with this")
       ->option_text("PREFIX");

@@ -27,9 +27,6 @@
 namespace raftkv::ctl {
 namespace {
 
-// Fewer round trips than the server's default of 100; a page ends at 3 MiB anyway.
-constexpr int64_t kPageSize = 1'000;
-
 // Most keys that a step of `del --prefix` removes.
 constexpr int64_t kDeleteStepKeysMax = 10'000;
 
@@ -491,34 +488,31 @@ class Run {
     return static_cast<int64_t>(kvs.size());
   }
 
-  // The simple format is printed page by page, so that a listing of any length needs little memory.
+  // All as of one revision. The simple format is printed as it comes, so that a listing of any
+  // length needs little memory.
   absl::StatusOr<int64_t> PrintPrefix(const GetCommand& command, const KeyView& view) {
-    ListOptions options;
+    ScanOptions options;
+    options.limit = command.limit;
     options.keys_only = command.keys_only;
     options.consistency = command.consistency;
     options.max_staleness = command.max_staleness;
     options.at_revision = command.revision;
-    options.page_size =
-        static_cast<int32_t>(command.limit == 0 ? kPageSize : std::min(command.limit, kPageSize));
+    options.silence_max = global_.command_timeout;
     int64_t found = 0;
     ResponseHeader header;
     std::vector<KeyValue> kept;
-    RAFTKV_RETURN_IF_ERROR(
-        client_.ListAll(Prefix{command.key}, options, [&](const ListResult& page) {
-          header = page.header;
-          for (const KeyValue& kv : page.kvs) {
-            if (command.limit != 0 && found == command.limit) {
-              return false;
-            }
-            ++found;
-            if (global_.format == OutputFormat::kSimple) {
-              terminal_.out << FormatKeySimple(kv, view);
-            } else {
-              kept.push_back(kv);
-            }
-          }
-          return found != command.limit || command.limit == 0;
-        }));
+    RAFTKV_RETURN_IF_ERROR(client_.Scan(Prefix{command.key}, options, [&](const ScanChunk& chunk) {
+      header = chunk.header;
+      found += static_cast<int64_t>(chunk.kvs.size());
+      if (global_.format != OutputFormat::kSimple) {
+        kept.insert(kept.end(), chunk.kvs.begin(), chunk.kvs.end());
+        return true;
+      }
+      for (const KeyValue& kv : chunk.kvs) {
+        terminal_.out << FormatKeySimple(kv, view);
+      }
+      return terminal_.out.good();
+    }));
     if (global_.format != OutputFormat::kSimple) {
       terminal_.out << FormatKeys(global_.format, header, kept, view);
     }

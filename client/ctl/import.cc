@@ -193,18 +193,17 @@ ImportResult Import(const ImportCommand& command, Client& client, const Terminal
 }
 
 absl::Status Export(const ExportCommand& command, Client& client, const Terminal& terminal) {
-  ListOptions options;
+  ScanOptions options;
   options.consistency = command.consistency;
   // A line that is written over, among the keys of a terminal, would serve nobody.
   const bool shows_progress = terminal.err_is_terminal && !terminal.out_is_terminal;
   int64_t total = 0;
   if (shows_progress) {
-    options.count_only = true;
-    RAFTKV_ASSIGN_OR_RETURN(const ListResult counted, client.List(Prefix{command.prefix}, options));
+    RAFTKV_ASSIGN_OR_RETURN(const ListResult counted,
+                            client.List(Prefix{command.prefix},
+                                        {.count_only = true, .consistency = command.consistency}));
     total = counted.count;
-    options.count_only = false;
   }
-  options.page_size = kExportPageKeys;
   const SystemMonotonicClock clock;
   Progress progress(terminal.err, terminal.err_is_terminal, Progress::Unit::kKeys, &clock);
   int64_t printed = 0;
@@ -214,8 +213,8 @@ absl::Status Export(const ExportCommand& command, Client& client, const Terminal
     terminal.out << CsvHeader();
   }
   const absl::Status listed =
-      client.ListAll(Prefix{command.prefix}, options, [&](const ListResult& page) {
-        for (const KeyValue& kv : page.kvs) {
+      client.Scan(Prefix{command.prefix}, options, [&](const ScanChunk& chunk) {
+        for (const KeyValue& kv : chunk.kvs) {
           if (kv.lease_id != 0) {
             // It says that somebody is alive, and would say so for ever where it is loaded.
             ++leased;

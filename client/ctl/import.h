@@ -12,8 +12,6 @@ namespace raftkv::ctl {
 
 // Of a line, or a record of CSV: a value of 3 MiB with every byte escaped fits.
 inline constexpr size_t kImportLineBytesMax = 24 << 20;
-// Keys of a dump's page.
-inline constexpr int32_t kExportPageKeys = 1000;
 
 struct ImportResult {
   int64_t written = 0;

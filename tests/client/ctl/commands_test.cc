@@ -145,17 +145,22 @@ class FakeWriter final : public BulkWriter {
   absl::Status failure_;
 };
 
-// Pages of three, keys k0, k1, ... up to `total`.
-auto Pages(int total) {
-  return [total](const KeyRange&, const ListOptions& options) -> absl::StatusOr<ListResult> {
-    const int begin = options.page_token.empty() ? 0 : std::stoi(options.page_token);
-    ListResult page;
-    int next = begin;
-    for (; next < total && next < begin + 3; ++next) {
-      page.kvs.push_back(KeyValue{.key = "k" + std::to_string(next), .value = "v"});
-    }
-    page.next_page_token = next < total ? std::to_string(next) : "";
-    return page;
+// Chunks of three, keys k0, k1, ... up to `total`.
+auto Chunks(int total) {
+  return [total](const KeyRange&, const ScanOptions& options,
+                 const std::function<bool(const ScanChunk&)>& visit) {
+    const int wanted = options.limit == 0 ? total : std::min<int>(total, options.limit);
+    int next = 0;
+    do {
+      ScanChunk chunk;
+      for (; next < wanted && chunk.kvs.size() < 3; ++next) {
+        chunk.kvs.push_back(KeyValue{.key = "k" + std::to_string(next), .value = "v"});
+      }
+      if (!visit(chunk)) {
+        break;
+      }
+    } while (next < wanted);
+    return absl::OkStatus();
   };
 }
 
@@ -235,8 +240,8 @@ TEST_F(CommandsTest, GetPassesItsConsistencyOn) {
   EXPECT_CALL(*connection_, Get(_, Field(&GetOptions::consistency, Consistency::kStale)))
       .WillOnce(Return(GetResult()));
   RunIt(GetCommand{.key = "k", .consistency = Consistency::kStale});
-  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::consistency, Consistency::kStale)))
-      .WillOnce(Return(ListResult()));
+  EXPECT_CALL(*connection_, Scan(_, Field(&ScanOptions::consistency, Consistency::kStale), _))
+      .WillOnce(Chunks(0));
   RunIt(GetCommand{.key = "k", .prefix = true, .consistency = Consistency::kStale});
 }
 
@@ -245,9 +250,11 @@ TEST_F(CommandsTest, GetPassesItsRevisionAndStalenessOn) {
                                          Field(&GetOptions::max_staleness, absl::Seconds(2)))))
       .WillOnce(Return(GetResult()));
   RunIt(GetCommand{.key = "k", .max_staleness = absl::Seconds(2), .revision = 7});
-  EXPECT_CALL(*connection_, List(_, AllOf(Field(&ListOptions::at_revision, 7),
-                                          Field(&ListOptions::max_staleness, absl::Seconds(2)))))
-      .WillOnce(Return(ListResult()));
+  EXPECT_CALL(*connection_, Scan(_,
+                                 AllOf(Field(&ScanOptions::at_revision, 7),
+                                       Field(&ScanOptions::max_staleness, absl::Seconds(2))),
+                                 _))
+      .WillOnce(Chunks(0));
   RunIt(GetCommand{.key = "k", .prefix = true, .max_staleness = absl::Seconds(2), .revision = 7});
 }
 
@@ -290,23 +297,21 @@ TEST_F(CommandsTest, DiffOfARevisionThatIsNotThereFails) {
   EXPECT_EQ(RunIt(DiffCommand{.from = 3, .to = 9}), ExitCode::kServerError);
 }
 
-TEST_F(CommandsTest, GetByPrefixPagesThroughAll) {
-  EXPECT_CALL(*connection_, List(_, _)).Times(3).WillRepeatedly(Pages(7));
+TEST_F(CommandsTest, GetByPrefixPrintsAll) {
+  EXPECT_CALL(*connection_, Scan).WillOnce(Chunks(7));
   EXPECT_EQ(RunIt(GetCommand{.key = "k", .prefix = true, .keys_only = true}), ExitCode::kOk);
   EXPECT_EQ(out_.str(), "k0\nk1\nk2\nk3\nk4\nk5\nk6\n");
 }
 
 TEST_F(CommandsTest, GetByPrefixStopsAtTheLimit) {
-  EXPECT_CALL(*connection_, List(_, Field(&ListOptions::page_size, 4)))
-      .Times(2)
-      .WillRepeatedly(Pages(7));
+  EXPECT_CALL(*connection_, Scan).WillOnce(Chunks(7));
   EXPECT_EQ(RunIt(GetCommand{.key = "k", .prefix = true, .keys_only = true, .limit = 4}),
             ExitCode::kOk);
   EXPECT_EQ(out_.str(), "k0\nk1\nk2\nk3\n");
 }
 
 TEST_F(CommandsTest, GetByPrefixAsJsonIsOneDocument) {
-  EXPECT_CALL(*connection_, List(_, _)).Times(2).WillRepeatedly(Pages(5));
+  EXPECT_CALL(*connection_, Scan).WillOnce(Chunks(5));
   RunIt(GetCommand{.key = "k", .prefix = true}, OutputFormat::kJson);
   EXPECT_THAT(out_.str(),
               AllOf(StartsWith("{\"header\""), HasSubstr("\"k4\""), HasSubstr("\"count\":5}\n")));
@@ -581,15 +586,18 @@ TEST_F(LoadTest, AFailedWriteEndsIt) {
 }
 
 TEST_F(CommandsTest, DumpPrintsBothFormats) {
-  EXPECT_CALL(*connection_, List).Times(2).WillRepeatedly([](const KeyRange&, const ListOptions&) {
-    ListResult page;
-    page.kvs.push_back(KeyValue{.key = "a,\"b\"", .value = "1"});
-    page.kvs.push_back(KeyValue{.key = "bytes", .value = "\xff"});
-    page.kvs.push_back(KeyValue{.key = "mortal", .value = "", .ttl_remaining = absl::Seconds(1)});
-    page.kvs.push_back(KeyValue{.key = "due", .ttl_remaining = absl::ZeroDuration()});
-    page.kvs.push_back(KeyValue{.key = "lock", .value = "me", .lease_id = 7});
-    return page;
-  });
+  const ScanChunk all{
+      .kvs = {KeyValue{.key = "a,\"b\"", .value = "1"}, KeyValue{.key = "bytes", .value = "\xff"},
+              KeyValue{.key = "mortal", .value = "", .ttl_remaining = absl::Seconds(1)},
+              KeyValue{.key = "due", .ttl_remaining = absl::ZeroDuration()},
+              KeyValue{.key = "lock", .value = "me", .lease_id = 7}}};
+  EXPECT_CALL(*connection_, Scan)
+      .Times(2)
+      .WillRepeatedly([&all](const KeyRange&, const ScanOptions&,
+                             const std::function<bool(const ScanChunk&)>& visit) {
+        visit(all);
+        return absl::OkStatus();
+      });
   EXPECT_EQ(RunIt(ExportCommand{.format = "csv"}), ExitCode::kOk);
   EXPECT_THAT(err_.str(), HasSubstr("1 keys that hang on a lease are left out"));
   EXPECT_EQ(out_.str(),
