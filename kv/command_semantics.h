@@ -1,6 +1,7 @@
-// What every command means: which keys it changes, at which revision, with which deadline, and what
-// its proposer hears. A function of the command, the entry's stamp and the table, so that all
-// members agree.
+// What every command means, and what its proposer hears. A function of the command, the entry's
+// stamp and the table, so that all members agree. Guards, branches and the store's revision are
+// decided here; which records an operation of a transaction changes, and with which deadline, in
+// kv/operation_semantics.h, and what a command does to a lease in kv/lease_semantics.h.
 #pragma once
 
 #include <cstdint>

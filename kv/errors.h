@@ -1,6 +1,7 @@
 // Every error with a reason that a client is answered with, through whatever API: its code, its
-// reason and its words. README.md has the table; a client's error text comes from here. What is
-// wrong with a field is said by whoever checks it (server/api/request_checks.cc).
+// reason and its words. README.md has the table; a client's error text comes from here, but for
+// what is wrong with a field, which is said by whoever checks it (server/api/request_checks.cc),
+// and for what has no reason: gRPC's own, and its health service's.
 //
 // An error is an absl::Status; reason and metadata are in a google.rpc.ErrorInfo among its payloads
 // and, where waiting helps, the pause is in a google.rpc.RetryInfo, each under the type URL that
@@ -20,7 +21,7 @@
 
 namespace raftkv::kv {
 
-// nullopt: the error has none, as NotFound and DeadlineExceeded have.
+// nullopt: the error has none.
 std::optional<google::rpc::ErrorInfo> FindErrorInfo(const absl::Status& error);
 std::optional<google::rpc::RetryInfo> FindRetryInfo(const absl::Status& error);
 

@@ -1,4 +1,5 @@
-// What each operation of a transaction does to the keys.
+// What each operation of a transaction does to the keys: with which value, versions, deadline and
+// lease it leaves them. The revision is its caller's (kv/command_semantics.cc).
 #pragma once
 
 #include "kv/txn_context.h"

@@ -16,6 +16,12 @@ NAMED = re.compile(r"`((?:base|client|config|docker|docs|findings|kv|packaging|p
                    r"/[\w./*-]*)`")
 # A header or a source may be named without its suffix.
 SUFFIXES = ["", ".h", ".cc", ".sh", ".py", ".proto"]
+# A file of code, with or without its folder; and what is said to be in it, right behind it or before it.
+CODE_FOLDERS = ["base", "client", "kv", "raft", "server", "storage", "tests"]
+CODE_FILE = r"`([\w./-]+\.(?:cc|h))`"
+CODE_NAME = r"`[\w:]+`"
+FILE_THEN_NAMES = re.compile(rf"{CODE_FILE}(?::| \() ?({CODE_NAME}(?:, {CODE_NAME})*)")
+NAME_THEN_FILE = re.compile(rf"({CODE_NAME}) (?:in |\(){CODE_FILE}")
 
 # What may warn, in any of these folders, and where its words come from.
 WARNING_FOLDERS = ["kv", "raft", "server", "storage"]
@@ -80,6 +86,29 @@ class PagesTest(unittest.TestCase):
                 if not any(list(ROOT.glob(name.rstrip("/") + suffix)) for suffix in SUFFIXES):
                     missing.append(f"{page.relative_to(ROOT)}: {name}")
         self.assertEqual([], missing)
+
+    def test_code_is_where_they_say(self):
+        code = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+                for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".cc", ".h")}
+        found = 0
+        wrong = []
+        for page in pages():
+            if page.parent.name == "adr" or page.is_relative_to(ROOT / "findings"):
+                continue
+            text = " ".join(page.read_text(encoding="utf-8").split())
+            said = [(name, "") for name in re.findall(CODE_FILE, text)]
+            said += FILE_THEN_NAMES.findall(text)
+            said += [(name, words) for words, name in NAME_THEN_FILE.findall(text)]
+            for name, words in said:
+                files = [path for path in code if f"/{path}".endswith(f"/{name}")]
+                if not files:
+                    wrong.append(f"{page.relative_to(ROOT)}: {name}")
+                for word in re.findall(r"(\w+)`", words):
+                    found += 1
+                    if not any(re.search(rf"\b{word}\b", code[path]) for path in files):
+                        wrong.append(f"{page.relative_to(ROOT)}: {word} in {name}")
+        self.assertEqual([], wrong)
+        self.assertGreater(found, 10)
 
     def test_decisions_have_numbers_of_their_own(self):
         numbers = [path.name[:4] for path in (ROOT / "docs/adr").glob("*.md")]
