@@ -1,4 +1,5 @@
-// What a read says of the state that it is to be answered from.
+// What a read says of the state that it is to be answered from. Store::AwaitState
+// (kv/store_freshness.cc) waits until this member's is so.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ struct ReadFreshness {
   // Not what is there now is read, but what was there at this revision; 0: now. Of Get, Scan, Count
   // and BeginWalk.
   int64_t at_revision = 0;
-  // All that was acknowledged longer ago than this is in what is read, which need not be
-  // linearizable then. REQUIRES: `linearizable`.
+  // All that was acknowledged longer ago than this is in what is read.
+  // REQUIRES: not `linearizable`, which is more.
   std::optional<MonotonicNanos> age_max = std::nullopt;
   // The answer comes by then, plus one tick.
   MonotonicNanos deadline = 0;

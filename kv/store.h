@@ -185,9 +185,10 @@ class Store {
   using PoolRead =
       std::function<std::function<void()>(const KvView& view, const GivenUp& given_up)>;
 
-  // As AwaitFreshness, and hears the age of what is applied then.
+  // Decides how a read comes to be as fresh as it asks to be: AwaitFreshness, that hears the age of
+  // what is applied then.
   void AwaitState(const ReadFreshness& freshness, Fresh done);
-  // Once min_revision is there.
+  // For age_max, once min_revision is there.
   void AwaitAge(const ReadFreshness& freshness, Fresh done);
   // Asks the leader.
   void AwaitIndex(MonotonicNanos deadline, std::function<void(raft::ReadResult result)> done);

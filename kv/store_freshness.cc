@@ -37,11 +37,12 @@ void Store::AwaitFreshness(const ReadFreshness& freshness, std::function<void(ab
 }
 
 void Store::AwaitState(const ReadFreshness& freshness, Fresh done) {
+  CHECK(!freshness.linearizable || !freshness.age_max.has_value());
   if (draining_) {
     done(ShuttingDownError());
     return;
   }
-  if (freshness.linearizable && !freshness.age_max.has_value()) {
+  if (freshness.linearizable) {
     AwaitIndex(freshness.deadline,
                [this, freshness, done = std::move(done)](raft::ReadResult result) mutable {
                  if (result != raft::ReadResult::kReady) {
@@ -62,7 +63,7 @@ void Store::AwaitState(const ReadFreshness& freshness, Fresh done) {
                 [this, freshness, done = std::move(done)](const absl::Status& reached) mutable {
                   if (!reached.ok()) {
                     done(reached);
-                  } else if (freshness.linearizable) {
+                  } else if (freshness.age_max.has_value()) {
                     AwaitAge(freshness, std::move(done));
                   } else {
                     done(age_.At(clock_.Now()));

@@ -198,7 +198,7 @@ absl::StatusOr<kv::ReadFreshness> ReadFreshnessOf(const Request& request,
   if (request.consistency() == v1::CONSISTENCY_LINEARIZABLE) {
     return kv::BadStalenessError("is set besides CONSISTENCY_LINEARIZABLE; set one of them");
   }
-  freshness.linearizable = true;
+  freshness.linearizable = false;
   return freshness;
 }
 

@@ -371,7 +371,7 @@ class StateAgeTest : public StoreTest {
   StateAgeTest() { machine_.cached = CacheLookup::kAbsent; }
 
   ReadFreshness AtMost(MonotonicNanos age) const {
-    ReadFreshness freshness = Fresh();
+    ReadFreshness freshness = Stale();
     freshness.age_max = age;
     return freshness;
   }

@@ -245,8 +245,8 @@ LogIndex PastReaders::KnownAt(SimTime time) const {
 
 void PastReaders::ReadOld(NodeId node, kv::Store* store, const SimClock* clock,
                           MonotonicNanos deadline) {
-  kv::ReadFreshness freshness{.linearizable = dice_.Chance(700), .deadline = deadline};
-  if (freshness.linearizable) {
+  kv::ReadFreshness freshness{.linearizable = false, .deadline = deadline};
+  if (dice_.Chance(700)) {
     freshness.age_max = dice_.Between(1, 6 * election_timeout_);
   }
   const SimTime asked = scheduler_.now();
@@ -265,7 +265,7 @@ void PastReaders::ReadOld(NodeId node, kv::Store* store, const SimClock* clock,
               return absl::StrCat("node ", node.value(), " answers from what is ", *age,
                                   " ns old, and ", *freshness.age_max, " were allowed");
             });
-        if (!age.has_value() && !freshness.linearizable) {
+        if (!age.has_value() && !freshness.age_max.has_value()) {
           return;  // It knows nothing.
         }
         counters_.Note(Situation::kOldRead,

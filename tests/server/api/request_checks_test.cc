@@ -272,10 +272,11 @@ TEST(ReadFreshnessTest, IsLinearizableUnlessToldOtherwise) {
   EXPECT_EQ(freshness("consistency: CONSISTENCY_STALE min_revision: 3").min_revision, 3);
   EXPECT_EQ(freshness("at_revision: 4").at_revision, 4);
   EXPECT_EQ(freshness("max_staleness { seconds: 1 nanos: 5 }").age_max, kNanosPerSecond + 5);
+  EXPECT_FALSE(freshness("max_staleness { seconds: 1 }").linearizable);
   EXPECT_EQ(freshness("max_staleness { seconds: 86400 }").age_max, 86'400 * kNanosPerSecond);
   // Who would do with any state does with a fresh one.
-  EXPECT_TRUE(
-      freshness("consistency: CONSISTENCY_STALE max_staleness { seconds: 1 }").linearizable);
+  EXPECT_EQ(freshness("consistency: CONSISTENCY_STALE max_staleness { seconds: 1 }").age_max,
+            kNanosPerSecond);
 }
 
 TEST(ReadFreshnessTest, RefusesBadFieldsOfEveryRead) {
