@@ -88,8 +88,22 @@ bool TxnAddsData(const Txn& txn) {
          std::any_of(txn.else_operations().begin(), txn.else_operations().end(), OperationAddsData);
 }
 
+// A switch without a default, here and below: whoever adds a kind is asked whether it does.
 bool OperationAddsData(const Operation& operation) {
-  return operation.has_put() || operation.has_increment() || TxnAddsData(operation.txn());
+  switch (operation.kind_case()) {
+    case Operation::kPut:
+    case Operation::kIncrement:
+      return true;
+    case Operation::kTxn:
+      return TxnAddsData(operation.txn());
+    case Operation::kDelete:
+    case Operation::kGet:
+    case Operation::kList:
+    case Operation::kTouch:
+    case Operation::KIND_NOT_SET:
+      break;
+  }
+  return false;
 }
 
 }  // namespace
@@ -146,7 +160,22 @@ absl::Status CheckClusterVersion(uint32_t version) {
 }
 
 bool AddsData(const Command& command) {
-  return command.has_grant_lease() || TxnAddsData(command.txn());
+  switch (command.kind_case()) {
+    case Command::kTxn:
+      return TxnAddsData(command.txn());
+    case Command::kGrantLease:
+      return true;
+    case Command::kExpire:
+    case Command::kMemberRecord:
+    case Command::kRaiseClusterVersion:
+    case Command::kRenewLease:
+    case Command::kRevokeLease:
+    case Command::kExpireLease:
+    case Command::kCompactHistory:
+    case Command::KIND_NOT_SET:
+      break;
+  }
+  return false;
 }
 
 }  // namespace raftkv::kv
