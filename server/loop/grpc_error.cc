@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
 #include "kv/errors.h"
 
 namespace raftkv::server {
@@ -17,6 +18,14 @@ google::rpc::Status ToRpcStatus(const absl::Status& error) {
     details.add_details()->PackFrom(*retry);
   }
   return details;
+}
+
+absl::Status FromRpcStatus(const google::rpc::Status& proto) {
+  absl::Status status(static_cast<absl::StatusCode>(proto.code()), proto.message());
+  for (const google::protobuf::Any& detail : proto.details()) {
+    status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  }
+  return status;
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& error) {

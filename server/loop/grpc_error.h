@@ -10,8 +10,9 @@
 
 namespace raftkv::server {
 
-// With the details.
+// With the details: for a field of an answer, and from member to member.
 google::rpc::Status ToRpcStatus(const absl::Status& error);
+absl::Status FromRpcStatus(const google::rpc::Status& proto);
 // With the details, as a google.rpc.Status, that grpcurl and client libraries read.
 grpc::Status ToGrpcStatus(const absl::Status& error);
 

@@ -8,7 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "server/limits.h"
 #include "server/log_text.h"
-#include "server/peer/grpc_status.h"
 
 namespace raftkv::server {
 namespace {

@@ -8,6 +8,7 @@
 #include "kv/errors.h"
 #include "kv/limits.h"
 #include "server/limits.h"
+#include "server/loop/grpc_error.h"
 #include "server/peer/grpc_status.h"
 
 namespace raftkv::server {
@@ -47,7 +48,7 @@ void LeaderCalls::TransferLeadership(peer::v1::ForwardService::Stub* stub,
       [this, open](const grpc::Status& status, const peer::v1::TransferLeadershipResponse&) {
         const raft::TransferCallback answered = std::move(open->done);
         transfers_.erase(open);
-        answered(FromGrpc(status));
+        answered(FromPeerStatus(status));
       });
 }
 

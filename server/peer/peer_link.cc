@@ -15,7 +15,6 @@
 #include "server/limits.h"
 #include "server/log_text.h"
 #include "server/peer/founding.h"
-#include "server/peer/grpc_status.h"
 #include "server/peer/snapshot_call.h"
 
 namespace raftkv::server {

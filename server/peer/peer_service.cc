@@ -13,6 +13,7 @@
 #include "raft/wire/convert.h"
 #include "raft/wire/identity.h"
 #include "server/limits.h"
+#include "server/loop/grpc_error.h"
 #include "server/peer/grpc_status.h"
 #include "server/peer/incoming_call.h"
 #include "server/peer/payload_check.h"
@@ -46,7 +47,7 @@ grpc::Status CheckIdentity(const PeerContext& context, const peer::v1::PeerIdent
                                 "start it with the directory that it had. Clients that know this "
                                 "address may read and write the wrong cluster meanwhile";
   }
-  return ToGrpc(status);
+  return ToPeerStatus(status);
 }
 
 // How `node` has forgotten what it acknowledged to its leader; empty when it has not. Until another
@@ -466,7 +467,7 @@ void PeerService::OnTransfer(TransferCall* call,
                                          if (status.ok()) {
                                            call->Answer({});
                                          } else {
-                                           call->Refuse(ToGrpc(status));
+                                           call->Refuse(ToPeerStatus(status));
                                          }
                                        });
 }

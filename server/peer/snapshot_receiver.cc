@@ -54,7 +54,7 @@ void SnapshotReceiver::OnOpening(Stream* stream, raft::NodeId from,
     return;
   }
   if (!use.ok()) {
-    stream->Refuse(ToGrpc(use));
+    stream->Refuse(ToPeerStatus(use));
     return;
   }
   if (transfer_ != nullptr) {
@@ -248,7 +248,7 @@ void SnapshotReceiver::OnInstalled(const absl::Status& status) {
     return;
   }
   if (!status.ok() && !absl::IsAlreadyExists(status)) {
-    Fail(ToGrpc(status));
+    Fail(ToPeerStatus(status));
     return;
   }
   LOG(INFO) << (status.ok() ? "installed the snapshot as of entry "
@@ -289,7 +289,7 @@ void SnapshotReceiver::FailStage(const absl::Status& status) {
   if (absl::IsResourceExhausted(status)) {
     disk_full_until_ = clock_.Now() + kSnapshotFullDiskSeconds * kNanosPerSecond;
   }
-  Fail(ToGrpc(status));
+  Fail(ToPeerStatus(status));
 }
 
 void SnapshotReceiver::Fail(const grpc::Status& status) {

@@ -142,7 +142,7 @@ void SnapshotSender::OnEnded(const grpc::Status& status,
     case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::UNIMPLEMENTED:
-      End(FromGrpc(status));
+      End(FromPeerStatus(status));
       return;
     default:
       Break(PeerFailureText(status));

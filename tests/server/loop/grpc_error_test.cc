@@ -55,6 +55,13 @@ TEST(GrpcErrorTest, WithoutAReasonThereIsNoErrorInfo) {
   EXPECT_FALSE(parsed.retry.has_value());
 }
 
+TEST(GrpcErrorTest, FromMemberToMemberNothingOfAnErrorIsLost) {
+  for (const absl::Status& error : {kv::NoLeaderError(), kv::MemberNotFoundError("id", "4"),
+                                    absl::DeadlineExceededError("too late")}) {
+    EXPECT_EQ(FromRpcStatus(ToRpcStatus(error)), error);
+  }
+}
+
 TEST(GrpcErrorTest, PushbackIsForWhatARetryPolicyNames) {
   EXPECT_EQ(RetryPushbackMs(kv::NoLeaderError()), 250);
   EXPECT_EQ(RetryPushbackMs(kv::ShuttingDownError()), 250);
