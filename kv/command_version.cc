@@ -77,10 +77,12 @@ uint32_t VersionOfKind(const Command& command) {
     case Command::kTxn:
       return VersionOf(command.txn());
     case Command::kExpire:
-    case Command::kMemberRecord:
     case Command::kRaiseClusterVersion:
     case Command::KIND_NOT_SET:
       return kFirstCommandVersion;
+    case Command::kMemberRecord:
+      return command.member_record().has_priority() ? kPriorityCommandVersion
+                                                    : kFirstCommandVersion;
     case Command::kGrantLease:
     case Command::kRenewLease:
     case Command::kRevokeLease:

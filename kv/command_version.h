@@ -20,6 +20,8 @@ inline constexpr uint32_t kMembershipVersion = 2;
 inline constexpr uint32_t kTxnCommandVersion = 2;
 // From here on there is a history (kv/history.h), and it can be compacted.
 inline constexpr uint32_t kHistoryCommandVersion = 2;
+// Knows what priority a member has to lead (kv/member_directory.h).
+inline constexpr uint32_t kPriorityCommandVersion = 2;
 // Knows leases (kv/lease.h).
 inline constexpr uint32_t kLeaseCommandVersion = 2;
 

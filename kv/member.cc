@@ -57,6 +57,7 @@ void Member::Tick() {
     membership_->Advance();
   }
   WatchVersion();
+  FollowPriorities();
   SaveClock();
 }
 
@@ -89,6 +90,15 @@ void Member::WatchVersion() {
               << ": that is the cluster version now, and older members are refused";
   }
   told_cluster_version_ = version;
+}
+
+void Member::FollowPriorities() {
+  if (edges_.directory == nullptr) {
+    return;
+  }
+  if (auto known = edges_.directory->Priorities(); known != driver_.core().priorities()) {
+    driver_.SetPriorities(std::move(known));
+  }
 }
 
 void Member::SaveClock() {

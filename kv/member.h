@@ -91,6 +91,7 @@ class Member {
 
  private:
   void WatchVersion();
+  void FollowPriorities();
   void SaveClock();
   void ScanForDueKeys(std::shared_ptr<const KvView> view, raft::ClusterMillis now,
                       std::function<void(absl::StatusOr<DueKeys>)> done);

@@ -67,6 +67,9 @@ MemberEntry MemberDirectory::EntryOf(const log::v1::ConfiguredMember& member,
     entry.client_address = record->client_address();
     entry.version = record->version();
     entry.command_version = record->command_version();
+    if (record->has_priority()) {
+      entry.priority = record->priority();
+    }
   }
   return entry;
 }
@@ -107,6 +110,16 @@ std::optional<MemberEntry> MemberDirectory::Find(raft::NodeId id) const {
   }
   const bool is_newest = FindMember(newest(), id.value()) == member;
   return EntryOf(*member, is_newest ? newest() : *configuration_);
+}
+
+std::map<raft::NodeId, uint64_t> MemberDirectory::Priorities() const {
+  std::map<raft::NodeId, uint64_t> priorities;
+  for (const auto& [id, record] : state_machine_.member_records()) {
+    if (record.has_priority()) {
+      priorities[raft::NodeId(id)] = record.priority();
+    }
+  }
+  return priorities;
 }
 
 std::vector<std::string> MemberDirectory::AddressesOf(raft::NodeId id) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "kv/kv_state_machine.h"
 #include "kv/peer_addresses.h"
+#include "raft/core/config.h"
 #include "raft/core/types.h"
 #include "raftkv/log/v1/configuration.pb.h"
 
@@ -26,6 +28,8 @@ struct MemberEntry {
   std::string client_address;    // Empty until it has published one.
   std::string version;           // Likewise.
   uint32_t command_version = 0;  // 0 until it has published one.
+  // How much it is wanted to lead; the default until it has published another.
+  uint64_t priority = raft::kPriorityDefault;
 };
 
 // Confined to the loop.
@@ -38,6 +42,8 @@ class MemberDirectory {
     uint64_t data_id = 0;
     std::string client_address;
     std::string peer_address;
+    // RaftConfig::priority.
+    uint64_t priority = raft::kPriorityDefault;
     // Which backup its data was made from (storage/restore_record.h); 0: none.
     uint64_t restored_from = 0;
   };
@@ -91,6 +97,8 @@ class MemberDirectory {
   std::optional<MemberEntry> Find(raft::NodeId id) const;
   // What it published about itself; nullptr before it did.
   const log::v1::MemberRecord* PublishedBy(uint64_t id) const;
+  // As published: those that are not the default.
+  std::map<raft::NodeId, uint64_t> Priorities() const;
   // Where a member may be reached, the likeliest first; not empty for a member.
   std::vector<std::string> AddressesOf(raft::NodeId id) const;
   // For logs: id and, of a member, its name.

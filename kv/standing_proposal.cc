@@ -46,6 +46,10 @@ std::optional<log::v1::Command> UnpublishedRecord(const MemberDirectory& directo
   record->set_peer_address(self.peer_address);
   record->set_version(kVersion);
   record->set_command_version(OwnCommandVersion());
+  if (self.priority != raft::kPriorityDefault &&
+      directory.cluster_version() >= kPriorityCommandVersion) {
+    record->set_priority(static_cast<uint32_t>(self.priority));
+  }
   const log::v1::MemberRecord* known = directory.PublishedBy(self.id);
   if (known != nullptr && google::protobuf::util::MessageDifferencer::Equals(*known, *record)) {
     return std::nullopt;

@@ -36,7 +36,7 @@ class StandingProposal final {
   bool under_way_ = false;
 };
 
-// Where this member is reached and which version it runs.
+// Where this member is reached, which version it runs, and its priority.
 std::optional<log::v1::Command> UnpublishedRecord(const MemberDirectory& directory);
 
 // The cluster version that the members' records allow. For the leader alone: one is enough.

@@ -26,6 +26,10 @@ absl::Status RaftConfig::Validate() const {
     return TooSmall("election_timeout_ticks", election_timeout_ticks,
                     kHeartbeatsPerElectionTimeout * heartbeat_ticks);
   }
+  if (priority > kPriorityMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("RaftConfig.priority is ", priority, ", must be at most ", kPriorityMax));
+  }
   if (append_bytes_max < 1) {
     return TooSmall("append_bytes_max", append_bytes_max, 1);
   }

@@ -94,6 +94,8 @@ std::string DescribeCause(const Event& event, DescribeTicks describe_ticks) {
       return absl::StrCat("leader ", cause.peer.value(), " hands over");
     case EventCause::Reason::kToldToHandOver:
       return absl::StrCat("to node ", cause.peer.value());
+    case EventCause::Reason::kHigherPriority:
+      return absl::StrCat("to node ", cause.peer.value(), ", which has a higher priority");
     case EventCause::Reason::kHandoverLate:
       return absl::StrCat("node ", cause.peer.value(), " did not take over within ",
                           describe_ticks(cause.ticks));

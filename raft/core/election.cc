@@ -2,6 +2,7 @@
 // leader stickiness and CheckQuorum (§4.2.3, §6.2).
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "raft/core/quorum.h"
@@ -11,6 +12,9 @@ namespace raftkv::raft {
 namespace {
 
 constexpr uint64_t kTurnTicks = 2;
+// Who is to lead only where no other can leaves the others so many election timeouts, in which they
+// may also try twice; and half of that when they need not wait for a timeout themselves.
+constexpr uint64_t kReluctantTimeouts = 2;
 
 std::set<NodeId> Granted(const std::map<NodeId, bool>& votes) {
   std::set<NodeId> granted;
@@ -26,7 +30,8 @@ std::set<NodeId> Granted(const std::map<NodeId, bool>& votes) {
 
 TickTimer RaftCore::NewElectionTimer() {
   const uint64_t t = config_.election_timeout_ticks;
-  return {.elapsed_ticks = 0, .limit_ticks = IsOnlyVoter() ? 1 : t + rng_.Below(t)};
+  return {.elapsed_ticks = 0,
+          .limit_ticks = IsOnlyVoter() ? 1 : t + rng_.Below(t) + ReluctantTicks(kNobody)};
 }
 
 // Between 0.1 and 0.5 election timeouts: long enough for answers, short and spread enough that a
@@ -36,16 +41,38 @@ TickTimer RaftCore::NewRetryTimer() {
   return {.elapsed_ticks = 0, .limit_ticks = t / 10 + 1 + rng_.Below(t * 2 / 5)};
 }
 
-// Those who have lost the same leader take turns by id, two ticks apart, which is what they need to
-// notice and to answer: candidates of one moment would split the votes.
+// Those who have lost the same leader take turns by priority and id, two ticks apart, which is what
+// they need to notice and to answer: candidates of one moment would split the votes.
 TickTimer RaftCore::NewTurnTimer(NodeId leader) const {
   uint64_t turn = 0;
   for (NodeId node : configuration().Members()) {
-    if (node < self_ && node != leader && configuration().IsVoter(node)) {
+    const uint64_t priority = PriorityOf(node);
+    const bool before_self =
+        priority > config_.priority || (priority == config_.priority && node < self_);
+    if (before_self && node != leader && configuration().IsVoter(node)) {
       ++turn;
     }
   }
-  return {.elapsed_ticks = 0, .limit_ticks = 1 + kTurnTicks * turn};
+  return {.elapsed_ticks = 0, .limit_ticks = 1 + kTurnTicks * turn + ReluctantTicks(leader) / 2};
+}
+
+uint64_t RaftCore::PriorityOf(NodeId node) const {
+  if (node == self_) {
+    return config_.priority;
+  }
+  const auto known = priorities_.find(node);
+  return known == priorities_.end() ? kPriorityDefault : known->second;
+}
+
+uint64_t RaftCore::ReluctantTicks(NodeId gone) const {
+  if (config_.priority > 0) {
+    return 0;
+  }
+  const std::set<NodeId> members = configuration().Members();
+  const bool others_may = std::any_of(members.begin(), members.end(), [&](NodeId node) {
+    return node != gone && configuration().IsVoter(node) && PriorityOf(node) > 0;
+  });
+  return others_may ? kReluctantTimeouts * config_.election_timeout_ticks : 0;
 }
 
 // Nobody else can lead, so there is nobody to wait for.

@@ -30,7 +30,7 @@ void RaftCore::BecomeLeader(EventCause cause) {
 
 void RaftCore::TickLeader(Leader& leader) {
   for (auto& [peer, progress] : leader.followers) {
-    progress.Tick();
+    progress.Tick(log_.last().index);
   }
   // Thesis §4.2.2. It led until its removal was committed, and to the next tick, so that the others
   // hear of that.
@@ -48,6 +48,7 @@ void RaftCore::TickLeader(Leader& leader) {
     return BecomeFollower(term(), kNobody, {.reason = EventCause::Reason::kQuorumLost});
   }
   TickHandover(leader);
+  MaybeHandOverByPriority(leader);
   if (++leader.ticks_since_heartbeat >= config_.heartbeat_ticks) {
     leader.ticks_since_heartbeat = 0;
     if (leader.handover.has_value()) {

@@ -53,6 +53,7 @@ struct EventCause {
     kVoteGiven,          // To `peer`.
     kAskedToStand,       // By leader `peer`.
     kToldToHandOver,     // To `peer`: RaftCore::TransferLeadership.
+    kHigherPriority,     // `peer` is rather to lead: RaftCore::SetPriorities.
     kHandoverLate,       // `peer` did not take over within `ticks`.
     kHandoverInVain,     // `peer` does not vote any more.
     kLeaderHeard,        // `peer`.

@@ -130,10 +130,26 @@ void FollowerProgress::OnSnapshotEnded(LogIndex last) {
   }
 }
 
-void FollowerProgress::Tick() {
+void FollowerProgress::Tick(LogIndex last) {
   ++ticks_since_contact_;
   ++ticks_since_probe_;
   ++ticks_since_window_moved_;
+  declined_ticks_left_ -= declined_ticks_left_ > 0 ? 1 : 0;
+  MeasureKeepingUp(last);
+}
+
+// Under load it never has all that the leader has, only what that had a moment before.
+void FollowerProgress::MeasureKeepingUp(LogIndex last) {
+  ++kept_up_ticks_;
+  if (match_index_ >= keep_up_mark_) {
+    keep_up_mark_ = last;
+    ticks_since_mark_ = 0;
+  } else {
+    ++ticks_since_mark_;
+  }
+  if (state_ != State::kReplicate || !is_heard() || ticks_since_mark_ >= election_timeout_ticks_) {
+    kept_up_ticks_ = 0;
+  }
 }
 
 void FollowerProgress::OnPartTaken() {

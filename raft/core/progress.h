@@ -93,8 +93,8 @@ class FollowerProgress {
   // nothing outside Snapshot.
   void OnSnapshotEnded(LogIndex last);
 
-  // One tick has passed.
-  void Tick();
+  // One tick has passed; the leader's log ends at `last`.
+  void Tick(LogIndex last);
   // The follower sent something in this term.
   void OnContact() { ticks_since_contact_ = 0; }
   // The follower received part of what is under way, so the rest still is.
@@ -109,6 +109,13 @@ class FollowerProgress {
     return ticks_since_contact_ >= kLostElectionTimeouts * election_timeout_ticks_;
   }
   RoundId answered_round() const { return answered_round_; }
+  // For so long it has been heard and in Replicate, and has had all that the leader had an election
+  // timeout before; less than an election timeout says little.
+  uint64_t kept_up_ticks() const { return kept_up_ticks_; }
+  // It did not take leadership over when it was to: for `ticks` it is not to be asked again without
+  // need.
+  void OnDeclined(uint64_t ticks) { declined_ticks_left_ = ticks; }
+  bool has_declined() const { return declined_ticks_left_ > 0; }
 
   // The part of the commit index that is safe to tell: what the follower is known to hold.
   LogIndex SafeCommitIndex(LogIndex commit_index) const;
@@ -119,6 +126,7 @@ class FollowerProgress {
  private:
   void BecomeProbe(LogIndex next_index);
   void BecomeReplicate();
+  void MeasureKeepingUp(LogIndex last);
 
   // Constant after construction.
   const uint64_t append_bytes_max_;
@@ -139,6 +147,13 @@ class FollowerProgress {
   uint64_t ticks_since_contact_ = 0;
   RoundId answered_round_;
   LogIndex told_commit_index_;
+
+  uint64_t kept_up_ticks_ = 0;
+  // Where the leader's log ended so many ticks ago. The follower is to have that within an election
+  // timeout.
+  LogIndex keep_up_mark_;
+  uint64_t ticks_since_mark_ = 0;
+  uint64_t declined_ticks_left_ = 0;
 };
 
 }  // namespace raftkv::raft

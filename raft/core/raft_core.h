@@ -64,13 +64,20 @@ class RaftCore {
   absl::StatusOr<EntryId> ProposeConfiguration(Configuration to, std::string payload,
                                                ClusterMillis stamp);
   // Hands leadership over (thesis §3.10) to `target`, or with kNobody to the voter that is heard
-  // and whose log is longest: nothing is appended meanwhile, and as soon as the target's log is as
-  // long as this one it is asked to stand. Given up when this node still leads an election timeout
-  // later. Returns OK when that has begun, or `target` leads already, or is being handed to.
-  // Unavailable when this node does not lead; InvalidArgument when `target` does not vote;
-  // FailedPrecondition when it is not heard, nobody is, or another is being handed to. Nothing
-  // changes then.
+  // and whose log is longest, or one of a higher priority that keeps up: nothing is appended
+  // meanwhile, and as soon as the target's log is as long as this one it is asked to stand. Given
+  // up when this node still leads an election timeout later. Returns OK when that has begun, or
+  // `target` leads already, or is being handed to. Unavailable when this node does not lead;
+  // InvalidArgument when `target` does not vote; FailedPrecondition when it is not heard, nobody
+  // is, or another is being handed to. Nothing changes then.
   absl::Status TransferLeadership(NodeId target);
+  // What is known of the others' priorities; who is not there has kPriorityDefault. Safety rests on
+  // none of it, and nodes may know different ones. A leader hands over by itself to a voter with a
+  // higher priority than its own that has kept up for some election timeouts, and not soon again to
+  // one that did not take over. A node with priority 0, where others have more, leaves them some
+  // election timeouts before it campaigns.
+  void SetPriorities(std::map<NodeId, uint64_t> priorities) { priorities_ = std::move(priorities); }
+  const std::map<NodeId, uint64_t>& priorities() const { return priorities_; }
   // What cluster time is by now; stamps the no-op of a term that begins. Unless told, the no-op has
   // the last entry's stamp.
   void SetClusterTime(ClusterMillis now) { cluster_time_ = now; }
@@ -215,6 +222,9 @@ class RaftCore {
   TickTimer NewRetryTimer();
   // Of a follower whose leader is unreachable.
   TickTimer NewTurnTimer(NodeId leader) const;
+  uint64_t PriorityOf(NodeId node) const;
+  // What this node leaves to voters other than `gone`, if they are rather to lead.
+  uint64_t ReluctantTicks(NodeId gone) const;
   bool IsOnlyVoter() const;
   bool MayCampaign() const {
     return log_.configurations().MayVote(self_) && !DiskIsStalled() && !is_installing() &&
@@ -285,6 +295,11 @@ class RaftCore {
 
   // Handing over (transfer.cc).
   NodeId BestTarget(const Leader& leader) const;
+  // Of the voters that have kept up for so long, the one with the highest priority, if that is more
+  // than `priority`.
+  NodeId PreferredTarget(const Leader& leader, uint64_t priority, uint64_t kept_up_ticks) const;
+  void BeginHandover(Leader& leader, EventCause cause);
+  void MaybeHandOverByPriority(Leader& leader);
   void TickHandover(Leader& leader);
   void EndHandover(Leader& leader, EventCause cause);
   bool MayAskToStand(const Leader& leader) const;
@@ -312,6 +327,7 @@ class RaftCore {
   // Invariant between inputs: log_.configurations().active().
   std::shared_ptr<const Configuration> configuration_;
   ClusterMillis cluster_time_;
+  std::map<NodeId, uint64_t> priorities_;
   // Who leads the term, once known, also when given up. Invariant: set once per term.
   NodeId leader_of_term_ = kNobody;
   Role role_;

@@ -5,6 +5,15 @@
 #include "raft/core/raft_core.h"
 
 namespace raftkv::raft {
+namespace {
+
+// A voter of a higher priority is handed to when it has kept up for so long, so that one that comes
+// and goes is not; and after one try in vain not for so long, since each holds writes up for an
+// election timeout.
+constexpr uint64_t kKeptUpTimeouts = 5;
+constexpr uint64_t kDeclinedTimeouts = 60;
+
+}  // namespace
 
 absl::Status RaftCore::TransferLeadership(NodeId target) {
   const InvariantScope scope(this);
@@ -34,23 +43,59 @@ absl::Status RaftCore::TransferLeadership(NodeId target) {
   if (!HasContact(target)) {
     return absl::FailedPreconditionError(absl::StrCat("node ", target.value(), " does not answer"));
   }
-  leader->handover = Handover{.target = target};
-  EmitEvent(Event::Kind::kHandoverBegun,
-            {.reason = EventCause::Reason::kToldToHandOver, .peer = target});
+  BeginHandover(*leader, {.reason = EventCause::Reason::kToldToHandOver, .peer = target});
   return absl::OkStatus();
+}
+
+void RaftCore::BeginHandover(Leader& leader, EventCause cause) {
+  leader.handover = Handover{.target = cause.peer};
+  EmitEvent(Event::Kind::kHandoverBegun, std::move(cause));
 }
 
 NodeId RaftCore::BestTarget(const Leader& leader) const {
   NodeId best = kNobody;
-  LogIndex longest(0);
+  std::pair<LogIndex, uint64_t> most;  // Of a log and then of a priority.
   for (const auto& [peer, progress] : leader.followers) {
     const bool may_lead = configuration().voters.contains(peer) && progress.is_heard();
-    if (may_lead && (best == kNobody || progress.match_index() > longest)) {
+    const std::pair<LogIndex, uint64_t> has(progress.match_index(), PriorityOf(peer));
+    if (may_lead && (best == kNobody || has > most)) {
       best = peer;
-      longest = progress.match_index();
+      most = has;
     }
   }
-  return best;
+  if (best == kNobody) {
+    return kNobody;
+  }
+  // The longest log saves some round trips, the right leader a second handover.
+  const NodeId preferred =
+      PreferredTarget(leader, PriorityOf(best), config_.election_timeout_ticks);
+  return preferred != kNobody ? preferred : best;
+}
+
+NodeId RaftCore::PreferredTarget(const Leader& leader, uint64_t priority,
+                                 uint64_t kept_up_ticks) const {
+  NodeId preferred = kNobody;
+  for (const auto& [peer, progress] : leader.followers) {
+    if (PriorityOf(peer) > priority && configuration().voters.contains(peer) &&
+        progress.kept_up_ticks() >= kept_up_ticks && !progress.has_declined()) {
+      preferred = peer;
+      priority = PriorityOf(peer);
+    }
+  }
+  return preferred;
+}
+
+// Never while something else is under way: the next tick looks again.
+void RaftCore::MaybeHandOverByPriority(Leader& leader) {
+  if (leader.handover.has_value() || !has_committed_in_term() || configuration().IsJoint() ||
+      log_.configurations().active_index() > log_.commit_index()) {
+    return;
+  }
+  const NodeId preferred =
+      PreferredTarget(leader, config_.priority, kKeptUpTimeouts * config_.election_timeout_ticks);
+  if (preferred != kNobody) {
+    BeginHandover(leader, {.reason = EventCause::Reason::kHigherPriority, .peer = preferred});
+  }
 }
 
 NodeId RaftCore::handing_over_to() const {
@@ -63,6 +108,9 @@ NodeId RaftCore::handing_over_to() const {
 void RaftCore::TickHandover(Leader& leader) {
   if (!leader.handover.has_value() || ++leader.handover->ticks < config_.election_timeout_ticks) {
     return;
+  }
+  if (FollowerProgress* const target = leader.Find(leader.handover->target); target != nullptr) {
+    target->OnDeclined(kDeclinedTimeouts * config_.election_timeout_ticks);
   }
   EndHandover(leader, {.reason = EventCause::Reason::kHandoverLate,
                        .peer = leader.handover->target,

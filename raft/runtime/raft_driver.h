@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -99,6 +100,10 @@ class RaftDriver final : public OutcomeObserver {
 
   // Hands leadership over, as RaftCore's; `done` hears how that ended (PendingTransfers).
   void TransferLeadership(NodeId target, TransferCallback done);
+  // As RaftCore's.
+  void SetPriorities(std::map<NodeId, uint64_t> priorities) {
+    core_->SetPriorities(std::move(priorities));
+  }
   bool is_handing_over() const { return !transfers_waiting_.empty(); }
 
   // A follower's request to this member as the leader, and the answer to one of ours.

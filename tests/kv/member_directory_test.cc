@@ -44,6 +44,18 @@ TEST(MemberDirectoryTest, WhatAMemberPublishedWins) {
   EXPECT_EQ(directory.Describe(raft::NodeId(2)), "2 \"n2\"");
 }
 
+TEST(MemberDirectoryTest, APriorityIsTheDefaultUntilAnotherIsPublished) {
+  const std::optional configuration = ThreeMembers();
+  ScriptedStateMachine machine;
+  const MemberDirectory directory(SelfOf(1), &configuration, &machine);
+  machine.records[1].set_priority(0);
+  machine.records[2].set_version("1.2.3");
+  EXPECT_EQ(directory.Find(raft::NodeId(1))->priority, 0u);
+  EXPECT_EQ(directory.Find(raft::NodeId(2))->priority, raft::kPriorityDefault);
+  EXPECT_EQ(directory.Find(raft::NodeId(3))->priority, raft::kPriorityDefault);
+  EXPECT_THAT(directory.Priorities(), ElementsAre(testing::Pair(raft::NodeId(1), 0u)));
+}
+
 TEST(MemberDirectoryTest, TheOthersAreAllButThisMember) {
   const std::optional configuration = ThreeMembers();
   ScriptedStateMachine machine;

@@ -52,6 +52,51 @@ TEST_F(StandingProposalTest, SaysNothingWithoutALeaderOrWhileStopping) {
   EXPECT_TRUE(machine_.commands.empty());
 }
 
+class PriorityTest : public StandingProposalTest {
+ protected:
+  static MemberDirectory::Self WithPriority(uint64_t priority) {
+    MemberDirectory::Self self = SelfOf(1);
+    self.priority = priority;
+    return self;
+  }
+  MemberDirectory reluctant_{WithPriority(0), &configuration_, &machine_};
+};
+
+TEST_F(PriorityTest, IsPublishedOnceTheClusterKnowsWhatItIs) {
+  machine_.version = kPriorityCommandVersion - 1;
+  StartLeader(&reluctant_);
+  Tick(101);
+  ASSERT_EQ(machine_.commands.size(), 1u);
+  EXPECT_FALSE(machine_.records.at(1).has_priority());
+  machine_.version = kPriorityCommandVersion;
+  Tick(101);
+  ASSERT_EQ(machine_.commands.size(), 2u);
+  EXPECT_TRUE(machine_.records.at(1).has_priority());
+  EXPECT_EQ(machine_.records.at(1).priority(), 0u);
+  EXPECT_EQ(CommandVersionOf(machine_.commands.back()), kPriorityCommandVersion);
+  Tick(101);
+  EXPECT_EQ(machine_.commands.size(), 2u);
+}
+
+TEST_F(PriorityTest, TheDefaultIsNotPublishedAndTakesBackWhatWas) {
+  StartLeader(&directory_);
+  Tick(101);
+  EXPECT_FALSE(machine_.records.at(1).has_priority());
+  EXPECT_EQ(CommandVersionOf(machine_.commands.back()), kFirstCommandVersion);
+  machine_.records[1].set_priority(7);
+  Tick(101);
+  EXPECT_FALSE(machine_.records.at(1).has_priority());
+}
+
+TEST_F(PriorityTest, WhatOthersPublishedReachesTheCore) {
+  StartLeader(&directory_);
+  EXPECT_TRUE(member_->driver().core().priorities().empty());
+  machine_.records[2].set_priority(200);
+  Tick(1);
+  EXPECT_THAT(member_->driver().core().priorities(),
+              testing::ElementsAre(testing::Pair(raft::NodeId(2), 200u)));
+}
+
 class ClusterVersionTest : public StandingProposalTest {
  protected:
   void Publish(uint64_t id, uint32_t command_version) {

@@ -388,6 +388,9 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
       } else if (event.cause.reason == EventCause::Reason::kAskedToStand) {
         counters_.Note(Situation::kAskedToStand);
       }
+      counters_.Note(
+          Situation::kReluctantElected,
+          event.role == RaftRole::kLeader && options_.PriorityOf(node.id()) == 0 ? 1 : 0);
       if (event.role == RaftRole::kLeader && on_leader_) {
         on_leader_(node.id());
       }
@@ -405,8 +408,11 @@ void Cluster::OnEvent(const SimNode& node, const Event& event) {
                      event.index < newest_configuration_[node.id()] ? 1 : 0);
       newest_configuration_[node.id()] = event.index;
       break;
-    case Event::Kind::kLeaderChanged:
     case Event::Kind::kHandoverBegun:
+      counters_.Note(Situation::kHandedOverByPriority,
+                     event.cause.reason == EventCause::Reason::kHigherPriority ? 1 : 0);
+      break;
+    case Event::Kind::kLeaderChanged:
       break;
   }
 }

@@ -21,6 +21,8 @@ constexpr Named kNames[] = {
     {Situation::kAskedToStand, "asked to stand by the leader"},
     {Situation::kLeadershipTransferred, "leadership transferred"},
     {Situation::kHandoverGivenUp, "handover given up"},
+    {Situation::kHandedOverByPriority, "handed over by priority"},
+    {Situation::kReluctantElected, "elected with priority 0"},
     {Situation::kMemberAdded, "member added"},
     {Situation::kMemberPromoted, "member promoted when asked"},
     {Situation::kMemberRemoved, "member removed"},

@@ -23,6 +23,8 @@ enum class Situation {
   kAskedToStand,
   kLeadershipTransferred,
   kHandoverGivenUp,
+  kHandedOverByPriority,
+  kReluctantElected,
   // Members.
   kMemberAdded,
   kMemberPromoted,

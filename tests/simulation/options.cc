@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "kv/member_list.h"
 #include "tests/simulation/dice.h"
 
@@ -166,6 +167,18 @@ void DrawMembers(uint64_t seed, SimOptions* options) {
   }
 }
 
+// With dice of its own.
+void DrawPriorities(uint64_t seed, SimOptions* options) {
+  Dice dice(seed, "priorities");
+  if (!dice.Chance(300)) {
+    return;
+  }
+  for (uint64_t node = 0; node < options->nodes; ++node) {
+    options->priorities.push_back(
+        dice.Pick<uint64_t>({0, 0, raft::kPriorityDefault, raft::kPriorityDefault, 200, 300}));
+  }
+}
+
 // With dice of its own. A run has some hundred events, a few bytes each, within some seconds.
 void DrawHistory(uint64_t seed, SimOptions* options) {
   Dice dice(seed, "history");
@@ -214,6 +227,7 @@ raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
   return {.self = self,
           .heartbeat_ticks = heartbeat_ticks,
           .election_timeout_ticks = election_timeout_ticks,
+          .priority = PriorityOf(self),
           .append_bytes_max = append_bytes_max,
           .inflight_appends_max = inflight_appends_max,
           .inflight_bytes_max = inflight_bytes_max,
@@ -221,10 +235,25 @@ raft::RaftConfig SimOptions::CoreConfig(raft::NodeId self) const {
           .uncommitted_bytes_max = uncommitted_bytes_max};
 }
 
+uint64_t SimOptions::PriorityOf(raft::NodeId node) const {
+  return priorities.empty() ? raft::kPriorityDefault : priorities.at(node.value() - 1);
+}
+
+std::map<uint64_t, log::v1::MemberRecord> SimOptions::PublishedRecords() const {
+  std::map<uint64_t, log::v1::MemberRecord> records;
+  for (uint64_t id = 1; id <= priorities.size(); ++id) {
+    records[id].set_member_id(id);
+    records[id].set_peer_address(absl::StrCat("n", id, ":1"));
+    records[id].set_priority(static_cast<uint32_t>(PriorityOf(raft::NodeId(id))));
+  }
+  return records;
+}
+
 std::string SimOptions::Describe() const {
   return absl::StrCat(
       "seed=", seed, " nodes=", nodes,
       changes_members ? absl::StrCat(" founders=", founders, " changes_members") : "",
+      priorities.empty() ? "" : absl::StrCat(" priorities=", absl::StrJoin(priorities, ",")),
       " operations=", operations, " clients=", clients, " keys=", keys,
       "\n  election_timeout_ticks=", election_timeout_ticks, " heartbeat_ticks=", heartbeat_ticks,
       " append_bytes_max=", append_bytes_max, " inflight_appends_max=", inflight_appends_max,
@@ -290,6 +319,7 @@ SimOptions ExpandOptions(uint64_t seed, const OptionOverrides& overrides) {
   } else {
     DrawMembers(seed, &options);
   }
+  DrawPriorities(seed, &options);
   options.operations = overrides.operations.value_or(options.operations);
   options.only_spec = overrides.only_spec;
   CHECK(options.CoreConfig(raft::NodeId(1)).Validate().ok());

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "kv/history.h"
@@ -12,6 +14,7 @@
 #include "raft/core/config.h"
 #include "raft/core/configuration.h"
 #include "raft/runtime/raft_driver.h"
+#include "raftkv/log/v1/command.pb.h"
 #include "raftkv/log/v1/configuration.pb.h"
 #include "tests/simulation/scheduler.h"
 
@@ -38,6 +41,8 @@ struct SimOptions {
   uint64_t nodes = 3;
   uint64_t founders = 3;  // Of the nodes, the first ones; the others can only be added.
   bool changes_members = false;
+  // Of node i + 1, as it has published it; none: all have the default.
+  std::vector<uint64_t> priorities;
 
   // Protocol. A tick is 10 ms of a node's clock.
   uint64_t heartbeat_ticks = 2;
@@ -122,6 +127,9 @@ struct SimOptions {
     return static_cast<MonotonicNanos>(heartbeat_ticks) * kTickNanos;
   }
   raft::RaftConfig CoreConfig(raft::NodeId self) const;
+  uint64_t PriorityOf(raft::NodeId node) const;
+  // What the log is taken to say of the members' priorities.
+  std::map<uint64_t, log::v1::MemberRecord> PublishedRecords() const;
   // Those that found the cluster.
   log::v1::ClusterConfiguration Founded() const;
   raft::Configuration Members() const;

@@ -106,7 +106,8 @@ class SimStateMachine final : public kv::KvStateMachine {
   bool keeps_events_ = false;
   NewEvents new_events_;
   kv::EarliestDeadline earliest_deadline_;
-  const std::map<uint64_t, log::v1::MemberRecord> member_records_;
+  // Nobody publishes here: what the options say was published before the run.
+  const std::map<uint64_t, log::v1::MemberRecord> member_records_ = options_.PublishedRecords();
   const std::string too_new_;
   bool waiting_ = false;
 };

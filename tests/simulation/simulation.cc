@@ -26,6 +26,9 @@ namespace {
 constexpr int64_t kWritableTimeouts = 20;
 // And within so many more the nodes agree.
 constexpr int64_t kAgreedTimeouts = 20;
+// And so many until the node with the highest priority leads, which its leader may have asked in
+// vain, and then does not for 60, by a clock that may be slow.
+constexpr int64_t kPreferredTimeouts = 120;
 // What the faults have left behind is over by then, and by a silence limit (at most 4.5) more.
 constexpr int64_t kCalmTimeouts = 2;
 // How long each attempt may take.
@@ -111,11 +114,30 @@ class Run {
     if (!IsSafe()) {
       return;
     }
+    AwaitPreferredLeader();
     // What the faults have left: keys that came due while nobody led, packets that were late
     // already, streams whose end nobody has noticed.
     const SimTime calm = scheduler_.now() + options_.silence_limit + kCalmTimeouts * Timeout();
     RunUntil([&] { return scheduler_.now() >= calm && HaveAgreed() && NothingIsOverdue(); },
              kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
+  }
+
+  // Of those that work, who has the highest priority comes to lead, and stays. It may have been in
+  // no state to take over when it was asked last.
+  void AwaitPreferredLeader() {
+    if (options_.priorities.empty()) {
+      return;
+    }
+    RunUntil(
+        [this] {
+          const NodeId leader = cluster_.Leader();
+          return leader != raft::kNobody &&
+                 std::all_of(core_.begin(), core_.end(), [&](NodeId node) {
+                   return options_.PriorityOf(node) <= options_.PriorityOf(leader) ||
+                          !cluster_.node(leader).core().configuration().voters.contains(node);
+                 });
+        },
+        kPreferredTimeouts * Timeout(), "who has the highest priority does not come to lead");
   }
 
   // No change of members is left half done, and who is none is gone, as it would hear sooner or

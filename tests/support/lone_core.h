@@ -63,7 +63,9 @@ inline RaftConfig SomeConfig(uint64_t self) {
 class LoneCore {
  public:
   explicit LoneCore(RestoredState state = SomeState(0, {}), uint64_t seed = 1, uint64_t self = 1)
-      : core_(SomeConfig(self), std::move(state), Rng(seed)) {}
+      : LoneCore(SomeConfig(self), std::move(state), seed) {}
+  LoneCore(const RaftConfig& config, RestoredState state, uint64_t seed = 1)
+      : core_(config, std::move(state), Rng(seed)) {}
 
   RaftCore& core() { return core_; }
   RaftCore* operator->() { return &core_; }

@@ -24,6 +24,14 @@ TEST(RaftConfigTest, NamesTheFieldTheValueAndTheBound) {
             "RaftConfig.election_timeout_ticks is 49, must be at least 50");
 }
 
+TEST(RaftConfigTest, PrioritiesHaveABound) {
+  RaftConfig config = ValidConfig();
+  config.priority = 1000;
+  EXPECT_TRUE(config.Validate().ok());
+  config.priority = 1001;
+  EXPECT_EQ(config.Validate().message(), "RaftConfig.priority is 1001, must be at most 1000");
+}
+
 TEST(RaftConfigTest, RefusesEveryFieldBelowItsBound) {
   const std::vector<std::pair<std::string, std::function<void(RaftConfig&)>>> changes = {
       {"self", [](RaftConfig& c) { c.self = kNobody; }},

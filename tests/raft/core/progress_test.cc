@@ -31,7 +31,17 @@ FollowerProgress Replicating() {
 
 void PassTicks(FollowerProgress& progress, int ticks) {
   for (int tick = 0; tick < ticks; ++tick) {
-    progress.Tick();
+    progress.Tick(LogIndex(0));
+  }
+}
+
+// The follower answers, and has each time what the leader had.
+void KeepUp(FollowerProgress& progress, uint64_t from, uint64_t ticks) {
+  for (uint64_t index = from; index < from + ticks; ++index) {
+    progress.OnSent(LogIndex(index), 1, LogIndex(0));
+    progress.Tick(LogIndex(index));
+    progress.OnContact();
+    progress.OnAccepted(LogIndex(index));
   }
 }
 
@@ -299,6 +309,48 @@ TEST(FollowerProgressTest, ASnapshotThatEndedLateChangesNothing) {
   EXPECT_TRUE(progress.OnAccepted(LogIndex(15)));
   progress.OnSnapshotEnded(LogIndex(20));
   EXPECT_EQ(progress.state(), State::kReplicate);
+}
+
+TEST(FollowerProgressTest, KeepsUpWhileItHasWhatTheLeaderHadAnElectionTimeoutBefore) {
+  FollowerProgress progress = Replicating();
+  KeepUp(progress, 5, 30);
+  EXPECT_EQ(progress.kept_up_ticks(), 30u);
+  // It answers, and lacks what the leader had ten ticks ago.
+  for (int tick = 0; tick < 9; ++tick) {
+    progress.OnContact();
+    progress.Tick(LogIndex(40));
+  }
+  EXPECT_EQ(progress.kept_up_ticks(), 39u);
+  for (int tick = 0; tick < 3; ++tick) {
+    progress.OnContact();
+    progress.Tick(LogIndex(40));
+  }
+  EXPECT_EQ(progress.kept_up_ticks(), 0u);
+  progress.OnAccepted(LogIndex(40));
+  PassTicks(progress, 3);
+  EXPECT_EQ(progress.kept_up_ticks(), 3u);
+}
+
+TEST(FollowerProgressTest, WhoIsSilentOrBeginsAgainDoesNotKeepUp) {
+  FollowerProgress silent = Replicating();
+  KeepUp(silent, 5, 30);
+  PassTicks(silent, 10);
+  EXPECT_EQ(silent.kept_up_ticks(), 0u);
+  FollowerProgress lost = Replicating();
+  KeepUp(lost, 5, 30);
+  lost.OnStreamLost(LogIndex(34));
+  PassTicks(lost, 1);
+  EXPECT_EQ(lost.kept_up_ticks(), 0u);
+}
+
+TEST(FollowerProgressTest, WhoDeclinedIsNotAskedForAWhile) {
+  FollowerProgress progress = Replicating();
+  EXPECT_FALSE(progress.has_declined());
+  progress.OnDeclined(3);
+  PassTicks(progress, 2);
+  EXPECT_TRUE(progress.has_declined());
+  PassTicks(progress, 1);
+  EXPECT_FALSE(progress.has_declined());
 }
 
 }  // namespace
