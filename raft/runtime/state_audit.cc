@@ -73,7 +73,7 @@ bool StateAudit::HasAllAnswers() const {
 std::optional<uint64_t> StateAudit::RightHash() const {
   for (const auto& [member, hash] : answers_) {
     int witnesses = 0;
-    const bool is_right = IsQuorum(configuration_, [&](NodeId voter) {
+    const bool is_right = IsQuorum(configuration_, [&, hash = hash](NodeId voter) {
       const auto answer = answers_.find(voter);
       const bool agrees = answer != answers_.end() && answer->second == hash;
       witnesses += agrees ? 1 : 0;
