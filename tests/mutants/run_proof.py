@@ -102,7 +102,8 @@ def run_step(build: pathlib.Path, step: Step, number: int, hangs_after: float, s
     begin = time.monotonic()
     # Of its own, since a process that is killed leaves its temporary directories behind.
     with tempfile.TemporaryDirectory(prefix="raftkv_mutants.") as folder, tempfile.TemporaryFile() as log:
-        environment = {**os.environ, "RAFTKV_MUTANT": str(number), "TMPDIR": folder}
+        # One failure says all, and what would follow it may take long.
+        environment = {**os.environ, "RAFTKV_MUTANT": str(number), "TMPDIR": folder, "GTEST_FAIL_FAST": "1"}
         process = subprocess.Popen([build / step.program, *step.arguments], stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT, env=environment, start_new_session=True)
         ended = True

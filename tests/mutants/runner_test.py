@@ -44,6 +44,10 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(run_step(self.build, Step("proof"), 7, 30, 30).caught_by, "proof Suite.Case")
         self.assertIsNone(run_step(self.build, Step("proof"), 0, 30, 30).caught_by)
 
+    def test_a_step_ends_with_its_first_failure(self):
+        self.program.write_text("#!/bin/sh\necho fail fast: $GTEST_FAIL_FAST\n")
+        self.assertEqual(run_step(self.build, Step("proof"), 7, 30, 30).output, "fail fast: 1\n")
+
     def test_a_step_that_hangs_is_a_catch_but_the_end_of_the_time_is_none(self):
         self.assertEqual(run_step(self.build, Step("proof"), 8, 0.2, 30).caught_by, "proof (hangs)")
         verdict = run_step(self.build, Step("proof"), 8, 30, 0.2)
