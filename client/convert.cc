@@ -106,6 +106,7 @@ Member FromProto(const v1::Member& member) {
       .role = client::FromProto(member.role()),
       .is_leader = member.is_leader(),
       .version = member.version(),
+      .priority = member.priority(),
   };
 }
 

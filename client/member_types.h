@@ -38,6 +38,8 @@ struct Member {
   MemberRole role = MemberRole::kUnspecified;
   bool is_leader = false;
   std::string version = {};  // empty until the member has published it
+  // Of those that keep up, the one with the highest leads; one with 0 only where no other can.
+  uint32_t priority = 0;
 };
 
 struct ListMembersResult {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "base/byte_size.h"
 #include "base/status_macros.h"
+#include "raft/core/config.h"
 #include "server/limits.h"
 #include "server/tls/tls_files.h"
 
@@ -198,6 +199,10 @@ const std::vector<Option>& Option::Table() {
       {"Cluster", "election_timeout_ms",
        "a follower that hears nothing for a time drawn from [t, 2t) campaigns",
        Number{&ServerOptions::election_timeout_ms, 1000, 50, 100'000, /*heartbeats_min=*/5}},
+      {"Cluster", "priority",
+       "how much this member is wanted to lead: leadership goes to the highest that keeps up, "
+       "and to a member with 0 only where no other can",
+       Number{&ServerOptions::priority, raft::kPriorityDefault, 0, raft::kPriorityMax}},
       {"Limits", "value_bytes_max", "largest value in bytes",
        Number{&ServerOptions::value_bytes_max, 1 << 20, 1, kv::kValueBytesMaxCeiling}},
       {"Limits", "delete_range_keys_max", "most keys that one DeleteRange removes",

@@ -39,6 +39,7 @@ struct ServerOptions {
   bool wait_for_invite = false;
   int64_t heartbeat_interval_ms = 0;
   int64_t election_timeout_ms = 0;
+  int64_t priority = 0;
   int64_t value_bytes_max = 0;
   int64_t delete_range_keys_max = 0;
   int64_t request_timeout_ms = 0;

@@ -38,6 +38,7 @@ void Parts::MakeMember(StartingPoint start) {
           .data_id = data->data_id(),
           .client_address = "",
           .peer_address = "",
+          .priority = static_cast<uint64_t>(options.priority),
           .restored_from = data->restored().has_value() ? data->restored()->backup_id : 0},
       &data->configuration(), data->state_machine());
   MakePools();

@@ -188,6 +188,7 @@ kv::MemberOptions OptionsOfMember(const ServerOptions& options, uint64_t member_
   member.raft.self = raft::NodeId(std::max<uint64_t>(1, member_id));
   member.raft.heartbeat_ticks =
       static_cast<uint64_t>(options.heartbeat_interval_ms * kNanosPerMilli / kTick);
+  member.raft.priority = static_cast<uint64_t>(options.priority);
   member.raft.election_timeout_ticks = static_cast<uint64_t>(election_timeout / kTick);
   member.driver.leader_wait = 3 * election_timeout;
   member.driver.read_retry_after = election_timeout;

@@ -48,7 +48,8 @@ std::vector<std::string> MemberCells(const Member& member) {
           member.peer_address,
           member.client_address,
           member.version,
-          member.is_leader ? "true" : "false"};
+          member.is_leader ? "true" : "false",
+          absl::StrCat(member.priority)};
 }
 
 Json ToJson(const Member& member) {
@@ -58,7 +59,8 @@ Json ToJson(const Member& member) {
               {"client_address", member.client_address},
               {"role", std::string(RoleName(member.role))},
               {"is_leader", member.is_leader},
-              {"version", member.version}};
+              {"version", member.version},
+              {"priority", member.priority}};
 }
 
 std::vector<std::string> StatusCells(const EndpointStatus& endpoint) {
@@ -474,11 +476,11 @@ std::string FormatMembers(OutputFormat format, const ListMembersResult& result) 
     rows.push_back(MemberCells(member));
     absl::StrAppend(&text, absl::StrJoin(rows.back(), ", "), "\n");
   }
-  if (format == OutputFormat::kSimple) {
-    return text;
-  }
-  return FormatTable(
-      {"ID", "NAME", "ROLE", "PEER ADDRESS", "CLIENT ADDRESS", "VERSION", "IS LEADER"}, rows);
+  return format == OutputFormat::kSimple
+             ? text
+             : FormatTable({"ID", "NAME", "ROLE", "PEER ADDRESS", "CLIENT ADDRESS", "VERSION",
+                            "IS LEADER", "PRIORITY"},
+                           rows);
 }
 
 std::string FormatMember(OutputFormat format, const ChangeMemberResult& result) {

@@ -123,6 +123,7 @@ void ClusterService::FillMember(const kv::MemberEntry& entry, v1::Member* member
   member->set_role(entry.learner ? v1::MEMBER_ROLE_LEARNER : v1::MEMBER_ROLE_VOTER);
   member->set_is_leader(entry.id == store_.raft().leader.value());
   member->set_version(entry.version);
+  member->set_priority(static_cast<uint32_t>(entry.priority));
 }
 
 template <typename Request>

@@ -142,7 +142,7 @@ export class Overview {
     this.changes = h('ul', {class: 'card changes', id: 'leader-changes'});
     this.watches = h('ul', {class: 'card changes', id: 'watches'});
     this.warnings = h('div', {id: 'warnings'});
-    const headers = ['Member', 'State', 'Lag', 'Connection', 'Clients', 'Peers', 'Version'];
+    const headers = ['Member', 'State', 'Lag', 'Connection', 'Clients', 'Peers', 'Version', 'Priority'];
     this.headers = headers;
     section.append(
         h('dl', {class: 'figures'}, FIGURES.map(
@@ -211,6 +211,7 @@ export class Overview {
         h('span', {class: 'address'}, member.client_address || 'not published'),
         h('span', {class: 'address'}, member.peer_address),
         member.version || 'not known',
+        member.priority ?? 0,
       ];
       return h('tr', {class: kind === 'bad' ? 'down' : '', 'data-member': member.name},
           cells.map((cell, at) => h('td', {'data-label': this.headers[at]}, cell)));

@@ -47,7 +47,8 @@ Json MembersJson(const v1::ListMembersResponse& members) {
                     {"is_leader", member.is_leader()},
                     {"peer_address", member.peer_address()},
                     {"client_address", member.client_address()},
-                    {"version", member.version()}});
+                    {"version", member.version()},
+                    {"priority", member.priority()}});
   }
   return json;
 }

@@ -359,6 +359,7 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   member->set_role(v1::MEMBER_ROLE_LEARNER);
   member->set_is_leader(true);
   member->set_version("9.9");
+  member->set_priority(7);
   const auto members = client_.ListMembers({.consistency = Consistency::kStale});
   ASSERT_TRUE(members.ok()) << members.status();
   EXPECT_FALSE(member_.cluster.linearizable);
@@ -369,6 +370,7 @@ TEST_F(ClientTest, MembersAndStatusCarryAllFields) {
   EXPECT_EQ(members->members.at(0).role, MemberRole::kLearner);
   EXPECT_TRUE(members->members.at(0).is_leader);
   EXPECT_EQ(members->members.at(0).version, "9.9");
+  EXPECT_EQ(members->members.at(0).priority, 7u);
 
   member_.cluster.status.set_name("n1");
   member_.cluster.status.set_raft_state(v1::RAFT_STATE_PRE_CANDIDATE);

@@ -113,7 +113,7 @@ TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
   for (const char* flag :
        {"name", "data_dir", "listen_client", "listen_peer", "listen_http", "advertise_peer",
         "advertise_client", "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms",
-        "value_bytes_max", "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
+        "priority", "value_bytes_max", "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
     EXPECT_THAT(text, HasSubstr(flag));
   }
   const CommandResult version = RunRaftkvd({"--version"});

@@ -49,9 +49,10 @@ std::string Describe(const ServerOptions& options) {
       " advertise_peer=", options.advertise_peer, " initial_cluster=", options.initial_cluster,
       " join=", options.join, " wait_for_invite=", options.wait_for_invite ? "on" : "off",
       " heartbeat=", options.heartbeat_interval_ms, " election=", options.election_timeout_ms,
-      " value=", options.value_bytes_max, " delete_range=", options.delete_range_keys_max,
-      " timeout=", options.request_timeout_ms, " memory=", options.memory_bytes_max,
-      " log=", options.log_bytes_max, " disk_reserve=", options.disk_reserve_bytes,
+      " priority=", options.priority, " value=", options.value_bytes_max,
+      " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
+      " memory=", options.memory_bytes_max, " log=", options.log_bytes_max,
+      " disk_reserve=", options.disk_reserve_bytes,
       " reflection=", options.reflection ? "on" : "off", " console=", options.console,
       " tls=", DescribeTls(options), "\n");
 }
@@ -341,8 +342,8 @@ TEST_F(ConfigFileTest, ACheckFindsWhatAStartWould) {
 }
 
 TEST(ParseFlagsTest, NumbersAreNumbers) {
-  for (const char* flag : {"heartbeat_interval_ms", "election_timeout_ms", "value_bytes_max",
-                           "delete_range_keys_max", "request_timeout_ms"}) {
+  for (const char* flag : {"heartbeat_interval_ms", "election_timeout_ms", "priority",
+                           "value_bytes_max", "delete_range_keys_max", "request_timeout_ms"}) {
     for (const char* value : {"", "x", "10x", "1.5", "1e3", "99999999999999999999"}) {
       const std::string argument = absl::StrCat("--", flag, "=", value);
       EXPECT_THAT(ErrorOf({argument}), StartsWith(absl::StrCat("error: ", argument, ": must be ")));
@@ -486,6 +487,10 @@ constexpr char kHelp[] =
     "  --election_timeout_ms=1000\n"
     "      a follower that hears nothing for a time drawn from [t, 2t) campaigns; 50 to "
     "100000, at least 5 heartbeats\n"
+    "  --priority=100\n"
+    "      how much this member is wanted to lead: leadership goes to the highest that keeps up, "
+    "and "
+    "to a member with 0 only where no other can; 0 to 1000\n"
     "\n"
     "Limits:\n"
     "  --value_bytes_max=1048576\n"

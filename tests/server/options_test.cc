@@ -165,6 +165,7 @@ TEST(ServerOptionsTest, NumbersHaveRanges) {
   const std::vector<Case> cases = {
       {"heartbeat_interval_ms", &ServerOptions::heartbeat_interval_ms, 10, 10'000},
       {"election_timeout_ms", &ServerOptions::election_timeout_ms, 50, 100'000},
+      {"priority", &ServerOptions::priority, 0, 1000},
       {"value_bytes_max", &ServerOptions::value_bytes_max, 1, 3'145'728},
       {"delete_range_keys_max", &ServerOptions::delete_range_keys_max, 1, 1'000'000},
       {"request_timeout_ms", &ServerOptions::request_timeout_ms, 1, 600'000}};

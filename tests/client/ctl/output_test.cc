@@ -118,18 +118,21 @@ TEST(FormatMembersTest, EveryFormat) {
                                                      .client_address = "c:1",
                                                      .role = MemberRole::kVoter,
                                                      .is_leader = true,
-                                                     .version = "0.1"}}};
-  EXPECT_EQ(FormatMembers(OutputFormat::kSimple, members), "1, n1, voter, p:1, c:1, 0.1, true\n");
-  EXPECT_EQ(FormatMembers(OutputFormat::kTable, members),
-            "+----+------+-------+--------------+----------------+---------+-----------+\n"
-            "| ID | NAME | ROLE  | PEER ADDRESS | CLIENT ADDRESS | VERSION | IS LEADER |\n"
-            "+----+------+-------+--------------+----------------+---------+-----------+\n"
-            "| 1  | n1   | voter | p:1          | c:1            | 0.1     | true      |\n"
-            "+----+------+-------+--------------+----------------+---------+-----------+\n");
+                                                     .version = "0.1",
+                                                     .priority = 200}}};
+  EXPECT_EQ(FormatMembers(OutputFormat::kSimple, members),
+            "1, n1, voter, p:1, c:1, 0.1, true, 200\n");
+  EXPECT_EQ(
+      FormatMembers(OutputFormat::kTable, members),
+      "+----+------+-------+--------------+----------------+---------+-----------+----------+\n"
+      "| ID | NAME | ROLE  | PEER ADDRESS | CLIENT ADDRESS | VERSION | IS LEADER | PRIORITY |\n"
+      "+----+------+-------+--------------+----------------+---------+-----------+----------+\n"
+      "| 1  | n1   | voter | p:1          | c:1            | 0.1     | true      | 200      |\n"
+      "+----+------+-------+--------------+----------------+---------+-----------+----------+\n");
   EXPECT_THAT(
       FormatMembers(OutputFormat::kJson, members),
       HasSubstr(R"("members":[{"id":1,"name":"n1","peer_address":"p:1","client_address":"c:1",)"
-                R"("role":"voter","is_leader":true,"version":"0.1"}])"));
+                R"("role":"voter","is_leader":true,"version":"0.1","priority":200}])"));
 }
 
 MemberStatus LeaderStatus() {
