@@ -7,8 +7,10 @@
 // Thread-safe as values are.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -32,22 +34,19 @@ inline void AppendVarint(int64_t number, std::string* bytes) {
   AppendVarint(static_cast<uint64_t>(number), bytes);
 }
 
+// In memory a number is what fixed32 and fixed64 are: none needs its bytes one by one.
+static_assert(std::endian::native == std::endian::little);
+
 inline void AppendFixed32(uint32_t number, std::string* bytes) {
-  for (size_t i = 0; i < kFixed32Bytes; ++i) {
-    bytes->push_back(static_cast<char>(number >> (8 * i)));
-  }
+  bytes->append(reinterpret_cast<const char*>(&number), kFixed32Bytes);
 }
 
 inline void AppendFixed64(uint64_t number, std::string* bytes) {
-  for (size_t i = 0; i < kFixed64Bytes; ++i) {
-    bytes->push_back(static_cast<char>(number >> (8 * i)));
-  }
+  bytes->append(reinterpret_cast<const char*>(&number), kFixed64Bytes);
 }
 
 inline void AppendBe64(uint64_t number, std::string* bytes) {
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes->push_back(static_cast<char>(number >> shift));
-  }
+  AppendFixed64(__builtin_bswap64(number), bytes);
 }
 
 // Takes what the functions above made from the front of some bytes, which outlive it. After the
@@ -91,16 +90,9 @@ class ByteReader {
     return byte;
   }
 
-  uint32_t Fixed32() { return static_cast<uint32_t>(Fixed(kFixed32Bytes)); }
-  uint64_t Fixed64() { return Fixed(kFixed64Bytes); }
-
-  uint64_t Be64() {
-    uint64_t number = 0;
-    for (size_t i = 0; i < kFixed64Bytes; ++i) {
-      number = number << 8 | Byte();
-    }
-    return number;
-  }
+  uint32_t Fixed32() { return Fixed<uint32_t>(); }
+  uint64_t Fixed64() { return Fixed<uint64_t>(); }
+  uint64_t Be64() { return __builtin_bswap64(Fixed<uint64_t>()); }
 
   // The next `size` bytes; fails when there are fewer.
   absl::string_view Bytes(uint64_t size) {
@@ -124,10 +116,11 @@ class ByteReader {
   bool ok_at_end() const { return ok_ && rest_.empty(); }
 
  private:
-  uint64_t Fixed(size_t size) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < size; ++i) {
-      number |= uint64_t{Byte()} << (8 * i);
+  template <typename Number>
+  Number Fixed() {
+    Number number = 0;
+    if (const absl::string_view bytes = Bytes(sizeof(number)); !bytes.empty()) {
+      std::memcpy(&number, bytes.data(), sizeof(number));
     }
     return number;
   }
