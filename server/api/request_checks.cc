@@ -397,8 +397,9 @@ absl::StatusOr<log::v1::RequestMark> MakeMark(const std::string& request_id,
   }
   log::v1::RequestMark mark;
   mark.set_id(request_id);
-  mark.set_content_hash(kv::ContentHash(
-      absl::StrCat(request.GetDescriptor()->full_name(), ":", request.SerializeAsString())));
+  std::string content = absl::StrCat(request.GetDescriptor()->full_name(), ":");
+  request.AppendToString(&content);
+  mark.set_content_hash(kv::ContentHash(content));
   mark.set_keep_ms(kv::kRequestKeepMs);
   mark.set_ids_max(kv::kRequestIdsMax);
   mark.set_bytes_max(kv::kRequestBytesMax);
