@@ -21,7 +21,7 @@ MemoryBudget ShareOutMemory(const ServerOptions& options) {
   const auto whole = static_cast<uint64_t>(options.memory_bytes_max);
   MemoryBudget budget;
   budget.cache = whole / 4;
-  budget.header_cache = whole / 16;
+  budget.header_cache = whole / 32;
   // Larger ones make flushes rarer, but each search in them dearer (docs/PERFORMANCE.md).
   budget.write_buffer = std::min(whole / 16, 64 * kMiB);
   budget.log_write_buffer = budget.write_buffer / 2;
