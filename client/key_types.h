@@ -68,7 +68,8 @@ struct ScanOptions {
   int64_t min_revision = 0;
   std::optional<absl::Duration> max_staleness = std::nullopt;  // as in GetOptions
   int64_t at_revision = 0;
-  // A member that sends nothing for so long is left for another one.
+  // A member that sends nothing for so long is left for another one. When nothing has come for
+  // ClientOptions::request_timeout, and all endpoints were tried, the scan fails.
   absl::Duration silence_max = absl::Seconds(30);
 };
 

@@ -298,10 +298,11 @@ absl::StatusOr<ListLeasesResult> RetryingConnection::ListLeases(const ListLeases
   return Call(kListLeases, options.timeout, MakeListLeasesRequest(options));
 }
 
-absl::Status RetryingConnection::RunStreams(StreamOnce once) {
+absl::Status RetryingConnection::RunStreams(absl::Duration patience, StreamOnce once) {
   const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
   std::optional<Backoff> backoff(NewBackoff());
   Failures failures;
+  MonotonicNanos patient_until = DeadlineAfter(patience);
   size_t endpoint = PreferredEndpoint();
   for (size_t tries = 1;; ++tries) {
     bool came = false;
@@ -316,11 +317,14 @@ absl::Status RetryingConnection::RunStreams(StreamOnce once) {
       tries = 1;
       backoff.emplace(NewBackoff());
       failures = Failures();
+      patient_until = DeadlineAfter(patience);
     }
     TurnAwayFrom(endpoint);
     failures.Add(endpoints_[endpoint].address, std::move(status));
     endpoint = (endpoint + 1) % endpoints_.size();
-    if (tries >= tries_max) {
+    const bool is_late =
+        tries >= endpoints_.size() && UntilDeadline(patient_until) == absl::ZeroDuration();
+    if (tries >= tries_max || is_late) {
       return failures.Summary();
     }
     if (tries % endpoints_.size() == 0) {

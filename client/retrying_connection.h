@@ -104,9 +104,10 @@ class RetryingConnection final : public Connection {
   using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
 
   // Has `once` make a stream, at one endpoint after the other, until it ends with something else
-  // than UNAVAILABLE, or all have failed for several rounds. It sets `came` once something came.
+  // than UNAVAILABLE, or all have failed for several rounds; from the second round on, also when
+  // nothing has come for `patience`. It sets `came` once something came.
   using StreamOnce = absl::FunctionRef<absl::Status(const Endpoint& endpoint, bool* came)>;
-  absl::Status RunStreams(StreamOnce once);
+  absl::Status RunStreams(absl::Duration patience, StreamOnce once);
   // One stream of a scan. OK: it is complete, or `visit` wants no more.
   absl::Status ScanOnce(const Endpoint& endpoint, absl::Duration silence_max, ScanPlace* place,
                         bool* came, const std::function<bool(const ScanChunk& chunk)>& visit);

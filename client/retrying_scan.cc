@@ -13,7 +13,7 @@ absl::Status RetryingConnection::Scan(const KeyRange& range, const ScanOptions& 
                                       const std::function<bool(const ScanChunk& chunk)>& visit) {
   RAFTKV_ASSIGN_OR_RETURN(v1::ScanRequest request, MakeScanRequest(range, options));
   ScanPlace place(std::move(request));
-  return RunStreams([&](const Endpoint& endpoint, bool* came) {
+  return RunStreams(options_.request_timeout, [&](const Endpoint& endpoint, bool* came) {
     return ScanOnce(endpoint, options.silence_max, &place, came, visit);
   });
 }
@@ -41,9 +41,10 @@ absl::Status RetryingConnection::ScanOnce(
   if (!problem.ok()) {
     return problem;
   }
-  // The member gave up a client that took nothing for long; or another one has not come as far.
+  // The member gave up a client that took nothing for long, or has no room for a scan; or another
+  // one has not come as far.
   const bool lags = goes_on && ErrorReason(status) == "REVISION_FUTURE";
-  if (lags || (absl::IsCancelled(status) && *came)) {
+  if (lags || ErrorReason(status) == "OVERLOADED" || (absl::IsCancelled(status) && *came)) {
     return absl::UnavailableError(status.message());
   }
   return status;

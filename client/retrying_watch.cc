@@ -17,7 +17,7 @@ absl::Status RetryingConnection::Watch(
     const std::function<bool(const WatchUpdate& update)>& visit) {
   WatchPlace place;
   RAFTKV_ASSIGN_OR_RETURN(place.request, MakeWatchRequest(ranges, options));
-  return RunStreams([&](const Endpoint& endpoint, bool* came) {
+  return RunStreams(absl::InfiniteDuration(), [&](const Endpoint& endpoint, bool* came) {
     absl::Status status = WatchOnce(endpoint, options, &place, came, visit);
     // A member gives up whoever read too slowly for a while. The initial state would begin anew.
     if (absl::IsCancelled(status) && !place.request.initial_state()) {

@@ -349,7 +349,7 @@ class Run {
   }
 
   ExitCode operator()(const ExportCommand& command) {
-    const absl::Status listed = Export(command, client_, terminal_);
+    const absl::Status listed = Export(command, global_.command_timeout, client_, terminal_);
     return listed.ok() ? ExitCode::kOk : Fail(listed);
   }
 

@@ -192,9 +192,11 @@ ImportResult Import(const ImportCommand& command, Client& client, const Terminal
   return result;
 }
 
-absl::Status Export(const ExportCommand& command, Client& client, const Terminal& terminal) {
+absl::Status Export(const ExportCommand& command, absl::Duration silence_max, Client& client,
+                    const Terminal& terminal) {
   ScanOptions options;
   options.consistency = command.consistency;
+  options.silence_max = silence_max;
   // A line that is written over, among the keys of a terminal, would serve nobody.
   const bool shows_progress = terminal.err_is_terminal && !terminal.out_is_terminal;
   int64_t total = 0;

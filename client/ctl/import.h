@@ -26,8 +26,9 @@ struct ImportResult {
 // begun; those that were are settled.
 ImportResult Import(const ImportCommand& command, Client& client, const Terminal& terminal);
 
-// Prints the keys of a prefix, a page at a time, and on a terminal how far it is. A failure may
-// come when some are printed.
-absl::Status Export(const ExportCommand& command, Client& client, const Terminal& terminal);
+// Prints the keys of a prefix, all as of one revision, and on a terminal how far it is. A failure
+// may come when some are printed. ScanOptions says what `silence_max` bounds.
+absl::Status Export(const ExportCommand& command, absl::Duration silence_max, Client& client,
+                    const Terminal& terminal);
 
 }  // namespace raftkv::ctl

@@ -105,6 +105,7 @@ class ScriptedStub final : public Stub {
                       absl::FunctionRef<bool()> on_response) override {
     script_->asked.push_back(address_);
     script_->timeouts.push_back(silence_max);
+    script_->clock->Advance(script_->answer_takes[address_]);
     if (const auto* scan = dynamic_cast<const v1::ScanRequest*>(&request)) {
       script_->scanned.push_back(*scan);
       return Play(&script_->scans[address_], response, on_response);
@@ -688,6 +689,20 @@ TEST_F(ScanConnectionTest, WhatHasAllComeIsNotAskedForAgain) {
   two.limit = 2;
   EXPECT_TRUE(Scan(Prefix{""}, two).ok());
   EXPECT_EQ(script_.asked, (Asked{"a:1", "a:1"}));
+}
+
+TEST_F(ScanConnectionTest, IsGivenUpWhenNothingHasComeForTheTimeOfARequest) {
+  script_.answer_takes = {{"a:1", absl::Seconds(3)}, {"b:1", absl::Seconds(3)}};
+  EXPECT_TRUE(absl::IsUnavailable(Scan(Prefix{""})));
+  EXPECT_EQ(script_.asked, (Asked{"a:1", "b:1"}));
+}
+
+TEST_F(ScanConnectionTest, AMemberWithoutRoomIsLeftForAnother) {
+  script_.scans["a:1"] = {
+      {{}, WithReason(absl::ResourceExhaustedError("32 scans"), "OVERLOADED", kServerErrorDomain)}};
+  script_.scans["b:1"] = {{{Chunk(7, {"a"})}, absl::OkStatus()}};
+  EXPECT_TRUE(Scan(Prefix{""}).ok());
+  EXPECT_EQ(seen_, "a|");
 }
 
 TEST_F(ScanConnectionTest, AMemberThatLagsIsLeftForAnother) {
