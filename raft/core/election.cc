@@ -60,6 +60,10 @@ uint64_t RaftCore::PriorityOf(NodeId node) const {
   if (node == self_) {
     return config_.priority;
   }
+  return PublishedPriorityOf(node);
+}
+
+uint64_t RaftCore::PublishedPriorityOf(NodeId node) const {
   const auto known = priorities_.find(node);
   return known == priorities_.end() ? kPriorityDefault : known->second;
 }
@@ -145,6 +149,7 @@ void RaftCore::BecomeFollower(Term new_term, NodeId new_leader, EventCause cause
   };
   if (new_leader != kNobody) {
     leader_of_term_ = new_leader;
+    passed_over_until_.erase(new_leader);
   }
   if (old_role != RaftRole::kFollower) {
     EmitEvent(Event::Kind::kRoleChanged, std::move(cause));

@@ -134,7 +134,6 @@ void FollowerProgress::Tick(LogIndex last) {
   ++ticks_since_contact_;
   ++ticks_since_probe_;
   ++ticks_since_window_moved_;
-  declined_ticks_left_ -= declined_ticks_left_ > 0 ? 1 : 0;
   MeasureKeepingUp(last);
 }
 

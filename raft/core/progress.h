@@ -112,10 +112,6 @@ class FollowerProgress {
   // For so long it has been heard and in Replicate, and has had all that the leader had an election
   // timeout before; less than an election timeout says little.
   uint64_t kept_up_ticks() const { return kept_up_ticks_; }
-  // It did not take leadership over when it was to: for `ticks` it is not to be asked again without
-  // need.
-  void OnDeclined(uint64_t ticks) { declined_ticks_left_ = ticks; }
-  bool has_declined() const { return declined_ticks_left_ > 0; }
 
   // The part of the commit index that is safe to tell: what the follower is known to hold.
   LogIndex SafeCommitIndex(LogIndex commit_index) const;
@@ -153,7 +149,6 @@ class FollowerProgress {
   // timeout.
   LogIndex keep_up_mark_;
   uint64_t ticks_since_mark_ = 0;
-  uint64_t declined_ticks_left_ = 0;
 };
 
 }  // namespace raftkv::raft

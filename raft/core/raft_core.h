@@ -71,10 +71,10 @@ class RaftCore {
   // InvalidArgument when `target` does not vote; FailedPrecondition when it is not heard, nobody
   // is, or another is being handed to. Nothing changes then.
   absl::Status TransferLeadership(NodeId target);
-  // What is known of the others' priorities; who is not there has kPriorityDefault. Safety rests on
-  // none of it, and nodes may know different ones. A leader hands over by itself to a voter with a
-  // higher priority than its own that has kept up for some election timeouts, and not soon again to
-  // one that did not take over. A node with priority 0, where others have more, leaves them some
+  // What is known of priorities; who is not there has kPriorityDefault. Safety rests on none of it,
+  // and nodes may know different ones. A leader hands over by itself to a voter with a higher
+  // priority than its own that has kept up for some election timeouts, and not soon again to one
+  // that did not come to lead. A node whose config says 0, where others have more, leaves them some
   // election timeouts before it campaigns.
   void SetPriorities(std::map<NodeId, uint64_t> priorities) { priorities_ = std::move(priorities); }
   const std::map<NodeId, uint64_t>& priorities() const { return priorities_; }
@@ -222,7 +222,9 @@ class RaftCore {
   TickTimer NewRetryTimer();
   // Of a follower whose leader is unreachable.
   TickTimer NewTurnTimer(NodeId leader) const;
+  // As published, but this node's own as it was told.
   uint64_t PriorityOf(NodeId node) const;
+  uint64_t PublishedPriorityOf(NodeId node) const;
   // What this node leaves to voters other than `gone`, if they are rather to lead.
   uint64_t ReluctantTicks(NodeId gone) const;
   bool IsOnlyVoter() const;
@@ -295,9 +297,10 @@ class RaftCore {
 
   // Handing over (transfer.cc).
   NodeId BestTarget(const Leader& leader) const;
-  // Of the voters that have kept up for so long, the one with the highest priority, if that is more
-  // than `priority`.
+  // Of the voters that have kept up for so long and are not passed over, the one with the highest
+  // priority, if that is more than `priority`.
   NodeId PreferredTarget(const Leader& leader, uint64_t priority, uint64_t kept_up_ticks) const;
+  void PassOver(NodeId target);
   void BeginHandover(Leader& leader, EventCause cause);
   void MaybeHandOverByPriority(Leader& leader);
   void TickHandover(Leader& leader);
@@ -328,6 +331,9 @@ class RaftCore {
   std::shared_ptr<const Configuration> configuration_;
   ClusterMillis cluster_time_;
   std::map<NodeId, uint64_t> priorities_;
+  // Who was to take leadership over and has not led since, as far as this node knows, is not asked
+  // again for its priority before this tick, whoever leads meanwhile.
+  std::map<NodeId, uint64_t> passed_over_until_;
   // Who leads the term, once known, also when given up. Invariant: set once per term.
   NodeId leader_of_term_ = kNobody;
   Role role_;

@@ -11,7 +11,7 @@ namespace {
 // and goes is not; and after one try in vain not for so long, since each holds writes up for an
 // election timeout.
 constexpr uint64_t kKeptUpTimeouts = 5;
-constexpr uint64_t kDeclinedTimeouts = 60;
+constexpr uint64_t kPassedOverTimeouts = 60;
 
 }  // namespace
 
@@ -76,8 +76,10 @@ NodeId RaftCore::PreferredTarget(const Leader& leader, uint64_t priority,
                                  uint64_t kept_up_ticks) const {
   NodeId preferred = kNobody;
   for (const auto& [peer, progress] : leader.followers) {
+    const auto until = passed_over_until_.find(peer);
+    const bool is_passed_over = until != passed_over_until_.end() && now_ticks_ < until->second;
     if (PriorityOf(peer) > priority && configuration().voters.contains(peer) &&
-        progress.kept_up_ticks() >= kept_up_ticks && !progress.has_declined()) {
+        progress.kept_up_ticks() >= kept_up_ticks && !is_passed_over) {
       preferred = peer;
       priority = PriorityOf(peer);
     }
@@ -85,15 +87,23 @@ NodeId RaftCore::PreferredTarget(const Leader& leader, uint64_t priority,
   return preferred;
 }
 
-// Never while something else is under way: the next tick looks again.
+void RaftCore::PassOver(NodeId target) {
+  passed_over_until_[target] = now_ticks_ + kPassedOverTimeouts * config_.election_timeout_ticks;
+}
+
+// Never while something else is under way: the next tick looks again. All go by the same table,
+// what is published, or two leaders might each prefer the other. And who is asked is passed over
+// from then on, until it leads: it may stand and lose, which ends this node's leadership, and with
+// that what it knew of its followers.
 void RaftCore::MaybeHandOverByPriority(Leader& leader) {
   if (leader.handover.has_value() || !has_committed_in_term() || configuration().IsJoint() ||
       log_.configurations().active_index() > log_.commit_index()) {
     return;
   }
-  const NodeId preferred =
-      PreferredTarget(leader, config_.priority, kKeptUpTimeouts * config_.election_timeout_ticks);
+  const NodeId preferred = PreferredTarget(leader, PublishedPriorityOf(self_),
+                                           kKeptUpTimeouts * config_.election_timeout_ticks);
   if (preferred != kNobody) {
+    PassOver(preferred);
     BeginHandover(leader, {.reason = EventCause::Reason::kHigherPriority, .peer = preferred});
   }
 }
@@ -109,9 +119,7 @@ void RaftCore::TickHandover(Leader& leader) {
   if (!leader.handover.has_value() || ++leader.handover->ticks < config_.election_timeout_ticks) {
     return;
   }
-  if (FollowerProgress* const target = leader.Find(leader.handover->target); target != nullptr) {
-    target->OnDeclined(kDeclinedTimeouts * config_.election_timeout_ticks);
-  }
+  PassOver(leader.handover->target);
   EndHandover(leader, {.reason = EventCause::Reason::kHandoverLate,
                        .peer = leader.handover->target,
                        .ticks = leader.handover->ticks});

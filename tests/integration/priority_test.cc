@@ -81,6 +81,9 @@ TEST_F(PriorityTest, TheHighestThatIsThereLeadsAndZeroOnlyWhereNoOtherCan) {
 
 TEST_F(PriorityTest, AStoppedLeaderHandsToTheHighestThatIsLeft) {
   EXPECT_TRUE(ComesToLead(2));
+  ASSERT_TRUE(WaitUntil(Millis(15000), [&] {
+    return Priorities(2) == std::vector<uint64_t>{0, 1, 2};
+  }));
   EXPECT_EQ(cluster_.server(2).Stop(), (ExitStatus{.code = 0}));
   EXPECT_EQ(cluster_.WaitForLeader(), 1u);
 }

@@ -122,8 +122,8 @@ class Run {
              kAgreedTimeouts * Timeout(), "the nodes do not come to agree");
   }
 
-  // Of those that work, who has the highest priority comes to lead, and stays. It may have been in
-  // no state to take over when it was asked last.
+  // Of those that work, who has the highest priority comes to lead. It may have been in no state
+  // to take over when it was asked last.
   void AwaitPreferredLeader() {
     if (options_.priorities.empty()) {
       return;

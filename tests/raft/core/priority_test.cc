@@ -33,7 +33,7 @@ class PriorityTest : public testing::Test {
   PriorityTest() { node_.LeadAndCommit(); }
 
   void Accept(uint64_t from, uint64_t match) {
-    node_.Step(from, 1, AppendAccepted{.match_index = LogIndex(match)});
+    node_.Step(from, node_->term().value(), AppendAccepted{.match_index = LogIndex(match)});
     node_.Turn();
   }
   // `followers` hold all that the leader had a tick before.
@@ -133,6 +133,44 @@ TEST_F(PriorityTest, NotSoonAgainToWhoDidNotTakeOver) {
   EXPECT_THAT(node_.events, IsEmpty());
   KeepUp(kElectionTicks + 1);
   EXPECT_THAT(node_.events, ElementsAre(kToTwo));
+}
+
+// It stood, which began a term, and nobody elected it.
+TEST_F(PriorityTest, NorToWhoStoodAndLost) {
+  node_->SetPriorities({{NodeId(2), 200}});
+  KeepUp(kKeptUp);
+  ASSERT_THAT(node_.events, ElementsAre(kToTwo));
+  node_.Step(2, 2, HeartbeatReply{.round = RoundId(0)});
+  ASSERT_EQ(node_->role(), RaftRole::kFollower);
+  node_.LeadAndCommit();
+  KeepUp(50 * kElectionTicks);
+  EXPECT_THAT(node_.events, IsEmpty());
+}
+
+TEST_F(PriorityTest, AgainToWhoHasLedSince) {
+  node_->SetPriorities({{NodeId(2), 200}});
+  KeepUp(kKeptUp);
+  ASSERT_THAT(node_.events, ElementsAre(kToTwo));
+  node_.Step(2, 2, Heartbeat{.commit_index = LogIndex(1), .round = RoundId(0)});
+  node_.LeadAndCommit();
+  KeepUp(kKeptUp + 1);
+  EXPECT_THAT(node_.events, ElementsAre(HasSubstr("to node 2, which has a higher priority")));
+}
+
+// Each leader would prefer the other, as long as what they were told is not published.
+TEST(OwnPriorityTest, CountsAsItIsPublished) {
+  RaftConfig config = SomeConfig(1);
+  config.priority = 50;
+  LoneCore node(config, SomeState(0, {}));
+  node.LeadAndCommit();
+  for (uint64_t tick = 0; tick < 2 * kKeptUp; ++tick) {
+    for (const uint64_t follower : {2, 3}) {
+      node.Step(follower, 1, AppendAccepted{.match_index = node->last_entry().index});
+      node.Turn();
+    }
+    node.Tick(1);
+  }
+  EXPECT_THAT(node.events, IsEmpty());
 }
 
 TEST_F(PriorityTest, WithoutATargetAHigherOneThatKeepsUpGoesBeforeALongerLog) {

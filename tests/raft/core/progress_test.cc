@@ -343,15 +343,5 @@ TEST(FollowerProgressTest, WhoIsSilentOrBeginsAgainDoesNotKeepUp) {
   EXPECT_EQ(lost.kept_up_ticks(), 0u);
 }
 
-TEST(FollowerProgressTest, WhoDeclinedIsNotAskedForAWhile) {
-  FollowerProgress progress = Replicating();
-  EXPECT_FALSE(progress.has_declined());
-  progress.OnDeclined(3);
-  PassTicks(progress, 2);
-  EXPECT_TRUE(progress.has_declined());
-  PassTicks(progress, 1);
-  EXPECT_FALSE(progress.has_declined());
-}
-
 }  // namespace
 }  // namespace raftkv::raft
