@@ -174,7 +174,8 @@ void Cluster::EndOutsiders(NodeId leader) {
 
 void Cluster::Bend(NodeId id) {
   SimNode& bent = node(id);
-  if (!bent.is_up() || AnyBent()) {
+  // The disk has the next state already where one is being installed, and this bends the last one.
+  if (!bent.is_up() || bent.core().is_installing() || AnyBent()) {
     return;
   }
   counters_.Note(Situation::kStateBent);
