@@ -112,13 +112,14 @@ std::string ErrorOf(const Arguments& arguments, const Environment& environment =
 }
 
 TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
-  EXPECT_EQ(Parse({}),
-            "name=default data_dir=./default.raftkv config= listen_client=127.0.0.1:2379 "
-            "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
-            "advertise_peer= initial_cluster= join= wait_for_invite=off "
-            "heartbeat=100 election=1000 value=1048576 delete_range=10000 timeout=10000 "
-            "memory=268435456 log=1073741824 disk_reserve=0 reflection=on console=on "
-            "tls=,,,off,,,,,,,,\n");
+  EXPECT_EQ(
+      Parse({}),
+      "name=default data_dir=./default.raftkv config= listen_client=127.0.0.1:2379 "
+      "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
+      "advertise_peer= initial_cluster= join= wait_for_invite=off "
+      "heartbeat=100 election=1000 priority=100 value=1048576 delete_range=10000 timeout=10000 "
+      "memory=268435456 log=1073741824 disk_reserve=0 reflection=on console=on "
+      "tls=,,,off,,,,,,,,\n");
 }
 
 TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
@@ -138,6 +139,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                               {"wait_for_invite", "true"},
                               {"heartbeat_interval_ms", "20"},
                               {"election_timeout_ms", "200"},
+                              {"priority", "7"},
                               {"value_bytes_max", "30"},
                               {"delete_range_keys_max", "40"},
                               {"request_timeout_ms", "50"},
@@ -173,7 +175,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
       absl::StrCat("name=n1 data_dir=d config=", path,
                    " listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
                    "advertise_peer=d:4 initial_cluster=n1=e:5 join=f:6,g:7 wait_for_invite=on "
-                   "heartbeat=20 election=200 value=30 "
+                   "heartbeat=20 election=200 priority=7 value=30 "
                    "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
                    "reflection=off console=readonly tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
   EXPECT_EQ(Parse(arguments), expected);
@@ -489,8 +491,7 @@ constexpr char kHelp[] =
     "100000, at least 5 heartbeats\n"
     "  --priority=100\n"
     "      how much this member is wanted to lead: leadership goes to the highest that keeps up, "
-    "and "
-    "to a member with 0 only where no other can; 0 to 1000\n"
+    "and to a member with 0 only where no other can; 0 to 1000\n"
     "\n"
     "Limits:\n"
     "  --value_bytes_max=1048576\n"
