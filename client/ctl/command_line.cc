@@ -42,7 +42,7 @@ void AddGlobalOptions(CLI::App& app, Words& words) {
       ->option_text("simple|json|table [simple] (env RAFTKVCTL_WRITE_OUT)")
       ->group(kGroup);
   app.add_option("--command-timeout", words.command_timeout,
-                 "Time limit of each request, such as 5s or 300ms; of a listing, without any of it")
+                 "Time limit of each request, such as 5s or 300ms; of a listing, between its parts")
       ->envname("RAFTKVCTL_COMMAND_TIMEOUT")
       ->check(IsDuration(/*positive=*/true))
       ->option_text("DURATION [5s] (env RAFTKVCTL_COMMAND_TIMEOUT)")
