@@ -30,6 +30,9 @@ class Connection;
 // connection answered with UNAVAILABLE. So that no try does a write twice, each has an id, which
 // the cluster remembers for ten minutes (ClientOptions::exactly_once).
 //
+// It learns the other members by itself (ClientOptions::learns_members), so `endpoints` is where it
+// begins, and where it comes back to when nobody else answers.
+//
 // All endpoints must be members of one cluster. An answer that comes from another cluster than the
 // first one did is an error that names both, FAILED_PRECONDITION / CLUSTER_MISMATCH; of a write,
 // which is done there by then, IsOutcomeUnknown. GetStatus, VerifyHash and CheckHealth ask anybody.

@@ -140,13 +140,7 @@ RetryingConnection::RetryingConnection(ClientOptions options, StubFactory make_s
     : options_(std::move(options)),
       make_stub_(std::move(make_stub)),
       clock_(std::move(clock)),
-      endpoints_([this] {
-        std::vector<Endpoint> endpoints;
-        for (const std::string& address : options_.endpoints) {
-          endpoints.push_back(Endpoint{.address = address, .stub = make_stub_(address)});
-        }
-        return endpoints;
-      }()),
+      members_(options_.endpoints, options_.learns_members, make_stub_),
       rng_(jitter_seed),
       request_id_prefix_(RandomPrefix()) {}
 
@@ -299,16 +293,17 @@ absl::StatusOr<ListLeasesResult> RetryingConnection::ListLeases(const ListLeases
 }
 
 absl::Status RetryingConnection::RunStreams(absl::Duration patience, StreamOnce once) {
-  const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
   std::optional<Backoff> backoff(NewBackoff());
   Failures failures;
   MonotonicNanos patient_until = DeadlineAfter(patience);
-  size_t endpoint = PreferredEndpoint();
+  KnownMembers::List list = members_.list();
+  size_t place = members_.Preferred(list);
   for (size_t tries = 1;; ++tries) {
     bool came = false;
-    absl::Status status = endpoints_[endpoint].stub->Connect(options_.connect_timeout);
+    const Endpoint& endpoint = (*list)[place];
+    absl::Status status = GetReady(endpoint, options_.connect_timeout, /*may_ask=*/true);
     if (status.ok()) {
-      status = once(endpoints_[endpoint], &came);
+      status = once(endpoint, &came);
     }
     if (status.ok() || !absl::IsUnavailable(status)) {
       return status;
@@ -319,15 +314,16 @@ absl::Status RetryingConnection::RunStreams(absl::Duration patience, StreamOnce 
       failures = Failures();
       patient_until = DeadlineAfter(patience);
     }
-    TurnAwayFrom(endpoint);
-    failures.Add(endpoints_[endpoint].address, std::move(status));
-    endpoint = (endpoint + 1) % endpoints_.size();
+    members_.TurnAwayFrom(list, place);
+    failures.Add(endpoint.address, std::move(status));
+    list = members_.list();
+    place = (place + 1) % list->size();
     const bool is_late =
-        tries >= endpoints_.size() && UntilDeadline(patient_until) == absl::ZeroDuration();
-    if (tries >= tries_max || is_late) {
+        tries >= list->size() && UntilDeadline(patient_until) == absl::ZeroDuration();
+    if (tries >= list->size() * options_.tries_per_endpoint_max || is_late) {
       return failures.Summary();
     }
-    if (tries % endpoints_.size() == 0) {
+    if (tries % list->size() == 0) {
       clock_->SleepFor(backoff->Next());
     }
   }
@@ -336,19 +332,21 @@ absl::Status RetryingConnection::RunStreams(absl::Duration patience, StreamOnce 
 absl::StatusOr<std::unique_ptr<BulkWriter>> RetryingConnection::NewBulkWriter(
     const BulkWriterOptions& options) {
   RAFTKV_RETURN_IF_ERROR(StreamWriter::CheckOptions(options));
-  StreamEndpoints parts{.endpoints = {},
-                        .connect_timeout = options_.connect_timeout,
-                        .clock = clock_,
-                        .new_backoff = [this] { return NewBackoff(); },
-                        .preferred = [this] { return PreferredEndpoint(); },
-                        .turn_away_from = [this](size_t endpoint) { TurnAwayFrom(endpoint); },
-                        .prefer = [this](size_t endpoint) { Prefer(endpoint); },
-                        .check_cluster =
-                            [this](size_t endpoint, const v1::ResponseHeader& header) {
-                              return CheckCluster(CallKind::kRead, endpoints_[endpoint], header);
-                            },
-                        .request_id_prefix = RandomPrefix()};
-  for (const Endpoint& endpoint : endpoints_) {
+  const KnownMembers::List& list = members_.given();
+  StreamEndpoints parts{
+      .endpoints = {},
+      .connect_timeout = options_.connect_timeout,
+      .clock = clock_,
+      .new_backoff = [this] { return NewBackoff(); },
+      .preferred = [this, list] { return members_.Preferred(list); },
+      .turn_away_from = [this, list](size_t place) { members_.TurnAwayFrom(list, place); },
+      .prefer = [this, list](size_t place) { members_.Prefer(list, place); },
+      .check_cluster =
+          [this, list](size_t place, const v1::ResponseHeader& header) {
+            return CheckCluster(CallKind::kRead, (*list)[place], header);
+          },
+      .request_id_prefix = RandomPrefix()};
+  for (const Endpoint& endpoint : *list) {
     parts.endpoints.push_back({.address = endpoint.address, .stub = endpoint.stub});
   }
   return std::make_unique<StreamWriter>(options, std::move(parts));
@@ -428,51 +426,92 @@ absl::Status RetryingConnection::RunAttempts(CallKind kind, absl::Duration timeo
     return absl::InvalidArgumentError("the timeout must be more than 0");
   }
   const MonotonicNanos deadline = DeadlineAfter(timeout);
-  const size_t tries_max = endpoints_.size() * options_.tries_per_endpoint_max;
+  // Of one round.
+  KnownMembers::List list = members_.list();
+  size_t place = members_.Preferred(list);
+  size_t left = list->size();
+  int rounds = 1;
   Backoff backoff = NewBackoff();
   Failures failures;
   bool may_be_done = false;  // By a try before this one.
   absl::Duration asked_pause;
-  size_t endpoint = PreferredEndpoint();
-  for (size_t tries = 1; UntilDeadline(deadline) > absl::ZeroDuration(); ++tries) {
-    absl::Status status = TryOnce(kind, endpoints_[endpoint], deadline, attempt);
+  while (UntilDeadline(deadline) > absl::ZeroDuration()) {
+    const Endpoint& endpoint = (*list)[place];
+    absl::Status status = TryOnce(kind, endpoint, list->size(), deadline, attempt);
     if (status.ok()) {
-      Prefer(endpoint);
+      members_.Prefer(list, place);
       return status;
     }
     // A member that let the time run out may be frozen: this call is over, but the next should not
     // meet it again.
     if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
         IsOfAnotherCluster(status)) {
-      TurnAwayFrom(endpoint);
+      members_.TurnAwayFrom(list, place);
     }
     if (!IsSafeToRetry(kind, status)) {
-      return AfterTries(may_be_done, failures.Explain(endpoints_[endpoint].address, status));
+      return AfterTries(may_be_done, failures.Explain(endpoint.address, status));
     }
     may_be_done = may_be_done || IsOutcomeUnknown(status);
     asked_pause = std::max(asked_pause, RetryDelay(status).value_or(absl::ZeroDuration()));
-    failures.Add(endpoints_[endpoint].address, std::move(status));
-    endpoint = (endpoint + 1) % endpoints_.size();
-    const bool round_is_over = tries % endpoints_.size() == 0;
-    if (!round_is_over) {
+    failures.Add(endpoint.address, std::move(status));
+    place = (place + 1) % list->size();
+    if (--left > 0) {
       continue;
     }
     const absl::Duration pause = std::max(backoff.Next(), asked_pause);
     asked_pause = absl::ZeroDuration();
-    if (tries >= tries_max || pause >= UntilDeadline(deadline)) {
+    if (rounds == options_.tries_per_endpoint_max || pause >= UntilDeadline(deadline)) {
       return AfterTries(may_be_done, failures.Summary());
     }
     clock_->SleepFor(pause);
+    ++rounds;
+    list = members_.list();
+    place = members_.Preferred(list);
+    left = list->size();
   }
   return AfterTries(may_be_done, failures.Summary());
 }
 
-absl::Status RetryingConnection::TryOnce(CallKind kind, const Endpoint& endpoint,
+absl::Status RetryingConnection::GetReady(const Endpoint& endpoint, absl::Duration timeout,
+                                          bool may_ask) {
+  const absl::Status connected = endpoint.stub->Connect(timeout);
+  if (!connected.ok()) {
+    members_.Forget(endpoint);
+    return connected;
+  }
+  const bool has_to_show = !members_.IsTrusted(endpoint);
+  const MonotonicNanos now = clock_->Now();
+  if (!has_to_show && !(may_ask && members_.TakeAsking(now))) {
+    return absl::OkStatus();
+  }
+  // Its own list will do: one that is out of date is asked for again.
+  v1::ListMembersResponse response;
+  const absl::Status asked =
+      endpoint.stub->Call(kListMembers.path, std::min(timeout, KnownMembers::kAskTimeout),
+                          MakeListMembersRequest({.consistency = Consistency::kStale}), &response);
+  // One whose cluster is not founded yet answers for none.
+  if (asked.ok() && response.header().cluster_id() != 0 &&
+      CheckCluster(CallKind::kRead, endpoint, response.header()).ok()) {
+    members_.Learn(endpoint, response, now);
+    return absl::OkStatus();
+  }
+  if (!has_to_show) {
+    return absl::OkStatus();
+  }
+  members_.Forget(endpoint);
+  return WithReason(
+      absl::UnavailableError("a member named it, but it does not answer for the cluster"),
+      kReasonCannotConnect, kClientErrorDomain);
+}
+
+absl::Status RetryingConnection::TryOnce(CallKind kind, const Endpoint& endpoint, size_t endpoints,
                                          MonotonicNanos deadline, Attempt attempt) {
   // A share of the time only, so that one endpoint that swallows packets leaves some for the
   // others.
-  const absl::Duration share = UntilDeadline(deadline) / static_cast<int64_t>(endpoints_.size());
-  RAFTKV_RETURN_IF_ERROR(endpoint.stub->Connect(std::min(options_.connect_timeout, share)));
+  const absl::Duration share = UntilDeadline(deadline) / static_cast<int64_t>(endpoints);
+  // The first call of a client is not held up; who has made one may make more.
+  RAFTKV_RETURN_IF_ERROR(GetReady(endpoint, std::min(options_.connect_timeout, share),
+                                  /*may_ask=*/members_.has_answered()));
   absl::Status status = attempt(endpoint, UntilDeadline(deadline));
   if (!status.ok() && kind != CallKind::kRead && !IsCertainlyNotDone(status) &&
       !IsOutcomeUnknown(status)) {
@@ -512,9 +551,10 @@ absl::StatusOr<RetryingConnection::Direct> RetryingConnection::ConnectTo(
     absl::string_view endpoint, std::optional<absl::Duration> timeout) {
   const Scheme scheme = options_.tls.has_value() ? Scheme::kHttps : Scheme::kHttp;
   RAFTKV_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint, scheme));
-  const auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
+  const KnownMembers::List list = members_.list();
+  const auto known = std::find_if(list->begin(), list->end(),
                                   [&](const Endpoint& e) { return e.address == address; });
-  std::shared_ptr<Stub> stub = known != endpoints_.end() ? known->stub : make_stub_(address);
+  std::shared_ptr<Stub> stub = known != list->end() ? known->stub : make_stub_(address);
   const MonotonicNanos deadline = DeadlineAfter(timeout.value_or(options_.request_timeout));
   // All of the time: there is no other endpoint to leave some for, but the name may have several
   // addresses to try.
@@ -533,23 +573,6 @@ MonotonicNanos RetryingConnection::DeadlineAfter(absl::Duration timeout) const {
 
 absl::Duration RetryingConnection::UntilDeadline(MonotonicNanos deadline) const {
   return std::max(absl::Nanoseconds(deadline - clock_->Now()), absl::ZeroDuration());
-}
-
-size_t RetryingConnection::PreferredEndpoint() {
-  MutexLock lock(&mutex_);
-  return preferred_;
-}
-
-void RetryingConnection::TurnAwayFrom(size_t endpoint) {
-  MutexLock lock(&mutex_);
-  if (preferred_ == endpoint) {
-    preferred_ = (endpoint + 1) % endpoints_.size();
-  }
-}
-
-void RetryingConnection::Prefer(size_t endpoint) {
-  MutexLock lock(&mutex_);
-  preferred_ = endpoint;
 }
 
 Backoff RetryingConnection::NewBackoff() {

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "client/connection.h"
 #include "client/convert.h"
+#include "client/known_members.h"
 #include "client/retry_policy.h"
 #include "client/scan_place.h"
 #include "client/stub.h"
@@ -32,11 +33,11 @@ class SleepingClock : public MonotonicClock {
 std::shared_ptr<SleepingClock> SystemSleepingClock();
 
 // Turns one call into as many RPCs as are safe. A call starts at the endpoint that worked last and
-// goes round: at once to the next endpoint, with a pause (Backoff, or longer when the server asks
-// for it) after each full round. Connecting and calling are apart, so that an endpoint that is down
-// costs a write nothing: it is only sent on a connection that stands. A pause that would not end
-// before the deadline is not begun: the call fails with the last answer. When the time runs out in
-// the middle of a try, the error also tells what the tries before it came to.
+// goes round the known members: at once to the next endpoint, with a pause (Backoff, or longer when
+// the server asks for it) after each full round. Connecting and calling are apart, so that an
+// endpoint that is down costs a write nothing: it is only sent on a connection that stands. A pause
+// that would not end before the deadline is not begun: the call fails with the last answer. When
+// the time runs out in the middle of a try, the error also tells what the tries before it came to.
 //
 // A write's error that leaves its outcome open is marked OUTCOME_UNKNOWN, whoever reported it; that
 // of a write with an id is told when no further try has settled it.
@@ -97,10 +98,7 @@ class RetryingConnection final : public Connection {
                                            const MemberOptions& options) override;
 
  private:
-  struct Endpoint {
-    std::string address;
-    std::shared_ptr<Stub> stub;
-  };
+  using Endpoint = KnownMembers::Endpoint;
   using Attempt = absl::FunctionRef<absl::Status(const Endpoint& endpoint, absl::Duration timeout)>;
 
   // Has `once` make a stream, at one endpoint after the other, until it ends with something else
@@ -140,8 +138,13 @@ class RetryingConnection final : public Connection {
       -> absl::StatusOr<decltype(ToResult(typename Method::Response()))>;
   std::string NewRequestId();
   absl::Status RunAttempts(CallKind kind, absl::Duration timeout, Attempt attempt);
-  absl::Status TryOnce(CallKind kind, const Endpoint& endpoint, MonotonicNanos deadline,
-                       Attempt attempt);
+  // One of `endpoints`, which share the time that is left.
+  absl::Status TryOnce(CallKind kind, const Endpoint& endpoint, size_t endpoints,
+                       MonotonicNanos deadline, Attempt attempt);
+  // Connects within `timeout`. Then asks for the members, for at most as long again: if it is time
+  // and `may_ask`, or if `endpoint` was learned and is not trusted yet. UNAVAILABLE /
+  // CANNOT_CONNECT when it cannot be used.
+  absl::Status GetReady(const Endpoint& endpoint, absl::Duration timeout, bool may_ask);
   // Whether an answer comes from the cluster that answered first.
   absl::Status CheckCluster(CallKind kind, const Endpoint& endpoint,
                             const v1::ResponseHeader& header);
@@ -155,21 +158,15 @@ class RetryingConnection final : public Connection {
 
   MonotonicNanos DeadlineAfter(absl::Duration timeout) const;
   absl::Duration UntilDeadline(MonotonicNanos deadline) const;
-  size_t PreferredEndpoint();
-  // Later calls start elsewhere, unless another call has already seen to that.
-  void TurnAwayFrom(size_t endpoint);
-  void Prefer(size_t endpoint);
   Backoff NewBackoff();
 
   // Constant after construction.
   const ClientOptions options_;
   const StubFactory make_stub_;
   const std::shared_ptr<SleepingClock> clock_;
-  const std::vector<Endpoint> endpoints_;
 
+  KnownMembers members_;
   Mutex mutex_;
-  // Invariant: preferred_ < endpoints_.size().
-  size_t preferred_ ABSL_GUARDED_BY(mutex_) = 0;
   Rng rng_ ABSL_GUARDED_BY(mutex_);
   // The cluster of the first answer, and who gave it; 0 before.
   uint64_t cluster_id_ ABSL_GUARDED_BY(mutex_) = 0;

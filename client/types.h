@@ -47,6 +47,10 @@ struct ClientOptions {
   absl::Duration backoff_initial = absl::Milliseconds(50);
   absl::Duration backoff_max = absl::Seconds(1);
   bool exactly_once = true;  // each write has an id, and is done once however often it is tried
+  // Whether it asks a member for the others now and then, and soon after an endpoint has failed,
+  // and turns to them as well, behind `endpoints`, by the client addresses that they publish. Not
+  // for a bulk writer, which keeps to `endpoints`.
+  bool learns_members = true;
 };
 
 // What must hold for a write to happen; otherwise it changes nothing and fails with ABORTED /

@@ -78,7 +78,7 @@ class ScriptedStub final : public client::Stub {
 
 std::unique_ptr<LeaseKeeper> KeeperOn(ScriptedMember* member) {
   Client client(std::make_shared<client::RetryingConnection>(
-      ClientOptions{},
+      ClientOptions{.learns_members = false},
       [member](const std::string&) { return std::make_unique<ScriptedStub>(member); },
       client::SystemSleepingClock(), /*jitter_seed=*/1));
   absl::StatusOr<std::unique_ptr<LeaseKeeper>> keeper =
@@ -141,7 +141,7 @@ TEST(LeaseKeeperTest, AbandonLeavesItToExpire) {
 TEST(RecipesTest, ALockNeedsAName) {
   ScriptedMember member(absl::Seconds(3600));
   Client client(std::make_shared<client::RetryingConnection>(
-      ClientOptions{},
+      ClientOptions{.learns_members = false},
       [&member](const std::string&) { return std::make_unique<ScriptedStub>(&member); },
       client::SystemSleepingClock(), /*jitter_seed=*/1));
   EXPECT_TRUE(absl::IsInvalidArgument(Lock::Acquire(client, "").status()));

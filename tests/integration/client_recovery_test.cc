@@ -58,5 +58,19 @@ TEST(ClientRecoveryTest, AFailoverIsOneSlowCall) {
   EXPECT_TRUE(client->Put("a", "2").ok());
 }
 
+TEST(ClientRecoveryTest, AClientOfOneMemberTurnsToTheOthers) {
+  TestCluster cluster;
+  ASSERT_TRUE(cluster.StartAll());
+  ASSERT_TRUE(cluster.WaitUntilPublished());
+  absl::StatusOr<Client> client = Client::Create({.endpoints = {cluster.client_address(0)}});
+  ASSERT_TRUE(client.ok()) << client.status();
+  for (int calls = 0; calls < 2; ++calls) {
+    ASSERT_TRUE(client->Put("a", "1").ok());
+  }
+  cluster.server(0).Kill9();
+  const absl::StatusOr<PutResult> put = client->Put("a", "2");
+  EXPECT_TRUE(put.ok()) << put.status();
+}
+
 }  // namespace
 }  // namespace raftkv::integration
