@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "kv/errors.h"
@@ -99,6 +101,37 @@ class MembershipTest : public SingleMemberTest {
     ASSERT_TRUE(added.has_come() && added->ok()) << ReasonOf(added);
   }
 
+  // `peer` answers the newest heartbeat, and acknowledges nothing.
+  void AnswerHeartbeat(uint64_t peer) {
+    for (const auto& sent : transport_.TakeMessages()) {
+      const auto* heartbeat = std::get_if<raft::Heartbeat>(&sent.envelope.message);
+      if (heartbeat != nullptr) {
+        round_ = std::max(round_, heartbeat->round);
+      }
+    }
+    Say(peer, raft::HeartbeatReply{.round = round_});
+  }
+  // Members 4 and 5, which vote.
+  void AddTwoVoters() {
+    ASSERT_NO_FATAL_FAILURE(AddLearner(1));
+    ASSERT_NO_FATAL_FAILURE(AddLearner(2));
+    for (int i = 0; i < 20; ++i) {
+      Acknowledge(5);
+      GoWith(4, 1);
+    }
+    for (const uint64_t id : {uint64_t{4}, uint64_t{5}}) {
+      Answer<Result> promoted;
+      Ask(Membership::Promoting{id}, &promoted);
+      for (int i = 0; i < 20; ++i) {
+        Acknowledge(5);
+        GoWith(4, 1);
+      }
+      ASSERT_TRUE(promoted.has_come() && promoted->ok()) << ReasonOf(promoted);
+    }
+    ASSERT_EQ(now().voters, Ids({1, 4, 5}));
+  }
+
+  raft::RoundId round_;
   std::optional<log::v1::ClusterConfiguration> configuration_;
   MemberDirectory directory_{SelfOf(1), &configuration_, &machine_};
 };
@@ -273,6 +306,34 @@ TEST_F(MembershipTest, AVoterGoesByAJointStep) {
   ASSERT_TRUE(removed.has_come() && removed->ok()) << ReasonOf(removed);
   EXPECT_EQ(now().Members(), Ids({1}));
   EXPECT_TRUE(directory_.IsRemoved(4));
+}
+
+// 5 is down: without 4 there would be no majority.
+TEST_F(MembershipTest, WhoIsNeededForAMajorityStays) {
+  ASSERT_NO_FATAL_FAILURE(AddTwoVoters());
+  GoWith(4, 300);
+  Answer<Result> removed;
+  Ask(Membership::Removing{4}, &removed);
+  EXPECT_EQ(ReasonOf(removed), "WOULD_LOSE_QUORUM");
+  EXPECT_EQ(now().voters, Ids({1, 4, 5}));
+}
+
+// 5 is heard, but has not acknowledged the joint step, so it does not know that it goes.
+TEST_F(MembershipTest, WhoGoesHearsOfItFirst) {
+  ASSERT_NO_FATAL_FAILURE(AddTwoVoters());
+  Answer<Result> removed;
+  Ask(Membership::Removing{5}, &removed);
+  for (int i = 0; i < 30; ++i) {
+    AnswerHeartbeat(4);
+    AnswerHeartbeat(5);
+    GoWith(4, 1);
+  }
+  EXPECT_TRUE(member_->driver().core().is_configuration_committed());
+  EXPECT_TRUE(now().IsJoint());
+  Acknowledge(5);
+  GoWith(4);
+  EXPECT_TRUE(removed.has_come() && removed->ok()) << ReasonOf(removed);
+  EXPECT_EQ(now().Members(), Ids({1, 4}));
 }
 
 TEST_F(MembershipTest, AnAddressIsOneMembersAlone) {

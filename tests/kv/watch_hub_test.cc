@@ -194,6 +194,19 @@ TEST_F(WatchHubTest, ReadsFromTheDiskWhatIsNoLongerInMemory) {
   EXPECT_EQ(history_->reads, reads) << "the tail comes from memory";
 }
 
+// More comes at once than is kept in memory.
+TEST_F(WatchHubTest, ReadsFromTheDiskWhatNobodyLookedAtInMemory) {
+  Listener one(&hub_, Key("k", 1));
+  Turn();
+  Apply({Event(1, "k")});
+  for (int revision = 2; revision <= 50; ++revision) {
+    Apply({Event(revision, "loud")});
+  }
+  Turn();
+  EXPECT_THAT(one.Take(), ElementsAre("1 k", "|"));
+  EXPECT_EQ(one.watch().progress(), 50);
+}
+
 TEST_F(WatchHubTest, WhoIsSlowGoesOnWhereItWas) {
   Listener slow(&hub_, All(1));
   slow.goes_on = false;
