@@ -1,3 +1,10 @@
+# raftkv_few_pieces(target) compiles several of its files at a time where RAFTKV_FEW_PIECES says so.
+function(raftkv_few_pieces target)
+  if(RAFTKV_FEW_PIECES)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+  endif()
+endfunction()
+
 # raftkv_library(name SOURCES a.cc b.cc DEPENDS lib...) makes the static library `raftkv_<name>`: one folder, one
 # target.
 function(raftkv_library name)
@@ -8,9 +15,7 @@ function(raftkv_library name)
   raftkv_or_archives(ARG_DEPENDS)
   add_library(raftkv_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(raftkv_${name} PUBLIC raftkv_own_code ${ARG_DEPENDS})
-  if(RAFTKV_FEW_PIECES)
-    set_target_properties(raftkv_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
-  endif()
+  raftkv_few_pieces(raftkv_${name})
 endfunction()
 
 # raftkv_test_headers(name HEADERS h... DEPENDS lib...) compiles once what many tests include. Only tests have it: the
@@ -36,6 +41,7 @@ function(raftkv_test_executable name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE
     raftkv_own_code ${ARG_DEPENDS} GTest::gmock GTest::gtest GTest::gtest_main)
+  raftkv_few_pieces(${name})
   if(ARG_OPTIMISED)
     return()
   endif()
@@ -54,6 +60,30 @@ function(raftkv_test_executable name)
   endif()
   target_compile_options(${name} PRIVATE -O0 -pthread)
   target_precompile_headers(${name} REUSE_FROM ${headers})
+endfunction()
+
+# raftkv_test_group(name [FAST] DEPENDS lib...) makes the gtest binary `name` of files that raftkv_grouped_test names.
+function(raftkv_test_group name)
+  cmake_parse_arguments(ARG "FAST" "" "DEPENDS" ${ARGN})
+  raftkv_test_executable(${name} SOURCES ${CMAKE_SOURCE_DIR}/tests/support/test_file_main.cc DEPENDS ${ARG_DEPENDS})
+  set_target_properties(${name} PROPERTIES RAFTKV_TEST_LABELS "")
+  if(ARG_FAST)
+    set_target_properties(${name} PROPERTIES RAFTKV_TEST_LABELS fast)
+    add_dependencies(fast_tests ${name})
+  endif()
+endfunction()
+
+# raftkv_grouped_test(group name [ARGUMENTS a...] [TIMEOUT s] [LABELS l...]) adds name.cc to the binary `group`, and a
+# ctest entry `name` that runs this file's tests.
+function(raftkv_grouped_test group name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "ARGUMENTS;LABELS" ${ARGN})
+  target_sources(${group} PRIVATE ${name}.cc)
+  add_test(NAME ${name} COMMAND ${group} --file=${name}.cc ${ARG_ARGUMENTS})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 240)
+  endif()
+  get_target_property(labels ${group} RAFTKV_TEST_LABELS)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${labels};${ARG_LABELS}")
 endfunction()
 
 # raftkv_test(name FAST [OPTIMISED] SOURCES a_test.cc DEPENDS lib... [LABELS l...] [TIMEOUT s]) makes the gtest binary

@@ -50,7 +50,7 @@ begin "install packages"
 
 build asan
 begin "fast tests under asan and ubsan"
-ctest --preset asan -j2
+ctest --preset asan -j3
 
 build tsan
 begin "fast tests without gRPC under tsan"
@@ -58,4 +58,4 @@ begin "fast tests without gRPC under tsan"
 
 build release
 begin "all tests"
-ctest --preset release -j2 "${selection[@]}"
+ctest --preset release -j3 "${selection[@]}"

@@ -12,8 +12,7 @@ namespace raftkv {
 namespace {
 
 constexpr size_t kTasksMax = 4096;
-constexpr WorkerPool::Length kShort = WorkerPool::Length::kShort;
-constexpr WorkerPool::Length kLong = WorkerPool::Length::kLong;
+using Length = WorkerPool::Length;
 
 TEST(WorkerPoolTest, OneThreadRunsTasksInOrder) {
   constexpr int kTasks = 1000;
@@ -21,9 +20,9 @@ TEST(WorkerPoolTest, OneThreadRunsTasksInOrder) {
   std::latch done(1);
   WorkerPool pool(1, kTasksMax);
   for (int i = 0; i < kTasks; ++i) {
-    ASSERT_TRUE(pool.Submit(kShort, [&ran, i] { ran.push_back(i); }));
+    ASSERT_TRUE(pool.Submit(Length::kShort, [&ran, i] { ran.push_back(i); }));
   }
-  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&done] { done.count_down(); }));
   done.wait();
   ASSERT_EQ(ran.size(), static_cast<size_t>(kTasks));
   for (int i = 0; i < kTasks; ++i) {
@@ -37,7 +36,7 @@ TEST(WorkerPoolTest, ThreadsWorkSideBySide) {
   std::latch done(2);
   WorkerPool pool(2, kTasksMax);
   for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(pool.Submit(kShort, [&both, &done] {
+    ASSERT_TRUE(pool.Submit(Length::kShort, [&both, &done] {
       both.arrive_and_wait();
       done.count_down();
     }));
@@ -52,17 +51,17 @@ TEST(WorkerPoolTest, ShortTasksDoNotWaitForLongOnes) {
   std::atomic<int> long_done{0};
   WorkerPool pool(2, kTasksMax);
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(pool.Submit(kLong, [&] {
+    ASSERT_TRUE(pool.Submit(Length::kLong, [&] {
       release.wait();
       ++long_done;
     }));
   }
-  ASSERT_TRUE(pool.Submit(kShort, [&short_done] { short_done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&short_done] { short_done.count_down(); }));
   short_done.wait();
   EXPECT_EQ(long_done, 0);
   release.count_down();
   std::latch all_done(1);
-  ASSERT_TRUE(pool.Submit(kLong, [&all_done] { all_done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(Length::kLong, [&all_done] { all_done.count_down(); }));
   all_done.wait();
   EXPECT_EQ(long_done, 10);
 }
@@ -70,8 +69,8 @@ TEST(WorkerPoolTest, ShortTasksDoNotWaitForLongOnes) {
 TEST(WorkerPoolTest, OneThreadTakesBothLengths) {
   std::latch done(2);
   WorkerPool pool(1, kTasksMax);
-  ASSERT_TRUE(pool.Submit(kLong, [&done] { done.count_down(); }));
-  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(Length::kLong, [&done] { done.count_down(); }));
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&done] { done.count_down(); }));
   done.wait();
 }
 
@@ -79,9 +78,9 @@ TEST(WorkerPoolTest, RefusesBeyondItsBound) {
   const auto token = std::make_shared<int>(0);
   WorkerPool pool(0, kTasksMax);
   for (uint64_t i = 0; i < kTasksMax; ++i) {
-    ASSERT_TRUE(pool.Submit(kShort, [] {})) << i;
+    ASSERT_TRUE(pool.Submit(Length::kShort, [] {})) << i;
   }
-  EXPECT_FALSE(pool.Submit(kShort, [token] {}));
+  EXPECT_FALSE(pool.Submit(Length::kShort, [token] {}));
   EXPECT_EQ(token.use_count(), 1) << "a refused task is not kept";
 }
 
@@ -90,26 +89,26 @@ TEST(WorkerPoolTest, TakesTasksAgainOnceThereIsRoom) {
   std::latch begun(1);
   std::latch done(1);
   WorkerPool pool(1, kTasksMax);
-  ASSERT_TRUE(pool.Submit(kShort, [&release, &begun] {
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&release, &begun] {
     begun.count_down();
     release.wait();
   }));
   begun.wait();
   for (uint64_t i = 1; i < kTasksMax; ++i) {
-    ASSERT_TRUE(pool.Submit(kShort, [] {})) << i;
+    ASSERT_TRUE(pool.Submit(Length::kShort, [] {})) << i;
   }
-  ASSERT_TRUE(pool.Submit(kShort, [&done] { done.count_down(); }));
-  EXPECT_FALSE(pool.Submit(kShort, [] {}));
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&done] { done.count_down(); }));
+  EXPECT_FALSE(pool.Submit(Length::kShort, [] {}));
   release.count_down();
   done.wait();
-  EXPECT_TRUE(pool.Submit(kShort, [] {}));
+  EXPECT_TRUE(pool.Submit(Length::kShort, [] {}));
 }
 
 TEST(WorkerPoolTest, StopDropsWhatHasNotBegun) {
   const auto token = std::make_shared<int>(0);
   int ran = 0;
   WorkerPool pool(0, kTasksMax);
-  ASSERT_TRUE(pool.Submit(kShort, [token, &ran] { ++ran; }));
+  ASSERT_TRUE(pool.Submit(Length::kShort, [token, &ran] { ++ran; }));
   EXPECT_EQ(token.use_count(), 2);
   pool.Stop();
   EXPECT_EQ(ran, 0);
@@ -121,7 +120,7 @@ TEST(WorkerPoolTest, StopWaitsForWhatHasBegun) {
   std::latch release(1);
   std::atomic<bool> finished = false;
   WorkerPool pool(1, kTasksMax);
-  ASSERT_TRUE(pool.Submit(kShort, [&] {
+  ASSERT_TRUE(pool.Submit(Length::kShort, [&] {
     begun.count_down();
     release.wait();
     finished = true;
@@ -136,7 +135,7 @@ TEST(WorkerPoolTest, StopWaitsForWhatHasBegun) {
 TEST(WorkerPoolTest, AStoppedPoolRefuses) {
   WorkerPool pool(2, kTasksMax);
   pool.Stop();
-  EXPECT_FALSE(pool.Submit(kShort, [] { ADD_FAILURE() << "ran after the stop"; }));
+  EXPECT_FALSE(pool.Submit(Length::kShort, [] { ADD_FAILURE() << "ran after the stop"; }));
   pool.Stop();
 }
 

@@ -25,7 +25,7 @@ constexpr size_t kHeadBytes = 64;
 // What was written last is checked least: the last 8 to 512 bytes.
 constexpr uint64_t kTailBytesMin = 8;
 constexpr uint64_t kTailDoublings = 7;
-constexpr size_t kBlockBytes = 4096;
+constexpr size_t kDamageBlockBytes = 4096;
 
 // Of the database folder: by how their names begin and end.
 struct NamePattern {
@@ -128,8 +128,8 @@ bool FileDamage::Strike(Dice* dice) {
   } else if (good.empty()) {
     return false;
   } else if (how == 2) {
-    const size_t begin = DrawByte(good.size(), dice) / kBlockBytes * kBlockBytes;
-    const size_t length = std::min(kBlockBytes, good.size() - begin);
+    const size_t begin = DrawByte(good.size(), dice) / kDamageBlockBytes * kDamageBlockBytes;
+    const size_t length = std::min(kDamageBlockBytes, good.size() - begin);
     bad.replace(begin, length, length, '\0');
     description_ = absl::StrCat("zeros from byte ", begin, " of ", file_);
   } else if (how == 3) {

@@ -36,7 +36,7 @@ constexpr Millis kHogTimeout(1000);
 // The largest value there may be.
 constexpr size_t kLargeBytes = 1 << 20;
 // It crosses the slowest link in 4 s, once what went before it has.
-constexpr Millis kLargeTimeout(20'000);
+constexpr Millis kLargePutTimeout(20'000);
 // By which a clock that was set differs at once, and by how much one that is slewed later.
 constexpr int64_t kShortStepSeconds = 60;
 constexpr int64_t kLongStepSeconds = 3600;
@@ -231,7 +231,7 @@ bool Nemesis::SlowLinks(std::optional<size_t> leader) {
   clients_->WriteLargeValues(true);
   const auto large = cluster_->members()
                          .client(leader.value_or(0))
-                         .PutText("large", std::string(kLargeBytes, 'l'), kLargeTimeout);
+                         .PutText("large", std::string(kLargeBytes, 'l'), kLargePutTimeout);
   Last(Millis(1000));
   clients_->WriteLargeValues(false);
   // Before the links are mended: slow is not down.

@@ -74,11 +74,11 @@ struct Reaction {
 };
 
 // One member, on a port of its own, and what it was sent.
-class FakeMember final : public v1::KvService::Service {
+class StreamMember final : public v1::KvService::Service {
  public:
   using React = std::function<Reaction(int stream, const v1::StreamRequest& request)>;
 
-  explicit FakeMember(React react) : react_(std::move(react)) {
+  explicit StreamMember(React react) : react_(std::move(react)) {
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -86,7 +86,7 @@ class FakeMember final : public v1::KvService::Service {
     server_ = builder.BuildAndStart();
     address = absl::StrCat("127.0.0.1:", port);
   }
-  ~FakeMember() override { Stop(); }
+  ~StreamMember() override { Stop(); }
   void Stop() { server_->Shutdown(std::chrono::system_clock::now()); }
 
   grpc::Status Stream(grpc::ServerContext*, raftkv::Stream* stream) override {
@@ -163,7 +163,7 @@ class BulkWriterTest : public testing::Test {
 
 TEST_F(BulkWriterTest, EachWriteHasAnIdAndIsAnsweredInAnyOrder) {
   std::deque<v1::StreamRequest> held;
-  FakeMember member([&held](int, const v1::StreamRequest& request) {
+  StreamMember member([&held](int, const v1::StreamRequest& request) {
     held.push_front(request);
     Reaction reaction;
     if (held.size() == 3) {
@@ -199,7 +199,7 @@ TEST_F(BulkWriterTest, EachWriteHasAnIdAndIsAnsweredInAnyOrder) {
 
 TEST_F(BulkWriterTest, AfterABrokenStreamWhatIsOpenGoesElsewhereUnderTheSameIds) {
   // Answers the second of three, and is gone.
-  FakeMember first([](int, const v1::StreamRequest& request) {
+  StreamMember first([](int, const v1::StreamRequest& request) {
     Reaction reaction;
     if (request.id() == 1) {
       reaction.answers.push_back(Done(request));
@@ -209,7 +209,7 @@ TEST_F(BulkWriterTest, AfterABrokenStreamWhatIsOpenGoesElsewhereUnderTheSameIds)
     }
     return reaction;
   });
-  FakeMember second(AnswerAll);
+  StreamMember second(AnswerAll);
   const auto writer = NewWriter({first.address, second.address});
   for (const std::string key : {"a", "b", "c"}) {
     ASSERT_TRUE(writer->Put(key, "v").ok());
@@ -234,7 +234,7 @@ TEST_F(BulkWriterTest, AfterABrokenStreamWhatIsOpenGoesElsewhereUnderTheSameIds)
 
 TEST_F(BulkWriterTest, WritesOfOneKeyWaitForEachOtherThroughRefusals) {
   int refusals = 3;
-  FakeMember member([&refusals](int, const v1::StreamRequest& request) {
+  StreamMember member([&refusals](int, const v1::StreamRequest& request) {
     if (KeyOf(request) == "k" && refusals > 0) {
       --refusals;
       return Reaction{
@@ -261,7 +261,7 @@ TEST_F(BulkWriterTest, WritesOfOneKeyWaitForEachOtherThroughRefusals) {
 }
 
 TEST_F(BulkWriterTest, FailuresAreToldAndFlushKeepsTheFirst) {
-  FakeMember member([](int stream, const v1::StreamRequest& request) {
+  StreamMember member([](int stream, const v1::StreamRequest& request) {
     if (KeyOf(request) == "broken" && stream == 0) {
       return Reaction{.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone")};
     }
@@ -290,7 +290,7 @@ TEST_F(BulkWriterTest, FailuresAreToldAndFlushKeepsTheFirst) {
 }
 
 TEST_F(BulkWriterTest, WhatCannotTravelIsRefusedAtOnce) {
-  FakeMember member(AnswerAll);
+  StreamMember member(AnswerAll);
   const auto writer = NewWriter({member.address});
   EXPECT_EQ(ErrorReason(writer->Put("\xff", "v")), "MALFORMED");
   EXPECT_EQ(ErrorReason(writer->Put("k", std::string(4 << 20, 'v'))), "VALUE_TOO_LARGE");
@@ -300,7 +300,7 @@ TEST_F(BulkWriterTest, WhatCannotTravelIsRefusedAtOnce) {
 
 TEST_F(BulkWriterTest, TheWindowHoldsUpWhoAdds) {
   // Answers the first stream's requests never, and all others.
-  FakeMember member([](int stream, const v1::StreamRequest& request) {
+  StreamMember member([](int stream, const v1::StreamRequest& request) {
     return stream == 0 ? Reaction() : AnswerAll(stream, request);
   });
   options_.writes_max = 3;
@@ -327,7 +327,7 @@ TEST_F(BulkWriterTest, TheWindowHoldsUpWhoAdds) {
 }
 
 TEST_F(BulkWriterTest, AWriteLargerThanTheWindowGoesAlone) {
-  FakeMember member(AnswerAll);
+  StreamMember member(AnswerAll);
   options_.bytes_max = 100;
   const auto writer = NewWriter({member.address});
   for (int i = 0; i < 5; ++i) {
@@ -338,7 +338,7 @@ TEST_F(BulkWriterTest, AWriteLargerThanTheWindowGoesAlone) {
 }
 
 TEST_F(BulkWriterTest, WhatIsNotAnsweredInTimeIsNotKnown) {
-  FakeMember member(AnswerNothing);
+  StreamMember member(AnswerNothing);
   options_.timeout = absl::Milliseconds(300);
   const auto writer = NewWriter({member.address});
   ASSERT_TRUE(writer->Put("sent", "v").ok());
@@ -353,7 +353,7 @@ TEST_F(BulkWriterTest, WhatIsNotAnsweredInTimeIsNotKnown) {
 TEST_F(BulkWriterTest, WhatCannotBeSentIsNotDone) {
   std::string nobody;
   {
-    FakeMember member(AnswerAll);
+    StreamMember member(AnswerAll);
     nobody = member.address;
   }
   options_.timeout = absl::Milliseconds(300);
@@ -366,8 +366,8 @@ TEST_F(BulkWriterTest, WhatCannotBeSentIsNotDone) {
 }
 
 TEST_F(BulkWriterTest, AMemberThatIsSilentIsLeft) {
-  FakeMember silent(AnswerNothing);
-  FakeMember other(AnswerAll);
+  StreamMember silent(AnswerNothing);
+  StreamMember other(AnswerAll);
   options_.silence_max = absl::Milliseconds(300);
   const auto writer = NewWriter({silent.address, other.address});
   ASSERT_TRUE(writer->Put("k", "v").ok());
@@ -377,7 +377,7 @@ TEST_F(BulkWriterTest, AMemberThatIsSilentIsLeft) {
 }
 
 TEST_F(BulkWriterTest, MembersThatTakeNoStreamEndTheWriter) {
-  FakeMember old([](int, const v1::StreamRequest&) {
+  StreamMember old([](int, const v1::StreamRequest&) {
     return Reaction{.end = grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "what is a stream?")};
   });
   const auto writer = NewWriter({old.address, old.address});
@@ -389,12 +389,12 @@ TEST_F(BulkWriterTest, MembersThatTakeNoStreamEndTheWriter) {
 }
 
 TEST_F(BulkWriterTest, AnotherClusterEndsTheWriter) {
-  FakeMember ours([](int stream, const v1::StreamRequest& request) {
+  StreamMember ours([](int stream, const v1::StreamRequest& request) {
     return stream == 0 && request.id() == 0
                ? Reaction{.answers = {Done(request, 7)}}
                : Reaction{.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone")};
   });
-  FakeMember other([](int, const v1::StreamRequest& request) {
+  StreamMember other([](int, const v1::StreamRequest& request) {
     return Reaction{.answers = {Done(request, 8)}};
   });
   const auto writer = NewWriter({ours.address, other.address});
@@ -408,7 +408,7 @@ TEST_F(BulkWriterTest, AnotherClusterEndsTheWriter) {
 }
 
 TEST_F(BulkWriterTest, GivenUpItEndsAtOnce) {
-  FakeMember member(AnswerNothing);
+  StreamMember member(AnswerNothing);
   auto writer = NewWriter({member.address});
   ASSERT_TRUE(writer->Put("k", "v").ok());
   writer.reset();

@@ -24,7 +24,6 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr ExitStatus kOk{.code = 0};
 constexpr ExitStatus kError{.code = 1};
 constexpr ExitStatus kServerError{.code = 4};
 constexpr ExitStatus kBadArguments{.code = 128};

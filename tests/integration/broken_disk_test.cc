@@ -21,7 +21,7 @@ using testing::HasSubstr;
 constexpr ExitStatus kAborted{.code = -1, .signal = SIGABRT};
 
 // Somebody else takes the reserve as well: the disk says no to what is always taken.
-TEST(DiskFullTest, WithoutTheReserveItAbortsAndOnceThereIsSpaceNothingAcknowledgedIsMissing) {
+TEST(DiskFullAbortTest, WithoutTheReserveItAbortsAndOnceThereIsSpaceNothingAcknowledgedIsMissing) {
   TempDir dir;
   SmallDisk disk(dir.File("disk"), 48);
   if (!disk.mounted()) {
@@ -68,7 +68,7 @@ TEST(DiskFullTest, WithoutTheReserveItAbortsAndOnceThereIsSpaceNothingAcknowledg
   EXPECT_EQ(server.Stop(), (ExitStatus{.code = 0}));
 }
 
-TEST(DiskFullTest, AStartSaysSoAndSucceedsOnceThereIsSpace) {
+TEST(DiskFullAbortTest, AStartSaysSoAndSucceedsOnceThereIsSpace) {
   TempDir dir;
   SmallDisk disk(dir.File("disk"), 24);
   if (!disk.mounted()) {

@@ -25,7 +25,7 @@ using testing::IsEmpty;
 constexpr int kKeys = 110;
 constexpr size_t kValueBytes = 900'000;
 // What of the load is to succeed before a test goes on.
-constexpr uint64_t kMore = 20;
+constexpr uint64_t kMoreWrites = 20;
 
 class CatchUpTest : public testing::Test {
  protected:
@@ -120,12 +120,12 @@ class CatchUpTest : public testing::Test {
 
 TEST_F(CatchUpTest, AMemberThatWasAwayCatchesUpUnderLoad) {
   ClientLoad load(AllClients(), /*clients=*/1);
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "receiving a snapshot as of entry");
   AwaitLog(victim_, "installed the snapshot as of entry");
   AwaitLog(leader_, "has the snapshot as of entry");
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   ExpectEqual();
@@ -148,7 +148,7 @@ TEST_F(CatchUpTest, TheReceiverMayDie) {
   ASSERT_FALSE(LogHas(victim_, "installed the snapshot")) << "it was too quick for this test";
   ASSERT_TRUE(cluster_.Start(victim_));
   AwaitLog(victim_, "installed the snapshot as of entry");
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   ExpectEqual();
@@ -163,9 +163,9 @@ TEST_F(CatchUpTest, TheLeaderMayDie) {
   ASSERT_FALSE(LogHas(victim_, "installed the snapshot")) << "it was too quick for this test";
   // Two of three are left, and one of them needs the other's state before anything is committed.
   AwaitLog(victim_, "installed the snapshot as of entry");
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   ASSERT_TRUE(cluster_.Start(leader_));
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   load.Stop();
   ExpectEqual();
 }
@@ -180,7 +180,7 @@ TEST_F(CatchUpTest, TheLeaderMayChange) {
   AwaitLog(victim_, "in place of that as of entry");
   AwaitLog(victim_, "installed the snapshot as of entry");
   cluster_.server(leader_).Resume();
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMoreWrites);
   load.Stop();
   ExpectEqual();
   EXPECT_GT(cluster_.client(victim_).GetStatus()->header().raft_term(), term_);

@@ -262,7 +262,7 @@ TEST(LargeValueClusterTest, TheLargestValueTravelsEveryWay) {
   }
 }
 
-TEST(FoundingTest, NobodyServesBeforeAllFoundersAreThere) {
+TEST(ClusterFoundingTest, NobodyServesBeforeAllFoundersAreThere) {
   TestCluster cluster;
   for (const size_t node : {0U, 1U}) {
     ASSERT_TRUE(cluster.Start(node));
@@ -286,7 +286,7 @@ TEST(FoundingTest, NobodyServesBeforeAllFoundersAreThere) {
   EXPECT_NE(cluster.client(0).GetStatus()->header().cluster_id(), 0U);
 }
 
-TEST(FoundingTest, AFounderKilledWhileFoundingJoinsAfterItsRestart) {
+TEST(ClusterFoundingTest, AFounderKilledWhileFoundingJoinsAfterItsRestart) {
   TestCluster cluster;
   ASSERT_TRUE(cluster.Start(0));
   ASSERT_TRUE(cluster.Start(1));

@@ -25,8 +25,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-constexpr char kOneNode[] = CONFIG_DIR "/one_node.yaml";
-constexpr char kThreeNodes[] = CONFIG_DIR "/three_nodes.yaml";
+constexpr char kOneNode[] = SOURCE_DIR "/config/one_node.yaml";
+constexpr char kThreeNodes[] = SOURCE_DIR "/config/three_nodes.yaml";
 
 // A member whose options say only where its log goes: the rest is its file's and environment's.
 ServerOptions Plain(const TempDir& dir, const std::string& name) {

@@ -21,8 +21,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr ExitStatus kOk{.code = 0};
-
 class CtlTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {

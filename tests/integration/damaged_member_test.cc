@@ -18,8 +18,6 @@ namespace fs = std::filesystem;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-constexpr ExitStatus kDirectoryUnusable{.code = 2};
-
 // Breaks the tables of a member that has stopped where they hold the value of a key. Returns how
 // many there are.
 size_t BreakTablesWith(const std::string& value, const std::string& data_dir) {

@@ -21,7 +21,6 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr ExitStatus kDirectoryUnusable{.code = 2};
 // Two audits at least.
 constexpr Millis kFoundWithin(15'000);
 

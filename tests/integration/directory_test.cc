@@ -20,8 +20,6 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr ExitStatus kDirectoryUnusable{.code = 2};
-
 // The line in which a program that gives up says why.
 std::string Reason(const std::string& log) {
   for (absl::string_view line : absl::StrSplit(log, '\n')) {

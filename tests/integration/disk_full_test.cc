@@ -23,7 +23,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr int kDiskMiB = 128;
-constexpr int64_t kMiB = 1 << 20;
 // What a foreign file leaves: less than the reserve of 32 MiB.
 constexpr int64_t kLeftBytes = 12 * kMiB;
 constexpr size_t kNodes = 3;

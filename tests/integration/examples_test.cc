@@ -16,7 +16,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr ExitStatus kOk{.code = 0};
 // Building a program of Go the first time compiles gRPC.
 constexpr Millis kBuildTimeout(240'000);
 
@@ -63,7 +62,7 @@ class ExamplesTest : public testing::Test {
 };
 
 TEST_F(ExamplesTest, Cpp) {
-  ExpectWorks({EXAMPLE_PATH, Endpoints()}, "ABORTED PRECONDITION_FAILED");
+  ExpectWorks({RAFTKV_EXAMPLE_PATH, Endpoints()}, "ABORTED PRECONDITION_FAILED");
 }
 
 TEST_F(ExamplesTest, Curl) {

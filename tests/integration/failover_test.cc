@@ -16,9 +16,6 @@
 namespace raftkv::integration {
 namespace {
 
-// At the default timeouts: an election timeout of at most 2 s, then one round of votes and one
-// write.
-constexpr Millis kFailoverMax = Millis(3000);
 // Nobody who waits for it elects a new leader sooner.
 constexpr Millis kElectionTimeout = Millis(1000);
 // All members replay their log before they can elect anybody.

@@ -25,7 +25,6 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr uint64_t kCluster = 77;
-constexpr ExitStatus kDirectoryUnusable{.code = 2};
 
 // A cluster of members 1, 2, ... with these names and addresses; all have the same data id.
 log::v1::ClusterConfiguration ClusterOf(

@@ -26,8 +26,6 @@
 namespace raftkv::integration {
 namespace {
 
-constexpr uint64_t kMiB = 1 << 20;
-
 // Calls of a unary method, all at once, whose answers nobody reads: each stream's window stays as
 // small as it begins. What ends without being read, ends with its status.
 class UnreadCalls {

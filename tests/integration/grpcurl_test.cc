@@ -16,7 +16,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 std::string FindGrpcurl() {
-  const std::string built = FindProgram(absl::StrCat(TOOLS_DIR, "/grpcurl"));
+  const std::string built = FindProgram(absl::StrCat(SOURCE_DIR, "/build/tools/grpcurl"));
   return built.empty() ? FindProgram("grpcurl") : built;
 }
 

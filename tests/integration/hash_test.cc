@@ -16,8 +16,6 @@ using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 
-constexpr ExitStatus kOk{.code = 0};
-
 v1::VerifyHashRequest AtIndex(uint64_t index, bool scan = false) {
   v1::VerifyHashRequest request;
   request.set_index(index);

@@ -258,9 +258,9 @@ TEST_F(HttpTest, BytesGoRawAndComeBack) {
 }
 
 TEST_F(HttpTest, EveryMethodIsThereForConnect) {
-  const std::string json = " -H 'Content-Type: application/json' -d '";
+  const std::string with_body = " -H 'Content-Type: application/json' -d '";
   const auto post = [&](const std::string& method, const std::string& body) {
-    return CurlAt(0, absl::StrCat("curl http://localhost:8080/", method, json, body, "'"));
+    return CurlAt(0, absl::StrCat("curl http://localhost:8080/", method, with_body, body, "'"));
   };
   EXPECT_EQ(post("raftkv.v1.KvService/Put", R"({"key":"rpc","text":"1"})").status, 200);
   const HttpReply got = post("raftkv.v1.KvService/Get", R"({"key":"rpc","as_text":true})");

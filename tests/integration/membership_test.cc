@@ -25,7 +25,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // What of the load is to succeed between two changes.
-constexpr uint64_t kMore = 100;
+constexpr uint64_t kMorePuts = 100;
 constexpr Millis kPromotedWithin(20000);
 
 class MembershipTest : public testing::Test {
@@ -112,18 +112,18 @@ TEST_F(LoneFounderTest, GrowsToFiveAndShrinksToThreeWithoutAFailedCall) {
   }
   ClientLoad load(endpoints, /*clients=*/4);
   for (size_t node = 1; node < 5; ++node) {
-    load.AwaitMore(kMore);
+    load.AwaitMore(kMorePuts);
     ASSERT_TRUE(Grow(/*asked=*/node - 1, node));
   }
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMorePuts);
   EXPECT_THAT(Members(4),
               ElementsAre("1 n1 voter", "2 n2 voter", "3 n3 voter", "4 n4 voter", "5 n5 voter"));
   ASSERT_TRUE(cluster_.WaitForLeader().has_value());
   // The founder, and another one, whoever of them leads.
   ASSERT_NO_FATAL_FAILURE(Shrink(/*asked=*/1, /*node=*/0));
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMorePuts);
   ASSERT_NO_FATAL_FAILURE(Shrink(/*asked=*/1, /*node=*/2));
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMorePuts);
   EXPECT_THAT(Members(1), ElementsAre("2 n2 voter", "4 n4 voter", "5 n5 voter"));
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
@@ -164,9 +164,9 @@ TEST_F(MembershipTest, ALeaderIsRemovedAfterItHandedOver) {
   ClientLoad load(
       {cluster_.client_address(0), cluster_.client_address(1), cluster_.client_address(2)},
       /*clients=*/4);
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMorePuts);
   ASSERT_NO_FATAL_FAILURE(Shrink(/*asked=*/*leader, *leader));
-  load.AwaitMore(kMore);
+  load.AwaitMore(kMorePuts);
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   ASSERT_TRUE(cluster_.WaitForLeader().has_value());

@@ -15,7 +15,6 @@
 namespace raftkv::integration {
 namespace {
 
-constexpr int64_t kMiB = 1 << 20;
 // Code, threads, connections, and what the allocator keeps.
 constexpr int64_t kBesides = 64 * kMiB;
 

@@ -118,7 +118,7 @@ std::string UnitOf(absl::string_view name) {
 // The rows `| name | type | labels | unit | meaning |`.
 std::map<std::string, Family> Documented() {
   std::map<std::string, Family> families;
-  std::ifstream file(METRICS_DOC);
+  std::ifstream file(SOURCE_DIR "/docs/METRICS.md");
   for (std::string line; std::getline(file, line);) {
     const std::vector<std::string> cells = absl::StrSplit(line, '|');
     if (cells.size() < 7 || !absl::StartsWith(cells[1], " `")) {
@@ -188,7 +188,7 @@ TEST_F(MetricsTest, TheDocumentedListIsWhatIsThere) {
 }
 
 TEST_F(MetricsTest, PromtoolFindsNothingToComplainOf) {
-  const std::string built = FindProgram(absl::StrCat(TOOLS_DIR, "/promtool"));
+  const std::string built = FindProgram(absl::StrCat(SOURCE_DIR, "/build/tools/promtool"));
   const std::string promtool = built.empty() ? FindProgram("promtool") : built;
   if (promtool.empty()) {
     GTEST_SKIP() << "no promtool: scripts/install_deps.sh --tests gets it";

@@ -22,14 +22,13 @@ namespace {
 using testing::HasSubstr;
 using testing::SizeIs;
 
-constexpr ExitStatus kOk{.code = 0};
-
 // The lines of raftkvctl in a section of the page, in their order.
 std::vector<std::string> LinesOf(const std::string& section) {
   std::vector<std::string> lines;
   bool in_section = false;
   bool in_shell = false;
-  for (const absl::string_view line : absl::StrSplit(ReadFile(OPERATIONS_DOC), '\n')) {
+  for (const absl::string_view line :
+       absl::StrSplit(ReadFile(SOURCE_DIR "/docs/OPERATIONS.md"), '\n')) {
     if (absl::StartsWith(line, "## ")) {
       in_section = line.substr(3) == section;
     } else if (absl::StartsWith(line, "```")) {

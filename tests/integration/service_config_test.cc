@@ -33,7 +33,7 @@ using nlohmann::json;
 constexpr int kTriesMax = 5;
 
 std::string Config(const std::string& name) {
-  return ReadFile(absl::StrCat(EXAMPLES_DIR, "/", name));
+  return ReadFile(absl::StrCat(SOURCE_DIR, "/client/examples/", name));
 }
 
 // Answers every call with UNAVAILABLE, and counts them by method.

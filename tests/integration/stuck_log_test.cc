@@ -20,7 +20,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr ExitStatus kOk{.code = 0};
 constexpr Millis kEndTimeout(10000);
 
 // A member's log as a pipe, read only when the test says so. Made before the member starts.

@@ -424,7 +424,7 @@ TEST(PlainTextTest, IsWarnedOfWhereOthersReachIt) {
 // The script that README names, with the programs as README starts them.
 TEST(MakeCertsTest, MakesWhatAClusterNeeds) {
   const TempDir dir;
-  const std::string script = std::string(SCRIPTS_DIR) + "/make_certs.sh";
+  const std::string script = SOURCE_DIR "/scripts/make_certs.sh";
   ASSERT_EQ(RunCommand({script, dir.File("certs"), "n1,127.0.0.1"}).exit.code, 0);
   const std::string ca = ReadFile(dir.File("certs/ca.pem"));
   // A second run adds a member.

@@ -19,7 +19,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr Millis kElectionTimeout(5000);
+constexpr Millis kLongElectionTimeout(5000);
 // A pause of the whole machine is longer than a handover.
 constexpr Millis kHandoverMax(2500);
 
@@ -27,7 +27,7 @@ class TransferTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(cluster_.StartAll());
-    const std::optional<size_t> leader = cluster_.WaitForLeader(2 * kElectionTimeout);
+    const std::optional<size_t> leader = cluster_.WaitForLeader(2 * kLongElectionTimeout);
     ASSERT_TRUE(leader.has_value());
     leader_ = *leader;
   }
@@ -39,7 +39,7 @@ class TransferTest : public testing::Test {
   }
 
   TestCluster cluster_{
-      {.flags = {absl::StrCat("--election_timeout_ms=", kElectionTimeout.count())}}};
+      {.flags = {absl::StrCat("--election_timeout_ms=", kLongElectionTimeout.count())}}};
   size_t leader_ = 0;
 };
 

@@ -19,8 +19,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr Millis kLateMax = Millis(250);
-// What an election at the default timeouts adds.
-constexpr Millis kFailoverMax = Millis(3000);
 
 // What a client knows about one key with a TTL.
 struct Timed {

@@ -14,7 +14,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
 
-std::vector<std::string> Check(absl::string_view text) {
+std::vector<std::string> BrokenRules(absl::string_view text) {
   const absl::StatusOr<History> history = ParseHistory(text);
   EXPECT_TRUE(history.ok()) << history.status();
   if (!history.ok()) {
@@ -25,7 +25,7 @@ std::vector<std::string> Check(absl::string_view text) {
 }
 
 TEST(RevisionRulesTest, AStoreThatCountsItsChangesKeepsThem) {
-  EXPECT_THAT(Check(R"(1 2 c1 put "k" "a" -> ok @1 store=1
+  EXPECT_THAT(BrokenRules(R"(1 2 c1 put "k" "a" -> ok @1 store=1
 3 20 c2 put "k" "b" -> ok @3 store=3
 4 19 c1 put "l" "c" -> ok @2 store=2
 5 6 c3 get "k" -> "a" @1 store=2
@@ -39,13 +39,13 @@ TEST(RevisionRulesTest, AStoreThatCountsItsChangesKeepsThem) {
 }
 
 TEST(RevisionRulesTest, TwoWritesMayNotHaveOneRevision) {
-  EXPECT_THAT(Check(R"(1 9 c1 put "k" "a" -> ok @1
+  EXPECT_THAT(BrokenRules(R"(1 9 c1 put "k" "a" -> ok @1
 2 8 c2 put "l" "a" -> ok @1
 )"),
               ElementsAre(StartsWith("two writes have one revision: 1 9 c1 put"),
                           StartsWith("one revision means two things")));
   // Not even the same write twice, or a delete.
-  EXPECT_THAT(Check(R"(1 9 c1 put "k" "a" -> ok @1
+  EXPECT_THAT(BrokenRules(R"(1 9 c1 put "k" "a" -> ok @1
 2 8 c2 put "l" "b" -> ok @2
 10 19 c1 delete "k" -> ok @3
 11 18 c2 delete "l" -> ok @3
@@ -55,42 +55,42 @@ TEST(RevisionRulesTest, TwoWritesMayNotHaveOneRevision) {
 }
 
 TEST(RevisionRulesTest, RevisionsGrowWithRealTime) {
-  EXPECT_THAT(Check(R"(1 2 c1 put "k" "a" -> ok @2
+  EXPECT_THAT(BrokenRules(R"(1 2 c1 put "k" "a" -> ok @2
 3 4 c2 put "l" "b" -> ok @1
 )"),
               ElementsAre(StartsWith("a write is not above what was known before it: 1 2 c1")));
 }
 
 TEST(RevisionRulesTest, AWriteIsAboveWhatReadsHaveShown) {
-  EXPECT_THAT(Check(R"(1 2 c1 get "k" -> absent store=5
+  EXPECT_THAT(BrokenRules(R"(1 2 c1 get "k" -> absent store=5
 3 4 c2 put "l" "b" -> ok @5
 )"),
               SizeIs(1));
 }
 
 TEST(RevisionRulesTest, AWriteThatOverlapsMayHaveAnyRevision) {
-  EXPECT_THAT(Check(R"(1 3 c1 put "k" "a" -> ok @2
+  EXPECT_THAT(BrokenRules(R"(1 3 c1 put "k" "a" -> ok @2
 3 4 c2 put "l" "b" -> ok @1
 )"),
               IsEmpty());
 }
 
 TEST(RevisionRulesTest, AReadMayNotMissAWriteOfAnotherKey) {
-  EXPECT_THAT(Check(R"(1 2 c1 put "k" "a" -> ok @7
+  EXPECT_THAT(BrokenRules(R"(1 2 c1 put "k" "a" -> ok @7
 3 4 c2 get "l" -> absent store=6
 )"),
               ElementsAre(StartsWith("an answer misses what was known before it: 1 2 c1")));
 }
 
 TEST(RevisionRulesTest, AReadMayNotGoBackBehindAnotherRead) {
-  EXPECT_THAT(Check(R"(1 2 c1 get "k" -> absent store=7
+  EXPECT_THAT(BrokenRules(R"(1 2 c1 get "k" -> absent store=7
 3 4 c2 delete "l" -> absent store=6
 )"),
               ElementsAre(StartsWith("an answer misses what was known before it")));
 }
 
 TEST(RevisionRulesTest, AFailedPreconditionIsAnAnswerToo) {
-  EXPECT_THAT(Check(R"(1 - c1 put "k" "a" -> unknown
+  EXPECT_THAT(BrokenRules(R"(1 - c1 put "k" "a" -> unknown
 3 4 c2 put "k" "b" if=0 -> precondition_failed @7
 5 6 c2 get "l" -> absent store=6
 )"),
@@ -98,14 +98,14 @@ TEST(RevisionRulesTest, AFailedPreconditionIsAnAnswerToo) {
 }
 
 TEST(RevisionRulesTest, AKeyIsNotNewerThanTheStore) {
-  EXPECT_THAT(Check(R"(1 20 c1 put "k" "a" -> ok @7
+  EXPECT_THAT(BrokenRules(R"(1 20 c1 put "k" "a" -> ok @7
 2 3 c2 get "k" -> "a" @7 store=6
 )"),
               ElementsAre(StartsWith("a key is newer than the store: 2 3 c2 get")));
 }
 
 TEST(RevisionRulesTest, OneRevisionHasOneKeyAndValue) {
-  EXPECT_THAT(Check(R"(1 - c1 put "k" "a" -> unknown
+  EXPECT_THAT(BrokenRules(R"(1 - c1 put "k" "a" -> unknown
 2 - c1 put "l" "a" -> unknown
 3 9 c2 get "k" -> "a" @7
 4 9 c2 get "l" -> "a" @7

@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "tests/support/lone_core.h"
+
 namespace raftkv::simulation {
 namespace {
 
@@ -18,6 +20,7 @@ using raft::EntryKind;
 using raft::Envelope;
 using raft::Heartbeat;
 using raft::HeartbeatReply;
+using raft::Id;
 using raft::LogIndex;
 using raft::NodeId;
 using raft::ReadId;
@@ -25,8 +28,6 @@ using raft::RoundId;
 using raft::Term;
 using raft::VoteReply;
 using raft::VoteRequest;
-
-EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
 
 raft::Entry EntryOf(std::string payload, uint64_t stamp) {
   raft::Entry entry;

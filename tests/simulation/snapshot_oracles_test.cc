@@ -10,11 +10,13 @@
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/log_oracle.h"
 #include "tests/simulation/sim_disk.h"
+#include "tests/support/lone_core.h"
 
 namespace raftkv::simulation {
 namespace {
 
 using raft::EntryId;
+using raft::Id;
 using raft::LogIndex;
 using raft::NodeId;
 using raft::Term;
@@ -24,8 +26,6 @@ using testing::IsEmpty;
 
 constexpr NodeId kNode(1);
 constexpr uint64_t kRecordsMax = 1000;  // Of a WAL file.
-
-EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
 
 raft::Entry At(uint64_t term, uint64_t index) {
   return {.id = Id(term, index), .kind = raft::EntryKind::kNoOp, .stamp = {}, .payload = nullptr};

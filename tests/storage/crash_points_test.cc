@@ -251,6 +251,9 @@ class CrashPointsTest : public testing::Test {
     return recording;
   }
 
+  void CrashBehind(size_t every);
+  void CrashAmongSnapshots(size_t every);
+
   void ExpectNothingWrong(const Tally& tally, const Recording& recording) {
     if (tally.wrong.empty()) {
       return;
@@ -268,6 +271,7 @@ class CrashPointsTest : public testing::Test {
 };
 
 using SampledCrashPointsTest = CrashPointsTest;
+using LongCrashPointsTest = CrashPointsTest;
 
 TEST_F(SampledCrashPointsTest, SomeOperations) {
   const CrashScript script = MakeScript({.seed = 2, .steps = 60});
@@ -277,7 +281,8 @@ TEST_F(SampledCrashPointsTest, SomeOperations) {
   ExpectNothingWrong(tally, recording);
 }
 
-TEST_F(CrashPointsTest, EveryOperation) {
+// Behind each so many-th operation of a recording with several switches of WAL and table files.
+void CrashPointsTest::CrashBehind(size_t every) {
   const CrashScript script = MakeScript({.seed = 1, .steps = 130});
   const Recording recording = RecordFromEmpty(script);
   ReportOperations(recording);
@@ -288,14 +293,19 @@ TEST_F(CrashPointsTest, EveryOperation) {
   EXPECT_GE(CountCreated(recording, ".log"), 10U);
   EXPECT_GE(CountCreated(recording, ".sst"), 20U);
 
-  const Tally tally = CrashEverywhere(recording, data_dir(), script.states(), {.more_cuts = 40});
+  const Tally tally =
+      CrashEverywhere(recording, data_dir(), script.states(), {.every = every, .more_cuts = 40});
   ReportAll(tally);
   ExpectNothingWrong(tally, recording);
   EXPECT_GT(tally.behind, 0U);
   EXPECT_GT(tally.gaps, 0U) << "no crash lost the end of a WAL file and kept the next one";
 }
 
-TEST_F(CrashPointsTest, SnapshotsWhileTheLogGoesOn) {
+TEST_F(CrashPointsTest, EveryThirdOperation) { CrashBehind(3); }
+
+TEST_F(LongCrashPointsTest, EveryOperation) { CrashBehind(1); }
+
+void CrashPointsTest::CrashAmongSnapshots(size_t every) {
   const CrashScript script = MakeScript({.seed = 6, .steps = 80, .staging_writes_max = 20});
   const auto installs = std::count_if(
       script.steps().begin(), script.steps().end(), [](const CrashScript::Step& step) {
@@ -304,16 +314,24 @@ TEST_F(CrashPointsTest, SnapshotsWhileTheLogGoesOn) {
   Report("snapshots", static_cast<size_t>(installs));
   EXPECT_GE(installs, 2);
   const Recording recording = RecordFromEmpty(script);
-  const Tally tally = CrashEverywhere(recording, data_dir(), script.states(), {});
+  const Tally tally = CrashEverywhere(recording, data_dir(), script.states(), {.every = every});
   ReportAll(tally);
   ExpectNothingWrong(tally, recording);
 }
 
+TEST_F(CrashPointsTest, SnapshotsWhileTheLogGoesOn) { CrashAmongSnapshots(3); }
+
+TEST_F(LongCrashPointsTest, SnapshotsWhileTheLogGoesOn) { CrashAmongSnapshots(1); }
+
 // The opening after a crash, and what follows, crash in turn.
 class CrashAgainTest : public CrashPointsTest {
  protected:
-  // Crashes at every operation of a storage that starts from what `crash` left.
-  void CrashAgain(const Recording& recording, const CrashScript& script, const Crash& crash) {
+  void CrashTwice(size_t every);
+
+ private:
+  // Crashes behind each so many-th operation of a storage that starts from what `crash` left.
+  void CrashAgain(const Recording& recording, const CrashScript& script, const Crash& crash,
+                  size_t every) {
     const FaultDisk left = Left(recording, crash);
     const IsolatedResult first =
         RunIsolated(1, [&](size_t) {
@@ -331,7 +349,7 @@ class CrashAgainTest : public CrashPointsTest {
     const CrashScript next({.seed = crash.seed, .steps = 12}, history);
     const Recording again = Record(left, before, data_dir(), next);
     ASSERT_FALSE(again.signal.has_value()) << Tail(again.log);
-    const Tally tally = CrashEverywhere(again, data_dir(), next.states(), {});
+    const Tally tally = CrashEverywhere(again, data_dir(), next.states(), {.every = every});
     points_ += tally.points;
     for (const auto& [survival, clean] : tally.clean) {
       clean_ += clean;
@@ -348,7 +366,9 @@ class CrashAgainTest : public CrashPointsTest {
   size_t refused_ = 0;
 };
 
-TEST_F(CrashAgainTest, EveryOperation) {
+using LongCrashAgainTest = CrashAgainTest;
+
+void CrashAgainTest::CrashTwice(size_t every) {
   const CrashScript script = MakeScript({.seed = 3, .steps = 100});
   const Recording recording = RecordFromEmpty(script);
   size_t windows = 0;
@@ -367,13 +387,17 @@ TEST_F(CrashAgainTest, EveryOperation) {
     }
   }
   for (const Crash& crash : chosen) {
-    CrashAgain(recording, script, crash);
+    CrashAgain(recording, script, crash, every);
   }
   Report("first_crashes", chosen.size());
   Report("crash_points", points_);
   Report("clean", clean_);
   Report("refused_torn", refused_);
 }
+
+TEST_F(CrashAgainTest, EveryThirdOperation) { CrashTwice(3); }
+
+TEST_F(LongCrashAgainTest, EveryOperation) { CrashTwice(1); }
 
 // The test above must be able to fail. These show it disks and storages that are not sound.
 class BadRecordingTest : public CrashPointsTest {

@@ -277,18 +277,20 @@ class FailingStagingTest : public testing::Test {
 };
 
 using SampledFailingStagingTest = FailingStagingTest;
+using LongFailingStagingTest = FailingStagingTest;
+using LongFailingDiskTest = FailingDiskTest;
 
 TEST_F(SampledFailingStagingTest, FullAtEveryOperation) {
   FailEach(DiskError::kNoSpace, "staging failed: RESOURCE_EXHAUSTED");
 }
 
-TEST_F(FailingStagingTest, BrokenAtEveryOperation) {
+TEST_F(LongFailingStagingTest, BrokenAtEveryOperation) {
   FailEach(DiskError::kIo, "staging failed: INTERNAL");
 }
 
-TEST_F(FailingDiskTest, BrokenAtEveryOperation) { FailEach(DiskError::kIo, 1); }
+TEST_F(LongFailingDiskTest, BrokenAtEveryOperation) { FailEach(DiskError::kIo, 1); }
 
-TEST_F(FailingDiskTest, FullAtEveryOperation) { FailEach(DiskError::kNoSpace, 1); }
+TEST_F(LongFailingDiskTest, FullAtEveryOperation) { FailEach(DiskError::kNoSpace, 1); }
 
 }  // namespace
 }  // namespace raftkv::storage

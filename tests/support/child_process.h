@@ -23,6 +23,8 @@ struct ExitStatus {
   friend std::ostream& operator<<(std::ostream& out, const ExitStatus& status);
 };
 
+inline constexpr ExitStatus kOk{.code = 0};
+
 struct ChildOptions {
   // Program (a path, or a name looked up in PATH) and arguments.
   std::vector<std::string> argv;

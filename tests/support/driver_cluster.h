@@ -22,6 +22,11 @@
 
 namespace raftkv::raft {
 
+// The member of a cluster of one.
+inline constexpr NodeId kOnly{1};
+// In ticks.
+inline constexpr uint64_t kSecond = 100;
+
 // Waits that fit elections of 10 ticks.
 inline DriverOptions FastDriverOptions() {
   return {.leader_wait = 300 * kNanosPerMilli, .read_retry_after = 100 * kNanosPerMilli};

@@ -1,6 +1,7 @@
 // A raftkvd as an operator runs it: flags in, a ready line out, signals, an exit status.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,10 @@ namespace raftkv::integration {
 // The programs under test.
 std::string RaftkvdPath();
 std::string RaftkvctlPath();
+
+inline constexpr ExitStatus kDirectoryUnusable{.code = 2};
+
+inline constexpr int64_t kMiB = 1 << 20;
 
 struct ServerOptions {
   // Empty leaves the flag away.

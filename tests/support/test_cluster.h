@@ -13,6 +13,10 @@
 
 namespace raftkv::integration {
 
+// Until a new leader serves, at the default timeouts: an election timeout of at most 2 s, then one
+// round of votes and one write.
+inline constexpr Millis kFailoverMax = Millis(3000);
+
 struct ClusterOptions {
   size_t size = 3;
   // Whether members have an HTTP port.

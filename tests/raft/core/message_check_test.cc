@@ -10,26 +10,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "raft/core/raft_core.h"
+#include "tests/support/lone_core.h"
 
 namespace raftkv::raft {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr uint64_t kElectionTicks = 20;
-
-EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
-
-Entry At(uint64_t term, uint64_t index, uint64_t stamp) {
-  return {.id = Id(term, index),
-          .kind = EntryKind::kCommands,
-          .stamp = ClusterMillis(stamp),
-          .payload = nullptr};
-}
-
-AppendRequest Append(EntryId previous, std::vector<Entry> entries, uint64_t commit = 0) {
-  return {.previous = previous, .entries = std::move(entries), .commit_index = LogIndex(commit)};
-}
 
 Heartbeat SomeHeartbeat(uint64_t commit = 0) {
   return {.commit_index = LogIndex(commit), .round = RoundId(0)};
@@ -51,7 +37,7 @@ class MessageCheckTest : public testing::Test {
     RestoredState state;
     state.hard_state = {.term = Term(3), .vote = kNobody};
     state.configuration.voters = {NodeId(1), NodeId(2), NodeId(3)};
-    state.tail = {At(1, 1, 100), At(2, 2, 200), At(2, 3, 300)};
+    state.tail = {MakeEntry(1, 1, 100), MakeEntry(2, 2, 200), MakeEntry(2, 3, 300)};
     state.applied = Id(2, 2);
     return state;
   }
@@ -139,39 +125,42 @@ TEST_F(MessageCheckTest, AnotherLeaderWhereThisNodeLeads) {
 
 TEST_F(MessageCheckTest, AnEntryInPlaceOfACommittedOne) {
   for (const uint64_t term : {3, 4}) {
-    EXPECT_THAT(Refusal(2, term, Append(Id(1, 1), {At(3, 2, 400)})),
+    EXPECT_THAT(Refusal(2, term, Append(Id(1, 1), {MakeEntry(3, 2, 400)})),
                 HasSubstr("3/2 contradicts entry 2/2"));
   }
-  EXPECT_EQ(Refusal(2, 3, Append(Id(1, 1), {At(2, 2, 200), At(3, 3, 300)})), "")
+  EXPECT_EQ(Refusal(2, 3, Append(Id(1, 1), {MakeEntry(2, 2, 200), MakeEntry(3, 3, 300)})), "")
       << "what is not committed may go";
-  EXPECT_EQ(Refusal(2, 2, Append(Id(1, 1), {At(2, 2, 200)})), "") << "of an old term";
+  EXPECT_EQ(Refusal(2, 2, Append(Id(1, 1), {MakeEntry(2, 2, 200)})), "") << "of an old term";
 }
 
 // Not deadly at once: the entries would follow a log that is not theirs.
 TEST_F(MessageCheckTest, EntriesAfterAnotherOneThanTheCommitted) {
-  EXPECT_THAT(Refusal(2, 3, Append(Id(3, 2), {At(3, 3, 300)})),
+  EXPECT_THAT(Refusal(2, 3, Append(Id(3, 2), {MakeEntry(3, 3, 300)})),
               HasSubstr("3/2 contradicts entry 2/2"));
   EXPECT_THAT(Refusal(2, 3, Append(Id(1, 2), {})), HasSubstr("1/2 contradicts entry 2/2"));
   EXPECT_EQ(Refusal(2, 3, Append(Id(3, 3), {})), "") << "there it is merely rejected";
 }
 
 TEST_F(MessageCheckTest, ALeaderThatContradictsItself) {
-  Step(2, 3, Append(Id(2, 2), {At(2, 3, 300)}));
-  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 2), {At(3, 3, 300)})),
+  Step(2, 3, Append(Id(2, 2), {MakeEntry(2, 3, 300)}));
+  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 2), {MakeEntry(3, 3, 300)})),
               HasSubstr("3/3 contradicts entry 2/3"));
-  EXPECT_EQ(Refusal(3, 4, Append(Id(2, 2), {At(4, 3, 300)})), "") << "the next leader may";
+  EXPECT_EQ(Refusal(3, 4, Append(Id(2, 2), {MakeEntry(4, 3, 300)})), "") << "the next leader may";
 }
 
 TEST_F(MessageCheckTest, StampsThatGoBackBehindTheOwnLog) {
-  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 3), {At(3, 4, 299)})),
+  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 3), {MakeEntry(3, 4, 299)})),
               HasSubstr("3/4 is stamped 299, before the entry that it follows: 300"));
   // Behind entries that are there already, and in place of one that is not committed.
-  EXPECT_THAT(Refusal(2, 3, Append(Id(1, 1), {At(2, 2, 200), At(2, 3, 200), At(3, 4, 201)})),
-              HasSubstr("stamped 201"));
-  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 2), {At(3, 3, 199)})), HasSubstr("stamped 199"));
-  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 3), {At(3, 4, 300)})), "");
-  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 2), {At(3, 3, 200)})), "");
-  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 9), {At(3, 10, 0)})), "") << "there it is merely rejected";
+  EXPECT_THAT(
+      Refusal(2, 3,
+              Append(Id(1, 1), {MakeEntry(2, 2, 200), MakeEntry(2, 3, 200), MakeEntry(3, 4, 201)})),
+      HasSubstr("stamped 201"));
+  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 2), {MakeEntry(3, 3, 199)})), HasSubstr("stamped 199"));
+  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 3), {MakeEntry(3, 4, 300)})), "");
+  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 2), {MakeEntry(3, 3, 200)})), "");
+  EXPECT_EQ(Refusal(2, 3, Append(Id(2, 9), {MakeEntry(3, 10, 0)})), "")
+      << "there it is merely rejected";
 }
 
 TEST_F(MessageCheckTest, VotesThatNobodyWasAskedFor) {
@@ -190,7 +179,7 @@ TEST_F(MessageCheckTest, VotesThatNobodyWasAskedFor) {
 TEST_F(MessageCheckTest, WhatMakesNoSense) {
   EXPECT_THAT(Refusal(0, 3, SomeHeartbeat()), HasSubstr("no other member"));
   EXPECT_THAT(Refusal(2, 3, SomeHeartbeat(/*commit=*/4)), HasSubstr("the log ends at 3"));
-  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 3), {At(4, 4, 300)})), HasSubstr("later term"));
+  EXPECT_THAT(Refusal(2, 3, Append(Id(2, 3), {MakeEntry(4, 4, 300)})), HasSubstr("later term"));
   Lead();
   EXPECT_THAT(Refusal(2, 4, AppendAccepted{.match_index = LogIndex(9)}),
               HasSubstr("the log ends at 4"));
@@ -200,7 +189,7 @@ TEST_F(MessageCheckTest, WhatMakesNoSense) {
 // Thesis §4.1: a member that has not heard of a change must be able to follow whoever leads by it.
 TEST_F(MessageCheckTest, RequestsOfStrangersAreJudgedLikeOthers) {
   EXPECT_EQ(Refusal(9, 3, SomeHeartbeat()), "");
-  EXPECT_EQ(Refusal(9, 4, Append(Id(2, 3), {At(4, 4, 300)})), "");
+  EXPECT_EQ(Refusal(9, 4, Append(Id(2, 3), {MakeEntry(4, 4, 300)})), "");
   EXPECT_EQ(Refusal(9, 4, VoteRequest{.pre_vote = false, .last_entry = Id(2, 3)}), "");
   EXPECT_THAT(Refusal(9, 3, SomeHeartbeat(/*commit=*/4)), HasSubstr("the log ends at 3"));
   Step(9, 4, SomeHeartbeat());

@@ -6,20 +6,19 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "raft/core/describe.h"
+#include "tests/support/lone_core.h"
 
 namespace raftkv::raft {
 namespace {
 
 constexpr uint64_t kUnlimited = 1 << 30;
 
-Entry MakeEntry(uint64_t term, uint64_t index, uint64_t payload_bytes = 1) {
+Entry SizedEntry(uint64_t term, uint64_t index, uint64_t payload_bytes = 1) {
   return {.id = {.term = Term(term), .index = LogIndex(index)},
           .kind = EntryKind::kCommands,
           .stamp = ClusterMillis(index),
           .payload = std::make_shared<const std::string>(std::string(payload_bytes, 'x'))};
 }
-
-EntryId Id(uint64_t term, uint64_t index) { return {.term = Term(term), .index = LogIndex(index)}; }
 
 RestoredState State(EntryId previous, std::vector<Entry> tail, EntryId applied) {
   return {.hard_state = {},
@@ -34,11 +33,11 @@ RaftLog EmptyLog() { return RaftLog(State(EntryId(), {}, EntryId()), kUnlimited)
 
 // Entries 1 to 5 with terms 1 1 2 2 4, durable, the first two applied.
 RaftLog SomeLog() {
-  return RaftLog(
-      State(EntryId(),
-            {MakeEntry(1, 1), MakeEntry(1, 2), MakeEntry(2, 3), MakeEntry(2, 4), MakeEntry(4, 5)},
-            Id(1, 2)),
-      kUnlimited);
+  return RaftLog(State(EntryId(),
+                       {SizedEntry(1, 1), SizedEntry(1, 2), SizedEntry(2, 3), SizedEntry(2, 4),
+                        SizedEntry(4, 5)},
+                       Id(1, 2)),
+                 kUnlimited);
 }
 
 std::string Ids(const std::vector<Entry>& entries) {
@@ -60,7 +59,7 @@ TEST(RaftLogTest, RestoresAsDurableAndCommittedUpToApplied) {
 }
 
 TEST(RaftLogTest, KnowsTermsWhereMemoryReaches) {
-  RaftLog log(State(Id(3, 7), {MakeEntry(3, 8), MakeEntry(5, 9)}, Id(3, 7)), kUnlimited);
+  RaftLog log(State(Id(3, 7), {SizedEntry(3, 8), SizedEntry(5, 9)}, Id(3, 7)), kUnlimited);
   EXPECT_EQ(log.TermAt(LogIndex(0)), Term(0));
   EXPECT_EQ(log.TermAt(LogIndex(6)), std::nullopt);
   EXPECT_EQ(log.TermAt(LogIndex(7)), Term(3));
@@ -70,7 +69,7 @@ TEST(RaftLogTest, KnowsTermsWhereMemoryReaches) {
 
 TEST(RaftLogTest, EntriesFromRespectsTheLimitButGivesOne) {
   RaftLog log = SomeLog();
-  const uint64_t size = MakeEntry(1, 1).size_bytes();
+  const uint64_t size = SizedEntry(1, 1).size_bytes();
   EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 0)), "1/2 ");
   EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 2 * size - 1)), "1/2 ");
   EXPECT_EQ(Ids(log.EntriesFrom(LogIndex(2), 2 * size)), "1/2 2/3 ");
@@ -94,11 +93,11 @@ TEST(RaftLogTest, ConflictSearchSkipsWholeTerms) {
 
 TEST(RaftLogTest, MergeTruncatesOnlyAtAConflict) {
   RaftLog log = SomeLog();
-  EXPECT_EQ(log.Merge({MakeEntry(1, 2), MakeEntry(2, 3)}), std::nullopt);
+  EXPECT_EQ(log.Merge({SizedEntry(1, 2), SizedEntry(2, 3)}), std::nullopt);
   EXPECT_EQ(log.last(), Id(4, 5)) << "a shorter message takes nothing away";
-  EXPECT_EQ(log.Merge({MakeEntry(2, 4), MakeEntry(4, 5), MakeEntry(4, 6)}), std::nullopt);
+  EXPECT_EQ(log.Merge({SizedEntry(2, 4), SizedEntry(4, 5), SizedEntry(4, 6)}), std::nullopt);
   EXPECT_EQ(log.last(), Id(4, 6));
-  EXPECT_EQ(log.Merge({MakeEntry(2, 4), MakeEntry(5, 5)}), LogIndex(5));
+  EXPECT_EQ(log.Merge({SizedEntry(2, 4), SizedEntry(5, 5)}), LogIndex(5));
   EXPECT_EQ(log.last(), Id(5, 5));
   EXPECT_EQ(log.durable_index(), LogIndex(4));
 }
@@ -106,26 +105,26 @@ TEST(RaftLogTest, MergeTruncatesOnlyAtAConflict) {
 TEST(RaftLogDeathTest, NothingCommittedIsTruncated) {
   RaftLog log = SomeLog();
   log.CommitTo(LogIndex(4));
-  EXPECT_DEATH(log.Merge({MakeEntry(3, 4)}), "contradicts a committed entry");
-  EXPECT_DEATH(log.Merge({MakeEntry(3, 1)}), "contradicts a committed entry");
+  EXPECT_DEATH(log.Merge({SizedEntry(3, 4)}), "contradicts a committed entry");
+  EXPECT_DEATH(log.Merge({SizedEntry(3, 1)}), "contradicts a committed entry");
 }
 
 TEST(RaftLogDeathTest, GapsAndGoingBackAreBugs) {
   RaftLog log = SomeLog();
-  EXPECT_DEATH(log.Append(MakeEntry(4, 7)), "Check failed");
-  EXPECT_DEATH(log.Append(MakeEntry(3, 6)), "Check failed");
+  EXPECT_DEATH(log.Append(SizedEntry(4, 7)), "Check failed");
+  EXPECT_DEATH(log.Append(SizedEntry(3, 6)), "Check failed");
   EXPECT_DEATH(log.CommitTo(LogIndex(6)), "Check failed");
   EXPECT_DEATH(log.OnApplied(LogIndex(3)), "Check failed");
-  EXPECT_DEATH(RaftLog(State(EntryId(), {MakeEntry(1, 1)}, Id(2, 1)), kUnlimited),
+  EXPECT_DEATH(RaftLog(State(EntryId(), {SizedEntry(1, 1)}, Id(2, 1)), kUnlimited),
                "at applied index 1");
 }
 
 TEST(RaftLogTest, WritesAreDurableInTheirOrder) {
   RaftLog log = EmptyLog();
-  log.Append(MakeEntry(1, 1));
-  log.Append(MakeEntry(1, 2));
+  log.Append(SizedEntry(1, 1));
+  log.Append(SizedEntry(1, 2));
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "1/1 1/2 ");
-  log.Append(MakeEntry(1, 3));
+  log.Append(SizedEntry(1, 3));
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(2))), "1/3 ");
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(3))), "");
   EXPECT_TRUE(log.OnPersisted(WriteId(1)));
@@ -139,12 +138,12 @@ TEST(RaftLogTest, WritesAreDurableInTheirOrder) {
 // third.
 TEST(RaftLogTest, AnEntryThatIsOverwrittenAndComesBackIsDurableWithItsLastWrite) {
   RaftLog log = EmptyLog();
-  log.Append(MakeEntry(1, 1));
-  log.Append(MakeEntry(1, 2));
+  log.Append(SizedEntry(1, 1));
+  log.Append(SizedEntry(1, 2));
   log.BeginWrite(WriteId(1));
-  EXPECT_EQ(log.Merge({MakeEntry(2, 2)}), LogIndex(2));
+  EXPECT_EQ(log.Merge({SizedEntry(2, 2)}), LogIndex(2));
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(2))), "2/2 ");
-  EXPECT_EQ(log.Merge({MakeEntry(1, 2)}), LogIndex(2));
+  EXPECT_EQ(log.Merge({SizedEntry(1, 2)}), LogIndex(2));
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(3))), "1/2 ");
   log.OnPersisted(WriteId(1));
   EXPECT_EQ(log.durable_index(), LogIndex(1));
@@ -156,17 +155,17 @@ TEST(RaftLogTest, AnEntryThatIsOverwrittenAndComesBackIsDurableWithItsLastWrite)
 
 TEST(RaftLogTest, EntriesOverwrittenBeforeTheyWereWrittenAreNotWritten) {
   RaftLog log = EmptyLog();
-  log.Append(MakeEntry(1, 1));
-  log.Append(MakeEntry(1, 2));
-  log.Append(MakeEntry(1, 3));
-  log.Merge({MakeEntry(2, 2)});
+  log.Append(SizedEntry(1, 1));
+  log.Append(SizedEntry(1, 2));
+  log.Append(SizedEntry(1, 3));
+  log.Merge({SizedEntry(2, 2)});
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "1/1 2/2 ");
 }
 
 TEST(RaftLogTest, HandsOutWhatIsCommittedAndDurableOnce) {
   RaftLog log = EmptyLog();
-  log.Append(MakeEntry(1, 1));
-  log.Append(MakeEntry(1, 2));
+  log.Append(SizedEntry(1, 1));
+  log.Append(SizedEntry(1, 2));
   EXPECT_TRUE(log.CommitTo(LogIndex(2)));
   EXPECT_FALSE(log.CommitTo(LogIndex(1)));
   EXPECT_EQ(log.commit_index(), LogIndex(2));
@@ -182,7 +181,7 @@ TEST(RaftLogTest, HandsOutWhatIsCommittedAndDurableOnce) {
 TEST(RaftLogTest, TrimsOnlyWhatIsAppliedAndDurable) {
   RaftLog log(State(EntryId(), {}, EntryId()), /*memory_bytes_max=*/500);
   for (uint64_t index = 1; index <= 10; ++index) {
-    log.Append(MakeEntry(1, index, 36));
+    log.Append(SizedEntry(1, index, 36));
   }
   log.BeginWrite(WriteId(1));
   log.CommitTo(LogIndex(10));
@@ -200,14 +199,14 @@ TEST(RaftLogTest, TrimsOnlyWhatIsAppliedAndDurable) {
 }
 
 TEST(RaftLogTest, AnEntryLargerThanMemoryLeavesItsStampBehind) {
-  RaftLog log(State(EntryId(), {MakeEntry(1, 1, 1000)}, Id(1, 1)), /*memory_bytes_max=*/10);
+  RaftLog log(State(EntryId(), {SizedEntry(1, 1, 1000)}, Id(1, 1)), /*memory_bytes_max=*/10);
   EXPECT_EQ(log.entry_count(), 0u);
   EXPECT_EQ(log.last(), Id(1, 1));
   EXPECT_EQ(log.last_stamp(), ClusterMillis(1));
 }
 
 Entry VotersEntry(uint64_t term, uint64_t index, std::set<NodeId> voters) {
-  Entry entry = MakeEntry(term, index);
+  Entry entry = SizedEntry(term, index);
   entry.kind = EntryKind::kConfiguration;
   entry.configuration = std::make_shared<const Configuration>(
       Configuration{.voters = std::move(voters), .outgoing_voters = {}, .learners = {}});
@@ -224,7 +223,7 @@ TEST(RaftLogTest, ARestoredLogKnowsTheConfigurationsAfterWhatIsApplied) {
   RaftLog log(State(EntryId(), {applied, later}, Id(1, 1)), kUnlimited);
   EXPECT_EQ(Active(log), "voters=(8)");
   EXPECT_EQ(log.configurations().active_index(), LogIndex(2));
-  log.Merge({MakeEntry(2, 2)});
+  log.Merge({SizedEntry(2, 2)});
   EXPECT_EQ(Active(log), "voters=(1)");
   EXPECT_EQ(log.configurations().active_index(), LogIndex(0));
 }
@@ -232,12 +231,12 @@ TEST(RaftLogTest, ARestoredLogKnowsTheConfigurationsAfterWhatIsApplied) {
 TEST(RaftLogTest, TheNewestConfigurationCountsWhileItIsInTheLog) {
   RaftLog log = EmptyLog();
   log.Append(VotersEntry(1, 1, {NodeId(2)}));
-  log.Append(MakeEntry(1, 2));
+  log.Append(SizedEntry(1, 2));
   log.Append(VotersEntry(1, 3, {NodeId(3)}));
   EXPECT_EQ(Active(log), "voters=(3)");
   log.Merge({VotersEntry(2, 3, {NodeId(4)})});
   EXPECT_EQ(Active(log), "voters=(4)");
-  log.Merge({MakeEntry(3, 2)});
+  log.Merge({SizedEntry(3, 2)});
   EXPECT_EQ(Active(log), "voters=(2)");
   log.BeginWrite(WriteId(1));
   log.OnPersisted(WriteId(1));
@@ -245,13 +244,13 @@ TEST(RaftLogTest, TheNewestConfigurationCountsWhileItIsInTheLog) {
   log.TakeDeliverable();
   log.OnApplied(LogIndex(1));
   log.Append(VotersEntry(3, 3, {NodeId(5)}));
-  log.Merge({MakeEntry(4, 2)});
+  log.Merge({SizedEntry(4, 2)});
   EXPECT_EQ(Active(log), "voters=(2)") << "what was applied is not forgotten";
 }
 
 TEST(RaftLogDeathTest, AnEntryOfAConfigurationHoldsOne) {
   RaftLog log = EmptyLog();
-  Entry entry = MakeEntry(1, 1);
+  Entry entry = SizedEntry(1, 1);
   entry.kind = EntryKind::kConfiguration;
   EXPECT_DEATH(log.Append(entry), "Check failed");
   entry = VotersEntry(1, 1, {NodeId(2)});
@@ -281,7 +280,7 @@ TEST(RaftLogTest, ASnapshotInPlaceOfTheLog) {
   EXPECT_EQ(log.TermAt(LogIndex(3)), std::nullopt);
   EXPECT_EQ(log.TermAt(LogIndex(4)), Term(3));
   EXPECT_EQ(log.configurations().active()->voters, std::set<NodeId>{NodeId(7)});
-  Entry next = MakeEntry(4, 5);
+  Entry next = SizedEntry(4, 5);
   next.stamp = ClusterMillis(9);
   log.Append(next);
   EXPECT_EQ(Ids(log.BeginWrite(WriteId(1))), "4/5 ");
@@ -289,7 +288,7 @@ TEST(RaftLogTest, ASnapshotInPlaceOfTheLog) {
 
 TEST(RaftLogTest, AWriteOfBeforeSaysNothingOfTheLogAfterASnapshot) {
   RaftLog log = SomeLog();
-  log.Append(MakeEntry(4, 6));
+  log.Append(SizedEntry(4, 6));
   log.BeginWrite(WriteId(1));
   EXPECT_TRUE(log.OnPersisted(WriteId(1)));
   log.BeginWrite(WriteId(2));  // Hard state alone, while the snapshot is written.
@@ -319,7 +318,7 @@ TEST(RaftLogDeathTest, ASnapshotTakesNothingBack) {
   EXPECT_DEATH(log.ResetTo(Snapshot(Id(1, 2))), "takes committed entries back");
   EXPECT_DEATH(log.AdvanceTo(Id(3, 4)), "does not hold the snapshot's last entry");
   EXPECT_DEATH(log.AdvanceTo(Id(1, 2)), "Check failed");
-  log.Append(MakeEntry(4, 6));
+  log.Append(SizedEntry(4, 6));
   EXPECT_DEATH(log.ResetTo(Snapshot(Id(4, 9))), "would come after it");
   EXPECT_DEATH(log.AdvanceTo(Id(4, 6)), "Check failed") << "it is not durable";
 }

@@ -23,7 +23,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-constexpr uint64_t kSecond = 100;  // In ticks.
 // An audit, and the one after it.
 constexpr uint64_t kFoundWithin = 3 * kSecond;
 

@@ -16,8 +16,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-constexpr NodeId kOnly{1};
-
 // Commands in each entry of commands that `machine` applied.
 std::vector<size_t> EntrySizes(const RecordingStateMachine& machine) {
   std::vector<size_t> sizes;

@@ -16,8 +16,6 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-constexpr NodeId kOnly{1};
-
 TEST(DriverObserverTest, HearsOfEachEntryThatTheLeaderMakes) {
   DriverCluster cluster({});
   const NodeId leader = cluster.AwaitLeader();

@@ -16,7 +16,6 @@ namespace {
 
 using ::testing::IsEmpty;
 
-constexpr uint64_t kSecond = 100;  // In ticks.
 constexpr uint64_t kElectionTicks = 10;
 
 // The log of a member takes about 90 entries of the test's commands.

@@ -11,8 +11,6 @@ namespace {
 
 using ::testing::SizeIs;
 
-constexpr NodeId kOnly{1};
-
 TEST(DriverTimeTest, AnEntryIsStampedAfterItsBatchWasDrained) {
   DriverCluster cluster({.members = 1});
   cluster.AwaitLeader();

@@ -20,8 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr NodeId kOnly{1};
-
 TEST(RaftDriverTest, SingleMemberWritesAndReads) {
   DriverCluster cluster({.members = 1});
   cluster.AwaitLeader();

@@ -8,17 +8,13 @@
 #include "kv/errors.h"
 #include "kv/limits.h"
 #include "server/api/request_checks.h"
+#include "tests/server/error_reason.h"
 #include "tests/server/proto_text.h"
 
 namespace raftkv::server {
 namespace {
 
 using testing::HasSubstr;
-
-std::string ReasonOf(const absl::Status& error) {
-  const auto info = kv::FindErrorInfo(error);
-  return info.has_value() ? info->reason() : "";
-}
 
 template <typename Request>
 absl::StatusOr<log::v1::Command> Make(const std::string& text) {

@@ -12,6 +12,7 @@
 #include "kv/errors.h"
 #include "kv/limits.h"
 #include "server/api/page_token.h"
+#include "tests/server/error_reason.h"
 #include "tests/server/proto_text.h"
 
 namespace raftkv::server {
@@ -26,11 +27,6 @@ using Metadata = std::map<std::string, std::string>;
 
 const std::string kLongestKey(kv::kKeyBytesMax, 'k');
 const std::string kTooLongKey(kv::kKeyBytesMax + 1, 'k');
-
-std::string ReasonOf(const absl::Status& error) {
-  const auto info = kv::FindErrorInfo(error);
-  return info.has_value() ? info->reason() : "";
-}
 
 Metadata MetadataOf(const absl::Status& error) {
   const auto info = kv::FindErrorInfo(error);

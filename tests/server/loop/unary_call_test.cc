@@ -7,8 +7,6 @@
 namespace raftkv::server {
 namespace {
 
-constexpr MonotonicNanos kMilli = kNanosPerMilli;
-
 gpr_timespec Seconds(int64_t seconds, int32_t nanos = 0) {
   return {.tv_sec = seconds, .tv_nsec = nanos, .clock_type = GPR_CLOCK_MONOTONIC};
 }
@@ -26,11 +24,11 @@ TEST(TimeUntilTest, CountsNanosecondsAsFarAsTheyGo) {
 }
 
 TEST(AnswerMarginTest, IsAShareOfTheTimeAndNeverMostOfIt) {
-  EXPECT_EQ(AnswerMargin(1000 * kMilli), 110 * kMilli);
-  EXPECT_EQ(AnswerMargin(60'000 * kMilli), 210 * kMilli);
-  EXPECT_EQ(AnswerMargin(10 * kMilli), 5 * kMilli);
+  EXPECT_EQ(AnswerMargin(1000 * kNanosPerMilli), 110 * kNanosPerMilli);
+  EXPECT_EQ(AnswerMargin(60'000 * kNanosPerMilli), 210 * kNanosPerMilli);
+  EXPECT_EQ(AnswerMargin(10 * kNanosPerMilli), 5 * kNanosPerMilli);
   EXPECT_EQ(AnswerMargin(0), 0);
-  EXPECT_EQ(AnswerMargin(kNever), 210 * kMilli);
+  EXPECT_EQ(AnswerMargin(kNever), 210 * kNanosPerMilli);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr MonotonicNanos kSecond = kNanosPerSecond;
 constexpr MonotonicNanos kSlow = UnfinishedRequests::kSlowAge;
 constexpr size_t kMany = 1000;
 
@@ -40,11 +39,11 @@ class UnfinishedRequestsTest : public testing::Test {
 
 TEST_F(UnfinishedRequestsTest, OneThatTakesTooLongIsGivenUpOnce) {
   Begin(0);
-  Begin(5 * kSecond);
-  requests_.Tick(20 * kSecond - 1, kMany);
+  Begin(5 * kNanosPerSecond);
+  requests_.Tick(20 * kNanosPerSecond - 1, kMany);
   EXPECT_THAT(given_up_, IsEmpty());
-  requests_.Tick(20 * kSecond, kMany);
-  requests_.Tick(20 * kSecond, kMany);
+  requests_.Tick(20 * kNanosPerSecond, kMany);
+  requests_.Tick(20 * kNanosPerSecond, kMany);
   EXPECT_THAT(given_up_, ElementsAre(1));
   EXPECT_EQ(requests_.size(), 1U);
 }

@@ -11,8 +11,7 @@
 namespace raftkv::server {
 namespace {
 
-constexpr MonotonicNanos kMilli = kNanosPerMilli;
-constexpr MonotonicNanos kElectionTimeout = 1000 * kMilli;
+constexpr MonotonicNanos kElectionTimeout = 1000 * kNanosPerMilli;
 
 // A window over a link that carries so many bytes a second, one after the other, and whose every
 // arrival is known after `round_trip`.
@@ -76,8 +75,9 @@ class Link {
 
 TEST(BulkWindowTest, ASlowLinkIsKeptBusyWithoutALongQueue) {
   for (const double rate : {0.2e6, 0.4e6, 1e6, 10e6}) {
-    for (const MonotonicNanos round_trip : {1 * kMilli, 200 * kMilli}) {
-      SCOPED_TRACE(testing::Message() << rate << " bytes/s, " << round_trip / kMilli << " ms");
+    for (const MonotonicNanos round_trip : {1 * kNanosPerMilli, 200 * kNanosPerMilli}) {
+      SCOPED_TRACE(testing::Message()
+                   << rate << " bytes/s, " << round_trip / kNanosPerMilli << " ms");
       Link link(rate, round_trip);
       link.Send(8 << 20);  // Learns.
       link.TakeLongestQueue();
@@ -89,20 +89,20 @@ TEST(BulkWindowTest, ASlowLinkIsKeptBusyWithoutALongQueue) {
 }
 
 TEST(BulkWindowTest, TheFirstBulkIsCarefulToo) {
-  Link link(0.4e6, 1 * kMilli);
+  Link link(0.4e6, 1 * kNanosPerMilli);
   link.Send(1 << 20);
   EXPECT_LE(link.TakeLongestQueue(), kElectionTimeout / 2);
 }
 
 TEST(BulkWindowTest, AFastLinkLosesAFewRoundTripsOnce) {
-  Link link(1e9, 1 * kMilli);
-  EXPECT_LE(link.Send(1 << 20), 10 * kMilli);
+  Link link(1e9, 1 * kNanosPerMilli);
+  EXPECT_LE(link.Send(1 << 20), 10 * kNanosPerMilli);
   link.Send(8 << 20);
-  EXPECT_LE(link.Send(4 << 20), 10 * kMilli);
+  EXPECT_LE(link.Send(4 << 20), 10 * kNanosPerMilli);
 }
 
 TEST(BulkWindowTest, ALinkThatBecomesSlowIsNoticed) {
-  Link link(1e9, 1 * kMilli);
+  Link link(1e9, 1 * kNanosPerMilli);
   link.Send(4 << 20);
   link.ChangeRate(0.4e6);
   link.Send(4 << 20);
@@ -113,9 +113,9 @@ TEST(BulkWindowTest, ALinkThatBecomesSlowIsNoticed) {
 
 // What is sent then waits for the distance, not in a queue.
 TEST(BulkWindowTest, ALinkThatBecomesFarIsNoticed) {
-  for (const MonotonicNanos round_trip : {150 * kMilli, 300 * kMilli}) {
-    SCOPED_TRACE(testing::Message() << round_trip / kMilli << " ms");
-    Link link(1e9, 1 * kMilli);
+  for (const MonotonicNanos round_trip : {150 * kNanosPerMilli, 300 * kNanosPerMilli}) {
+    SCOPED_TRACE(testing::Message() << round_trip / kNanosPerMilli << " ms");
+    Link link(1e9, 1 * kNanosPerMilli);
     link.Send(8 << 20);
     link.ChangeRoundTrip(round_trip);
     EXPECT_LE(link.Send(8 << 20), 25 * round_trip) << "it is busy all the time";
@@ -125,9 +125,9 @@ TEST(BulkWindowTest, ALinkThatBecomesFarIsNoticed) {
 }
 
 TEST(BulkWindowTest, ALinkThatBecameFarInAPauseIsNoticed) {
-  for (const MonotonicNanos round_trip : {150 * kMilli, 300 * kMilli}) {
-    SCOPED_TRACE(testing::Message() << round_trip / kMilli << " ms");
-    Link link(1e9, 1 * kMilli);
+  for (const MonotonicNanos round_trip : {150 * kNanosPerMilli, 300 * kNanosPerMilli}) {
+    SCOPED_TRACE(testing::Message() << round_trip / kNanosPerMilli << " ms");
+    Link link(1e9, 1 * kNanosPerMilli);
     link.Send(8 << 20);
     link.clock().Advance(BulkWindow::kPause + 1);
     link.ChangeRoundTrip(round_trip);
@@ -138,7 +138,7 @@ TEST(BulkWindowTest, ALinkThatBecameFarInAPauseIsNoticed) {
 TEST(BulkWindowTest, ALinkThatIsAlwaysSlowDoesNotLookFar) {
   for (const double rate : {20e3, 50e3, 100e3}) {
     SCOPED_TRACE(testing::Message() << rate << " bytes/s");
-    Link link(rate, 1 * kMilli);
+    Link link(rate, 1 * kNanosPerMilli);
     link.Send(1 << 20);
     link.TakeLongestQueue();
     link.Send(4 << 20);
@@ -148,7 +148,7 @@ TEST(BulkWindowTest, ALinkThatIsAlwaysSlowDoesNotLookFar) {
 }
 
 TEST(BulkWindowTest, APauseMakesItSmallAgain) {
-  Link link(1e9, 1 * kMilli);
+  Link link(1e9, 1 * kNanosPerMilli);
   link.Send(8 << 20);
   EXPECT_GT(link.window().window_bytes(), BulkWindow::kInitialBytes);
   link.clock().Advance(BulkWindow::kPause);
@@ -160,7 +160,7 @@ TEST(BulkWindowTest, APauseMakesItSmallAgain) {
 }
 
 TEST(BulkWindowTest, OnePartIsAlwaysPossible) {
-  Link link(1, 1 * kMilli);
+  Link link(1, 1 * kNanosPerMilli);
   link.Send(BulkWindow::kInitialBytes);
   EXPECT_EQ(link.window().window_bytes(), BulkWindow::kBytesMin);
   EXPECT_EQ(link.window().NextPart(1 << 20), BulkWindow::kPartBytesMin);
