@@ -100,10 +100,13 @@ class ScriptTest(unittest.TestCase):
             self.assertIn("there are raftkv, etcd, nats",
                           self.fails(["scripts/bench_vs_etcd.sh", "--without", backends]))
 
-    def test_metrics_are_compared_with_a_program(self):
-        for arguments in ([], ["no/such/raftkvd"]):
-            self.assertIn("must be a raftkvd to compare with",
-                          self.fails(["scripts/bench/metrics_cost.sh", *arguments]))
+    def test_costs_are_those_of_programs_and_known_ways_to_run_them(self):
+        for arguments in ([], ["no/such/raftkvd"], ["/bin/true", "no/such/raftkvd"]):
+            self.assertIn("is no raftkvd to measure", self.fails(["scripts/bench/cost.sh", *arguments]))
+        self.assertIn('"fast" is no way to run it; allowed: scraped, tls',
+                      self.fails(["scripts/bench/cost.sh", "/bin/true", "/bin/true,fast"]))
+        self.assertIn('"0" is no number of pairs',
+                      self.fails(["scripts/bench/cost.sh", "/bin/true", "/bin/true,tls", "0"]))
 
     def test_http_is_measured_with_numbers_and_programs(self):
         self.assertIn('"0" is no number of pairs', self.fails(["scripts/bench/http.sh", "0"]))
