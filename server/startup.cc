@@ -128,6 +128,15 @@ absl::StatusOr<std::vector<Founder>> FindFounders(const ServerOptions& options,
   if (!restored.has_value() || storage.configuration().has_value()) {
     return told;
   }
+  // A log is brought to nobody who has applied something.
+  if (options.Joins()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--data_dir=", options.data_dir,
+        " was restored from a backup, so it founds a cluster of its own and joins none: leave away "
+        "--",
+        options.wait_for_invite ? "wait_for_invite" : "join",
+        ", or, to join one, start with an empty directory"));
+  }
   std::vector<Founder> founders;
   if (!restored->initial_cluster.empty()) {
     RAFTKV_ASSIGN_OR_RETURN(founders, ParseInitialCluster(restored->initial_cluster));

@@ -205,6 +205,11 @@ TEST(BackupTest, ARestoredDirectoryIsForItsMemberAndItsList) {
       run({"--name=n1", "--initial_cluster=n1=127.0.0.1:1,n2=127.0.0.1:2"});
   EXPECT_EQ(other_list.exit, ExitStatus{.code = 2}) << other_list;
   EXPECT_THAT(other_list.err, HasSubstr("was restored from a backup for a member alone"));
+  for (const char* joins : {"--wait_for_invite=true", "--join=127.0.0.1:1"}) {
+    const CommandResult joined = run({"--name=n1", joins});
+    EXPECT_EQ(joined.exit, ExitStatus{.code = 2}) << joined;
+    EXPECT_THAT(joined.err, HasSubstr("founds a cluster of its own and joins none"));
+  }
 }
 
 TEST(BackupTest, BadFilesAndDirectoriesChangeNothing) {
