@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, builds and runs every test. The last line is ctest's own summary; exit 0 only when all tests passed.
 #
-#   scripts/test.sh         about an hour on two cores from a clean clone, most of it compiling
+#   scripts/test.sh         about 70 minutes on two cores from a clean clone, most of it compiling
 #   scripts/test.sh --long  also what takes longer: the idle cluster, more leader kills, docker, the package,
 #                           buf's lint, the fuzzers, the coverage of raft/core, the console in a browser
 set -euo pipefail
