@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the proof of raftkv against mutants. For scripts/mutants.sh.
 
-Usage: run_proof.py [--skip-sound] [--only <step>] <build directory of the preset `mutants`> [number...]
+Usage: run_proof.py [--skip-sound] [--only <step>] [--write] <build directory of the preset `mutants`> [number...]
 
 First the whole proof without a mutant, which must pass. Then, for each mutant, its steps in turn until one fails: that
-is a catch. A mutant that nothing caught within its time has survived.
+is a catch. The step that caught it last, by caught_by.txt, comes first. A mutant that nothing caught within its time
+has survived.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from mutant_list import LIST, ROOT, Mutant, read_list
 from trace_test import find_traces
@@ -28,6 +29,10 @@ MUTANT_SECONDS_MAX = 150.0
 STEP_SECONDS_MAX = 75.0
 SOUND_STEP_SECONDS_MAX = 300.0
 RUNS_AT_ONCE = 2
+CAUGHT_BY = "tests/mutants/caught_by.txt"
+CAUGHT_BY_HEAD = """\
+# The number of each mutant, and what caught it last: the step, and the test in it. Written by run_proof.py --write.
+"""
 # Where a run of the simulator finds something, it mostly finds it soon; thousands belong to raftkv_sim itself.
 SIMULATED_SEEDS = 600
 
@@ -142,9 +147,15 @@ def run_sound(build: pathlib.Path, proof: List[Step], pool: concurrent.futures.E
     return passed
 
 
-def run_mutant(build: pathlib.Path, proof: List[Step], mutant: Mutant) -> Verdict:
+def read_caught_by(text: str) -> Dict[int, str]:
+    rows = (line.split(maxsplit=1) for line in text.splitlines() if not line.startswith("#"))
+    return {int(number): caught_by for number, caught_by in rows}
+
+
+def run_mutant(build: pathlib.Path, proof: List[Step], mutant: Mutant, caught_last_by: str = "") -> Verdict:
     begin = time.monotonic()
-    for step in proof:
+    first = caught_last_by.split(" ", 1)[0]
+    for step in sorted(proof, key=lambda step: step.name != first):
         left = MUTANT_SECONDS_MAX - (time.monotonic() - begin)
         verdict = run_step(build, step, mutant.number, STEP_SECONDS_MAX, left)
         seconds = time.monotonic() - begin
@@ -158,6 +169,7 @@ def main() -> int:
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("numbers", type=int, nargs="*")
     parser.add_argument("--skip-sound", action="store_true", help="leave out the run without a mutant")
+    parser.add_argument("--write", action="store_true", help=f"note what caught each in {CAUGHT_BY}")
     parser.add_argument("--only", help="run the steps of this name alone, to see what they catch by themselves")
     arguments = parser.parse_args()
     build = arguments.build.resolve()
@@ -176,19 +188,26 @@ def main() -> int:
         parser.error(f"{build} has no mutants in it, or trace_test.py does not see them")
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    caught_by = read_caught_by((ROOT / CAUGHT_BY).read_text(encoding="utf-8"))
     begin = time.monotonic()
     caught = 0
     with concurrent.futures.ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
         if not arguments.skip_sound and not run_sound(build, proof, pool):
             return 1
         print(f"{'':>3}  {'mutant':<28} {'row':>3}  {'':<8} {'time':>6}  caught by")
-        for mutant, verdict in zip(mutants, pool.map(lambda mutant: run_mutant(build, proof, mutant), mutants)):
-            caught += verdict.caught_by is not None
+        for mutant, verdict in zip(mutants, pool.map(
+                lambda mutant: run_mutant(build, proof, mutant, caught_by.get(mutant.number, "")), mutants)):
+            if verdict.caught_by is not None:
+                caught += 1
+                caught_by[mutant.number] = verdict.caught_by
             outcome = "caught" if verdict.caught_by else "SURVIVED"
             reason = verdict.caught_by or ("out of time" if verdict.out_of_time else mutant.breaks)
             print(f"{mutant.number:>3}  {mutant.name:<28} {mutant.row:>3}  {outcome:<8} {verdict.seconds:>4.1f} s  "
                   f"{reason}", flush=True)
     print(f"caught {caught} of {len(mutants)} in {time.monotonic() - begin:.0f} s")
+    if arguments.write:
+        rows = (f"{number} {name}\n" for number, name in sorted(caught_by.items()))
+        (ROOT / CAUGHT_BY).write_text(CAUGHT_BY_HEAD + "".join(rows), encoding="utf-8")
     return 0 if caught == len(mutants) else 1
 
 

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 
 from mutant_list import Mutant
-from run_proof import Step, run_mutant, run_step, which_test
+from run_proof import Step, read_caught_by, run_mutant, run_step, which_test
 from trace_test import find_traces
 
 def mutant(number):
@@ -61,6 +61,16 @@ class VerdictTest(unittest.TestCase):
         proof = [Step("other"), Step("proof")]
         self.assertEqual(run_mutant(self.build, proof, mutant(7)).caught_by, "proof Suite.Case")
         self.assertIsNone(run_mutant(self.build, proof, mutant(9)).caught_by)
+
+    def test_the_step_that_caught_it_last_comes_first(self):
+        other = self.build / "other"
+        other.write_text("#!/bin/sh\nexit 1\n")
+        other.chmod(0o755)
+        proof = [Step("other"), Step("proof")]
+        self.assertEqual(run_mutant(self.build, proof, mutant(7)).caught_by, "other")
+        caught_by = read_caught_by("# 7\n7 proof Suite.Case\n9 other\n")
+        self.assertEqual(caught_by, {7: "proof Suite.Case", 9: "other"})
+        self.assertEqual(run_mutant(self.build, proof, mutant(7), caught_by[7]).caught_by, "proof Suite.Case")
 
 
 if __name__ == "__main__":
