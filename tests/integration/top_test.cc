@@ -270,10 +270,10 @@ TEST_F(TopTest, WithoutATerminalItIsOneLook) {
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 5) << result;
   std::vector<std::string> as_json = Top();
   as_json.insert(as_json.end(), {"-w", "json"});
-  const auto json = nlohmann::json::parse(RunCommand(as_json).out, nullptr, false);
-  ASSERT_EQ(json.size(), 3U) << json;
-  EXPECT_EQ(json[0]["requests"]["window"].is_string(), true) << json;
-  EXPECT_EQ(json[0]["peers"].size(), 2U) << json;
+  const auto members = nlohmann::json::parse(RunCommand(as_json).out, nullptr, false);
+  ASSERT_EQ(members.size(), 3U) << members;
+  EXPECT_EQ(members[0]["requests"]["window"].is_string(), true) << members;
+  EXPECT_EQ(members[0]["peers"].size(), 2U) << members;
 
   const CommandResult nobody =
       RunCommand({RaftkvctlPath(), "--endpoints", Loopback(PickFreePort()), "top"});

@@ -64,7 +64,7 @@ class FakeReader final : public raft::SnapshotReader {
   Content& content_;
 };
 
-class FakeStream final : public SnapshotSender::Stream {
+class FakeSendingStream final : public SnapshotSender::Stream {
  public:
   void Write(const InstallSnapshotRequest& frame) override {
     EXPECT_FALSE(writing) << "one frame at a time";
@@ -96,14 +96,14 @@ class SnapshotSenderTest : public testing::Test {
           if (!connected_) {
             return nullptr;
           }
-          streams_.push_back(std::make_unique<FakeStream>());
+          streams_.push_back(std::make_unique<FakeSendingStream>());
           streams_.back()->owner = owner;
           streams_.back()->opening = opening;
           return streams_.back().get();
         });
   }
 
-  FakeStream& stream() { return *streams_.back(); }
+  FakeSendingStream& stream() { return *streams_.back(); }
   void Tick(int count = 1) {
     for (int i = 0; i < count; ++i) {
       clock_.Advance(EventLoop::kTick);
@@ -151,7 +151,7 @@ class SnapshotSenderTest : public testing::Test {
   FakeReader::Content content_;
   kv::ManualDiskPool pool_;
   bool connected_ = true;
-  std::vector<std::unique_ptr<FakeStream>> streams_;
+  std::vector<std::unique_ptr<FakeSendingStream>> streams_;
   std::unique_ptr<SnapshotSender> sender_;
 };
 
