@@ -235,12 +235,12 @@ std::optional<const RememberedRequest*> HistoryRecorder::FindRequest(absl::strin
   return table_->FindRequest(id);
 }
 
-std::optional<RequestPlace> HistoryRecorder::FindRequestPlace(uint64_t number) {
+std::optional<const RequestPlace*> HistoryRecorder::FindRequestPlace(uint64_t number) {
   return table_->FindRequestPlace(number);
 }
 
-void HistoryRecorder::PutRequest(const RequestPlace& place, RememberedRequest request) {
-  table_->PutRequest(place, std::move(request));
+void HistoryRecorder::PutRequest(RequestPlace place, RememberedRequest request) {
+  table_->PutRequest(std::move(place), std::move(request));
 }
 
 void HistoryRecorder::DropRequest(uint64_t number, const RequestPlace& place) {

@@ -120,8 +120,8 @@ class HistoryRecorder final : public KvTable {
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   void AddEvent(HistoryEvent event) override;
   std::optional<const RememberedRequest*> FindRequest(absl::string_view id) override;
-  std::optional<RequestPlace> FindRequestPlace(uint64_t number) override;
-  void PutRequest(const RequestPlace& place, RememberedRequest request) override;
+  std::optional<const RequestPlace*> FindRequestPlace(uint64_t number) override;
+  void PutRequest(RequestPlace place, RememberedRequest request) override;
   void DropRequest(uint64_t number, const RequestPlace& place) override;
   const Lease* FindLease(int64_t id) override;
   bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;

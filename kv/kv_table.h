@@ -117,10 +117,10 @@ class KvTable {
   // Under a request id, nullptr when it is not remembered, valid until the next call; nullopt when
   // the table stalled.
   virtual std::optional<const RememberedRequest*> FindRequest(absl::string_view id) = 0;
-  // The same by number. REQUIRES: it is remembered.
-  virtual std::optional<RequestPlace> FindRequestPlace(uint64_t number) = 0;
+  // The same by number, never nullptr. REQUIRES: it is remembered.
+  virtual std::optional<const RequestPlace*> FindRequestPlace(uint64_t number) = 0;
   // REQUIRES: the id is not remembered, and the number follows the newest one's.
-  virtual void PutRequest(const RequestPlace& place, RememberedRequest request) = 0;
+  virtual void PutRequest(RequestPlace place, RememberedRequest request) = 0;
   // REQUIRES: it is the oldest one, with what FindRequestPlace said of it.
   virtual void DropRequest(uint64_t number, const RequestPlace& place) = 0;
 

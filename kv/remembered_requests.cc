@@ -24,17 +24,18 @@ raft::ClusterMillis KeepUntil(raft::ClusterMillis stamp, uint64_t keep_ms) {
 // False when the table stalled.
 bool DropOld(raft::ClusterMillis stamp, KvTable* table, RequestTotals* totals) {
   for (uint64_t dropped = 0; dropped < kRequestsDroppedAtOnce && totals->count() > 0; ++dropped) {
-    const std::optional<RequestPlace> oldest = table->FindRequestPlace(totals->first);
-    if (!oldest.has_value()) {
+    const std::optional<const RequestPlace*> found = table->FindRequestPlace(totals->first);
+    if (!found.has_value()) {
       return false;
     }
+    const RequestPlace* const oldest = *found;
     if (oldest->keep_until > stamp) {
       break;
     }
-    table->DropRequest(totals->first, *oldest);
-    ++totals->first;
     totals->bytes -= oldest->bytes;
     totals->rows_hash -= oldest->row_hash;
+    table->DropRequest(totals->first, *oldest);
+    ++totals->first;
   }
   return true;
 }
@@ -80,7 +81,7 @@ void RememberRequest(const RequestMark& mark, raft::ClusterMillis stamp,
   ++totals->next;
   totals->bytes += place.bytes;
   totals->rows_hash += place.row_hash;
-  table->PutRequest(place, std::move(request));
+  table->PutRequest(std::move(place), std::move(request));
 }
 
 }  // namespace raftkv::kv

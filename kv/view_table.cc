@@ -85,11 +85,11 @@ std::optional<const RememberedRequest*> ViewTable::FindRequest(absl::string_view
   LOG(FATAL) << "a request id";
 }
 
-std::optional<RequestPlace> ViewTable::FindRequestPlace(uint64_t /*number*/) {
+std::optional<const RequestPlace*> ViewTable::FindRequestPlace(uint64_t /*number*/) {
   LOG(FATAL) << "a request id";
 }
 
-void ViewTable::PutRequest(const RequestPlace& /*place*/, RememberedRequest /*request*/) {
+void ViewTable::PutRequest(RequestPlace /*place*/, RememberedRequest /*request*/) {
   LOG(FATAL) << "a request id";
 }
 

@@ -418,13 +418,12 @@ std::string EncodeRequestPlaceKey(uint64_t number) {
   return key;
 }
 
-std::string EncodeRequestPlace(const kv::RequestPlace& place) {
-  std::string value;
-  AppendVarint(place.keep_until.value(), &value);
-  AppendVarint(place.bytes, &value);
-  AppendFixed64(place.row_hash, &value);
-  value.append(place.id);
-  return value;
+void AppendRequestPlace(const kv::RequestPlace& place, std::string* places) {
+  AppendVarint(place.keep_until.value(), places);
+  AppendVarint(place.bytes, places);
+  AppendFixed64(place.row_hash, places);
+  AppendVarint(uint64_t{place.id.size()}, places);
+  places->append(place.id);
 }
 
 std::string EncodeRequestKey(absl::string_view id) {
@@ -447,14 +446,17 @@ std::optional<uint64_t> DecodeRequestPlaceKey(absl::string_view key) {
   return is_place && reader.ok_at_end() ? std::optional(number) : std::nullopt;
 }
 
-std::optional<kv::RequestPlace> DecodeRequestPlace(absl::string_view value) {
+std::optional<std::vector<kv::RequestPlace>> DecodeRequestPlaces(absl::string_view value) {
   ByteReader reader(value);
-  kv::RequestPlace place;
-  place.keep_until = raft::ClusterMillis(reader.Varint());
-  place.bytes = reader.Varint();
-  place.row_hash = reader.Fixed64();
-  place.id = std::string(reader.TakeRest());
-  return reader.ok() ? std::optional(std::move(place)) : std::nullopt;
+  std::vector<kv::RequestPlace> places;
+  while (reader.ok() && !reader.empty()) {
+    kv::RequestPlace& place = places.emplace_back();
+    place.keep_until = raft::ClusterMillis(reader.Varint());
+    place.bytes = reader.Varint();
+    place.row_hash = reader.Fixed64();
+    place.id = std::string(reader.Bytes(reader.Varint()));
+  }
+  return reader.ok() && !places.empty() ? std::optional(std::move(places)) : std::nullopt;
 }
 
 std::optional<absl::string_view> DecodeRequestKey(absl::string_view key) {

@@ -38,10 +38,12 @@
 //                                        which have no lease_id
 //   `ttl.n`        deadline:be64         row_hash:fixed64, of the key's record; one row for each
 //                    key:byte*           key of `latest` whose deadline is not 0
-//   `requests.n`   0:byte number:be64    keep_until:varint bytes:varint row_hash:fixed64 id:byte*
+//   `requests.n`   0:byte number:be64    place place*; of the request ids of this number and those
+//                                        that follow it. An entry's new ids have one such row, or
+//                                        several; it goes once all of them are forgotten
 //                  1:byte id:byte*       number:varint keep_until:varint content_hash:fixed64
-//                                        raftkv.log.v1.CommandOutcome; two rows for each request id
-//                                        that is remembered (kv/remembered_requests.h)
+//                                        raftkv.log.v1.CommandOutcome; of each request id that is
+//                                        remembered (kv/remembered_requests.h)
 //   `history.n`    revision:be64         1:byte type:byte previous_mod_revision:varint
 //                    key:byte*           previous? put?
 //                                        previous, when type has bit 7: size:varint record:byte*,
@@ -52,6 +54,7 @@
 //                  1:byte id:be64        nothing; one row for each key of `latest` that hangs on a
 //                    key:byte*           lease
 //
+//   place    := keep_until:varint bytes:varint row_hash:fixed64 id_size:varint id:byte*
 //   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
 //   leases   := count:varint rows_hash:fixed64 term_began:varint
 //
@@ -82,7 +85,7 @@
 
 namespace raftkv::storage {
 
-inline constexpr uint64_t kFormatVersion = 3;
+inline constexpr uint64_t kFormatVersion = 4;
 // Of a directory that was just made.
 inline constexpr uint64_t kFirstGeneration = 1;
 
@@ -189,13 +192,14 @@ std::optional<kv::TtlRow> DecodeTtlKey(absl::string_view row_key);
 std::string EncodeRowHash(uint64_t row_hash);
 std::optional<uint64_t> DecodeRowHash(absl::string_view value);
 
-// The two rows of a request id.
+// The rows of request ids.
 std::string EncodeRequestPlaceKey(uint64_t number);
-std::string EncodeRequestPlace(const kv::RequestPlace& place);
+void AppendRequestPlace(const kv::RequestPlace& place, std::string* places);
 std::string EncodeRequestKey(absl::string_view id);
 std::string EncodeRequest(const kv::RememberedRequest& request);
 std::optional<uint64_t> DecodeRequestPlaceKey(absl::string_view key);
-std::optional<kv::RequestPlace> DecodeRequestPlace(absl::string_view value);
+// Never none.
+std::optional<std::vector<kv::RequestPlace>> DecodeRequestPlaces(absl::string_view value);
 // The result points into `key`.
 std::optional<absl::string_view> DecodeRequestKey(absl::string_view key);
 std::optional<kv::RememberedRequest> DecodeRequest(absl::string_view value);

@@ -1,6 +1,7 @@
 #include "storage/request_sum.h"
 
 #include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -9,18 +10,27 @@
 
 namespace raftkv::storage {
 
-bool RequestSum::Add(absl::string_view key, absl::string_view value) {
-  if (const std::optional<uint64_t> number = DecodeRequestPlaceKey(key); number.has_value()) {
-    const std::optional<kv::RequestPlace> place = DecodeRequestPlace(value);
-    if (!place.has_value()) {
-      return false;
-    }
+bool RequestSum::AddPlaces(uint64_t first, absl::string_view value, uint64_t first_kept) {
+  const std::optional<std::vector<kv::RequestPlace>> places = DecodeRequestPlaces(value);
+  // A row goes with its last place.
+  if (!places.has_value() || first + places->size() <= first_kept) {
+    return false;
+  }
+  for (size_t i = first < first_kept ? first_kept - first : 0; i < places->size(); ++i) {
+    const kv::RequestPlace& place = (*places)[i];
     ++places_.count;
-    places_.numbers += *number;
-    places_.keep_until += place->keep_until.value();
-    places_.bytes += place->bytes;
-    places_.rows_hash += place->row_hash;
-    return true;
+    places_.numbers += first + i;
+    places_.keep_until += place.keep_until.value();
+    places_.bytes += place.bytes;
+    places_.rows_hash += place.row_hash;
+  }
+  return true;
+}
+
+bool RequestSum::Add(absl::string_view key, absl::string_view value,
+                     const kv::AppliedState& applied) {
+  if (const std::optional<uint64_t> first = DecodeRequestPlaceKey(key); first.has_value()) {
+    return AddPlaces(*first, value, applied.requests.first);
   }
   const std::optional<absl::string_view> id = DecodeRequestKey(key);
   const std::optional<kv::RememberedRequest> request = DecodeRequest(value);

@@ -92,7 +92,7 @@ size_t RocksDbKvStateMachine::Apply(absl::Span<const raft::Entry> run,
   }
   TakeFindings();
   Run prepared(generation_, RunOverlay::Reads::kFromCache, applied_, dead_.proven(), &headers_,
-               &leases_);
+               &leases_, oldest_places_);
   const kv::EntryFate last = Prepare(run, *observer, &applier_, &prepared);
   if (Finish(&prepared, observer) < prepared.entries) {
     return 0;
@@ -116,6 +116,7 @@ kv::EntryFate RocksDbKvStateMachine::Prepare(absl::Span<const raft::Entry> entri
     if (fate != kv::EntryFate::kApplied) {
       return fate;
     }
+    run->overlay.EndEntry();
     ++run->entries;
   }
   return kv::EntryFate::kApplied;
@@ -176,6 +177,7 @@ bool RocksDbKvStateMachine::Commit(Run* run) {
     GiveBackHistory();
   }
   NoteKeys(run->overlay);
+  oldest_places_ = run->overlay.places();
   for (const auto& [id, lease] : run->overlay.changed_leases()) {
     lease.has_value() ? leases_.Put(*lease) : leases_.Erase(id);
   }
@@ -278,9 +280,9 @@ void RocksDbKvStateMachine::PrepareOnReader(absl::Span<const raft::Entry> entrie
   reading_ = true;
   auto prepare = [this, entries = std::vector<raft::Entry>(entries.begin(), entries.end()),
                   wanted = std::make_shared<WantedOutcomes>(entries, observer),
-                  dead = dead_.proven()] {
+                  dead = dead_.proven(), places = oldest_places_] {
     auto run = std::make_unique<Run>(generation_, RunOverlay::Reads::kFromDisk, applied_, dead,
-                                     /*known=*/nullptr, &leases_);
+                                     /*known=*/nullptr, &leases_, places);
     CHECK(Prepare(entries, *wanted, &reader_applier_, run.get()) != kv::EntryFate::kStalled)
         << "reads from disk do not stall";
     read_run_ = std::move(run);
@@ -327,6 +329,7 @@ bool RocksDbKvStateMachine::Adopt(const raft::StagedSnapshot& snapshot) {
     earliest_deadline_.OnApplied(applied_.id.index, deadline);
   }
   headers_.Clear();
+  oldest_places_.reset();
   dead_ = DeadIntervals();
   findings_ = std::make_shared<DeadIntervalFindings>();
   counted_.Forget();

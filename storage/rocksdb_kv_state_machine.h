@@ -85,8 +85,9 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   struct Run {
     Run(std::shared_ptr<const Generation> generation, RunOverlay::Reads reads,
         const kv::AppliedState& applied, std::shared_ptr<const DeadIntervalMap> dead,
-        const RecordHeaderCache* known, const kv::LeaseTable* leases)
-        : overlay(std::move(generation), reads, std::move(dead), known, leases),
+        const RecordHeaderCache* known, const kv::LeaseTable* leases,
+        std::shared_ptr<const RequestPlaces> places)
+        : overlay(std::move(generation), reads, std::move(dead), known, leases, std::move(places)),
           result{.applied = applied, .outcomes = {}, .too_new = {}} {}
 
     RunOverlay overlay;
@@ -137,6 +138,8 @@ class RocksDbKvStateMachine final : public kv::KvStateMachine {
   // and nothing changes them then.
   kv::LeaseTable leases_;
   RecordHeaderCache headers_;
+  // Null: not read yet.
+  std::shared_ptr<const RequestPlaces> oldest_places_;
   kv::EarliestDeadline earliest_deadline_;
   DeadIntervals dead_;
   // Of views of generation_.

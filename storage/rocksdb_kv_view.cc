@@ -216,7 +216,7 @@ absl::Status RocksDbKvView::VerifyRequests(const kv::GivenUp& given_up) const {
     if (IsGivenUp(given_up, found.rows())) {
       return GivenUpError();
     }
-    if (!found.Add(ToView(iterator->key()), ToView(iterator->value()))) {
+    if (!found.Add(ToView(iterator->key()), ToView(iterator->value()), applied_)) {
       return BadBytes("`requests`", kBadRecord);
     }
   }

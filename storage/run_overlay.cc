@@ -14,7 +14,6 @@ namespace raftkv::storage {
 namespace {
 
 constexpr char kLatestName[] = "a record of `latest`";
-constexpr char kRequestsName[] = "a row of `requests`";
 // From so many on, changes are written in the order of their keys.
 constexpr size_t kOrderedChangesMin = 256;
 // Dead keys that a run may walk over on the loop, a few hundred microseconds; else it stalls. One
@@ -22,8 +21,6 @@ constexpr size_t kOrderedChangesMin = 256;
 constexpr uint64_t kDeadKeysOnLoopMax = 2000;
 // Keys of a range that are read on the loop; of a larger one, all are read elsewhere.
 constexpr uint64_t kKeysOnLoopMax = 2000;
-// What a change costs in a batch besides key and value.
-constexpr uint64_t kChangeOverheadBytes = 64;
 
 rocksdb::ReadOptions MakeReadOptions(RunOverlay::Reads reads) {
   rocksdb::ReadOptions options;
@@ -363,15 +360,7 @@ void RunOverlay::RollBack(const Mark& mark) {
     undo_.pop_back();
   }
   member_records_.resize(mark.member_records);
-  for (; request_undo_.size() > mark.requests; request_undo_.pop_back()) {
-    const RequestUndo& undo = request_undo_.back();
-    if (undo.before.has_value()) {
-      request_by_id_[undo.id] = *undo.before;
-    } else {
-      request_by_id_.erase(undo.id);
-    }
-    undo.added ? added_requests_.pop_back() : dropped_requests_.pop_back();
-  }
+  RollBackRequests(mark.requests);
   CHECK_LE(mark.events, events_.size());
   events_.resize(mark.events);
   for (; lease_undo_.size() > mark.leases; lease_undo_.pop_back()) {
@@ -380,95 +369,6 @@ void RunOverlay::RollBack(const Mark& mark) {
       changed_leases_[undo.id] = *undo.before;
     } else {
       changed_leases_.erase(undo.id);
-    }
-  }
-}
-
-std::optional<absl::string_view> RunOverlay::ReadRequestRow(const std::string& key) {
-  pinned_.Reset();
-  const rocksdb::Status status =
-      generation_->db->Get(MakeReadOptions(reads_), generation_->requests, key, &pinned_);
-  if (status.IsIncomplete()) {
-    return std::nullopt;
-  }
-  if (!status.ok() && !status.IsNotFound()) {
-    ExitOnCorruption(kRequestsName, status.ToString());
-  }
-  return status.ok() ? ToView(pinned_) : absl::string_view();
-}
-
-std::optional<const kv::RememberedRequest*> RunOverlay::FindRequest(absl::string_view id) {
-  if (const auto changed = request_by_id_.find(id); changed != request_by_id_.end()) {
-    return changed->second == nullptr ? nullptr : &changed->second->request;
-  }
-  const std::optional<absl::string_view> row = ReadRequestRow(EncodeRequestKey(id));
-  if (!row.has_value()) {
-    return std::nullopt;
-  }
-  if (row->empty()) {
-    return nullptr;
-  }
-  std::optional<kv::RememberedRequest> request = DecodeRequest(*row);
-  if (!request.has_value()) {
-    ExitOnCorruption(kRequestsName, "its bytes make no sense");
-  }
-  read_request_ = *std::move(request);
-  return &read_request_;
-}
-
-std::optional<kv::RequestPlace> RunOverlay::FindRequestPlace(uint64_t number) {
-  if (!added_requests_.empty() && number >= added_requests_.front().request.number) {
-    return added_requests_[number - added_requests_.front().request.number].place;
-  }
-  const std::optional<absl::string_view> row = ReadRequestRow(EncodeRequestPlaceKey(number));
-  if (!row.has_value()) {
-    return std::nullopt;
-  }
-  std::optional<kv::RequestPlace> place = DecodeRequestPlace(*row);
-  if (!place.has_value()) {
-    ExitOnCorruption(kRequestsName, "its bytes make no sense, or it is missing");
-  }
-  return place;
-}
-
-void RunOverlay::SetRequest(absl::string_view id, const AddedRequest* added) {
-  const auto [row, is_new] = request_by_id_.try_emplace(std::string(id), nullptr);
-  request_undo_.push_back({.added = added != nullptr,
-                           .id = std::string(id),
-                           .before = is_new ? std::nullopt : std::optional(row->second)});
-  row->second = added;
-  staged_bytes_ += 2 * id.size() + kChangeOverheadBytes;
-}
-
-void RunOverlay::PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) {
-  staged_bytes_ += request.outcome.size();
-  AddedRequest& added =
-      added_requests_.emplace_back(AddedRequest{.place = place, .request = std::move(request)});
-  CHECK_EQ(added.request.number,
-           added_requests_.front().request.number + added_requests_.size() - 1);
-  SetRequest(place.id, &added);
-}
-
-void RunOverlay::DropRequest(uint64_t number, const kv::RequestPlace& place) {
-  dropped_requests_.push_back({.number = number, .id = place.id});
-  SetRequest(place.id, nullptr);
-}
-
-void RunOverlay::WriteRequestsTo(rocksdb::WriteBatch* batch) const {
-  const auto check = [](const rocksdb::Status& status) {
-    CHECK(status.ok()) << "cannot build a write batch: " << status.ToString();
-  };
-  for (const DroppedRequest& dropped : dropped_requests_) {
-    check(batch->Delete(generation_->requests, EncodeRequestPlaceKey(dropped.number)));
-    check(batch->Delete(generation_->requests, EncodeRequestKey(dropped.id)));
-  }
-  for (const AddedRequest& added : added_requests_) {
-    // An id may have been dropped, and come again, within the run.
-    if (dropped_requests_.empty() || added.request.number > dropped_requests_.back().number) {
-      check(batch->Put(generation_->requests, EncodeRequestPlaceKey(added.request.number),
-                       EncodeRequestPlace(added.place)));
-      check(batch->Put(generation_->requests, EncodeRequestKey(added.place.id),
-                       EncodeRequest(added.request)));
     }
   }
 }

@@ -26,6 +26,15 @@
 
 namespace raftkv::storage {
 
+// A row of `requests`: the places of ids whose numbers follow each other.
+struct RequestPlaces {
+  uint64_t first = 0;
+  std::vector<kv::RequestPlace> places;  // Never empty.
+
+  uint64_t last() const { return first + places.size() - 1; }
+  bool Have(uint64_t number) const { return number >= first && number <= last(); }
+};
+
 // Confined to one thread at a time.
 class RunOverlay final : public kv::KvTable {
  public:
@@ -33,16 +42,17 @@ class RunOverlay final : public kv::KvTable {
   // thread that made it.
   enum class Reads { kFromCache, kFromDisk };
 
-  // `dead`, `known` and `leases` are true of what RocksDB holds. The last two are borrowed; `known`
-  // null: nothing is known.
+  // `dead`, `known`, `leases` and `places` are true of what RocksDB holds. `known` and `leases` are
+  // borrowed; null, like `places`: nothing is known.
   RunOverlay(std::shared_ptr<const Generation> generation, Reads reads,
              std::shared_ptr<const DeadIntervalMap> dead, const RecordHeaderCache* known,
-             const kv::LeaseTable* leases)
+             const kv::LeaseTable* leases, std::shared_ptr<const RequestPlaces> places)
       : generation_(std::move(generation)),
         reads_(reads),
         dead_(std::move(dead)),
         known_(known),
-        leases_(*leases) {}
+        leases_(*leases),
+        places_(std::move(places)) {}
 
   std::optional<const kv::KvRecord*> Find(absl::string_view key, bool with_value) override;
   bool Scan(absl::string_view start, absl::string_view end, bool with_values,
@@ -53,8 +63,8 @@ class RunOverlay final : public kv::KvTable {
                                    uint64_t keys_max, const DueReader* due) override;
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
-  std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
-  void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
+  std::optional<const kv::RequestPlace*> FindRequestPlace(uint64_t number) override;
+  void PutRequest(kv::RequestPlace place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
   const kv::Lease* FindLease(int64_t id) override;
   bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
@@ -63,6 +73,9 @@ class RunOverlay final : public kv::KvTable {
   void AddEvent(kv::HistoryEvent event) override;
   Mark SetMark() const override;
   void RollBack(const Mark& mark) override;
+
+  // What was changed since the last time is one entry, and stays.
+  void EndEntry();
 
   // Keys that were found or looked for; never shrinks.
   uint64_t keys_met() const { return rows_.size(); }
@@ -73,6 +86,9 @@ class RunOverlay final : public kv::KvTable {
   // The leases that the run changed, nullopt where one is gone.
   using ChangedLeases = absl::btree_map<int64_t, std::optional<kv::Lease>>;
   const ChangedLeases& changed_leases() const { return changed_leases_; }
+
+  // The row of `requests` that was read last, or was known before; null: none.
+  const std::shared_ptr<const RequestPlaces>& places() const { return places_; }
 
   // The run's part of the history; to be taken once it is written.
   std::vector<kv::HistoryEvent> TakeEvents() { return std::move(events_); }
@@ -98,6 +114,9 @@ class RunOverlay final : public kv::KvTable {
   Written WriteTo(rocksdb::WriteBatch* batch) const;
 
  private:
+  // What a change costs in a batch besides key and value.
+  static constexpr uint64_t kChangeOverheadBytes = 64;
+
   // What is known about a key. `record` is meaningful while `exists`: its value while `has_value`,
   // the rest of it while `has_header`, its deadline and its hash always.
   struct State {
@@ -122,14 +141,17 @@ class RunOverlay final : public kv::KvTable {
   struct AddedRequest {
     kv::RequestPlace place;
     kv::RememberedRequest request;
+    bool ends_entry = false;
   };
   struct DroppedRequest {
     uint64_t number;
     std::string id;
+    // The row of places that goes with it, which was the last one there.
+    std::optional<uint64_t> row;
   };
   struct RequestUndo {
     bool added;
-    std::string id;
+    absl::string_view id;
     std::optional<const AddedRequest*> before;  // In request_by_id_; nullopt: it was not there.
   };
 
@@ -146,7 +168,12 @@ class RunOverlay final : public kv::KvTable {
   void WriteLeasedKeyTo(const Row& row, rocksdb::WriteBatch* batch) const;
   // Reads a row of `requests`; nullopt when the table stalled, empty when there is none.
   std::optional<absl::string_view> ReadRequestRow(const std::string& key);
+  // Reads the row with the place of a number into places_; false when the table stalled.
+  bool ReadPlaces(uint64_t number);
+  void TakePlaces(uint64_t first, absl::string_view row);
+  // `id` stays where it is.
   void SetRequest(absl::string_view id, const AddedRequest* added);
+  void RollBackRequests(size_t mark);
   void WriteRequestsTo(rocksdb::WriteBatch* batch) const;
   // Null when the table stalled.
   Row* Load(absl::string_view key, bool with_value);
@@ -180,11 +207,13 @@ class RunOverlay final : public kv::KvTable {
   absl::flat_hash_map<absl::string_view, Row*> by_key_;
   std::vector<Undo> undo_;
   std::vector<log::v1::MemberRecord> member_records_;
-  // By number. A deque: requests do not move.
+  std::shared_ptr<const RequestPlaces> places_;
+  // By number. Deques: requests do not move.
   std::deque<AddedRequest> added_requests_;
-  std::vector<DroppedRequest> dropped_requests_;
-  // Of the ids that the run changed, what it made of them last; null: dropped.
-  absl::flat_hash_map<std::string, const AddedRequest*> request_by_id_;
+  std::deque<DroppedRequest> dropped_requests_;
+  // Of the ids that the run changed, what it made of them last; null: dropped. An id's bytes are
+  // those of whoever changed it first.
+  absl::flat_hash_map<absl::string_view, const AddedRequest*> request_by_id_;
   std::vector<RequestUndo> request_undo_;
   kv::RememberedRequest read_request_;  // That FindRequest returned last, if it is RocksDB's.
   ChangedLeases changed_leases_;

@@ -64,7 +64,7 @@ absl::Status SnapshotCheck::AddRow(const SnapshotRow& row) {
 }
 
 absl::Status SnapshotCheck::AddRequestRow(const SnapshotRow& row) {
-  if (!requests_.Add(row.key, row.value)) {
+  if (!applied_.has_value() || !requests_.Add(row.key, row.value, *applied_)) {
     return BadSnapshot("has a row of a request id that makes no sense");
   }
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "kv/command_semantics.h"
@@ -32,6 +33,14 @@ std::string EncodeRecord(const LatestRecord& record) {
   std::string bytes;
   EncodeRecordHeader(record.header, &bytes);
   bytes.append(record.value.data(), record.value.size());
+  return bytes;
+}
+
+std::string EncodeRequestPlaces(const std::vector<kv::RequestPlace>& places) {
+  std::string bytes;
+  for (const kv::RequestPlace& place : places) {
+    AppendRequestPlace(place, &bytes);
+  }
   return bytes;
 }
 
@@ -67,7 +76,7 @@ void DecodeRows(uint64_t kind, absl::string_view bytes) {
     case 6:
       return CheckRoundTrip(bytes, DecodeRecord, EncodeRecord);
     default:
-      CheckRoundTrip(bytes, DecodeRequestPlace, EncodeRequestPlace);
+      CheckRoundTrip(bytes, DecodeRequestPlaces, EncodeRequestPlaces);
       CheckRoundTrip(bytes, DecodeRequest, EncodeRequest);
       CheckRoundTrip(bytes, DecodeRequestPlaceKey, EncodeRequestPlaceKey);
       return CheckRoundTrip(bytes, DecodeTtlKey, [](const kv::TtlRow& row) {

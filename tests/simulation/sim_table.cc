@@ -291,23 +291,25 @@ std::optional<const kv::RememberedRequest*> SimTable::FindRequest(absl::string_v
                                                   : &content_.requests.at(number->second).request;
 }
 
-std::optional<kv::RequestPlace> SimTable::FindRequestPlace(uint64_t number) {
+std::optional<const kv::RequestPlace*> SimTable::FindRequestPlace(uint64_t number) {
   if (MustStall()) {
     return std::nullopt;
   }
   const TableContent::Request& row = content_.requests.at(number);
-  return kv::RequestPlace{.keep_until = row.request.keep_until,
-                          .bytes = row.id.size() + row.request.outcome.size(),
-                          .row_hash = kv::RequestHash(row.id, row.request),
-                          .id = row.id};
+  found_place_ = {.keep_until = row.request.keep_until,
+                  .bytes = row.id.size() + row.request.outcome.size(),
+                  .row_hash = kv::RequestHash(row.id, row.request),
+                  .id = row.id};
+  return &found_place_;
 }
 
-void SimTable::PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) {
+void SimTable::PutRequest(kv::RequestPlace place, kv::RememberedRequest request) {
   const uint64_t number = request.number;
   CHECK(!content_.requests.contains(number)) << "a number was used twice";
   CHECK(!content_.request_numbers.contains(place.id)) << "an id was remembered twice";
   request_undo_.push_back({.number = number, .before = std::nullopt});
-  SetRequest(number, TableContent::Request{.id = place.id, .request = std::move(request)},
+  SetRequest(number,
+             TableContent::Request{.id = std::move(place.id), .request = std::move(request)},
              &content_);
 }
 

@@ -96,8 +96,8 @@ class SimTable final : public kv::KvTable {
   // Simulated members publish nothing about themselves.
   void PutMemberRecord(const log::v1::MemberRecord& record) override;
   std::optional<const kv::RememberedRequest*> FindRequest(absl::string_view id) override;
-  std::optional<kv::RequestPlace> FindRequestPlace(uint64_t number) override;
-  void PutRequest(const kv::RequestPlace& place, kv::RememberedRequest request) override;
+  std::optional<const kv::RequestPlace*> FindRequestPlace(uint64_t number) override;
+  void PutRequest(kv::RequestPlace place, kv::RememberedRequest request) override;
   void DropRequest(uint64_t number, const kv::RequestPlace& place) override;
   const kv::Lease* FindLease(int64_t id) override { return content_.leases.Find(id); }
   bool ScanLease(int64_t id, absl::FunctionRef<bool(absl::string_view key)> visit) override;
@@ -135,6 +135,7 @@ class SimTable final : public kv::KvTable {
     std::optional<TableContent::Request> before;
   };
   std::vector<RequestUndo> request_undo_;
+  kv::RequestPlace found_place_;  // That FindRequestPlace returned last.
   struct LeaseUndo {
     int64_t id;
     std::optional<kv::Lease> before;

@@ -47,8 +47,14 @@ TEST(KeyLayoutTest, FrozenBytes) {
   const kv::RequestPlace place{
       .keep_until = raft::ClusterMillis(1), .bytes = 2, .row_hash = 0x0807060504030201, .id = "i"};
   EXPECT_EQ(EncodeRequestPlaceKey(258), std::string("\0\0\0\0\0\0\0\1\2", 9));
-  EXPECT_EQ(EncodeRequestPlace(place), "\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08i");
-  EXPECT_EQ(DecodeRequestPlace(EncodeRequestPlace(place)), place);
+  std::string places;
+  AppendRequestPlace(place, &places);
+  EXPECT_EQ(places, "\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08\x01i");
+  AppendRequestPlace(place, &places);
+  EXPECT_EQ(DecodeRequestPlaces(places), std::vector({place, place}));
+  EXPECT_EQ(DecodeRequestPlaces(""), std::nullopt) << "a row has one at least";
+  EXPECT_EQ(DecodeRequestPlaces(absl::string_view(places).substr(0, places.size() - 1)),
+            std::nullopt);
   const kv::RememberedRequest request{.number = 1,
                                       .keep_until = raft::ClusterMillis(2),
                                       .content_hash = 0x0807060504030201,

@@ -58,6 +58,16 @@ std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
           commands.push_back(Put(key(), std::string(rng.Below(2000), 'x')));
       }
     }
+    for (Command& command : commands) {
+      if (index > 20 && command.has_txn() && rng.Below(2) == 0) {
+        log::v1::RequestMark* mark = command.mutable_request();
+        mark->set_id("id" + std::to_string(rng.Below(60)));
+        mark->set_content_hash(rng.Below(2));
+        mark->set_keep_ms(rng.Below(2) * 200);
+        mark->set_ids_max(40);
+        mark->set_bytes_max(10'000);
+      }
+    }
     entries.push_back(CommandEntry(index, commands, /*stamp=*/1000 + 10 * index));
   }
   return entries;
@@ -66,6 +76,7 @@ std::vector<raft::Entry> RandomEntries(uint64_t seed, uint64_t count) {
 struct Bytes {
   FamilyRows latest;
   FamilyRows ttl;
+  FamilyRows requests;
   FamilyRows history;
   std::string applied;
   std::string history_state;
@@ -131,6 +142,7 @@ Bytes ApplyInRuns(const std::vector<raft::Entry>& entries, size_t run_max, size_
   store.Close();
   Bytes bytes{.latest = DumpFamily(store.database_path(), "latest.1"),
               .ttl = DumpFamily(store.database_path(), "ttl.1"),
+              .requests = DumpFamily(store.database_path(), "requests.1"),
               .history = DumpFamily(store.database_path(), "history.1"),
               .applied = DumpFamily(store.database_path(), "state.1")[kAppliedKey],
               .history_state = DumpFamily(store.database_path(), "state.1")[kHistoryKey],
@@ -148,6 +160,7 @@ TEST(KvStateMachineDeterminismTest, RunsAndRestartsDoNotShowInTheBytes) {
     const std::vector<raft::Entry> entries = RandomEntries(seed, 200);
     const Bytes whole = ApplyInRuns(entries, entries.size(), 0);
     EXPECT_FALSE(whole.latest.empty());
+    EXPECT_FALSE(whole.requests.empty());
     EXPECT_FALSE(whole.history.empty());
     EXPECT_GT(DecodeHistoryState(whole.history_state)->removed, 0);
     EXPECT_EQ(ApplyInRuns(entries, 1, 0), whole) << "seed " << seed;

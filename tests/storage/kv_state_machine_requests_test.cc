@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "kv/command_version.h"
 #include "kv/remembered_requests.h"
+#include "storage/key_layout.h"
 #include "tests/storage/store_fixture.h"
 
 namespace raftkv::storage {
@@ -15,6 +17,7 @@ namespace {
 
 using log::v1::Command;
 using log::v1::CommandOutcome;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr uint64_t kKeepMs = 1000;
@@ -28,12 +31,13 @@ class KvRequestsTest : public OpenStoreTest {
     Run(raise);
   }
 
-  static Command Marked(const std::string& id, Command command, uint64_t content_hash = 1) {
+  static Command Marked(const std::string& id, Command command, uint64_t content_hash = 1,
+                        uint64_t ids_max = 3) {
     log::v1::RequestMark* mark = command.mutable_request();
     mark->set_id(id);
     mark->set_content_hash(content_hash);
     mark->set_keep_ms(kKeepMs);
-    mark->set_ids_max(3);
+    mark->set_ids_max(ids_max);
     mark->set_bytes_max(1 << 20);
     return command;
   }
@@ -44,6 +48,27 @@ class KvRequestsTest : public OpenStoreTest {
     increment->set_key("n");
     increment->set_delta(1);
     return Marked(id, command, content_hash);
+  }
+  // So many of one entry, from "<prefix>0" on.
+  static std::vector<Command> Many(const std::string& prefix, int count) {
+    std::vector<Command> commands;
+    for (int i = 0; i < count; ++i) {
+      commands.push_back(Marked(absl::StrCat(prefix, i), Put("a", "1"), /*content_hash=*/1,
+                                /*ids_max=*/1000));
+    }
+    return commands;
+  }
+  // How many ids each row of places has, those that are forgotten included.
+  std::vector<size_t> RowsOfPlaces() {
+    store_.Close();
+    std::vector<size_t> rows;
+    for (const auto& [key, value] : DumpFamily(store_.database_path(), "requests.1")) {
+      if (DecodeRequestPlaceKey(key).has_value()) {
+        rows.push_back(DecodeRequestPlaces(value)->size());
+      }
+    }
+    store_.Open();
+    return rows;
   }
   void ExpectWhole() { EXPECT_EQ(store_.machine().TakeView()->Verify(nullptr), absl::OkStatus()); }
 };
@@ -120,6 +145,54 @@ TEST_F(KvRequestsTest, AnIdThatComesBackWithinARunIsRememberedAnew) {
   ExpectWhole();
   store_.Reopen();
   EXPECT_TRUE(Run(Add("a"), 2000 + kKeepMs).replayed());
+}
+
+TEST_F(KvRequestsTest, AnEntrysIdsHaveTheirPlacesInOneRowThatGoesWithTheLast) {
+  store_.Run(Many("a", 6), /*stamp=*/2000);
+  store_.Run(Many("b", 2), /*stamp=*/2001);
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(6, 2));
+  // Each new id takes the place of four.
+  store_.Run(Many("c", 1), /*stamp=*/2000 + kKeepMs);
+  ExpectWhole();
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(6, 2, 1)) << "a4 and a5 are left";
+  EXPECT_TRUE(Run(Many("a", 6).at(5), 2000 + kKeepMs).replayed());
+  store_.Run(Many("d", 1), /*stamp=*/2000 + kKeepMs);
+  ExpectWhole();
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(2, 1, 1));
+}
+
+TEST_F(KvRequestsTest, ARowOfWhichSomeAreForgottenIsFoundAfterARestartAndInASnapshot) {
+  store_.Run(Many("a", 6), /*stamp=*/2000);
+  store_.Run(Many("b", 1), /*stamp=*/2000 + kKeepMs);
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(6, 1)) << "a4 and a5 are left";
+
+  Store follower(dir_.File("follower"));
+  follower.Open();
+  follower.Found();
+  follower.Write({{.id = {},
+                   .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
+                   .entries = {}}});
+  auto staged = follower.Stage(store_.Point(), store_.ReadSnapshot());
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  follower.Install(*std::move(staged), /*keeps_log=*/false);
+  follower.Run(Many("c", 1), 2000 + kKeepMs);
+  EXPECT_EQ(follower.machine().TakeView()->Verify(nullptr), absl::OkStatus());
+
+  store_.Run(Many("c", 1), 2000 + kKeepMs);
+  ExpectWhole();
+  EXPECT_EQ(store_.machine().StateHash(store_.machine().applied().index),
+            follower.machine().StateHash(follower.machine().applied().index));
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(1, 1));
+}
+
+TEST_F(KvRequestsTest, AnEntryOfManyIdsHasSeveralRows) {
+  store_.Run(Many("a", 600), /*stamp=*/2000);
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(256, 256, 88));
+  for (int entry = 0; entry < 10; ++entry) {
+    store_.Run(Many(absl::StrCat("b", entry, "-"), 16), 2000 + kKeepMs);
+  }
+  ExpectWhole();
+  EXPECT_THAT(RowsOfPlaces(), ElementsAre(16, 16, 16, 16, 16, 16, 16, 16, 16, 16));
 }
 
 TEST_F(KvRequestsTest, AFailureUndoesTheWriteAndIsRemembered) {
