@@ -338,10 +338,10 @@ absl::Status UnfitMemberError(absl::string_view problem) {
 }
 
 absl::Status MemberExistsError(absl::string_view field, absl::string_view value, uint64_t id,
-                               absl::string_view address) {
+                               absl::string_view address, absl::string_view why) {
   return MakeError(absl::StatusCode::kAlreadyExists, "MEMBER_EXISTS",
                    absl::StrCat(field, ": ", EchoKey(value), " is that of member ", id, " at ",
-                                address, ", which has other data"),
+                                address, ", which has other data", why.empty() ? "" : ", ", why),
                    {{"field", std::string(field)}});
 }
 

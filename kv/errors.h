@@ -82,9 +82,10 @@ absl::Status WouldLoseQuorumError(absl::string_view problem);
 // Who is to become a member does not answer at `peer_address`, or is not what it should be.
 absl::Status MemberUnreachableError(absl::string_view peer_address, absl::string_view problem);
 absl::Status UnfitMemberError(absl::string_view problem);
-// ALREADY_EXISTS: member `id`, at `address`, has `value` for `field`.
+// ALREADY_EXISTS: member `id`, at `address`, has `value` for `field`, and, as `why` says in a
+// clause, keeps it.
 absl::Status MemberExistsError(absl::string_view field, absl::string_view value, uint64_t id,
-                               absl::string_view address);
+                               absl::string_view address, absl::string_view why = "");
 // RESOURCE_EXHAUSTED.
 absl::Status TooManyMembersError(uint64_t limit);
 // INVALID_ARGUMENT.

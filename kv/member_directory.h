@@ -55,7 +55,7 @@ class MemberDirectory {
       : self_(std::move(self)), configuration_(*configuration), state_machine_(*state_machine) {}
 
   const Self& self() const { return self_; }
-  // Once it is known: a member that joins has no id before.
+  // Once it is known: a member that joins has none before, which is 0.
   void SetSelfId(uint64_t id) { self_.id = id; }
   void SetSelfAddresses(std::string client_address, std::string peer_address);
   // Where others may be, besides what is stored.

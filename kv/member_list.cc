@@ -54,6 +54,14 @@ const ConfiguredMember* FindMember(const ClusterConfiguration& record, uint64_t 
   return found == record.members().end() ? nullptr : &*found;
 }
 
+const ConfiguredMember* FindMemberNamed(const ClusterConfiguration& record,
+                                        absl::string_view name) {
+  const auto found =
+      std::find_if(record.members().begin(), record.members().end(),
+                   [name](const ConfiguredMember& member) { return member.name() == name; });
+  return found == record.members().end() ? nullptr : &*found;
+}
+
 uint64_t LastMemberId(const ClusterConfiguration& record) {
   uint64_t last = record.last_member_id();
   for (const ConfiguredMember& member : record.members()) {

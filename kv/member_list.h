@@ -15,6 +15,9 @@ namespace raftkv::kv {
 // nullptr: no member has that id.
 const log::v1::ConfiguredMember* FindMember(const log::v1::ClusterConfiguration& record,
                                             uint64_t id);
+// The same by its name.
+const log::v1::ConfiguredMember* FindMemberNamed(const log::v1::ClusterConfiguration& record,
+                                                 absl::string_view name);
 // The largest id that any member has had.
 uint64_t LastMemberId(const log::v1::ClusterConfiguration& record);
 // Whether the member `id` is one no more: it was, and the record lacks it. One that the record does

@@ -194,6 +194,10 @@ const std::vector<Option>& Option::Table() {
        "member "
        "add); without a meaning once the directory holds data",
        Switch{&ServerOptions::wait_for_invite, false}},
+      {"Cluster", "auto_replace",
+       "on every member: the leader replaces one that comes back without its data, under its name "
+       "and certificate, by itself; needs TLS with --peer_client_cert_auth",
+       Switch{&ServerOptions::auto_replace, false}},
       {"Cluster", "heartbeat_interval_ms", "a leader's heartbeats",
        Number{&ServerOptions::heartbeat_interval_ms, 100, 10, 10'000}},
       {"Cluster", "election_timeout_ms",
@@ -333,6 +337,13 @@ absl::Status ServerOptions::Complete() {
     }
   }
   RAFTKV_RETURN_IF_ERROR(CheckTlsFlags(*this));
+  const TlsFiles peer_tls = PeerTlsFiles(*this);
+  if (auto_replace && !(peer_tls.on() && peer_tls.client_cert_auth)) {
+    return Refusal("auto_replace", "true",
+                   "needs --peer_cert_file and --peer_client_cert_auth=true, or --cert_file and "
+                   "--client_cert_auth=true: without certificates whoever reaches the peer port "
+                   "could take a member's place");
+  }
   if (const auto addresses = ParseAddressList(join); !addresses.ok()) {
     return Refusal("join", join, addresses.status().message());
   }

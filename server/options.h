@@ -37,6 +37,7 @@ struct ServerOptions {
   std::string initial_cluster;
   std::string join;
   bool wait_for_invite = false;
+  bool auto_replace = false;
   int64_t heartbeat_interval_ms = 0;
   int64_t election_timeout_ms = 0;
   int64_t priority = 0;

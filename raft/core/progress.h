@@ -104,6 +104,8 @@ class FollowerProgress {
   void OnHeartbeatReply(RoundId round);
   // It sent something within an election timeout, or has not been followed for so long yet.
   bool is_heard() const { return ticks_since_contact_ < election_timeout_ticks_; }
+  // It sent nothing for the longest time that a follower waits for its leader.
+  bool is_silent() const { return ticks_since_contact_ >= 2 * election_timeout_ticks_; }
   // It sent nothing for so long that it need not be waited for.
   bool is_lost() const {
     return ticks_since_contact_ >= kLostElectionTimeouts * election_timeout_ticks_;

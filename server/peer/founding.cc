@@ -73,10 +73,8 @@ log::v1::ClusterConfiguration MakeFoundingRecord(const std::vector<Founder>& fou
 absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
                                 const std::vector<Founder>& founders, const std::string& name,
                                 uint64_t data_id) {
-  const auto self = std::find_if(
-      record.members().begin(), record.members().end(),
-      [&name](const log::v1::ConfiguredMember& member) { return member.name() == name; });
-  if (self == record.members().end()) {
+  const log::v1::ConfiguredMember* const self = kv::FindMemberNamed(record, name);
+  if (self == nullptr) {
     return absl::FailedPreconditionError(
         absl::StrCat(", which has no member \"", name, "\": check --name and --initial_cluster"));
   }
@@ -88,7 +86,9 @@ absl::Status CheckFoundedRecord(const log::v1::ClusterConfiguration& record,
         "again under its old identity. Start it with its old data; if that is lost, start it with "
         "--wait_for_invite instead of --initial_cluster, and have the other members take it back "
         "as a new one: raftkvctl member replace ",
-        name, ", with the endpoint of another member"));
+        name,
+        ", with the endpoint of another member. Members that show certificates to each other do "
+        "all that by themselves when each runs with --auto_replace"));
   }
   // Members have come and gone since: the list cannot be compared any more, but this member's id.
   if (record.last_member_id() != 0) {
@@ -290,9 +290,21 @@ void Founding::OnAnswer(Peer* peer, const grpc::Status& status,
 void Founding::OnFoundedPeer(Peer* peer, const peer::v1::HelloResponse& response) {
   over_ = true;
   const log::v1::ClusterConfiguration& record = response.configuration();
-  const uint64_t restored_from = context_->self().restored_from;
-  absl::Status adoptable =
-      CheckFoundedRecord(record, founders_, context_->self().name, context_->self().data_id);
+  const kv::MemberDirectory::Self& self = context_->self();
+  const uint64_t restored_from = self.restored_from;
+  const log::v1::ConfiguredMember* const was = kv::FindMemberNamed(record, self.name);
+  // What was restored is not empty, so no log can be brought to it.
+  if (context_->auto_replace && restored_from == 0 && was != nullptr &&
+      was->data_id() != self.data_id) {
+    LOG(WARNING) << "--data_dir=" << context_->data_dir << " is new, and member " << was->id()
+                 << " \"" << self.name << "\" of cluster " << record.cluster_id()
+                 << " has other data: it was wiped. By --auto_replace this node asks the other "
+                    "members to add it in that one's place, and neither votes nor answers until "
+                    "they have";
+    hooks_.on_wiped();
+    return;
+  }
+  absl::Status adoptable = CheckFoundedRecord(record, founders_, self.name, self.data_id);
   if (adoptable.ok() && response.restored_from() != restored_from) {
     adoptable = absl::FailedPreconditionError(
         absl::StrCat(", but ", DescribeOrigin(response.restored_from(), restored_from),

@@ -57,6 +57,9 @@ class Founding final {
         new_asker;
     // The cluster exists and this node is in it.
     std::function<void(const log::v1::ClusterConfiguration& record)> on_founded;
+    // The cluster exists and has a member of this name, whose data is not here any more, and this
+    // node may ask to take its place. Must not destroy the founding.
+    std::function<void()> on_wiped;
     // This node can never become a member as it is; `reason` says why and what to do.
     std::function<void(const std::string& reason)> on_refused;
   };

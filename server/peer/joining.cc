@@ -66,6 +66,7 @@ void Joining::Ask() {
   peer::v1::ChangeMembersRequest request;
   request.mutable_add()->set_name(context_->self().name);
   request.mutable_add()->set_peer_address(context_->self().peer_address);
+  request.mutable_add()->set_may_replace(context_->auto_replace);
   const auto stub = peer::v1::ForwardService::NewStub(connection_.channel());
   call_ = new Call(
       [&](grpc::ClientContext* context) {

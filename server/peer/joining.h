@@ -1,5 +1,6 @@
 // Joining is how a node that belongs to no cluster becomes a member of one that runs: it waits
-// until a member of that invites it by a Hello, and with --join asks members to add it.
+// until a member of that invites it by a Hello, and with --join asks members to add it. So does a
+// member that was wiped and has --auto_replace.
 #pragma once
 
 #include <functional>
@@ -22,7 +23,7 @@ class Joining final {
   using OnInvited =
       std::function<void(uint64_t id, const log::v1::ClusterConfiguration& configuration)>;
 
-  // `addresses` are those of --join; empty: it waits, and asks nobody.
+  // `addresses` are whom it asks; empty: it waits, and asks nobody.
   Joining(PeerContext* context, std::vector<std::string> addresses, OnInvited on_invited);
   // Gives up the call that is under way.
   ~Joining();

@@ -1,5 +1,7 @@
 #include "server/peer/member_changes.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -122,13 +124,65 @@ void MemberChanges::OnAnswer(Newcomer* newcomer, const grpc::Status& status,
     End(newcomer, fit);
     return;
   }
+  kv::Membership::Adding adding{.name = newcomer->wanted.name(),
+                                .peer_address = newcomer->wanted.peer_address(),
+                                .data_id = response.data_id(),
+                                .stay_learner = newcomer->wanted.stay_learner()};
+  const log::v1::ConfiguredMember* const old =
+      kv::FindMemberNamed(context_->directory->newest(), adding.name);
+  if (newcomer->wanted.may_replace() && old != nullptr && old->data_id() != adding.data_id) {
+    Replace(*old, std::move(adding), newcomer);
+    return;
+  }
+  newcomer->over = true;
+  hooks_.membership->Request(std::move(adding), newcomer->deadline, std::move(newcomer->done));
+}
+
+absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& old) const {
+  const auto refusal = [&](const std::string& why) {
+    return kv::MemberExistsError("name", old.name(), old.id(), old.peer_address(), why);
+  };
+  if (!context_->auto_replace) {
+    return refusal(absl::StrCat(
+        "and the leader, member ", context_->self().id, " \"", context_->self().name,
+        "\", runs without --auto_replace: restart the members with it, or replace that one by "
+        "raftkvctl member replace ",
+        old.name()));
+  }
+  // Nothing is known of the leader itself.
+  const raft::FollowerProgress* const progress =
+      context_->driver->core().progress(raft::NodeId(old.id()));
+  if (progress == nullptr || !progress->is_silent()) {
+    return refusal(absl::StrCat(
+        "and the leader has heard it within ", 2 * context_->election_timeout / kNanosPerMilli,
+        " ms: only who is down is replaced. Stop it, if it runs; else this goes by itself"));
+  }
+  return absl::OkStatus();
+}
+
+// A node whose member was removed, and which was not added before this leader was lost, asks again,
+// and then has nobody to replace.
+void MemberChanges::Replace(const log::v1::ConfiguredMember& old, kv::Membership::Adding adding,
+                            Newcomer* newcomer) {
+  if (const absl::Status replaceable = CheckReplaceable(old); !replaceable.ok()) {
+    End(newcomer, replaceable);
+    return;
+  }
+  LOG(WARNING) << "member " << old.id() << " \"" << old.name() << "\" has come back at "
+               << adding.peer_address << " without its data: it is replaced (--auto_replace)";
+  // It counts no more than the one before did.
+  adding.stay_learner = old.stay_learner();
   newcomer->over = true;
   hooks_.membership->Request(
-      kv::Membership::Adding{.name = newcomer->wanted.name(),
-                             .peer_address = newcomer->wanted.peer_address(),
-                             .data_id = response.data_id(),
-                             .stay_learner = newcomer->wanted.stay_learner()},
-      newcomer->deadline, std::move(newcomer->done));
+      kv::Membership::Removing{old.id()}, newcomer->deadline,
+      [membership = hooks_.membership, adding = std::move(adding), deadline = newcomer->deadline,
+       done = std::move(newcomer->done)](const absl::StatusOr<uint64_t>& removed) {
+        if (removed.ok()) {
+          membership->Request(adding, deadline, done);
+        } else {
+          done(removed.status());
+        }
+      });
 }
 
 absl::Status MemberChanges::CheckNewcomer(const peer::v1::AddedMember& wanted,

@@ -32,6 +32,8 @@ struct PeerContext {
   // For snapshots only, and of one thread: what is done on one snapshot is done in order.
   kv::DiskPool* snapshots = nullptr;
   MonotonicNanos election_timeout = 0;
+  // --auto_replace.
+  bool auto_replace = false;
   // For messages.
   std::string data_dir;
   // The data directory turned out to be unusable: foreign, or an older copy. Stops the member,

@@ -27,6 +27,7 @@ PeerWing::PeerWing(const ServerOptions* options, std::vector<Founder> founders,
   context_.state_machine = storage_.state_machine();
   context_.snapshots = snapshots;
   context_.election_timeout = options_.election_timeout_ms * kNanosPerMilli;
+  context_.auto_replace = options_.auto_replace;
   context_.data_dir = options_.data_dir;
   context_.stop_unusable = hooks_.stop_unusable;
   context_.on_removed = [this] { OnRemoved(); };
@@ -121,9 +122,7 @@ void PeerWing::Join() {
     return;
   }
   if (options_.Joins()) {
-    joining_ = std::make_unique<Joining>(
-        &context_, *ParseAddressList(options_.join),
-        [this](uint64_t id, const auto& configuration) { OnInvited(id, configuration); });
+    BeginJoining(*ParseAddressList(options_.join));
     return;
   }
   if (founders_.size() <= 1) {
@@ -143,6 +142,7 @@ void PeerWing::Join() {
                     MakeHello(context_, founders_), std::move(on_answer));
               },
           .on_founded = [this](const log::v1::ClusterConfiguration& record) { OnFounded(record); },
+          .on_wiped = [this] { OnWiped(); },
           .on_refused = context_.stop_unusable});
 }
 
@@ -152,6 +152,24 @@ void PeerWing::OnFounded(const log::v1::ClusterConfiguration& record) {
             << " member(s)";
   context_.driver->SetDormant(false);
   transport_.FollowMembers();
+}
+
+// Who it was is for the others to remove: from here on this node is one that joins.
+void PeerWing::OnWiped() {
+  std::vector<std::string> others;
+  for (const Founder& founder : founders_) {
+    if (founder.name != context_.self().name) {
+      others.push_back(founder.peer_address);
+    }
+  }
+  context_.directory->SetSelfId(0);
+  BeginJoining(std::move(others));
+}
+
+void PeerWing::BeginJoining(std::vector<std::string> addresses) {
+  joining_ = std::make_unique<Joining>(
+      &context_, std::move(addresses),
+      [this](uint64_t id, const auto& configuration) { OnInvited(id, configuration); });
 }
 
 // The log that goes with it comes from the leader, from its first entry on or as a snapshot. What
@@ -178,7 +196,7 @@ void PeerWing::OnRemoved() {
 }
 
 void PeerWing::Tick() {
-  if (context_.directory->founded()) {
+  if (context_.directory->founded() || joining_ != nullptr) {
     founding_.reset();
   } else if (founding_ != nullptr) {
     founding_->Tick();

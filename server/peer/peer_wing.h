@@ -83,6 +83,8 @@ class PeerWing {
 
  private:
   void OnFounded(const log::v1::ClusterConfiguration& record);
+  void OnWiped();
+  void BeginJoining(std::vector<std::string> addresses);
   void OnInvited(uint64_t id, const log::v1::ClusterConfiguration& configuration);
   void OnRemoved();
   peer::v1::HelloResponse OnHello(const peer::v1::HelloRequest& request);

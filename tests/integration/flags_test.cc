@@ -76,6 +76,7 @@ TEST(BadFlagsTest, OneLineNamesFlagValueAndWhatIsAllowed) {
   ExpectBadFlags({"--log_bytes_max=much"}, {"log_bytes_max", "much", "1MiB"});
   ExpectBadFlags({"--advertise_client=0.0.0.0:2379"}, {"advertise_client", "0.0.0.0:2379"});
   ExpectBadFlags({"--advertise_peer=:2380"}, {"advertise_peer", ":2380"});
+  ExpectBadFlags({"--auto_replace=true"}, {"auto_replace", "true", "peer_client_cert_auth"});
 }
 
 TEST(BadFlagsTest, TheFoundingListIsChecked) {
@@ -112,8 +113,9 @@ TEST(HelpTest, ExitsWithZeroAndShowsEveryFlag) {
   const std::string text = help.out + help.err;
   for (const char* flag :
        {"name", "data_dir", "listen_client", "listen_peer", "listen_http", "advertise_peer",
-        "advertise_client", "initial_cluster", "heartbeat_interval_ms", "election_timeout_ms",
-        "priority", "value_bytes_max", "request_timeout_ms", "memory_bytes_max", "log_bytes_max"}) {
+        "advertise_client", "initial_cluster", "auto_replace", "heartbeat_interval_ms",
+        "election_timeout_ms", "priority", "value_bytes_max", "request_timeout_ms",
+        "memory_bytes_max", "log_bytes_max"}) {
     EXPECT_THAT(text, HasSubstr(flag));
   }
   const CommandResult version = RunRaftkvd({"--version"});

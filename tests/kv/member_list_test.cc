@@ -32,6 +32,8 @@ TEST(MemberListTest, ANewLearnerHasTheNextId) {
   EXPECT_THAT(record.learners(), ElementsAre(3, 4));
   EXPECT_EQ(record.last_member_id(), 4u);
   EXPECT_EQ(FindMember(record, 4)->name(), "n4");
+  EXPECT_EQ(FindMemberNamed(record, "n4")->id(), 4u);
+  EXPECT_EQ(FindMemberNamed(record, "n5"), nullptr);
   EXPECT_TRUE(raft::CheckSuccessor(IdsOf(ThreeMembers()), IdsOf(record)).ok());
 }
 

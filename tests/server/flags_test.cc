@@ -48,6 +48,7 @@ std::string Describe(const ServerOptions& options) {
       " listen_http=", options.listen_http, " advertise_client=", options.advertise_client,
       " advertise_peer=", options.advertise_peer, " initial_cluster=", options.initial_cluster,
       " join=", options.join, " wait_for_invite=", options.wait_for_invite ? "on" : "off",
+      " auto_replace=", options.auto_replace ? "on" : "off",
       " heartbeat=", options.heartbeat_interval_ms, " election=", options.election_timeout_ms,
       " priority=", options.priority, " value=", options.value_bytes_max,
       " delete_range=", options.delete_range_keys_max, " timeout=", options.request_timeout_ms,
@@ -116,7 +117,7 @@ TEST(ParseFlagsTest, NoFlagsAreAWorkingStore) {
       Parse({}),
       "name=default data_dir=./default.raftkv config= listen_client=127.0.0.1:2379 "
       "listen_peer=127.0.0.1:2380 listen_http=127.0.0.1:8080 advertise_client= "
-      "advertise_peer= initial_cluster= join= wait_for_invite=off "
+      "advertise_peer= initial_cluster= join= wait_for_invite=off auto_replace=off "
       "heartbeat=100 election=1000 priority=100 value=1048576 delete_range=10000 timeout=10000 "
       "memory=268435456 log=1073741824 disk_reserve=0 reflection=on console=on "
       "tls=,,,off,,,,,,,,\n");
@@ -137,6 +138,7 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                               {"initial_cluster", "n1=e:5"},
                               {"join", "f:6,g:7"},
                               {"wait_for_invite", "true"},
+                              {"auto_replace", "true"},
                               {"heartbeat_interval_ms", "20"},
                               {"election_timeout_ms", "200"},
                               {"priority", "7"},
@@ -155,11 +157,11 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
                               {"peer_cert_file", "pc"},
                               {"peer_key_file", "pk"},
                               {"peer_trusted_ca_file", "pa"},
-                              {"peer_client_cert_auth", "false"},
+                              {"peer_client_cert_auth", "true"},
                               {"http_cert_file", "hc"},
                               {"http_key_file", "hk"},
                               {"http_trusted_ca_file", "ha"},
-                              {"http_client_cert_auth", "true"}};
+                              {"http_client_cert_auth", "false"}};
   ASSERT_EQ(values.size(), Option::Table().size());
   Arguments arguments;
   Environment environment;
@@ -175,9 +177,9 @@ TEST(ParseFlagsTest, EveryFlagIsReadFromEverySource) {
       absl::StrCat("name=n1 data_dir=d config=", path,
                    " listen_client=a:1 listen_peer=b:2 listen_http=h:9 advertise_client=c:3 "
                    "advertise_peer=d:4 initial_cluster=n1=e:5 join=f:6,g:7 wait_for_invite=on "
-                   "heartbeat=20 election=200 priority=7 value=30 "
+                   "auto_replace=on heartbeat=20 election=200 priority=7 value=30 "
                    "delete_range=40 timeout=50 memory=73400320 log=104857600 disk_reserve=20971520 "
-                   "reflection=off console=readonly tls=c,k,a,on,pc,pk,pa,false,hc,hk,ha,true\n");
+                   "reflection=off console=readonly tls=c,k,a,on,pc,pk,pa,true,hc,hk,ha,false\n");
   EXPECT_EQ(Parse(arguments), expected);
   EXPECT_EQ(Parse({}, environment), expected);
   WriteFile(path, file);
@@ -484,6 +486,9 @@ constexpr char kHelp[] =
     "  --wait_for_invite=false\n"
     "      start empty, and become a member of the first cluster that adds this node (raftkvctl "
     "member add); without a meaning once the directory holds data; true or false\n"
+    "  --auto_replace=false\n"
+    "      on every member: the leader replaces one that comes back without its data, under its "
+    "name and certificate, by itself; needs TLS with --peer_client_cert_auth; true or false\n"
     "  --heartbeat_interval_ms=100\n"
     "      a leader's heartbeats; 10 to 10000\n"
     "  --election_timeout_ms=1000\n"

@@ -217,6 +217,29 @@ TEST(ServerOptionsTest, TheConsoleHasThreeModes) {
   }
 }
 
+TEST(ServerOptionsTest, WhoReplacesMembersChecksTheirCertificates) {
+  const auto complete = [](bool certificate, bool client_cert_auth, const std::string& peer_auth) {
+    ServerOptions options;
+    options.auto_replace = true;
+    if (certificate) {
+      options.cert_file = "cert";
+      options.key_file = "key";
+      options.trusted_ca_file = "ca";
+    }
+    options.client_cert_auth = client_cert_auth;
+    options.peer_client_cert_auth = peer_auth;
+    return options.Complete();
+  };
+  EXPECT_TRUE(complete(true, true, "").ok());
+  EXPECT_TRUE(complete(true, false, "true").ok()) << "of the peer port is enough";
+  for (const absl::Status& refused :
+       {complete(false, false, ""), complete(true, false, ""), complete(true, true, "false")}) {
+    EXPECT_THAT(ErrorOf(refused),
+                AllOf(HasSubstr("--auto_replace=true: needs"), HasSubstr("--peer_client_cert_auth"),
+                      HasSubstr("take a member's place")));
+  }
+}
+
 TEST(ServerOptionsTest, WhereItListensMayBeAnywhere) {
   for (const char* address : {":0", "0.0.0.0:2379", "[::]:1", "host:65535"}) {
     ServerOptions options;

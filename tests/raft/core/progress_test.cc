@@ -223,6 +223,16 @@ TEST(FollowerProgressTest, IsHeardForAnElectionTimeout) {
   EXPECT_TRUE(progress.is_heard());
 }
 
+TEST(FollowerProgressTest, IsSilentAfterTwoElectionTimeouts) {
+  FollowerProgress progress(LogIndex(1), TestConfig());
+  PassTicks(progress, 19);
+  EXPECT_FALSE(progress.is_silent());
+  PassTicks(progress, 1);
+  EXPECT_TRUE(progress.is_silent());
+  progress.OnContact();
+  EXPECT_FALSE(progress.is_silent());
+}
+
 TEST(FollowerProgressTest, IsLostAfterTenElectionTimeouts) {
   FollowerProgress progress(LogIndex(1), TestConfig());
   PassTicks(progress, 99);

@@ -166,6 +166,7 @@ TEST_F(CheckFoundedRecordTest, AWipedMemberAndAStrangerAreRefused) {
   const absl::Status wiped = Check(kList, "n1", 12);
   EXPECT_NE(wiped.message().find("wiped"), std::string::npos) << wiped;
   EXPECT_NE(wiped.message().find("raftkvctl member replace n1,"), std::string::npos) << wiped;
+  EXPECT_NE(wiped.message().find("--auto_replace"), std::string::npos) << wiped;
   const absl::Status stranger = Check(kList, "n4", 44);
   EXPECT_NE(stranger.message().find("no member \"n4\""), std::string::npos) << stranger;
 }
@@ -233,6 +234,7 @@ class Node {
                   EXPECT_FALSE(record_.has_value()) << "founded twice";
                   record_ = record;
                 },
+            .on_wiped = [this] { ++wiped_; },
             .on_refused = [this](const std::string& why) { refusals_.push_back(why); }});
   }
 
@@ -250,6 +252,9 @@ class Node {
   bool founded() const { return record_.has_value(); }
   const std::optional<log::v1::ClusterConfiguration>& record() const { return record_; }
   const std::vector<std::string>& refusals() const { return refusals_; }
+  void AllowReplacing() { context_.auto_replace = true; }
+  // How often it heard that it was wiped.
+  int wiped() const { return wiped_; }
 
  private:
   const std::vector<Founder> founders_;
@@ -258,6 +263,7 @@ class Node {
   kv::MemberDirectory directory_;
   PeerContext context_;
   std::vector<std::string> refusals_;
+  int wiped_ = 0;
   std::optional<Founding> founding_;
 };
 
@@ -427,6 +433,33 @@ TEST_F(FoundingTest, WhoIsWipedAfterTheFoundingIsRefused) {
   EXPECT_THAT(node(3).refusals(),
               ElementsAre(AllOf(HasSubstr("--data_dir=data: member \"n1\" at host-1:2380"),
                                 HasSubstr("wiped"))));
+}
+
+TEST_F(FoundingTest, WhoIsWipedAndMayBeReplacedIsNotRefused) {
+  for (const int number : {1, 2, 3}) {
+    Start(number);
+  }
+  Tick(2);
+  StartNew(3, 34);
+  node(3).AllowReplacing();
+  const LogLines log;
+  Tick(10);
+  EXPECT_EQ(node(3).wiped(), 1);
+  EXPECT_FALSE(node(3).founded());
+  EXPECT_THAT(node(3).refusals(), IsEmpty());
+  EXPECT_THAT(log.lines, Contains(AllOf(HasSubstr("WARNING --data_dir=data is new"),
+                                        HasSubstr("member 3 \"n3\""))));
+}
+
+TEST_F(FoundingTest, OnlyAMembersOwnNameMayBeReplaced) {
+  for (const int number : {1, 2, 3}) {
+    Start(number);
+  }
+  Tick(2);
+  Start(4, std::string(kList) + ",n4=host-4:2380").AllowReplacing();
+  Tick(10);
+  EXPECT_EQ(node(4).wiped(), 0);
+  EXPECT_THAT(node(4).refusals(), ElementsAre(HasSubstr("has no member \"n4\"")));
 }
 
 TEST_F(FoundingTest, WhoRestartsMidwayWithAnotherListIsRefused) {
