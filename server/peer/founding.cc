@@ -293,14 +293,17 @@ void Founding::OnFoundedPeer(Peer* peer, const peer::v1::HelloResponse& response
   const kv::MemberDirectory::Self& self = context_->self();
   const uint64_t restored_from = self.restored_from;
   const log::v1::ConfiguredMember* const was = kv::FindMemberNamed(record, self.name);
-  // What was restored is not empty, so no log can be brought to it.
+  // Also whom the leader has added in its own place already, and who was restarted before it was
+  // invited: its id is none of the founders'. What was restored is not empty, so no log can be
+  // brought to it.
   if (context_->auto_replace && restored_from == 0 && was != nullptr &&
-      was->data_id() != self.data_id) {
-    LOG(WARNING) << "--data_dir=" << context_->data_dir << " is new, and member " << was->id()
-                 << " \"" << self.name << "\" of cluster " << record.cluster_id()
-                 << " has other data: it was wiped. By --auto_replace this node asks the other "
-                    "members to add it in that one's place, and neither votes nor answers until "
-                    "they have";
+      (was->data_id() != self.data_id || was->id() > founders_.size())) {
+    LOG(WARNING) << absl::StrCat(
+        "--data_dir=", context_->data_dir, " is new (", absl::Hex(self.data_id), "), and cluster ",
+        record.cluster_id(), " has a member \"", self.name, "\", ", was->id(), ", with data ",
+        absl::Hex(was->data_id()),
+        ": it was wiped. By --auto_replace this node asks the other members to take it in that "
+        "one's place, and neither votes nor answers until they have");
     hooks_.on_wiped();
     return;
   }

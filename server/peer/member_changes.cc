@@ -138,7 +138,8 @@ void MemberChanges::OnAnswer(Newcomer* newcomer, const grpc::Status& status,
   hooks_.membership->Request(std::move(adding), newcomer->deadline, std::move(newcomer->done));
 }
 
-absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& old) const {
+absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& old,
+                                             const std::string& peer_address) const {
   const auto refusal = [&](const std::string& why) {
     return kv::MemberExistsError("name", old.name(), old.id(), old.peer_address(), why);
   };
@@ -154,8 +155,15 @@ absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& ol
       context_->driver->core().progress(raft::NodeId(old.id()));
   if (progress == nullptr || !progress->is_silent()) {
     return refusal(absl::StrCat(
-        "and the leader has heard it within ", 2 * context_->election_timeout / kNanosPerMilli,
+        "and the leader is that member, or has heard it or come to lead within ",
+        2 * context_->election_timeout / kNanosPerMilli,
         " ms: only who is down is replaced. Stop it, if it runs; else this goes by itself"));
+  }
+  // Else the old one would be removed, and the new one could not be added.
+  for (const log::v1::ConfiguredMember& other : context_->directory->newest().members()) {
+    if (other.id() != old.id() && other.peer_address() == peer_address) {
+      return kv::MemberExistsError("peer_address", peer_address, other.id(), other.peer_address());
+    }
   }
   return absl::OkStatus();
 }
@@ -164,12 +172,13 @@ absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& ol
 // and then has nobody to replace.
 void MemberChanges::Replace(const log::v1::ConfiguredMember& old, kv::Membership::Adding adding,
                             Newcomer* newcomer) {
-  if (const absl::Status replaceable = CheckReplaceable(old); !replaceable.ok()) {
+  if (const absl::Status replaceable = CheckReplaceable(old, adding.peer_address);
+      !replaceable.ok()) {
     End(newcomer, replaceable);
     return;
   }
   LOG(WARNING) << "member " << old.id() << " \"" << old.name() << "\" has come back at "
-               << adding.peer_address << " without its data: it is replaced (--auto_replace)";
+               << adding.peer_address << " without its data: it is to be replaced (--auto_replace)";
   // It counts no more than the one before did.
   adding.stay_learner = old.stay_learner();
   newcomer->over = true;

@@ -39,9 +39,9 @@ class MemberChanges final {
   // addition is refused with BAD_NAME or BAD_ADDRESS, MEMBER_UNREACHABLE when nobody answers there
   // within kNewcomerAnswerSeconds, and MEMBER_UNFIT when who answers has another name, belongs to
   // a cluster, founds one, or is too old. One that may replace the member of its name, which has
-  // other data, does when this leader has --auto_replace and has not heard that member for two
-  // election timeouts: it is removed, and then the node added, by the same deadline; MEMBER_EXISTS
-  // otherwise. `done` hears by `deadline` plus a tick.
+  // other data, does when this leader has --auto_replace and, as the request comes, has not heard
+  // that member for two election timeouts: it is removed, and then the node added, by the same
+  // deadline; MEMBER_EXISTS otherwise. `done` hears by `deadline` plus a tick.
   void Request(const peer::v1::ChangeMembersRequest& change, bool may_forward,
                MonotonicNanos deadline, kv::Membership::Done done);
   // Called every tick.
@@ -67,8 +67,9 @@ class MemberChanges final {
                 const peer::v1::HelloResponse& response);
   absl::Status CheckNewcomer(const peer::v1::AddedMember& wanted,
                              const peer::v1::HelloResponse& response) const;
-  // Whether this leader may have another node in the place of `old`.
-  absl::Status CheckReplaceable(const log::v1::ConfiguredMember& old) const;
+  // Whether this leader may have the node at `peer_address` in the place of `old`.
+  absl::Status CheckReplaceable(const log::v1::ConfiguredMember& old,
+                                const std::string& peer_address) const;
   void Replace(const log::v1::ConfiguredMember& old, kv::Membership::Adding adding,
                Newcomer* newcomer);
   static void End(Newcomer* newcomer, const absl::Status& status);

@@ -116,7 +116,7 @@ TEST_F(AutoReplaceTest, AMemberThatRunsIsNotReplaced) {
   ServerProcess twin(options);
   twin.Start();
   ASSERT_TRUE(twin.WaitReady()) << twin.LogTail();
-  EXPECT_TRUE(AwaitLog(twin, "the leader has heard it within")) << twin.LogTail();
+  EXPECT_TRUE(AwaitLog(twin, "has heard it or come to lead within")) << twin.LogTail();
   EXPECT_TRUE(twin.running());
   EXPECT_TRUE(cluster_.server(twin_of).running());
   ExpectVoters(*leader_, {1, 2, 3});

@@ -252,6 +252,7 @@ class Node {
   bool founded() const { return record_.has_value(); }
   const std::optional<log::v1::ClusterConfiguration>& record() const { return record_; }
   const std::vector<std::string>& refusals() const { return refusals_; }
+  void Change(const log::v1::ClusterConfiguration& record) { record_ = record; }
   void AllowReplacing() { context_.auto_replace = true; }
   // How often it heard that it was wiped.
   int wiped() const { return wiped_; }
@@ -448,7 +449,30 @@ TEST_F(FoundingTest, WhoIsWipedAndMayBeReplacedIsNotRefused) {
   EXPECT_FALSE(node(3).founded());
   EXPECT_THAT(node(3).refusals(), IsEmpty());
   EXPECT_THAT(log.lines, Contains(AllOf(HasSubstr("WARNING --data_dir=data is new"),
-                                        HasSubstr("member 3 \"n3\""))));
+                                        HasSubstr("member \"n3\", 3, with data"))));
+}
+
+// Restarted after the leader had it in its own place, and before it was told.
+TEST_F(FoundingTest, WhoHasBeenReplacedAndWasNotInvitedAsksAgain) {
+  for (const int number : {1, 2, 3}) {
+    Start(number);
+  }
+  Tick(2);
+  log::v1::ConfiguredMember itself;
+  itself.set_name("n3");
+  itself.set_peer_address(Address(3));
+  itself.set_data_id(34);
+  const log::v1::ClusterConfiguration replaced =
+      kv::WithLearner(kv::Left(kv::Removing(*node(1).record(), 3)), itself);
+  ASSERT_EQ(kv::FindMemberNamed(replaced, "n3")->id(), 4u);
+  node(1).Change(replaced);
+  node(2).Change(replaced);
+  StartNew(3, 34);
+  node(3).AllowReplacing();
+  Tick(10);
+  EXPECT_EQ(node(3).wiped(), 1);
+  EXPECT_FALSE(node(3).founded());
+  EXPECT_THAT(node(3).refusals(), IsEmpty());
 }
 
 TEST_F(FoundingTest, OnlyAMembersOwnNameMayBeReplaced) {

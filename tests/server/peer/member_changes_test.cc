@@ -72,7 +72,8 @@ class MemberChangesTest : public kv::SingleMemberTest {
     }
   }
   // The node `name`, whose directory has `data_id` and which belongs to no cluster, is to be added.
-  void Add(const std::string& name, uint64_t data_id, bool may_replace, Added* added) {
+  void Add(const std::string& name, uint64_t data_id, bool may_replace, Added* added,
+           const std::string& peer_address = "elsewhere:1") {
     hello_.set_name(name);
     hello_.set_data_id(data_id);
     hello_.set_protocol_version(wire::kProtocolVersion);
@@ -80,7 +81,7 @@ class MemberChangesTest : public kv::SingleMemberTest {
     hello_.set_awaits_invitation(true);
     peer::v1::ChangeMembersRequest change;
     change.mutable_add()->set_name(name);
-    change.mutable_add()->set_peer_address(name + ":1");
+    change.mutable_add()->set_peer_address(peer_address);
     change.mutable_add()->set_stay_learner(!may_replace);
     change.mutable_add()->set_may_replace(may_replace);
     changes_.Request(change, /*may_forward=*/false, In(30 * kNanosPerSecond), added->callback());
@@ -174,8 +175,17 @@ TEST_F(MemberChangesTest, WhoIsHeardIsNotReplaced) {
   HearLost();
   Added added;
   Add("lost", 2004, /*may_replace=*/true, &added);
-  ExpectRefused(added, "has heard it within 2000 ms");
+  ExpectRefused(added, "or has heard it or come to lead within 2000 ms");
   EXPECT_NE(kv::FindMember(directory_.newest(), 4), nullptr);
+}
+
+TEST_F(MemberChangesTest, WhoComesUnderTheAddressOfAnotherReplacesNobody) {
+  ASSERT_NO_FATAL_FAILURE(AddLost());
+  Go(kTicksUntilSilent);
+  Added added;
+  Add("lost", 2004, /*may_replace=*/true, &added, directory_.newest().members(0).peer_address());
+  ExpectRefused(added, "is that of member 1");
+  EXPECT_NE(kv::FindMember(directory_.newest(), 4), nullptr) << "the old one stays";
 }
 
 TEST_F(MemberChangesTest, TheLeaderItselfIsNotReplaced) {
