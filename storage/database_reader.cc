@@ -65,7 +65,8 @@ absl::StatusOr<MemberIdentity> DatabaseReader::ReadIdentity() const {
   if (*version != kFormatVersion) {
     return absl::FailedPreconditionError(
         absl::StrCat("the database ", families_.db->GetName(), " has format version ", *version,
-                     ", this raftkvd uses version ", kFormatVersion));
+                     ", this raftkvd uses version ", kFormatVersion,
+                     ": run a raftkvd that knows version ", *version));
   }
   MemberIdentity identity;
   identity.data_id = DecodeId(data_id.value_or("")).value_or(0);

@@ -58,11 +58,7 @@
 //   requests := first:varint next:varint bytes:varint rows_hash:fixed64, of the numbers above
 //   leases   := count:varint rows_hash:fixed64 term_began:varint
 //
-// `requests.n`, `history.n` and `leases.n` are additive: a version of raftkv that does not know
-// them drops them at its start, and a directory without them gets them when it is opened. They have
-// no rows before cluster version 2, and a version that does not know that one does not open what
-// has (docs/adr/0016). A directory whose cluster_version is 1 is as versions of raftkv before had
-// it.
+// `requests.n`, `history.n` and `leases.n` have no rows before cluster version 2.
 //
 // kv/state_hash.h has the hashes. That of a record stands in `ttl` only, where what an Expire
 // removes has it at hand; elsewhere it is made from the record.
@@ -85,6 +81,7 @@
 
 namespace raftkv::storage {
 
+// Versions 1 to 3 were never released.
 inline constexpr uint64_t kFormatVersion = 4;
 // Of a directory that was just made.
 inline constexpr uint64_t kFirstGeneration = 1;

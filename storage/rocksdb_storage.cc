@@ -18,7 +18,6 @@
 #include "storage/database_reader.h"
 #include "storage/disk_failure.h"
 #include "storage/file_io.h"
-#include "storage/later_families.h"
 #include "storage/revision_jump.h"
 #include "storage/rocksdb_options.h"
 #include "storage/wal_survey.h"
@@ -228,8 +227,6 @@ absl::Status RocksDbStorage::Load(Waker* waker) {
   data_id_ = identity.data_id;
   member_name_ = std::move(identity.name);
   member_id_ = identity.member_id;
-  RAFTKV_RETURN_IF_ERROR(
-      AddLaterFamilies(db_.get(), identity.generation, options_, memory_, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(std::shared_ptr<const Generation> generation,
                           Generation::Take(db_.get(), identity.generation, &handles_));
   RAFTKV_ASSIGN_OR_RETURN(GenerationContent content, GenerationReader(*generation).Read());

@@ -88,9 +88,16 @@ absl::Status SnapshotChunkReader::Read(
   }
   ByteReader reader(chunk);
   const uint8_t version = reader.Byte();
-  if (version != version_.value_or(version) ||
-      (version != kChunkVersion && version != kFirstChunkVersion)) {
-    return BadChunk(chunk.empty() ? "has no bytes" : absl::StrCat("is of version ", version));
+  if (chunk.empty()) {
+    return BadChunk("has no bytes");
+  }
+  if (version != version_.value_or(version)) {
+    return BadChunk(absl::StrCat("is of version ", version, ", the one before of ", *version_));
+  }
+  if (version != kChunkVersion && version != kFirstChunkVersion) {
+    return absl::FailedPreconditionError(absl::StrCat("a chunk of a snapshot is of version ",
+                                                      version, ", this raftkvd reads ",
+                                                      kFirstChunkVersion, " and ", kChunkVersion));
   }
   version_ = version;
   if (reader.empty()) {

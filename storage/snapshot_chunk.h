@@ -39,8 +39,9 @@ inline constexpr size_t kChunkBytes = 256 << 10;
 // More than the largest row needs: a value of 3 MiB and its key.
 inline constexpr size_t kChunkBytesMax = 4 << 20;
 
-// Of a state that has `requests`, `history` and `leases`, and of one that has none yet.
-inline constexpr uint8_t kChunkVersion = 2;
+// Of a state that has `requests`, `history` and `leases`, and of one that has none yet. Version 2,
+// never released, had the places of request ids in rows of their own (ADR 47).
+inline constexpr uint8_t kChunkVersion = 3;
 inline constexpr uint8_t kFirstChunkVersion = 1;
 
 // The version for a state of this cluster version.

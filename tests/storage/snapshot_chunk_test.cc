@@ -126,6 +126,15 @@ TEST(SnapshotChunkTest, RequestsComeWithTheirVersionAlone) {
   ExpectRefused({oldest, older}, "has a row of family 4");
 }
 
+TEST(SnapshotChunkTest, AnotherVersionIsToldFromDamage) {
+  std::string chunk = Build(SomeRows())[0];
+  chunk[0] = kChunkVersion - 1;
+  const absl::Status status = Read({chunk});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("is of version 2, this raftkvd reads 1 and 3"));
+}
+
 TEST(SnapshotChunkTest, EveryCutIsRefused) {
   const std::string chunk = Build(SomeRows())[0];
   for (size_t size = 0; size < chunk.size(); ++size) {
@@ -175,9 +184,8 @@ TEST(SnapshotChunkTest, WhatNobodyBuildsIsRefused) {
   const std::string head(1, 1);
   ExpectRefused({""}, "has no bytes");
   ExpectRefused({head}, "holds nothing");
-  ExpectRefused({std::string(1, 3)}, "is of version 3");
-  ExpectRefused({std::string("\2\4\1k\0", 5), std::string("\1\0\0\0\0", 5)}, "is of version 1");
-  ExpectRefused({std::string("\2\7\1k\0", 5)}, "a row of family 7");
+  ExpectRefused({std::string("\3\4\1k\0", 5), std::string("\1\0\0\0\0", 5)}, "is of version 1");
+  ExpectRefused({std::string("\3\7\1k\0", 5)}, "a row of family 7");
   ExpectRefused({head + "\x04"}, "a row of family 4");
   ExpectRefused({head + "\x01\x05"
                         "ab"},
