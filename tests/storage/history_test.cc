@@ -269,18 +269,6 @@ TEST_F(HistoryTest, OnlyWantedIntervalsAreTold) {
   EXPECT_THAT(Events(query), IsEmpty());
 }
 
-TEST_F(HistoryTest, ADirectoryWithoutTheFamilyIsGivenOne) {
-  Run(Put("a", "1"));
-  store_.Close();
-  DropFamily(store_.database_path(), "history.1");
-  store_.Open();
-  EXPECT_EQ(store_.Value("a"), "1");
-  Begin();
-  Run(Put("b", "2"));
-  store_.Reopen();
-  EXPECT_THAT(Events(2), ElementsAre("2 put b=2"));
-}
-
 TEST_F(HistoryTest, EventsAreHandedOverOnceAndOnlyWhileTheyAreWanted) {
   Begin();
   Run(Put("a", "1"));
