@@ -20,6 +20,16 @@ using log::v1::ConfiguredMember;
 
 }  // namespace
 
+absl::Status CheckAddressFree(const ClusterConfiguration& record, absl::string_view peer_address,
+                              uint64_t id) {
+  for (const ConfiguredMember& other : record.members()) {
+    if (other.id() != id && other.peer_address() == peer_address) {
+      return MemberExistsError("peer_address", peer_address, other.id(), other.peer_address());
+    }
+  }
+  return absl::OkStatus();
+}
+
 void Membership::Request(Change change, MonotonicNanos deadline, Done done) {
   if (waiting_.size() >= kMembershipChangesMax) {
     done(OverloadedError());
@@ -299,11 +309,9 @@ Membership::Step Membership::NextOf(Waiting* /*waiting*/, const Updating& updati
   if (member == nullptr) {
     return End{MemberNotFoundError("id", absl::StrCat(updating.id))};
   }
-  for (const ConfiguredMember& other : record.members()) {
-    if (other.id() != updating.id && other.peer_address() == updating.peer_address) {
-      return End{MemberExistsError("peer_address", updating.peer_address, other.id(),
-                                   other.peer_address())};
-    }
+  if (const absl::Status is_free = CheckAddressFree(record, updating.peer_address, updating.id);
+      !is_free.ok()) {
+    return End{is_free};
   }
   if (member->peer_address() == updating.peer_address) {
     return is_pending() ? Step(Wait{}) : Step(End{updating.id});

@@ -17,11 +17,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "kv/member_directory.h"
 #include "raft/runtime/raft_driver.h"
 
 namespace raftkv::kv {
+
+// MEMBER_EXISTS when a member other than `id` has this address.
+absl::Status CheckAddressFree(const log::v1::ClusterConfiguration& record,
+                              absl::string_view peer_address, uint64_t id);
 
 // Confined to the loop.
 class Membership {

@@ -160,12 +160,7 @@ absl::Status MemberChanges::CheckReplaceable(const log::v1::ConfiguredMember& ol
         " ms: only who is down is replaced. Stop it, if it runs; else this goes by itself"));
   }
   // Else the old one would be removed, and the new one could not be added.
-  for (const log::v1::ConfiguredMember& other : context_->directory->newest().members()) {
-    if (other.id() != old.id() && other.peer_address() == peer_address) {
-      return kv::MemberExistsError("peer_address", peer_address, other.id(), other.peer_address());
-    }
-  }
-  return absl::OkStatus();
+  return kv::CheckAddressFree(context_->directory->newest(), peer_address, old.id());
 }
 
 // A node whose member was removed, and which was not added before this leader was lost, asks again,
