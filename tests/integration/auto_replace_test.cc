@@ -42,16 +42,6 @@ class LostDataTest : public testing::Test {
     cluster_.server(node).Kill9();
     std::filesystem::remove_all(cluster_.data_dir(node));
   }
-  // "1 n1 voter", one for each member that `asked` tells of; empty when it does not answer.
-  std::vector<std::string> Members(size_t asked) {
-    std::vector<std::string> members;
-    const auto list = cluster_.client(asked).ListMembers({}, Millis(2000));
-    for (const v1::Member& member : list->members()) {
-      members.push_back(absl::StrCat(member.id(), " ", member.name(), " ",
-                                     member.role() == v1::MEMBER_ROLE_VOTER ? "voter" : "learner"));
-    }
-    return members;
-  }
   // Waits until the members that `asked` tells of are all voters, with these ids.
   void ExpectVoters(size_t asked, const std::vector<uint64_t>& ids) {
     std::vector<std::string> expected;
@@ -59,8 +49,8 @@ class LostDataTest : public testing::Test {
       expected.push_back(absl::StrCat(ids[node], " ", TestCluster::Name(node), " voter"));
     }
     EXPECT_TRUE(WaitUntil(kReplacedWithin, [&] {
-      return testing::Value(Members(asked), UnorderedElementsAreArray(expected));
-    })) << testing::PrintToString(Members(asked));
+      return testing::Value(cluster_.Members(asked), UnorderedElementsAreArray(expected));
+    })) << testing::PrintToString(cluster_.Members(asked));
   }
   static bool AwaitLog(const ServerProcess& server, const std::string& text) {
     return WaitUntil(Millis(20000), [&] { return absl::StrContains(server.Log(), text); });

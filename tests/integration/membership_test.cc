@@ -60,20 +60,10 @@ class MembershipTest : public testing::Test {
     request.set_name(name);
     return cluster_.client(asked).PromoteMember(request);
   }
-  // "1 n1 voter", one for each member that `asked` tells of; empty when it does not answer.
-  std::vector<std::string> Members(size_t asked) {
-    std::vector<std::string> members;
-    const auto list = cluster_.client(asked).ListMembers({}, Millis(2000));
-    for (const v1::Member& member : list->members()) {
-      members.push_back(absl::StrCat(member.id(), " ", member.name(), " ",
-                                     member.role() == v1::MEMBER_ROLE_VOTER ? "voter" : "learner"));
-    }
-    return members;
-  }
   testing::AssertionResult BecomesVoter(size_t asked, size_t node) {
     std::vector<std::string> members;
     const bool votes = WaitUntil(kPromotedWithin, [&] {
-      members = Members(asked);
+      members = cluster_.Members(asked);
       return std::any_of(members.begin(), members.end(), [node](const std::string& member) {
         return absl::EndsWith(member, absl::StrCat(" ", TestCluster::Name(node), " voter"));
       });
@@ -116,7 +106,7 @@ TEST_F(LoneFounderTest, GrowsToFiveAndShrinksToThreeWithoutAFailedCall) {
     ASSERT_TRUE(Grow(/*asked=*/node - 1, node));
   }
   load.AwaitMore(kMorePuts);
-  EXPECT_THAT(Members(4),
+  EXPECT_THAT(cluster_.Members(4),
               ElementsAre("1 n1 voter", "2 n2 voter", "3 n3 voter", "4 n4 voter", "5 n5 voter"));
   ASSERT_TRUE(cluster_.WaitForLeader().has_value());
   // The founder, and another one, whoever of them leads.
@@ -124,7 +114,7 @@ TEST_F(LoneFounderTest, GrowsToFiveAndShrinksToThreeWithoutAFailedCall) {
   load.AwaitMore(kMorePuts);
   ASSERT_NO_FATAL_FAILURE(Shrink(/*asked=*/1, /*node=*/2));
   load.AwaitMore(kMorePuts);
-  EXPECT_THAT(Members(1), ElementsAre("2 n2 voter", "4 n4 voter", "5 n5 voter"));
+  EXPECT_THAT(cluster_.Members(1), ElementsAre("2 n2 voter", "4 n4 voter", "5 n5 voter"));
   load.Stop();
   EXPECT_THAT(load.failures(), IsEmpty());
   EXPECT_TRUE(cluster_.WaitUntilEqual());
@@ -141,7 +131,7 @@ TEST_F(LoneFounderTest, JoinAsksToBeAdded) {
       cluster_.AddNode({absl::StrCat("--join=", cluster_.peer_address(1 - *leader))});
   ASSERT_TRUE(cluster_.Start(third));
   ASSERT_TRUE(BecomesVoter(0, third));
-  EXPECT_THAT(Members(0), ElementsAre("1 n1 voter", "2 n2 voter", "3 n3 voter"));
+  EXPECT_THAT(cluster_.Members(0), ElementsAre("1 n1 voter", "2 n2 voter", "3 n3 voter"));
   ASSERT_TRUE(cluster_.client(third).PutText("k", "v").ok());
   // What it was started with has no meaning any more.
   EXPECT_EQ(cluster_.server(third).Stop(), ExitStatus{.code = 0});
@@ -203,7 +193,7 @@ TEST_F(MembershipTest, AMemberThatWasDownHearsOfItsRemovalAtItsStart) {
 }
 
 TEST_F(MembershipTest, WhatCannotBeIsRefusedAndChangesNothing) {
-  const std::vector<std::string> before = Members(0);
+  const std::vector<std::string> before = cluster_.Members(0);
   v1::AddMemberRequest request;
   request.set_name("n4");
   request.set_peer_address(Loopback(PickFreePort()));
@@ -232,7 +222,7 @@ TEST_F(MembershipTest, WhatCannotBeIsRefusedAndChangesNothing) {
   request.set_peer_address(other.peer_address(0));
   const auto founded = cluster_.client(0).AddMember(request);
   EXPECT_EQ(founded.reason, "MEMBER_UNFIT") << founded;
-  EXPECT_EQ(Members(0), before);
+  EXPECT_EQ(cluster_.Members(0), before);
 }
 
 TEST_F(MembershipTest, WhoIsDownCanBeSaidToBeElsewhere) {
@@ -285,13 +275,13 @@ TEST_F(LoneFounderTest, AddingAgainIsTheSameMember) {
     const auto got = cluster_.client(node).GetStale("k", Millis(1000));
     return got.ok() && got->kv().text() == "v";
   }));
-  EXPECT_THAT(Members(0), ElementsAre("1 n1 voter", "2 n2 learner"));
+  EXPECT_THAT(cluster_.Members(0), ElementsAre("1 n1 voter", "2 n2 learner"));
   Reply<v1::PromoteMemberResponse> promoted;
   EXPECT_TRUE(WaitUntil(Millis(10000), [&] {
     promoted = Promote(0, "n2");
     return promoted.ok();
   })) << promoted;
-  EXPECT_THAT(Members(0), ElementsAre("1 n1 voter", "2 n2 voter"));
+  EXPECT_THAT(cluster_.Members(0), ElementsAre("1 n1 voter", "2 n2 voter"));
 }
 
 TEST(TrimmedMembershipTest, ALogThatIsTrimmedComesAsASnapshot) {
@@ -388,7 +378,7 @@ TEST_F(MembershipTest, TwoAdministratorsAtOnce) {
   EXPECT_EQ(first, again);
   EXPECT_TRUE(BecomesVoter(0, fourth));
   EXPECT_TRUE(BecomesVoter(0, fifth));
-  EXPECT_EQ(Members(2).size(), 5u);
+  EXPECT_EQ(cluster_.Members(2).size(), 5u);
 }
 
 // Whoever leads next goes on with the step that it finds in its log, or without it.

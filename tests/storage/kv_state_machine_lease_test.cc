@@ -330,14 +330,7 @@ TEST_F(KvLeaseTest, ARestartAndASnapshotKeepThem) {
   EXPECT_EQ(*Find(kLease), before);
   EXPECT_EQ(Keys(kLease), keys);
   Store other(dir_.File("other"));
-  other.Open();
-  other.Found();
-  other.Write({{.id = {},
-                .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
-                .entries = {}}});
-  auto staged = other.Stage(store_.Point(), store_.ReadSnapshot());
-  ASSERT_TRUE(staged.ok()) << staged.status();
-  other.Install(*std::move(staged), /*keeps_log=*/false);
+  ASSERT_NO_FATAL_FAILURE(other.BeginWith(&store_));
   ASSERT_NE(other.machine().leases().Find(kLease), nullptr);
   EXPECT_EQ(*other.machine().leases().Find(kLease), before);
   EXPECT_EQ(other.machine().StateHash(other.machine().applied().index),

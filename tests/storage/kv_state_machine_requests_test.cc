@@ -167,14 +167,7 @@ TEST_F(KvRequestsTest, ARowOfWhichSomeAreForgottenIsFoundAfterARestartAndInASnap
   EXPECT_THAT(RowsOfPlaces(), ElementsAre(6, 1)) << "a4 and a5 are left";
 
   Store follower(dir_.File("follower"));
-  follower.Open();
-  follower.Found();
-  follower.Write({{.id = {},
-                   .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
-                   .entries = {}}});
-  auto staged = follower.Stage(store_.Point(), store_.ReadSnapshot());
-  ASSERT_TRUE(staged.ok()) << staged.status();
-  follower.Install(*std::move(staged), /*keeps_log=*/false);
+  ASSERT_NO_FATAL_FAILURE(follower.BeginWith(&store_));
   follower.Run(Many("c", 1), 2000 + kKeepMs);
   EXPECT_EQ(follower.machine().TakeView()->Verify(nullptr), absl::OkStatus());
 
@@ -216,14 +209,7 @@ TEST_F(KvRequestsTest, TheyOutliveARestartAndTravelWithASnapshot) {
   EXPECT_TRUE(Run(Add("id")).replayed());
 
   Store follower(dir_.File("follower"));
-  follower.Open();
-  follower.Found();
-  follower.Write({{.id = {},
-                   .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
-                   .entries = {}}});
-  auto staged = follower.Stage(store_.Point(), store_.ReadSnapshot());
-  ASSERT_TRUE(staged.ok()) << staged.status();
-  follower.Install(*std::move(staged), /*keeps_log=*/false);
+  ASSERT_NO_FATAL_FAILURE(follower.BeginWith(&store_));
   const CommandOutcome again = follower.Run({Add("id")}).at(0);
   EXPECT_TRUE(again.replayed());
   EXPECT_EQ(again.operations(0).value(), 1);

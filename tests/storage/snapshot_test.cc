@@ -319,7 +319,7 @@ TEST_F(SnapshotTest, WithoutAHistoryItComesAsOlderMembersKnowIt) {
   Fill(50);
   EXPECT_EQ(leader_.ReadSnapshot().front()[0], 1);
   leader_.Run({RaiseVersion(kv::kHistoryCommandVersion)});
-  EXPECT_EQ(leader_.ReadSnapshot().front()[0], kChunkVersion);
+  EXPECT_EQ(leader_.ReadSnapshot().front()[0], 3);
 }
 
 TEST_F(SnapshotTest, BringsTheHistory) {

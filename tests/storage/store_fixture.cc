@@ -342,6 +342,17 @@ void Store::Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_l
   }
 }
 
+void Store::BeginWith(Store* other) {
+  Open();
+  Found();
+  Write({{.id = {},
+          .hard_state = raft::HardState{.term = raft::Term(1), .vote = {}},
+          .entries = {}}});
+  auto staged = Stage(other->Point(), other->ReadSnapshot());
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  Install(*std::move(staged), /*keeps_log=*/false);
+}
+
 std::map<std::string, log::v1::StoredKeyValue> Store::Records() {
   const absl::StatusOr<kv::ScanResult> scan =
       machine().TakeView()->Scan({.interval = {}, .keys_max = 1 << 20, .bytes_max = 1 << 30});

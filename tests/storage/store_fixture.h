@@ -120,6 +120,8 @@ class Store {
       const raft::SnapshotPoint& point, const std::vector<std::string>& chunks);
   // Makes it the member's state, and waits for that.
   void Install(std::shared_ptr<raft::StagedSnapshot> snapshot, bool keeps_log);
+  // Opens an empty directory and gives it the state of `other`, by a snapshot and without a log.
+  void BeginWith(Store* other);
   // Where the applied state stands.
   raft::SnapshotPoint Point() { return machine().TakeSnapshot()->point(); }
   // What the log store loads from an index on.

@@ -194,6 +194,16 @@ std::optional<size_t> TestCluster::AgreedLeader() {
   return leader;
 }
 
+std::vector<std::string> TestCluster::Members(size_t asked) {
+  std::vector<std::string> members;
+  const auto list = client(asked).ListMembers({}, Millis(2000));
+  for (const v1::Member& member : list->members()) {
+    members.push_back(absl::StrCat(member.id(), " ", member.name(), " ",
+                                   member.role() == v1::MEMBER_ROLE_VOTER ? "voter" : "learner"));
+  }
+  return members;
+}
+
 bool TestCluster::WaitUntilPublished(Millis timeout) {
   const bool published = WaitUntil(timeout, [&] {
     return std::all_of(servers_.begin(), servers_.end(), [](const auto& server) {

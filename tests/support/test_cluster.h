@@ -48,6 +48,8 @@ class TestCluster {
   // The member that leads, once every running one says the same, or nothing (with a gtest failure)
   // after `timeout`. A paused member counts as not running.
   std::optional<size_t> WaitForLeader(Millis timeout = Millis(15000));
+  // "1 n1 voter", one for each member that `asked` tells of; empty when it does not answer.
+  std::vector<std::string> Members(size_t asked);
   // Waits until founders have published what they know, and the log says what all know: from then
   // on nothing is proposed but what clients ask for. False with a gtest failure otherwise.
   bool WaitUntilPublished(Millis timeout = Millis(15000));

@@ -91,8 +91,7 @@ class MemberChangesTest : public kv::SingleMemberTest {
   void AddLost() {
     Added added;
     ASSERT_NO_FATAL_FAILURE(Add("lost", 1004, /*may_replace=*/false, &added));
-    ASSERT_TRUE(added.has_come() && added->ok());
-    ASSERT_EQ(**added, 4u);
+    ASSERT_NO_FATAL_FAILURE(ExpectAdded(added, 4));
   }
   // Member 4 answers its leader.
   void HearLost() {
@@ -102,6 +101,11 @@ class MemberChangesTest : public kv::SingleMemberTest {
                            .term = member_->driver().core().term(),
                            .message = raft::HeartbeatReply{.round = raft::RoundId(0)}})
                     .ok());
+  }
+  static void ExpectAdded(const Added& added, uint64_t id) {
+    ASSERT_TRUE(added.has_come());
+    ASSERT_TRUE(added->ok()) << added->status();
+    EXPECT_EQ(**added, id);
   }
   static void ExpectRefused(const Added& added, const std::string& why) {
     ASSERT_TRUE(added.has_come());
@@ -131,9 +135,7 @@ TEST_F(MemberChangesTest, WhoIsSilentIsReplacedByANewMember) {
   Go(kTicksUntilSilent);
   Added added;
   Add("lost", 2004, /*may_replace=*/true, &added);
-  ASSERT_TRUE(added.has_come());
-  ASSERT_TRUE(added->ok()) << added->status();
-  EXPECT_EQ(**added, 5u);
+  ASSERT_NO_FATAL_FAILURE(ExpectAdded(added, 5));
   EXPECT_TRUE(directory_.IsRemoved(4));
   const log::v1::ConfiguredMember* const member = kv::FindMember(*directory_.configuration(), 5);
   ASSERT_NE(member, nullptr);
@@ -149,9 +151,7 @@ TEST_F(MemberChangesTest, AskingAgainChangesNothing) {
   Add("lost", 2004, /*may_replace=*/true, &first);
   Added again;
   Add("lost", 2004, /*may_replace=*/true, &again);
-  ASSERT_TRUE(again.has_come());
-  ASSERT_TRUE(again->ok()) << again->status();
-  EXPECT_EQ(**again, 5u);
+  ASSERT_NO_FATAL_FAILURE(ExpectAdded(again, 5));
 }
 
 // The leader that removed it was lost before it added the new one.
@@ -164,9 +164,7 @@ TEST_F(MemberChangesTest, WhoseMemberIsGoneAlreadyIsAdded) {
   ASSERT_TRUE(removed.has_come() && removed->ok());
   Added added;
   Add("lost", 2004, /*may_replace=*/true, &added);
-  ASSERT_TRUE(added.has_come());
-  ASSERT_TRUE(added->ok()) << added->status();
-  EXPECT_EQ(**added, 5u);
+  ASSERT_NO_FATAL_FAILURE(ExpectAdded(added, 5));
 }
 
 TEST_F(MemberChangesTest, WhoIsHeardIsNotReplaced) {
