@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 import grpc
 
@@ -59,34 +60,6 @@ class Writer(threading.Thread):
         self.channel.close()
 
 
-def varint_fields(message):
-    """The numbers and values of a message's fields that are numbers; others are skipped."""
-    found, at = {}, 0
-
-    def varint():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        tag = varint()
-        if tag & 7 == 0:
-            found[tag >> 3] = varint()
-        elif tag & 7 == 2:
-            size = varint()
-            found[tag >> 3] = message[at:at + size]
-            at += size
-        else:
-            raise ValueError(f"a field of wire type {tag & 7}")
-    return found
-
-
 class Cluster:
     """Three nodes of a store, by number from 0."""
 
@@ -110,13 +83,14 @@ class Cluster:
 
     def leader_of_etcd(self):
         for number, endpoint in enumerate(ENDPOINTS):
-            with grpc.insecure_channel(endpoint) as channel:
-                try:
-                    status = varint_fields(channel.unary_unary("/etcdserverpb.Maintenance/Status")(b"", timeout=1))
-                except grpc.RpcError:
-                    continue
-                if status.get(4) and status[4] == varint_fields(status[1])[2]:
-                    return number
+            request = urllib.request.Request(f"http://{endpoint}/v3/maintenance/status", data=b"{}")
+            try:
+                with urllib.request.urlopen(request, timeout=1) as response:
+                    status = json.load(response)
+            except OSError:
+                continue
+            if status.get("leader") == status["header"]["member_id"]:
+                return number
         return None
 
     def leader(self):
